@@ -1,0 +1,1 @@
+"""Ship a trained detector: TensorFlow Lite Micro."""
