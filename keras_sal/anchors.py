@@ -1,0 +1,166 @@
+"""What an anchor is: the packed-target convention and the anchor kernels.
+
+An *event* has an onset, an offset and a class. Its *anchor* is the one frame that the task is
+judged by: the end of a wake word, the first frame of speech, the moment a gesture completes.
+
+*Packed targets* carry both what a frame is and how far it is from an anchor, as one `float32`
+tensor of shape `(batch, time, channels + 1)`:
+
+* the first `channels` hold the **label**: one channel with 0/1 (binary) or with class ids (sparse),
+  or one channel per class (one-hot or multi-hot). A label of -1 means *ignore this frame*.
+* the last channel holds the **signed distance in frames to the nearest anchor**, `t - anchor`:
+  negative before the anchor, 0 at it, positive after. A clip without an anchor has `NO_ANCHOR`
+  there, which every kernel maps to exactly 0.
+
+So targets say *where the anchors are*, and every hyper-parameter of the loss stays in the loss: a
+kernel can be tuned, scheduled or annealed without touching the data.
+
+`keras_sal.AnchorTargets` makes packed targets; the losses and metrics of this package read them.
+
+An *anchor kernel* `k(d)` falls from `k(0) = 1` with the distance `d`, and has its own reach on
+either side. With `u = |d| / reach` (the reach before the anchor where `d < 0`, else after it):
+
+| kernel            | k(u)                                   |
+|-------------------|----------------------------------------|
+| `"exponential"`   | `exp(-u)`                              |
+| `"gaussian"`      | `exp(-u**2 / 2)`                       |
+| `"triangular"`    | `max(0, 1 - u)`                        |
+| `"rectangular"`   | `1 if u <= 1 else 0`                   |
+| `"raised_cosine"` | `(1 + cos(pi * u)) / 2 if u <= 1 else 0` |
+"""
+
+import math
+
+from keras import ops
+
+NO_ANCHOR = float(2**30)
+"""Distance written where a clip has no anchor; a power of two, so exact in every float type."""
+
+IGNORE = -1.0
+"""Label of a frame that is not trained on and not scored: padding, or unknown."""
+
+KERNELS = {
+    "exponential": lambda u: ops.exp(-u),
+    "gaussian": lambda u: ops.exp(-0.5 * u * u),
+    "triangular": lambda u: ops.relu(1.0 - u),
+    "rectangular": lambda u: ops.cast(u <= 1.0, u.dtype),
+    "raised_cosine": lambda u: 0.5 + 0.5 * ops.cos(math.pi * ops.minimum(u, 1.0)),
+}
+
+
+def pack(labels, distance):
+    """Joins frame labels and distances to the nearest anchor into packed targets.
+
+    Args:
+        labels: Float tensor `(batch, time, channels)`.
+        distance: Float tensor `(batch, time)`, frames, `t - anchor`.
+
+    Returns:
+        Packed targets `(batch, time, channels + 1)`.
+    """
+    return ops.concatenate([labels, ops.expand_dims(distance, -1)], axis=-1)
+
+
+def unpack(targets):
+    """Splits packed targets into labels and distances to the nearest anchor.
+
+    Args:
+        targets: Packed targets `(batch, time, channels + 1)`.
+
+    Returns:
+        `(labels, distance)` of shapes `(batch, time, channels)` and `(batch, time)`.
+
+    Raises:
+        ValueError: If `targets` are not packed targets, such as plain labels.
+
+    Example:
+
+    >>> import numpy as np
+    >>> labels, distance = unpack(np.array([[[0.0, -1.0], [1.0, 0.0], [1.0, 1.0]]]))
+    >>> labels.shape, distance.tolist()
+    ((1, 3, 1), [[-1.0, 0.0, 1.0]])
+    """
+    shape = tuple(targets.shape)
+    if len(shape) != 3 or (shape[-1] is not None and shape[-1] < 2):
+        raise ValueError(
+            "`targets` must be packed targets of shape (batch, time, channels + 1), the last "
+            "channel being the distance to the nearest anchor; plain labels don't say where the "
+            f"anchors are. Received: targets of shape {shape}. Make them with "
+            "`keras_sal.AnchorTargets()(labels)` or from event times with "
+            "`keras_sal.AnchorTargets(frames=...)(events)`."
+        )
+    return targets[..., :-1], targets[..., -1]
+
+
+def reach_pair(reach):
+    """Returns `reach` as `(before, after)`, checked.
+
+    Args:
+        reach: One number for both sides of the anchor, or a pair `(before, after)`; frames, > 0.
+
+    Raises:
+        ValueError: If a reach isn't a positive number of frames.
+    """
+    pair = tuple(reach) if isinstance(reach, (tuple, list)) else (reach, reach)
+    if len(pair) != 2 or not all(
+        isinstance(side, (int, float)) and 0 < side < math.inf for side in pair
+    ):
+        raise ValueError(
+            "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
+            f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
+            'anchor frame alone, use kernel="rectangular" and reach=0.5.'
+        )
+    return tuple(float(side) for side in pair)
+
+
+def kernel_function(kernel):
+    """Returns the function of `u = |d| / reach` that `kernel` names.
+
+    Args:
+        kernel: A name from the table in the module docstring, or a function of `u`.
+
+    Raises:
+        ValueError: If no kernel has that name.
+    """
+    if callable(kernel):
+        return kernel
+    if kernel not in KERNELS:
+        raise ValueError(
+            f"`kernel` must be one of {', '.join(map(repr, KERNELS))} or a function of "
+            f"u = |distance| / reach. Received: kernel={kernel!r}. Choose one of the names."
+        )
+    return KERNELS[kernel]
+
+
+def anchor_kernel(distance, kernel="exponential", reach=15.0):
+    """Computes how near each frame is to its anchor, from 1 at the anchor falling to 0.
+
+    Args:
+        distance: Float tensor of any shape, frames, `t - anchor`; `NO_ANCHOR` gives 0.
+        kernel: A name from the table in the module docstring, or a function of `u`, which must
+            be 1 at `u = 0`.
+        reach: Frames, > 0: one number or a pair `(before, after)`. The exponential is down to
+            `1/e` at its reach, the gaussian has it as its standard deviation, the others end there.
+
+    Returns:
+        A tensor in [0, 1] of the shape and dtype of `distance`.
+
+    Raises:
+        ValueError: If `kernel` is unknown or `reach` isn't positive.
+
+    Example:
+
+    >>> import numpy as np
+    >>> d = np.array([-4.0, -2.0, 0.0, 2.0, NO_ANCHOR], "float32")
+    >>> [float(k) for k in anchor_kernel(d, "triangular", reach=(8, 4))]
+    [0.5, 0.75, 1.0, 0.5, 0.0]
+    """
+    before, after = reach_pair(reach)
+    return kernel_weight(distance, kernel_function(kernel), before, after)
+
+
+def kernel_weight(distance, kernel, before, after):
+    """Evaluates `kernel` without checks; `before` and `after` may be scalar tensors."""
+    distance = ops.convert_to_tensor(distance)
+    u = ops.abs(distance) / ops.where(distance < 0, before, after)
+    return ops.where(ops.abs(distance) < NO_ANCHOR, kernel(u), 0.0)
