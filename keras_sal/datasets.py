@@ -1,0 +1,600 @@
+"""Recordings on disk, and what is made of them: streams to score on, batches to train on.
+
+A folder of recordings holds a table `recordings.csv` with one row per sound file and the columns
+
+| column | what |
+|---|---|
+| `file` | path of the sound file, relative to the folder |
+| `split` | `train`, `dev` or `test` |
+| `text` | what is said, lower case; empty if unknown or nothing |
+| `onset_s`, `offset_s` | when the text begins and ends, in seconds; both empty if unknown |
+| `corpus`, `speaker` | where it comes from and who speaks (may be left out) |
+
+Files below a folder `noise/` are noise: played under the streams, and negatives of their own.
+"""
+
+import csv
+import math
+import re
+import warnings
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sal import audio
+from keras_sal.alignment import energy_events
+from keras_sal.audio import FRAME_STEP_S, SAMPLE_RATE
+from keras_sal.streams import Clip, Stream, compute_features
+from keras_sal.targets import pad_events
+
+TABLE = "recordings.csv"
+COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
+SPLITS = ("train", "dev", "test")
+NAMED_IN_WARNING = 5
+SLACK_S = 0.05
+REACH_S = 2.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A sound file and what is known about it.
+
+    Args:
+        path: The sound file.
+        split: `"train"`, `"dev"` or `"test"`.
+        text: What is said, in lower case with single spaces; `""` if unknown or nothing.
+        duration_s: Its length in seconds.
+        onset_s: When the text begins, in seconds from the start; `nan` if unknown.
+        offset_s: When it ends; `nan` if unknown.
+        corpus: Where it comes from.
+        speaker: Who speaks; `""` if unknown.
+        noise: Whether it is noise to be played under other recordings.
+    """
+
+    path: Path
+    split: str
+    text: str
+    duration_s: float
+    onset_s: float = math.nan
+    offset_s: float = math.nan
+    corpus: str = ""
+    speaker: str = ""
+    noise: bool = False
+
+    def samples(self):
+        """The sound: `float32 (samples,)` in `[-1, 1]`, mono at 16 kHz."""
+        return audio.read_audio(self.path, convert=True)
+
+
+def load_recordings(directory, *, convert=False):
+    r"""Read a folder's table and check every row against its file's header.
+
+    Nothing is decoded yet, so this takes well under a millisecond per recording. A bad row among
+    good ones is left out and named in a warning.
+
+    Args:
+        directory: The folder that holds `recordings.csv`; see the module's description.
+        convert: Accept any sample rate and channel count (they are converted on reading) instead
+            of 16 kHz mono only. Default `False`.
+
+    Returns:
+        A list of `Recording`, in the order of the table.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no table in it.
+        ValueError: If the table lacks columns or rows, or every row is bad.
+
+    Example:
+        >>> import pathlib, tempfile, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", [0.0] * 16_000, 16_000)
+        >>> _ = (folder / "recordings.csv").write_text(
+        ...     "file,split,text,onset_s,offset_s\na.wav,test,computer,0.2,0.8\n"
+        ... )
+        >>> [recording] = load_recordings(folder)
+        >>> recording.text, recording.duration_s, recording.offset_s
+        ('computer', 1.0, 0.8)
+    """
+    directory = Path(directory)
+    recordings, refused, seen = [], {}, set()
+    for row in _read_table(directory):
+        try:
+            recordings.append(_check_row(directory, row, seen, convert))
+        except (OSError, ValueError) as error:
+            refused[row["file"] or f"row {len(recordings) + len(refused) + 2}"] = error
+    if not recordings:
+        name, error = next(iter(refused.items()))
+        raise ValueError(
+            f"`directory` must hold usable recordings; all {len(refused)} of them were refused. "
+            f"Received: directory={str(directory)!r}. The first, {name}: {error}"
+        )
+    _warn_of(refused, len(recordings) + len(refused))
+    _warn_of_shared_speakers(recordings)
+    return recordings
+
+
+def partition(recordings, word):
+    """The recordings that are the wake word, and those in which it is not said.
+
+    Recordings that hold the word among others are neither: calling them negatives would be wrong,
+    and when the word is said in them is unknown.
+
+    Args:
+        recordings: A sequence of `Recording`.
+        word: The wake word (or words, as in `"smart mirror"`), in any case.
+
+    Returns:
+        `(positives, negatives)`, lists of `Recording`.
+
+    Raises:
+        ValueError: If no recording's text is `word`.
+
+    Example:
+        >>> said = ["computer", "turn on the computer", "alexa", ""]
+        >>> recordings = [Recording(Path("a.wav"), "test", text, 1.0) for text in said]
+        >>> positives, negatives = partition(recordings, "Computer")
+        >>> [r.text for r in positives], [r.text for r in negatives]
+        (['computer'], ['alexa', ''])
+    """
+    word = _normalise(word)
+    positives = [recording for recording in recordings if recording.text == word]
+    if not positives or not word:
+        words = Counter(recording.text for recording in recordings if recording.text)
+        available = ", ".join(f"{text!r} ({count})" for text, count in words.most_common(10))
+        raise ValueError(
+            f"`word` must be the whole text of some recordings; these are the positives. Received: "
+            f"word={word!r}. Choose one of: {available or 'none, no recording has a text'}."
+        )
+    said = re.compile(rf"\b{re.escape(word)}\b")
+    return positives, [recording for recording in recordings if not said.search(recording.text)]
+
+
+def evaluation_streams(
+    recordings,
+    word,
+    split,
+    *,
+    snr_db=None,
+    stream_s=300.0,
+    pause_s=(0.2, 1.0),
+    seed=0,
+    workers=2,
+    cache=None,
+    progress=None,
+):
+    """A split as streams to score a detector on: each recording once, shuffled, unaltered.
+
+    Args:
+        recordings: A sequence of `Recording`, from `load_recordings`.
+        word: The wake word; its recordings are the events, all others negatives.
+        split: `"train"`, `"dev"` or `"test"`; only recordings of this split are used.
+        snr_db: Signal-to-noise ratio in dB at which the split's noise (pink noise, if it has none)
+            is played under every recording; `None` (default) adds none.
+        stream_s: Length of a stream in seconds, roughly. Default 300.
+        pause_s: Least and greatest pause between recordings, in seconds. Default `(0.2, 1.0)`.
+        seed: What order, pauses and noise are drawn from. Default 0.
+        workers: Threads that compute the features. Default 2.
+        cache: A folder to keep the features in, or `None`.
+        progress: Called as `progress(done, total)` after each stream, or `None`.
+
+    Returns:
+        A list of `Stream` with features.
+
+    Raises:
+        ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
+    """
+    positives, negatives, noise = _cast(recordings, word, split, workers)
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
+    _check_range("pause_s", pause_s, 0)
+    clips = [(recording, 0) for recording in positives]
+    clips += [(recording, None) for recording in negatives]
+    order = rng.permutation(len(clips))
+    total_s = sum(recording.duration_s + np.mean(pause_s) for recording, _ in clips)
+    count = min(len(clips), max(1, round(total_s / _positive("stream_s", stream_s))))
+    condition = "clean" if snr_db is None else f"{snr_db:g}dB"
+    streams = []
+    for index, part in enumerate(np.array_split(order, count)):
+        placed, end_s = [], 0.0
+        for choice in part:
+            recording, class_index = clips[choice]
+            start_s = _on_sample(end_s + rng.uniform(*pause_s))
+            placed.append(Clip(recording, start_s, class_index=class_index))
+            end_s = placed[-1].end_s
+        name = f"{split}-{condition}-{index:02d}"
+        streams.append(_finish(name, placed, rng, pause_s, noise, snr_db))
+    return compute_features(streams, workers=workers, cache=cache, progress=progress)
+
+
+def training_streams(
+    recordings,
+    word,
+    *,
+    split="train",
+    hours=3.0,
+    events_per_minute=8.0,
+    stream_s=60.0,
+    pause_s=(0.1, 1.5),
+    gain_db=(-12.0, 6.0),
+    speed=(0.9, 1.1),
+    snr_db=(0.0, 30.0),
+    clean=0.25,
+    seed=0,
+    workers=2,
+    cache=None,
+    progress=None,
+):
+    """Augmented streams to train on: recordings in random order, as often as `hours` needs.
+
+    Each recording is drawn about as often as the others of its kind, each time with another gain,
+    speed and place. Other wake words come up as often as their share of the negatives: they are the
+    confusable ones.
+
+    Args:
+        recordings: A sequence of `Recording`, from `load_recordings`.
+        word: The wake word; its recordings are the events, all others negatives.
+        split: The split to draw from, default `"train"`; no other is touched.
+        hours: Length of all streams together. Default 3.
+        events_per_minute: Mean rate of events. Default 8.
+        stream_s: Length of a stream in seconds, roughly. Default 60.
+        pause_s: Least and greatest pause between recordings, in seconds. Default `(0.1, 1.5)`.
+        gain_db: Least and greatest gain of a recording, in dB. Default `(-12, 6)`.
+        speed: Least and greatest speed of a recording. Default `(0.9, 1.1)`.
+        snr_db: Least and greatest signal-to-noise ratio of a stream, in dB. Default `(0, 30)`.
+        clean: Share of streams without added noise, in `[0, 1]`. Default 0.25.
+        seed: What everything random is drawn from. Default 0.
+        workers: Threads that compute the features. Default 2.
+        cache: A folder to keep the features in, or `None`.
+        progress: Called as `progress(done, total)` after each stream, or `None`.
+
+    Returns:
+        A list of `Stream` with features.
+
+    Raises:
+        ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
+    """
+    positives, negatives, noise = _cast(recordings, word, split, workers)
+    _check_range("pause_s", pause_s, 0)
+    _check_range("speed", speed, 0.5, 2)
+    _check_range("gain_db", gain_db, -100, 100)
+    _check_range("snr_db", snr_db, -100, 100)
+    share = _share_of_positives(positives, negatives, pause_s, events_per_minute)
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
+    decks = {0: _deck(positives, rng), None: _deck(negatives, rng)}
+    count = max(1, round(_positive("hours", hours) * 3600 / _positive("stream_s", stream_s)))
+    streams = []
+    for index in range(count):
+        placed, end_s = [], 0.0
+        while end_s < stream_s:
+            class_index = 0 if rng.random() < share else None
+            start_s = _on_sample(end_s + rng.uniform(*pause_s))
+            clip = Clip(
+                next(decks[class_index]),
+                start_s,
+                gain_db=rng.uniform(*gain_db),
+                speed=rng.uniform(*speed),
+                class_index=class_index,
+            )
+            placed.append(clip)
+            end_s = clip.end_s
+        snr = None if rng.random() < clean else rng.uniform(*snr_db)
+        streams.append(_finish(f"{split}-{index:04d}", placed, rng, pause_s, noise, snr))
+    return compute_features(streams, workers=workers, cache=cache, progress=progress)
+
+
+class StreamBatches(keras.utils.PyDataset):
+    """Batches of random crops of streams, for `model.fit`.
+
+    Crops are cut from features in memory, so a batch takes a fraction of a train step. Which crops
+    follows from `(seed, epoch, index)` alone: the same whatever the number of workers. No crop
+    begins inside an event or its positive frames, for a detector can't answer for what it did not
+    hear. Events up to 2 s outside a crop still count in its distances.
+
+    Args:
+        streams: A sequence of `Stream` with features.
+        targets: An `AnchorTargets` with `frames` set (the length of a crop),
+            `frame_step_s=0.01` and `frame_offset_s=0.03`.
+        batch_size: Crops in a batch, at least 1. Default 32.
+        batches: Batches in an epoch, at least 1. Default 100.
+        seed: What the crops are drawn from. Default 0.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+
+    Returns:
+        From `batches[index]`: `(features, targets)`, `float32` arrays of shapes
+        `(batch, time, 40)` and `(batch, time, channels + 1)`.
+
+    Raises:
+        ValueError: If a stream has no features, none is as long as a crop, or `targets` lacks
+            `frames` or counts other frames than the features.
+    """
+
+    def __init__(self, streams, targets, *, batch_size=32, batches=100, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        _check_targets(targets)
+        if any(stream.features is None for stream in streams):
+            raise ValueError(
+                "`streams` must have features; crops are cut from them. Received: a stream without "
+                "features. Use `keras_sal.streams.compute_features(streams)`."
+            )
+        self.streams = list(streams)
+        self.targets = targets
+        self.batch_size = round(_positive("batch_size", batch_size))
+        self.batches = round(_positive("batches", batches))
+        self.seed = seed
+        self.epoch = 0
+        self._events = [stream.events for stream in self.streams]
+        self._starts = self._allowed_starts()
+
+    def __len__(self):
+        return self.batches
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        picked = self._starts[rng.integers(len(self._starts), size=self.batch_size)]
+        length = self.targets.frames
+        crops = [self.streams[s].features[start : start + length] for s, start in picked]
+        events = [self._events_near(s, start * FRAME_STEP_S) for s, start in picked]
+        return np.stack(crops), self.targets(pad_events(events))
+
+    def on_epoch_end(self):
+        """Move on to the next epoch's crops."""
+        self.epoch += 1
+
+    def _events_near(self, stream, start_s):
+        events = self._events[stream] - [start_s, start_s, 0]
+        end_s = self.targets.frames * FRAME_STEP_S
+        return events[(events[:, 1] > -REACH_S) & (events[:, 0] < end_s + REACH_S)]
+
+    def _allowed_starts(self):
+        """Every allowed crop as a row `(stream, first frame)`."""
+        after_s = (self.targets.after_frames or 0) * FRAME_STEP_S
+        rows = []
+        for index, (stream, events) in enumerate(zip(self.streams, self._events, strict=True)):
+            starts = np.arange(len(stream.features) - self.targets.frames + 1)
+            time_s = starts[:, None] * FRAME_STEP_S
+            inside = (time_s > events[:, 0]) & (time_s < events[:, 1] + after_s)
+            starts = starts[~inside.any(axis=1)]
+            rows.append(np.stack([np.full_like(starts, index), starts], axis=1))
+        starts = np.concatenate(rows or [np.empty((0, 2), int)])
+        if not len(starts):
+            longest = max((len(stream.features) for stream in self.streams), default=0)
+            raise ValueError(
+                f"`streams` must be longer than a crop; there is no room for one. Received: "
+                f"{len(self.streams)} streams of up to {longest} frames for crops of "
+                f"{self.targets.frames}. Make longer streams or shorter crops."
+            )
+        return starts
+
+
+def _read_table(directory):
+    table = directory / TABLE
+    if not table.is_file():
+        raise FileNotFoundError(
+            f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
+            f"directory={str(directory)!r}, which "
+            f"{'has none' if directory.is_dir() else 'is not a folder'}. Give the folder of the "
+            "recordings."
+        )
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, restval="")
+        rows = list(reader)
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(
+            f"{TABLE} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found. "
+            f"Received: {table} with the columns {', '.join(reader.fieldnames or ()) or 'none'}. "
+            "Name them in the first row, separated by commas."
+        )
+    if not rows:
+        raise ValueError(
+            f"{TABLE} must list at least one recording; it has no rows. Received: {table}. Add a "
+            "row for each sound file."
+        )
+    return rows
+
+
+def _check_row(directory, row, seen, convert):
+    name, split = row["file"], row["split"]
+    if not name or name in seen:
+        raise ValueError(
+            "`file` must name each sound file once; a file in two splits would be learned by heart "
+            f"and then tested. Received: file={name!r}{' again' if name else ''}. Remove the row."
+        )
+    seen.add(name)
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}; it says what a recording is for. "
+            f"Received: split={split!r}. Rename it in {TABLE}."
+        )
+    path = directory / name
+    frames, sample_rate, channels = audio.audio_info(path)
+    if not convert:
+        audio.check_format(path, sample_rate, channels)
+    duration_s = round(frames * SAMPLE_RATE / sample_rate) / SAMPLE_RATE
+    onset_s, offset_s = _check_times(row["onset_s"], row["offset_s"], duration_s)
+    return Recording(
+        path,
+        split,
+        _normalise(row["text"]),
+        duration_s,
+        onset_s,
+        offset_s,
+        row.get("corpus", ""),
+        row.get("speaker", ""),
+        noise=Path(name).parts[0] == "noise",
+    )
+
+
+def _check_times(onset, offset, duration_s):
+    onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
+    received = f"Received: onset_s={onset}, offset_s={offset}"
+    if math.isnan(onset_s) and math.isnan(offset_s):
+        return math.nan, math.nan
+    if math.isnan(onset_s) or math.isnan(offset_s):
+        raise ValueError(
+            f"`onset_s` and `offset_s` must both be given or both be empty; one time is no event. "
+            f"{received}. Add the other or remove both."
+        )
+    if not 0 <= onset_s < offset_s:
+        raise ValueError(
+            f"`onset_s` must be at least 0 and before `offset_s`; an event begins before it ends. "
+            f"{received}. Were the columns swapped?"
+        )
+    if offset_s > duration_s + SLACK_S:
+        guess = "Did you give milliseconds?" if offset_s > 10 * duration_s else "Is it this file?"
+        raise ValueError(
+            f"`offset_s` must lie within the recording; it lasts {duration_s:.3f} s. {received}. "
+            f"{guess}"
+        )
+    return onset_s, min(offset_s, duration_s)
+
+
+def _warn_of(refused, total):
+    if refused:
+        named = [f"{name}: {error}" for name, error in list(refused.items())[:NAMED_IN_WARNING]]
+        more = len(refused) - len(named)
+        warnings.warn(
+            f"{len(refused)} of {total} recordings were left out. {' | '.join(named)}"
+            + (f" | and {more} more" if more else ""),
+            stacklevel=3,
+        )
+
+
+def _warn_of_shared_speakers(recordings):
+    splits = defaultdict(set)
+    for recording in recordings:
+        if recording.speaker:
+            splits[recording.corpus, recording.speaker].add(recording.split)
+    shared = sorted(speaker for (_, speaker), found in splits.items() if len(found) > 1)
+    if shared:
+        warnings.warn(
+            f"{len(shared)} speakers are in more than one split, so a detector is tested on voices "
+            f"it was trained on: {', '.join(shared[:NAMED_IN_WARNING])}",
+            stacklevel=3,
+        )
+
+
+def _cast(recordings, word, split, workers):
+    """The readable positives (with times), negatives and noise of a split."""
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}; it says which recordings to use. "
+            f"Received: split={split!r}. Choose one of them."
+        )
+    positives, negatives = (
+        [recording for recording in part if recording.split == split]
+        for part in partition(recordings, word)
+    )
+    for name, part in (("positives", positives), ("negatives", negatives)):
+        if not part:
+            raise ValueError(
+                f"`recordings` must hold {name} in each split; there are none for the word "
+                f"{word!r} in this one. Received: split={split!r}. Add recordings or choose "
+                "another split."
+            )
+    readable = _examine(positives + negatives, _normalise(word), workers)
+    positives = [recording for recording in readable if recording.text == _normalise(word)]
+    negatives = [recording for recording in readable if recording.text != _normalise(word)]
+    return positives, negatives, [recording for recording in negatives if recording.noise]
+
+
+def _examine(recordings, word, workers):
+    """The recordings that can be used, positives with times found where they had none."""
+
+    def examine(recording):
+        try:
+            samples = recording.samples()
+            if recording.text == word and math.isnan(recording.offset_s):
+                onset_s, offset_s = energy_events(samples, SAMPLE_RATE)
+                if math.isnan(offset_s):
+                    raise ValueError("no event times, and nothing stands out in its energy")
+                return replace(recording, onset_s=onset_s, offset_s=offset_s)
+            audio.speech_level_db(samples)
+            if recording.noise:
+                audio.amplify_to_unit(samples)
+        except (OSError, ValueError) as error:
+            return error
+        return recording
+
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(examine, recordings))
+    refused = {
+        str(recording.path): result
+        for recording, result in zip(recordings, results, strict=True)
+        if isinstance(result, Exception)
+    }
+    _warn_of(refused, len(recordings))
+    return [result for result in results if isinstance(result, Recording)]
+
+
+def _share_of_positives(positives, negatives, pause_s, events_per_minute):
+    """The probability of a positive that gives the event rate on average."""
+    pause = np.mean(pause_s)
+    positive_s = np.mean([recording.duration_s for recording in positives]) + pause
+    negative_s = np.mean([recording.duration_s for recording in negatives]) + pause
+    rate = _positive("events_per_minute", events_per_minute) / 60
+    share = rate * negative_s / (1 - rate * (positive_s - negative_s))
+    if not 0 < share < 1:
+        raise ValueError(
+            f"`events_per_minute` must leave room for negatives; recordings of the word last "
+            f"{positive_s:.1f} s with their pause. Received: events_per_minute="
+            f"{events_per_minute}. Stay below {60 / positive_s:.0f}."
+        )
+    return share
+
+
+def _deck(recordings, rng):
+    """Endlessly each recording once in random order, then all again."""
+    while True:
+        for index in rng.permutation(len(recordings)):
+            yield recordings[index]
+
+
+def _finish(name, placed, rng, pause_s, noise, snr_db):
+    duration_s = _on_sample(placed[-1].end_s + rng.uniform(*pause_s))
+    under, length_s = [], 0.0
+    while snr_db is not None and noise and length_s < duration_s:
+        under.append(noise[rng.integers(len(noise))])
+        length_s += under[-1].duration_s
+    seed = int(rng.integers(2**32))
+    return Stream(name, tuple(placed), duration_s, seed, tuple(under), snr_db)
+
+
+def _check_targets(targets):
+    step_s, offset_s = targets.frame_step_s, targets.frame_offset_s
+    if not targets.frames or (step_s, offset_s) != (FRAME_STEP_S, audio.FRAME_OFFSET_S):
+        raise ValueError(
+            f"`targets` must have `frames` and count the frames of the features; else events fall "
+            f"on wrong frames. Received: frames={targets.frames}, frame_step_s={step_s}, "
+            f"frame_offset_s={offset_s}. Use AnchorTargets(frames=..., "
+            f"frame_step_s={FRAME_STEP_S}, frame_offset_s={audio.FRAME_OFFSET_S})."
+        )
+
+
+def _check_range(name, bounds, least, greatest=math.inf):
+    low, high = bounds
+    if not least <= low <= high <= greatest:
+        raise ValueError(
+            f"`{name}` must be (least, greatest) within [{least}, {greatest}]; values are drawn "
+            f"between the two. Received: {name}={bounds}. Give the smaller first."
+        )
+
+
+def _positive(name, value):
+    if not 0 < value < math.inf:
+        raise ValueError(
+            f"`{name}` must be greater than 0; it is an amount. Received: {name}={value}. "
+            "Leave it at its default."
+        )
+    return value
+
+
+def _on_sample(time_s):
+    return round(time_s * SAMPLE_RATE) / SAMPLE_RATE
+
+
+def _normalise(text):
+    return " ".join(text.casefold().split())

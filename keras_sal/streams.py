@@ -1,0 +1,223 @@
+"""Streams: recordings laid end to end, with pauses, noise and exact event times.
+
+A stream is first a plan (which recording starts when, how loud, how fast, over which noise). Its
+sound and its features follow from the plan alone, so they are the same whoever computes them, in
+whatever order, and can be computed again to be listened to.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_sal import audio
+from keras_sal.alignment import energy_db
+from keras_sal.audio import SAMPLE_RATE
+
+FADE_S = 0.01
+ROOM_PERCENTILE = 10
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording placed in a stream.
+
+    Args:
+        recording: The `keras_sal.datasets.Recording`.
+        start_s: Where it starts, in seconds from the start of the stream.
+        gain_db: Gain in dB, default 0.
+        speed: How many times faster it is played, in `[0.5, 2]`, default 1.
+        class_index: The class of its event, or `None` (default) if it is a negative.
+    """
+
+    recording: object
+    start_s: float
+    gain_db: float = 0.0
+    speed: float = 1.0
+    class_index: int | None = None
+
+    @property
+    def end_s(self):
+        """Where it ends, in seconds from the start of the stream."""
+        return self.start_s + self.recording.duration_s / self.speed
+
+    @property
+    def event(self):
+        """`(onset_s, offset_s, class)` in the stream, or `None` for a negative."""
+        if self.class_index is None:
+            return None
+        onset_s, offset_s = self.recording.onset_s, self.recording.offset_s
+        start_s, speed = self.start_s, self.speed
+        return start_s + onset_s / speed, start_s + offset_s / speed, float(self.class_index)
+
+    def samples(self):
+        """What is heard of it: `float32 (samples,)`, with gain and speed applied."""
+        samples = self.recording.samples()
+        if self.speed != 1:
+            samples, _ = audio.change_speed(samples, np.empty((0, 2)), self.speed)
+        return audio.amplify(samples, self.gain_db)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Minutes of sound with events, and the features a detector hears.
+
+    Args:
+        name: What reports call it.
+        clips: The recordings in it, in the order of time.
+        duration_s: Its length in seconds.
+        seed: What its room tone is drawn from.
+        noise: Recordings played one after another under it, from the beginning; none means pink
+            noise.
+        snr_db: Signal-to-noise ratio in dB, kept for each clip; `None` adds no noise.
+        features: `float32 (frames, 40)`, or `None` until `compute_features` has run.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+    duration_s: float
+    seed: int = 0
+    noise: tuple = ()
+    snr_db: float | None = None
+    features: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def events(self):
+        """Event times: `float64 (events, 3)`, rows `(onset_s, offset_s, class)`."""
+        events = [clip.event for clip in self.clips if clip.class_index is not None]
+        return np.array(events, "float64").reshape(-1, 3)
+
+    @property
+    def hours(self):
+        """Length in hours, events included."""
+        return self.duration_s / 3600
+
+    def clip_at(self, time_s):
+        """The clip that is heard, or was heard last, at a time: the one to blame for an alarm.
+
+        Args:
+            time_s: Seconds from the start of the stream.
+
+        Returns:
+            A `Clip`, or `None` before the first.
+        """
+        started = [clip for clip in self.clips if clip.start_s <= time_s]
+        return started[-1] if started else None
+
+    def samples(self):
+        """The sound of the stream: `float32 (samples,)` in `[-1, 1]` at 16 kHz.
+
+        Pauses hold room tone: pink noise at the level of the background of the recordings on
+        either side, so that a detector can't tell the seams by their silence.
+        """
+        pieces = [clip.samples() for clip in self.clips]
+        rooms_db = [np.percentile(energy_db(p, SAMPLE_RATE), ROOM_PERCENTILE) for p in pieces]
+        rng = np.random.default_rng(self.seed)
+        mix = audio.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
+        mix *= audio.decibels(self._between_clips(rooms_db))
+        for clip, piece in zip(self.clips, pieces, strict=True):
+            start, fade = round(clip.start_s * SAMPLE_RATE), _fade(len(piece))
+            heard = mix[start : start + len(piece)]
+            heard += fade * (piece - heard)
+        if self.snr_db is not None:
+            levels_db = self._between_clips([audio.speech_level_db(piece) for piece in pieces])
+            mix += self._noise(len(mix), rng) * audio.decibels(levels_db - self.snr_db)
+        return np.clip(mix, -1, 1, out=mix)
+
+    def _between_clips(self, values):
+        """One value per sample: constant over each clip, a straight line between clips."""
+        knots_s = np.array([(clip.start_s, clip.end_s) for clip in self.clips]).ravel()
+        time_s = np.arange(round(self.duration_s * SAMPLE_RATE)) / SAMPLE_RATE
+        return np.interp(time_s, knots_s, np.repeat(values, 2))
+
+    def _noise(self, length, rng):
+        if not self.noise:
+            return audio.pink_noise(length, rng)
+        pieces = [audio.amplify_to_unit(recording.samples()) for recording in self.noise]
+        return np.resize(np.concatenate([_fade(len(p)) * p for p in pieces]), length)
+
+
+def compute_features(streams, *, workers=2, cache=None, progress=None):
+    """Streams with their features, computed on several threads.
+
+    Args:
+        streams: A sequence of `Stream`.
+        workers: Threads, at least 1, default 2. The features do not depend on it.
+        cache: A folder to keep the features in, or `None` (default). A set of streams is found
+            again by its plan and by the size and time of the files it is made of.
+        progress: Called as `progress(done, total)` after each stream, or `None`.
+
+    Returns:
+        A list of `Stream` with `features` set.
+
+    Raises:
+        ValueError: If a recording has become unreadable.
+    """
+    path = None if cache is None else Path(cache) / f"features-{_fingerprint(streams)}.npz"
+    found = _load(path, len(streams))
+    if found is None:
+        found = []
+        with ThreadPoolExecutor(workers) as pool:
+            for features in pool.map(lambda stream: audio.features(stream.samples()), streams):
+                found.append(features)
+                if progress:
+                    progress(len(found), len(streams))
+        if path is not None:
+            _save(path, found)
+    elif progress:
+        progress(len(streams), len(streams))
+    return [replace(s, features=f) for s, f in zip(streams, found, strict=True)]
+
+
+def _fade(length):
+    """Gain 1, but rising from 0 and falling to 0 over the first and last 10 ms."""
+    edge = np.arange(1, length + 1, dtype="float32") / (FADE_S * SAMPLE_RATE)
+    return np.minimum(1, np.minimum(edge, edge[::-1]))
+
+
+def _fingerprint(streams):
+    """A name for what the features depend on: the code's constants, the plans, the files."""
+    digest = hashlib.sha256(repr((1, FADE_S, ROOM_PERCENTILE)).encode())
+    files = {}
+    for stream in streams:
+        digest.update(repr((stream.duration_s, stream.seed, stream.snr_db)).encode())
+        for clip in stream.clips:
+            files[clip.recording.path] = None
+            plan = (str(clip.recording.path), clip.start_s, clip.gain_db, clip.speed)
+            digest.update(repr(plan).encode())
+        for recording in stream.noise:
+            files[recording.path] = None
+            digest.update(str(recording.path).encode())
+    for path in files:
+        status = path.stat()
+        digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _load(path, count):
+    if path is None or not path.exists():
+        return None
+    try:
+        with np.load(path) as arrays:
+            return [arrays[str(index)] for index in range(count)]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        warnings.warn(f"The cached features in {path} are computed again: {error}", stacklevel=4)
+        return None
+
+
+def _save(path, features):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **{str(index): array for index, array in enumerate(features)})
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
