@@ -1,3 +1,40 @@
-"""Streaming Anchor Loss for Keras 3."""
+"""Streaming Anchor Loss for Keras 3: train streaming detectors and ship them on microcontrollers.
+
+A streaming detector answers on every frame, but only the frames around an *anchor* (the end of a
+wake word, the onset of speech, the moment a gesture completes) decide whether it is any good.
+
+>>> import keras_sal
+>>> import numpy as np
+>>> targets = keras_sal.AnchorTargets(frames=100, anchor="offset", before_frames=3, after_frames=25)
+>>> y = targets(np.array([[[20, 60]], [[10, 40]]]))  # one event in each of two clips, in frames
+>>> model = keras_sal.models.gru_detector(features=40)
+>>> model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
+>>> history = model.fit(np.zeros((2, 100, 40)), y, verbose=0)
+
+From there:
+
+* `keras_sal.losses`: the loss family and what it is compared with; `keras_sal.anchors` has the
+  convention for targets and the kernels.
+* `keras_sal.streaming.step_model(model)`: the same model, one frame at a time, explicit state.
+* `keras_sal.export.micro.convert(...)`: int8 for TensorFlow Lite Micro, run in its interpreter.
+* `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors.
+* `keras_sal.audio`, `keras_sal.datasets`: from recordings to streams with events.
+* `keras-sal demo` on the command line does all of it once.
+"""
+
+from keras_sal import anchors, detection, losses, models, streaming, targets
+from keras_sal.losses import (
+    FrameCrossEntropy,
+    FrameFocalLoss,
+    MaxPoolingLoss,
+    StreamingAnchorLoss,
+    TemporalLabelSmoothing,
+    frame_cross_entropy,
+    frame_focal_loss,
+    max_pooling_loss,
+    streaming_anchor_loss,
+    temporal_label_smoothing,
+)
+from keras_sal.targets import AnchorTargets, pad_events
 
 __version__ = "0.1.0"
