@@ -20,6 +20,7 @@ FEATURES = 40
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 _WINDOW = round(FRAME_OFFSET_S * SAMPLE_RATE)
 _FULL_SCALE = 32_768
+_PINK_PERIOD = 1 << 19  # a power of two, so that its Fourier transform is fast
 
 
 def read_audio(path, *, convert=False):
@@ -351,6 +352,8 @@ def amplify_to_unit(noise):
 def pink_noise(samples, rng):
     """Noise with as much power in each octave, the usual stand-in for a room.
 
+    It repeats, without a seam, after 33 seconds.
+
     Args:
         samples: Number of samples, at least 2.
         rng: A `numpy.random.Generator`.
@@ -364,10 +367,11 @@ def pink_noise(samples, rng):
         >>> noise.shape, round(float(np.mean(noise**2)), 3)
         ((16000,), 1.0)
     """
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+    period = min(_PINK_PERIOD, 1 << (samples - 1).bit_length())
+    spectrum = np.fft.rfft(rng.standard_normal(period, dtype="float32"))
     spectrum[0] = 0
-    return amplify_to_unit(np.fft.irfft(spectrum, samples))
+    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum), dtype="float32"))
+    return amplify_to_unit(np.resize(np.fft.irfft(spectrum), samples))
 
 
 def change_speed(samples, events, speed):
