@@ -1,0 +1,157 @@
+"""The worker that runs the TensorFlow Lite converter on a saved step model.
+
+Run as `python -m keras_sal.export.converter FOLDER`, with Keras on TensorFlow whatever backend the
+model was trained on. The folder holds `step.keras`, `calibration.npz` and the job; it gets
+`model.tflite`.
+"""
+
+import importlib
+import sys
+
+import numpy as np
+
+from keras_sal.export import calibration
+from keras_sal.export.origins import layer_of, noting
+from keras_sal.export.ports import NEXT, Ports
+from keras_sal.export.worker import Report
+
+LOOPS = {"While", "StatelessWhile", "If", "StatelessIf", "TensorListReserve"}
+
+
+def convert(report):
+    """Traces, calibrates and converts; the stages are what a crash is named by."""
+    job, folder = report.job, report.folder
+    report.write(stage="import TensorFlow and the modules of the model's own layers")
+    import keras
+    import tensorflow as tf
+
+    for module in job["modules"]:
+        importlib.import_module(module)
+
+    report.write(stage="load the step model")
+    model = keras.models.load_model(folder / "step.keras", compile=False, safe_mode=False)
+    ports = Ports.of([tensor.name for tensor in model.inputs], model.output)
+
+    report.write(stage="trace the step model")
+    step, layers = _trace(model, ports)
+    report.write(layers=layers, suspects=f"one of the layers {sorted(set(layers.values()))}")
+    if loops := _loops(step, layers):
+        report.write(
+            suspects=loops,
+            advice="A step model must not loop over time: the converter crashes when it quantises "
+            "a loop, and TensorFlow Lite Micro does not run it rightly. Replace a recurrent layer "
+            "by its cell, as `keras_sal.streaming.step_model` does.",
+        )
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("step", step)
+    archive.write_out(str(folder / "saved_model"), verbose=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(folder / "saved_model"), signature_keys=["step"]
+    )
+    if job["quantization"] != "float32":
+        report.write(stage="roll the model through the calibration sequences")
+        rollout = _roll(model, ports, folder / "calibration.npz")
+        silent = calibration.silent_channels(rollout, job["min_posterior"])
+        if silent:
+            report.write(silent=silent, frames=len(rollout))
+            return
+        _quantise(converter, rollout, job)
+
+    report.write(stage=f"convert the step model to {job['quantization']}")
+    (folder / "model.tflite").write_bytes(converter.convert())
+
+
+def _trace(model, ports):
+    """The one-frame function, and `{scope: layer}`."""
+    import tensorflow as tf
+
+    names = [tensor.name for tensor in model.inputs]
+    specs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype, name=t.name) for t in model.inputs]
+
+    @tf.function(input_signature=specs)
+    def step(*tensors):
+        return _call(model, dict(zip(names, tensors, strict=True)))
+
+    layers = {}
+    with noting(model, layers):
+        step.get_concrete_function()
+    return step, layers
+
+
+def _call(model, tensors):
+    import keras
+
+    flat = [tensors[tensor.name] for tensor in model.inputs]
+    return model(keras.tree.pack_sequence_as(model.input, flat))
+
+
+def _loops(step, layers):
+    graph = step.get_concrete_function().graph
+    loops = [op for op in graph.get_operations() if op.type in LOOPS]
+    named = {f"{op.type} of layer `{layer_of(op.name, layers) or '?'}`" for op in loops}
+    return ", ".join(sorted(named))
+
+
+def _roll(model, ports, path):
+    """Runs the float model over the calibration sequences in one compiled loop."""
+    import tensorflow as tf
+
+    def names_to(function, names):
+        return {name: function(name) for name in names}
+
+    @tf.function(reduce_retracing=True)
+    def run(frames, states):
+        length = tf.shape(next(iter(frames.values())))[0]
+        outputs = names_to(lambda _: tf.TensorArray("float32", length), ports.outputs)
+
+        def one_frame(t, states, outputs):
+            now = _call(model, names_to(lambda name: frames[name][t], frames) | states)
+            written = names_to(lambda name: outputs[name].write(t, now[name]), outputs)
+            return t + 1, names_to(lambda name: now[name + NEXT], states), written
+
+        _, _, outputs = tf.while_loop(
+            lambda t, *_: t < length, one_frame, (tf.constant(0), states, outputs)
+        )
+        return names_to(lambda name: outputs[name].stack(), outputs)
+
+    shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
+    batch = model.inputs[0].shape[0]
+    return calibration.roll(
+        run,
+        _load_sequences(path, ports),
+        ports,
+        {name: shapes[name] for name in ports.states},
+        streams_at_once=batch or calibration.STREAMS_AT_ONCE,
+    )
+
+
+def _load_sequences(path, ports):
+    with np.load(path) as archive:
+        ends = np.cumsum(archive["lengths"])[:-1]
+        split = {name: np.split(archive[f"frames_{name}"], ends) for name in ports.frames}
+    return [dict(zip(split, parts, strict=True)) for parts in zip(*split.values(), strict=True)]
+
+
+def _quantise(converter, rollout, job):
+    import tensorflow as tf
+
+    integer, operators = {
+        "int8": (tf.int8, tf.lite.OpsSet.TFLITE_BUILTINS_INT8),
+        "int16x8": (
+            tf.int16,
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        ),
+    }[job["quantization"]]
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: calibration.samples(rollout, job["max_samples"])
+    converter.target_spec.supported_ops = [operators]
+    converter.inference_input_type = converter.inference_output_type = integer
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = not job[
+        "per_channel"
+    ]
+
+
+if __name__ == "__main__":
+    convert(Report(sys.argv[1]))

@@ -1,0 +1,75 @@
+"""Which layer an operator of a converted model came from.
+
+The converter names a tensor after the operation it came from, `scope/of/layer/MatMul`, and joins
+the names of operations it fuses with `;`. Keras makes scopes unique in its own way (`gru_1` may
+become `gru_1_2`), so that a scope is not a layer's name: which layer opened which scope is noted
+while the model is traced.
+"""
+
+import contextlib
+import functools
+
+
+def scope(name):
+    """The name scope of an operation or tensor."""
+    return name.rpartition("/")[0]
+
+
+@contextlib.contextmanager
+def noting(model, layers):
+    """Fills `layers`, `{scope: layer name}`, with what is traced by TensorFlow inside."""
+    watched = list(_leaves(model))
+    for layer in watched:
+        layer.call = _noting_call(layer, layers)
+    try:
+        yield
+    finally:
+        for layer in watched:
+            del layer.call
+
+
+def layer_of(name, layers):
+    """The layer a tensor or operation came from, or None."""
+    for part in name.split(";"):
+        inner = scope(part)
+        while inner:
+            if inner in layers:
+                return layers[inner]
+            inner = scope(inner)
+    return None
+
+
+def origins(file, layers):
+    """`{operator name: layers it came from}`; an operator without a scope has its operand's."""
+    found = {}
+    for op in file.operators():
+        names = [file.tensor_name(index) for index in (*op.outputs, *op.inputs) if index >= 0]
+        layer = next(filter(None, (layer_of(name, layers) for name in names)), None)
+        if layer and layer not in found.setdefault(op.name, []):
+            found[op.name].append(layer)
+    return found
+
+
+def _leaves(model):
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _noting_call(layer, layers):
+    import tensorflow as tf
+
+    original = layer.call
+
+    @functools.wraps(original)
+    def call(*args, **kwargs):
+        graph = tf.compat.v1.get_default_graph()
+        before = len(graph.get_operations())
+        outputs = original(*args, **kwargs)
+        for operation in graph.get_operations()[before:]:
+            layers.setdefault(scope(operation.name), layer.name)
+        return outputs
+
+    return call
