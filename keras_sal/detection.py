@@ -76,422 +76,71 @@ How other scorers differ, and which way it moves their numbers
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+import warnings
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_sal import sweep
+from keras_sal.matching import (
+    Latency,
+    Matches,
+    OperatingPoint,
+    as_streams,
+    match_events,
+    negative_hours,
+    operating_point,
+)
+from keras_sal.trigger import TIME_TOLERANCE_S, Detection, Scoring, detect
+from keras_sal.uncertainty import NegativeHoursWarning, poisson_upper
 
-TIME_TOLERANCE_S = 1e-6  # window ends are included whatever binary fractions make of them
+__all__ = [
+    "DetCurve",
+    "Detection",
+    "Latency",
+    "Matches",
+    "OperatingPoint",
+    "Scoring",
+    "det_curve",
+    "detect",
+    "match_events",
+    "operating_point",
+]
+
+_NO_ROWS = [np.empty(0, "int64"), np.empty(0), np.empty(0), np.empty(0)]
 _ROUNDING = 1 + 1e-9  # so that 3 false alarms in 3 hours are within a budget of 1 an hour
 
 
-class Detection(NamedTuple):
-    """A moment at which a trigger fired: seconds, smoothed posterior, class."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Rows:
+    """Things that happen in a stream at the thresholds in `(low, high]` and at no others.
 
-    time_s: float
-    score: float
-    class_index: int = 0
-
-
-class Latency(NamedTuple):
-    """Detection time - anchor time over the hits, in seconds, with the misses beside it."""
-
-    p50_s: float
-    p90_s: float
-    p95_s: float
-    mean_s: float
-    hits: int
-    frr: float
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Scoring:
-    """How posteriors become detections, and detections hits and false alarms.
-
-    The functions of this module take these as keywords; a `DetCurve` keeps them in `.scoring`,
-    so that a test set is scored as the development set was:
-    `operating_point(posteriors, anchors_s, threshold, **vars(curve.scoring))`.
-
-    Args:
-        frame_step_s: float, seconds, > 0. From one frame to the next.
-        frame_offset_s: float, seconds, >= 0. When frame 0 is answered, e.g. the length of the
-            front-end's first window. Defaults to 0.0.
-        smooth_frames: int >= 1. The score is the mean posterior of that many frames; before
-            the stream begins posteriors are 0. Defaults to 1, no smoothing.
-        on_frames: int >= 1. The score must have reached the threshold for that many frames in
-            a row. Defaults to 1.
-        hysteresis: float in [0, 1), or `None`. If given, the trigger is armed again only after
-            the score has fallen below `threshold - hysteresis`, so that one long alarm is one
-            detection. Defaults to `None`.
-        refractory_s: float, seconds, >= 0. No second detection within it. Defaults to 1.0.
-        early_s: float, seconds, >= 0. How long before its anchor a hit may come. Defaults to
-            0.5.
-        max_delay_s: float, seconds, >= 0. How long after its anchor a hit may come. Defaults
-            to 1.0.
-
-    Raises:
-        ValueError: if a value is out of range.
-
-    Example:
-
-    >>> Scoring(frame_step_s=0.01, refractory_s=0.255).refractory_frames
-    26
+    `count` counts them at each of the `levels`; rows may count several times, or not at all.
     """
 
-    frame_step_s: float
-    frame_offset_s: float = 0.0
-    smooth_frames: int = 1
-    on_frames: int = 1
-    hysteresis: float | None = None
-    refractory_s: float = 1.0
-    early_s: float = 0.5
-    max_delay_s: float = 1.0
-
-    def __post_init__(self):
-        if not 0 < self.frame_step_s < math.inf:
-            raise ValueError(
-                "`frame_step_s` must be a positive number of seconds; it is the time from one "
-                f"frame to the next. Received: frame_step_s={self.frame_step_s}. "
-                "A 10 ms step is 0.01."
-            )
-        for name in ("frame_offset_s", "refractory_s", "early_s", "max_delay_s"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(
-                    f"`{name}` must be a number of seconds, 0 or more. Received: {name}={value}."
-                )
-        for name in ("smooth_frames", "on_frames"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-                raise ValueError(
-                    f"`{name}` must be an integer >= 1; it counts frames. "
-                    f"Received: {name}={value}. 1 switches it off."
-                )
-        if self.hysteresis is not None and not 0 <= self.hysteresis < 1:
-            raise ValueError(
-                "`hysteresis` must be in [0, 1) or None; it is a distance between posteriors. "
-                f"Received: hysteresis={self.hysteresis}. None switches it off."
-            )
-
-    @property
-    def refractory_frames(self) -> int:
-        """The least number of frames from one detection to the next."""
-        return max(1, math.ceil(self.refractory_s / self.frame_step_s - 1e-6))
-
-    def time_s(self, frame):
-        """When a frame (or an array of them) is answered."""
-        return self.frame_offset_s + frame * self.frame_step_s
-
-    def scores(self, posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The smoothed posterior, and its minimum over the last `on_frames` frames.
-
-        A trigger is on exactly where the second reaches the threshold. Frames before which
-        there were not `on_frames` of them are -inf.
-        """
-        smoothed = posterior
-        if self.smooth_frames > 1:
-            smoothed = np.array(posterior, dtype="float64")
-            for lag in range(1, min(self.smooth_frames, len(posterior))):
-                smoothed[lag:] += posterior[:-lag]
-            smoothed /= self.smooth_frames
-        lasting = smoothed
-        if self.on_frames > 1:
-            lasting = np.array(smoothed, dtype="float64")
-            for lag in range(1, min(self.on_frames, len(posterior))):
-                np.minimum(lasting[lag:], smoothed[:-lag], out=lasting[lag:])
-            lasting[: self.on_frames - 1] = -np.inf
-        return smoothed, lasting
-
-    def windows(self, anchors_s: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """First and last frame of the hit windows of sorted anchors, inside the stream."""
-        slack = TIME_TOLERANCE_S / self.frame_step_s
-        anchors = (anchors_s - self.frame_offset_s) / self.frame_step_s
-        first = np.ceil(anchors - self.early_s / self.frame_step_s - slack)
-        last = np.floor(anchors + self.max_delay_s / self.frame_step_s + slack)
-        return (
-            np.clip(first, 0, frames).astype("int64"),
-            np.clip(last, -1, frames - 1).astype("int64"),
-        )
-
-
-def detect(posterior, threshold: float, **scoring) -> list[Detection]:
-    """Run the trigger over one stream, as a device would.
-
-    Args:
-        posterior: array `(frames,)` or `(frames, classes)` in [0, 1]. Each class has a trigger
-            of its own, which knows nothing of the others.
-        threshold: float in [0, 1], or `inf` (never fires); with classes, one for all or one
-            for each.
-        **scoring: the trigger's fields of `Scoring`; `frame_step_s` is required.
-
-    Returns:
-        List of `Detection(time_s, score, class_index)` in order of time.
-
-    Raises:
-        ValueError: if the posterior is not an array of numbers in [0, 1], or the threshold is
-            out of range.
-
-    Example:
-
-    >>> detect([0.1, 0.7, 0.9, 0.8, 0.2], threshold=0.75, frame_step_s=0.5)
-    [Detection(time_s=1.0, score=0.9, class_index=0)]
-    """
-    rule = Scoring(**scoring)
-    posterior = _as_posterior(posterior, "posterior", classes=True)
-    columns = posterior[:, None] if posterior.ndim == 1 else posterior
-    thresholds = np.broadcast_to(_as_thresholds(threshold, columns.shape[1]), columns.shape[1])
-    found = []
-    for class_index, (column, level) in enumerate(zip(columns.T, thresholds, strict=True)):
-        smoothed, lasting = rule.scores(column)
-        found += [
-            Detection(float(rule.time_s(frame)), float(smoothed[frame]), class_index)
-            for frame in _fired(lasting, float(level), rule)
-        ]
-    return sorted(found, key=lambda detection: (detection.time_s, detection.class_index))
-
-
-def _fired(lasting: np.ndarray, threshold: float, rule: Scoring) -> list[int]:
-    """The frames at which one trigger fires; `lasting` is the second of `Scoring.scores`."""
-    on = lasting >= threshold
-    released = False
-    if rule.hysteresis is not None:
-        released = lasting + rule.hysteresis < threshold
-    fired, armed_at, latched = [], 0, False
-    for frame in np.flatnonzero(on | released).tolist():
-        if not on[frame]:
-            latched = False
-        elif frame >= armed_at and not latched:
-            fired.append(frame)
-            armed_at = frame + rule.refractory_frames
-            latched = rule.hysteresis is not None
-    return fired
-
-
-@dataclasses.dataclass(frozen=True)
-class Matches:
-    """What became of the detections and the events of one stream.
-
-    Attributes:
-        hits: list of `(detection, event)`, `event` being the index into the anchors given.
-        misses: list of the indices of the events that were not hit.
-        false_alarms: list of the detections outside all hit windows of their class.
-        ignored: list of the further detections inside windows already matched.
-        latencies_s: array, detection time - anchor time of the hits.
-    """
-
-    hits: list[tuple[Detection, int]]
-    misses: list[int]
-    false_alarms: list[Detection]
-    ignored: list[Detection]
-    latencies_s: np.ndarray
-
-
-def match_events(
-    detections: Iterable[Detection],
-    anchors_s,
-    *,
-    anchor_classes=None,
-    early_s: float = 0.5,
-    max_delay_s: float = 1.0,
-) -> Matches:
-    """Match detections with events one to one.
-
-    In order of time, each detection is matched with the earliest free anchor of its class in
-    whose window `[anchor - early_s, anchor + max_delay_s]` it lies.
-
-    Args:
-        detections: iterable of `Detection`, of one stream.
-        anchors_s: array `(events,)`, seconds, in any order.
-        anchor_classes: integers `(events,)`, the class of each event. Defaults to class 0.
-        early_s: float, seconds, >= 0. Defaults to 0.5.
-        max_delay_s: float, seconds, >= 0. Defaults to 1.0.
-
-    Returns:
-        `Matches`.
-
-    Raises:
-        ValueError: if the anchors are not a row of finite, non-negative seconds.
-
-    Example:
-
-    >>> found = [Detection(2.3, 0.9), Detection(2.8, 0.8), Detection(7.0, 0.7)]
-    >>> matches = match_events(found, [2.0, 12.0])
-    >>> matches.hits, matches.misses
-    ([(Detection(time_s=2.3, score=0.9, class_index=0), 0)], [1])
-    >>> len(matches.ignored), len(matches.false_alarms)
-    (1, 1)
-    """
-    anchors = _as_anchors(anchors_s, "anchors_s")
-    classes = np.zeros(len(anchors), int) if anchor_classes is None else np.asarray(anchor_classes)
-    if classes.shape != anchors.shape:
-        raise ValueError(
-            "`anchor_classes` must hold one class for each anchor. Received: "
-            f"anchor_classes of shape {classes.shape}, anchors_s of shape {anchors.shape}."
-        )
-    order = np.argsort(anchors, kind="stable")
-    begin, end = anchors[order] - early_s, anchors[order] + max_delay_s
-    hits: dict[int, Detection] = {}
-    false_alarms, ignored = [], []
-    for detection in sorted(detections, key=lambda detection: detection.time_s):
-        nearby = order[
-            np.searchsorted(
-                end, detection.time_s - TIME_TOLERANCE_S, side="left"
-            ) : np.searchsorted(begin, detection.time_s + TIME_TOLERANCE_S, side="right")
-        ]
-        nearby = nearby[classes[nearby] == detection.class_index].tolist()
-        free = [event for event in nearby if event not in hits]
-        if free:
-            hits[free[0]] = detection
-        elif nearby:
-            ignored.append(detection)
-        else:
-            false_alarms.append(detection)
-    return Matches(
-        hits=[(detection, event) for event, detection in hits.items()],
-        misses=[event for event in range(len(anchors)) if event not in hits],
-        false_alarms=false_alarms,
-        ignored=ignored,
-        latencies_s=np.array([hit.time_s - anchors[event] for event, hit in hits.items()]),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class OperatingPoint:
-    """All figures at one threshold.
-
-    Attributes:
-        threshold: the threshold.
-        frr: misses / events; `nan` without events.
-        fa_per_hour: false alarms / hours; `nan` without negative audio.
-        misses, hits, events: counts of events.
-        false_alarms: detections outside the hit windows.
-        hours: hours of audio outside the hit windows.
-        latency_p50_s, latency_p90_s, latency_p95_s, latency_mean_s: detection - anchor over
-            the hits; `nan` without hits.
-    """
-
-    threshold: float
-    frr: float
-    fa_per_hour: float
-    misses: int
-    hits: int
-    false_alarms: int
-    latency_p50_s: float
-    latency_p90_s: float
-    latency_p95_s: float
-    latency_mean_s: float
-    hours: float
-    events: int
-
-    @classmethod
-    def from_counts(
-        cls, threshold: float, *, latencies_s, false_alarms: int, hours: float, events: int
-    ) -> "OperatingPoint":
-        """Work the rates and quantiles out from the counts."""
-        latencies = np.sort(np.asarray(latencies_s, dtype="float64"))
-        hits = len(latencies)
-
-        def quantile(share: float) -> float:
-            return float(latencies[math.ceil(share * hits - 1e-9) - 1]) if hits else math.nan
-
-        return cls(
-            threshold=float(threshold),
-            frr=(events - hits) / events if events else math.nan,
-            fa_per_hour=false_alarms / hours if hours else math.nan,
-            misses=events - hits,
-            hits=hits,
-            false_alarms=false_alarms,
-            latency_p50_s=quantile(0.5),
-            latency_p90_s=quantile(0.9),
-            latency_p95_s=quantile(0.95),
-            latency_mean_s=float(latencies.mean()) if hits else math.nan,
-            hours=hours,
-            events=events,
-        )
-
-    @property
-    def latency(self) -> Latency:
-        """The latencies with the number of hits and the FRR beside them."""
-        return Latency(
-            self.latency_p50_s,
-            self.latency_p90_s,
-            self.latency_p95_s,
-            self.latency_mean_s,
-            self.hits,
-            self.frr,
-        )
-
-
-def operating_point(posteriors, anchors_s, threshold: float, **scoring) -> OperatingPoint:
-    """Score a trigger at one threshold, e.g. one that was chosen on other data.
-
-    Args:
-        posteriors: list of arrays `(frames,)` in [0, 1], one for each stream.
-        anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
-            each stream; empty where it has no event.
-        threshold: float in [0, 1], or `inf`.
-        **scoring: fields of `Scoring`; `frame_step_s` is required.
-
-    Returns:
-        `OperatingPoint`.
-
-    Raises:
-        ValueError: if the streams do not fit the anchors, or are not what they should be.
-
-    Example:
-
-    >>> posterior = np.zeros(3600)
-    >>> posterior[[1001, 3000]] = 0.9
-    >>> point = operating_point([posterior], [[1000.0, 2000.0]], 0.5, frame_step_s=1.0)
-    >>> point.hits, point.misses, point.false_alarms, point.latency_p50_s
-    (1, 1, 1, 1.0)
-    """
-    rule = Scoring(**scoring)
-    level = float(_as_thresholds(threshold, 1)[0])
-    false_alarms, latencies, hours, events = 0, [], 0.0, 0
-    for posterior, anchors in _as_streams(posteriors, anchors_s, rule):
-        matches = match_events(
-            detect(posterior, level, **vars(rule)),
-            anchors,
-            early_s=rule.early_s,
-            max_delay_s=rule.max_delay_s,
-        )
-        false_alarms += len(matches.false_alarms)
-        latencies += matches.latencies_s.tolist()
-        hours += _negative_hours(*rule.windows(anchors, len(posterior)), len(posterior), rule)
-        events += len(anchors)
-    return OperatingPoint.from_counts(
-        level, latencies_s=latencies, false_alarms=false_alarms, hours=hours, events=events
-    )
-
-
-class _Rows(NamedTuple):
-    """Things that happen in a stream at the thresholds in `(low, high]` and no others."""
-
+    levels: np.ndarray
     stream: np.ndarray
     low: np.ndarray
     high: np.ndarray
     latency_s: np.ndarray
 
-    def at(self, threshold: float) -> "_Rows":
-        return self.where((self.low < threshold) & (threshold <= self.high))
-
-    def where(self, mask: np.ndarray) -> "_Rows":
-        return _Rows(*(column[mask] for column in self))
-
-    def count(self, thresholds: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """How many there are at each threshold; `weights` says how often each stream counts."""
-        total = np.zeros(len(thresholds), "int64")
+    @cached_property
+    def _ends(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        ends = []
         for sign, bound in ((1, self.high), (-1, self.low)):
-            order = np.argsort(bound)
-            below = np.searchsorted(bound[order], thresholds, side="left")
-            weight = np.ones(len(bound), "int64") if weights is None else weights[self.stream]
-            above = np.concatenate([np.cumsum(weight[order][::-1])[::-1], [0]])
-            total = total + sign * above[below]
+            order = np.argsort(-bound)
+            reached = np.searchsorted(-bound[order], -self.levels, side="right")
+            ends.append((sign, order, reached))
+        return ends
+
+    def count(self, times: np.ndarray) -> np.ndarray:
+        total = np.zeros(len(self.levels), "int64")
+        for sign, order, reached in self._ends:
+            total += sign * np.concatenate([[0], np.cumsum(times[order])])[reached]
         return total
+
+    def at(self, threshold: float) -> np.ndarray:
+        return np.flatnonzero((self.low < threshold) & (threshold <= self.high))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -511,7 +160,11 @@ class DetCurve:
         hours: float, hours of audio outside the hit windows.
         scoring: the `Scoring` it was made with.
         max_fa_per_hour: points with more false alarms an hour were left out.
-        complete: whether none was left out.
+        floor: thresholds at and below it were not looked at; `-inf` if all were.
+        complete: whether no point was left out.
+        stream_events: array `(streams,)`, the events of each stream.
+        stream_hours: array `(streams,)`, the negative hours of each stream.
+        stream_weights: array `(streams,)`, how many times each stream counts.
     """
 
     scoring: Scoring
@@ -521,66 +174,60 @@ class DetCurve:
     alarm_rows: _Rows
     stream_events: np.ndarray
     stream_hours: np.ndarray
+    stream_weights: np.ndarray
 
     def __repr__(self):
         return (
-            f"<DetCurve: {len(self.threshold)} operating points up to {self.max_fa_per_hour} "
+            f"<DetCurve: {len(self.threshold)} operating points up to {self.max_fa_per_hour:g} "
             f"false alarms an hour, {self.events} events, {self.hours:.4g} negative hours>"
         )
 
     @cached_property
     def events(self) -> int:
         """Number of events."""
-        return int(self.stream_events.sum())
+        return int(self.stream_weights @ self.stream_events)
 
     @cached_property
     def hours(self) -> float:
         """Hours of audio outside the hit windows."""
-        return float(self.stream_hours.sum())
+        return float(self.stream_weights @ self.stream_hours)
 
     @cached_property
-    def _all_thresholds(self) -> np.ndarray:
-        rows = (self.hit_rows, self.alarm_rows)
-        levels = np.unique(np.concatenate([bound for row in rows for bound in (row.low, row.high)]))
-        return np.concatenate([[np.inf], levels[levels > self.floor][::-1]])
+    def _kept(self) -> np.ndarray:
+        alarms = self.alarm_rows.count(self.stream_weights[self.alarm_rows.stream])
+        if not self.hours:
+            return np.arange(len(alarms))
+        return np.flatnonzero(alarms <= self.max_fa_per_hour * self.hours * _ROUNDING)
 
     @cached_property
     def threshold(self) -> np.ndarray:
         """Falling, from `inf`."""
-        thresholds = self._all_thresholds
-        if not self.hours:
-            return thresholds
-        allowed = self.max_fa_per_hour * self.hours * _ROUNDING
-        return thresholds[self.alarm_rows.count(thresholds) <= allowed]
+        return self.alarm_rows.levels[self._kept]
 
     @cached_property
     def complete(self) -> bool:
         """Whether the curve holds every operating point there is."""
-        return self.floor == -np.inf and len(self.threshold) == len(self._all_thresholds)
+        return self.floor == -np.inf and len(self._kept) == len(self.alarm_rows.levels)
 
     @cached_property
     def hits(self) -> np.ndarray:
         """Events hit at each threshold."""
-        return self.hit_rows.count(self.threshold)
+        return self._hits_within(np.inf)
 
     @cached_property
     def false_alarms(self) -> np.ndarray:
         """False alarms at each threshold."""
-        return self.alarm_rows.count(self.threshold)
+        return self.alarm_rows.count(self.stream_weights[self.alarm_rows.stream])[self._kept]
 
     @cached_property
     def frr(self) -> np.ndarray:
         """Misses / events at each threshold."""
-        if not self.events:
-            return np.full(len(self.threshold), np.nan)
-        return (self.events - self.hits) / self.events
+        return self._share_missed(self.hits)
 
     @cached_property
     def fa_per_hour(self) -> np.ndarray:
         """False alarms / hours at each threshold."""
-        if not self.hours:
-            return np.full(len(self.threshold), np.nan)
-        return self.false_alarms / self.hours
+        return self.false_alarms / (self.hours or np.nan)
 
     def frr_at(self, fa_per_hour: float) -> float:
         """The lowest FRR of all operating points within a false-alarm budget.
@@ -588,18 +235,32 @@ class DetCurve:
         Args:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour. 0 allows no false alarm.
         """
-        index = self._index_at(fa_per_hour)
+        index = self._index_at(fa_per_hour, self.hits)
         return math.nan if index is None else float(self.frr[index])
+
+    def frr_within(self, latency_budget_s: float, fa_per_hour: float) -> float:
+        """The lowest FRR within both budgets: a hit later than `latency_budget_s` is a miss.
+
+        The operating point is chosen for this figure, so its threshold may be lower than
+        `threshold_at(fa_per_hour)`: a lower threshold is reached sooner.
+
+        Args:
+            latency_budget_s: float, seconds after the anchor.
+            fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
+        """
+        hits = self._hits_within(latency_budget_s)
+        index = self._index_at(fa_per_hour, hits)
+        return math.nan if index is None else float(self._share_missed(hits)[index])
 
     def threshold_at(self, fa_per_hour: float) -> float:
         """The threshold for a false-alarm budget.
 
         It has the fewest misses within the budget, then the fewest false alarms; of the
-        thresholds that share both, it is the middle one, furthest from where either changes.
-        Without events it is the lowest within the budget. `inf` says that a detector within
-        this budget never fires.
+        operating points that share both, it is the middle one, away from where either changes.
+        Without events it is the lowest within the budget. `inf` says that only a detector that
+        never fires is within the budget, or that firing within it hits nothing.
         """
-        index = self._index_at(fa_per_hour)
+        index = self._index_at(fa_per_hour, self.hits)
         return math.nan if index is None else float(self.threshold[index])
 
     def latency_at(self, fa_per_hour: float) -> Latency:
@@ -611,36 +272,93 @@ class DetCurve:
         return self.point(self.threshold_at(fa_per_hour))
 
     def point(self, threshold: float) -> OperatingPoint:
-        """All figures at a threshold, which must be above the lowest one the curve holds."""
+        """All figures at a threshold, which must be above `floor`."""
         if threshold <= self.floor:
             raise ValueError(
                 f"`threshold` must be above {self.floor}; the curve was computed up to "
-                f"{self.max_fa_per_hour} false alarms an hour. Received: threshold={threshold}. "
+                f"{self.max_fa_per_hour:g} false alarms an hour. Received: threshold={threshold}. "
                 "Raise `max_fa_per_hour`, or use `operating_point`."
             )
-        undefined = math.isnan(threshold)
+        hits, alarms = self.hit_rows.at(threshold), self.alarm_rows.at(threshold)
+        times = self.stream_weights[self.hit_rows.stream[hits]]
         return OperatingPoint.from_counts(
             threshold,
-            latencies_s=self.hit_rows.at(threshold).latency_s,
-            false_alarms=len(self.alarm_rows.at(threshold).low),
-            hours=math.nan if undefined else self.hours,
-            events=0 if undefined else self.events,
+            latencies_s=np.repeat(self.hit_rows.latency_s[hits], times),
+            false_alarms=int(self.stream_weights[self.alarm_rows.stream[alarms]].sum()),
+            hours=self.hours,
+            events=0 if math.isnan(threshold) else self.events,
         )
 
-    def _index_at(self, fa_per_hour: float, hits: np.ndarray | None = None) -> int | None:
-        """The operating point for a budget; `hits` if another count of hits is wanted."""
+    def eer(self) -> float:
+        """The equal error rate: the least `r` such that some operating point errs at most `r`.
+
+        For events the error is the FRR. For negative audio it is the share of its slots that
+        hold a false alarm, a slot being one refractory time (at least one frame), so that a
+        detector that always fires errs in all of them.
+
+        Raises:
+            ValueError: if the curve ends before that point.
+        """
+        slot_hours = max(self.scoring.refractory_s, self.scoring.frame_step_s) / 3600
+        worse = np.maximum(self.frr, self.fa_per_hour * slot_hours)
+        rate = float(worse.min())
+        if not self.complete and rate > self.max_fa_per_hour * slot_hours:
+            raise ValueError(
+                f"`max_fa_per_hour` must be at least {math.ceil(rate / slot_hours)} for an equal "
+                f"error rate; the errors are not equal before. Received: max_fa_per_hour="
+                f"{self.max_fa_per_hour:g}. Call `det_curve` again."
+            )
+        return rate
+
+    def mean_frr(self, fa_per_hour: float) -> float:
+        """The area under FRR over FA/h from 0 to a bound, divided by the bound.
+
+        The mean of `frr_at(budget)` over all budgets up to `fa_per_hour`; exact, since it is a
+        step function.
+
+        Args:
+            fa_per_hour: float, 0 < fa_per_hour <= max_fa_per_hour.
+        """
+        if fa_per_hour == 0 or self._index_at(fa_per_hour, self.hits) is None:
+            return math.nan
+        order = np.argsort(self.fa_per_hour, kind="stable")
+        lowest = np.minimum.accumulate(self.frr[order])
+        steps = np.minimum([*self.fa_per_hour[order], fa_per_hour], fa_per_hour)
+        return float(np.diff(steps) @ lowest / fa_per_hour)
+
+    def reweighted(self, times: np.ndarray) -> "DetCurve":
+        """The curve of a set in which stream `i` occurs `times[i]` times (0 or more)."""
+        return dataclasses.replace(self, stream_weights=self.stream_weights * times)
+
+    def _hits_within(self, latency_budget_s: float) -> np.ndarray:
+        in_time = self.hit_rows.latency_s <= latency_budget_s + TIME_TOLERANCE_S
+        times = self.stream_weights[self.hit_rows.stream] * in_time
+        return self.hit_rows.count(times)[self._kept]
+
+    def _share_missed(self, hits: np.ndarray) -> np.ndarray:
+        return (self.events - hits) / (self.events or np.nan)
+
+    def _index_at(self, fa_per_hour: float, hits: np.ndarray) -> int | None:
+        """The operating point for a budget, or None where false alarms have no rate."""
         if not 0 <= fa_per_hour <= self.max_fa_per_hour:
             raise ValueError(
-                f"`fa_per_hour` must be between 0 and {self.max_fa_per_hour}, up to which the "
+                f"`fa_per_hour` must be between 0 and {self.max_fa_per_hour:g}, up to which the "
                 f"curve was computed. Received: fa_per_hour={fa_per_hour}. "
                 "Raise `max_fa_per_hour` of `det_curve` to see more of it."
             )
         if not self.hours:
             return None
+        if (least := poisson_upper(0, self.hours)) > fa_per_hour > 0:
+            warnings.warn(
+                f"{self.hours:.3g} hours of negative audio can't support {fa_per_hour:g} false "
+                f"alarms an hour: even none in all of them only says at most {least:.3g} an hour "
+                f"(95 %). {3 / fa_per_hour:.3g} hours could.",
+                NegativeHoursWarning,
+                stacklevel=3,
+            )
         within = np.flatnonzero(self.fa_per_hour <= fa_per_hour * _ROUNDING)
         if not self.events:
             return int(within[-1])
-        hits = self.hits if hits is None else hits
         best = within[hits[within] == hits[within].max()]
         best = best[self.false_alarms[best] == self.false_alarms[best].min()]
         return int(best[len(best) // 2])
@@ -688,7 +406,7 @@ def det_curve(posteriors, anchors_s, *, max_fa_per_hour: float = 100.0, **scorin
             f"max_fa_per_hour={max_fa_per_hour}. Use inf for the whole curve."
         )
     streams, first, last, anchors = [], [], [], []
-    for posterior, events in _as_streams(posteriors, anchors_s, rule):
+    for posterior, events in as_streams(posteriors, anchors_s, rule):
         windows = rule.windows(events, len(posterior))
         streams.append(rule.scores(posterior)[1])
         anchors.append(events)
@@ -696,7 +414,7 @@ def det_curve(posteriors, anchors_s, *, max_fa_per_hour: float = 100.0, **scorin
         last.append(windows[1])
     stream_hours = np.array(
         [
-            _negative_hours(*span, len(scores), rule)
+            negative_hours(*span, len(scores), rule)
             for *span, scores in zip(first, last, streams, strict=True)
         ]
     )
@@ -717,110 +435,19 @@ def det_curve(posteriors, anchors_s, *, max_fa_per_hour: float = 100.0, **scorin
             (stream, begin, end, rule.time_s(frame) - events[event])
             for event, frame, begin, end in claimed
         ]
-        alarms.append((np.full(outside.sum(), stream), low[outside], high[outside]))
-    stream, low, high = (np.concatenate(column) for column in zip(*alarms, strict=True))
-    hit_columns = zip(*hits, strict=True) if hits else ([], [], [], [])
-    hit_stream, *hit_rest = (np.array(column) for column in hit_columns)
+        none = np.full(outside.sum(), np.nan)
+        alarms.append((np.full(len(none), stream), low[outside], high[outside], none))
+    alarm_columns = [np.concatenate(column) for column in zip(*alarms, strict=True)]
+    hit_columns = [np.array(column) for column in zip(*hits, strict=True)] if hits else _NO_ROWS
+    bounds = np.unique(np.concatenate([*hit_columns[1:3], *alarm_columns[1:3]]))
+    levels = np.concatenate([[np.inf], bounds[bounds > floor][::-1]])
     return DetCurve(
         scoring=rule,
         max_fa_per_hour=float(max_fa_per_hour),
         floor=floor,
-        hit_rows=_Rows(hit_stream.astype("int64"), *hit_rest),
-        alarm_rows=_Rows(stream, low, high, np.full(len(low), np.nan)),
+        hit_rows=_Rows(levels, *hit_columns),
+        alarm_rows=_Rows(levels, *alarm_columns),
         stream_events=np.array([len(events) for events in anchors]),
         stream_hours=stream_hours,
+        stream_weights=np.ones(len(streams), "int64"),
     )
-
-
-def _negative_hours(first: np.ndarray, last: np.ndarray, frames: int, rule: Scoring) -> float:
-    """Hours outside the windows; both arrays rise, so a window begins after the one before."""
-    begin = first.copy()
-    begin[1:] = np.maximum(first[1:], last[:-1] + 1)
-    inside = int(np.maximum(last - begin + 1, 0).sum())
-    return (frames - inside) * rule.frame_step_s / 3600
-
-
-def _as_thresholds(threshold, classes: int) -> np.ndarray:
-    levels = np.atleast_1d(np.asarray(threshold, dtype="float64"))
-    if levels.shape not in ((1,), (classes,)):
-        raise ValueError(
-            f"`threshold` must be one number, or one for each of the {classes} classes. "
-            f"Received: threshold of shape {levels.shape}."
-        )
-    if not np.all((levels >= 0) & ((levels <= 1) | (levels == np.inf))):
-        raise ValueError(
-            "`threshold` must be in [0, 1], as posteriors are, or inf. "
-            f"Received: threshold={threshold}. Is it a logit or a percentage?"
-        )
-    return levels
-
-
-def _as_posterior(posterior, name: str, *, classes: bool = False) -> np.ndarray:
-    """Check one stream; `(frames, 1)`, as a model gives it, is the same as `(frames,)`."""
-    posterior = np.asarray(posterior)
-    if posterior.dtype not in ("float32", "float64"):
-        posterior = posterior.astype("float64")
-    if posterior.ndim == 2 and posterior.shape[1] == 1:
-        posterior = posterior[:, 0]
-    if posterior.ndim != 1 and not (classes and posterior.ndim == 2):
-        shapes = "(frames,) or (frames, classes)" if classes else "(frames,)"
-        raise ValueError(
-            f"`{name}` must have shape {shapes}. Received: {name} of shape {posterior.shape}. "
-            "Give a list with one array for each stream, and one class at a time."
-        )
-    if len(posterior) == 0:
-        raise ValueError(f"`{name}` must have at least one frame. Received: {name} of length 0.")
-    low, high = float(posterior.min()), float(posterior.max())
-    if math.isnan(low):
-        bad = int(np.argmax(np.isnan(posterior).reshape(len(posterior), -1).any(axis=1)))
-        raise ValueError(
-            f"`{name}` must not hold nan; a frame without an answer can't be scored. "
-            f"Received: {name}[{bad}]=nan. Was the exported model run with its state?"
-        )
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"`{name}` must lie in [0, 1]; it is a posterior. Received: values from {low:.6g} to "
-            f"{high:.6g}. Apply the sigmoid or softmax to logits, dequantise int8 outputs."
-        )
-    return posterior
-
-
-def _as_anchors(anchors_s, name: str) -> np.ndarray:
-    anchors = np.asarray(anchors_s, dtype="float64")
-    if anchors.ndim != 1:
-        raise ValueError(
-            f"`{name}` must have shape (events,). Received: {name} of shape {anchors.shape}. "
-            "Of (onset, offset) pairs give the one the task is judged by."
-        )
-    if not np.all((anchors >= 0) & (anchors < np.inf)):
-        raise ValueError(
-            f"`{name}` must be finite seconds, 0 or more. Received: {name}={anchors.tolist()}. "
-            "Leave events out that are not in the stream."
-        )
-    return anchors
-
-
-def _as_streams(
-    posteriors: Sequence, anchors_s: Sequence, rule: Scoring
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Check all streams and sort their anchors."""
-    posteriors, anchors_s = list(posteriors), list(anchors_s)
-    if len(posteriors) == 0 or len(posteriors) != len(anchors_s):
-        raise ValueError(
-            "`posteriors` and `anchors_s` must hold one array for each stream, and at least one. "
-            f"Received: {len(posteriors)} posteriors, {len(anchors_s)} anchors_s. "
-            "A stream without events has an empty array of anchors."
-        )
-    streams = []
-    for index, (posterior, anchors) in enumerate(zip(posteriors, anchors_s, strict=True)):
-        posterior = _as_posterior(posterior, f"posteriors[{index}]")
-        anchors = np.sort(_as_anchors(anchors, f"anchors_s[{index}]"))
-        end_s = rule.time_s(len(posterior) - 1)
-        if len(anchors) and anchors[-1] - rule.early_s > end_s + TIME_TOLERANCE_S:
-            raise ValueError(
-                f"`anchors_s[{index}]` must lie inside its stream; no frame of it could be a hit. "
-                f"Received: an anchor at {anchors[-1]:.6g} s in a stream of {len(posterior)} "
-                f"frames that ends at {end_s:.6g} s. Did you give milliseconds, or frames?"
-            )
-        streams.append((posterior, anchors))
-    return streams

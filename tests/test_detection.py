@@ -1,5 +1,6 @@
 """Detection scoring against a literal loop, hand-made streams and properties."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_sal.detection import Scoring, det_curve, detect, match_events, operating_point
+from keras_sal.detection import Scoring, det_curve, operating_point
 
 # --- the slow reference: the trigger and the matching as they are described, one frame at a time
 
@@ -74,7 +75,7 @@ def all_thresholds(posteriors, rule):
     if rule.hysteresis is not None:
         levels |= {score + rule.hysteresis for score in levels}
     levels = sorted(level for level in levels if level <= 1)
-    between = [(low + high) / 2 for low, high in zip(levels, levels[1:], strict=False)]
+    between = [(low + high) / 2 for low, high in itertools.pairwise(levels)]
     return sorted({*levels, *between, math.inf}, reverse=True)
 
 
@@ -122,7 +123,7 @@ def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, **sc
         point = curve.point(threshold)
         assert (point.false_alarms, point.hits) == (false_alarms, len(latencies))
         np.testing.assert_allclose(
-            sorted(curve.hit_rows.at(threshold).latency_s), latencies, atol=1e-9
+            sorted(curve.hit_rows.latency_s[curve.hit_rows.at(threshold)]), latencies, atol=1e-9
         )
         alone = operating_point(posteriors, anchors, threshold, **scoring)
         assert repr(alone) == repr(point)
