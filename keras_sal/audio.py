@@ -1,4 +1,4 @@
-"""Sound as a detector hears it: samples, the front-end's features, augmentation.
+"""Sound as a detector hears it: samples and the features of the front-end.
 
 Samples are mono `float32` in `[-1, 1]` at 16 kHz. Features are the 40 channels that the TensorFlow
 Lite Micro micro front-end computes every 10 ms, so a detector is trained on what the device will
@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal.alignment import energy_db
-
 SAMPLE_RATE = 16_000
 FRAME_STEP_S = 0.01
 FRAME_OFFSET_S = 0.03
@@ -20,7 +18,6 @@ FEATURES = 40
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 _WINDOW = round(FRAME_OFFSET_S * SAMPLE_RATE)
 _FULL_SCALE = 32_768
-_PINK_PERIOD = 1 << 19  # a power of two, so that its Fourier transform is fast
 
 
 def read_audio(path, *, convert=False):
@@ -69,7 +66,7 @@ def read_audio(path, *, convert=False):
             "Divide integers by 32768 and save the file again."
         )
     samples = samples.mean(axis=1)
-    return samples if rate == SAMPLE_RATE else _resample(samples, rate, SAMPLE_RATE)
+    return samples if rate == SAMPLE_RATE else resample(samples, rate, SAMPLE_RATE)
 
 
 def audio_info(path):
@@ -253,182 +250,31 @@ def to_pcm16(samples):
     return np.minimum(scaled, _FULL_SCALE - 1).astype("<i2")
 
 
-def speech_level_db(samples):
-    """The level of what is said in a recording, pauses left out.
-
-    The mean power of the 25 ms windows within 30 dB of the loudest one.
-
-    Args:
-        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz, at least 25 ms.
-
-    Returns:
-        A float in dB relative to full scale; -100 for digital silence.
-
-    Raises:
-        ValueError: If `samples` is not one channel of finite numbers of at least 25 ms.
-
-    Example:
-        >>> import numpy as np
-        >>> speech = np.concatenate([np.zeros(16_000), np.full(16_000, 0.1), np.zeros(16_000)])
-        >>> round(speech_level_db(speech))
-        -20
-    """
-    level_db = energy_db(samples, SAMPLE_RATE)
-    spoken = level_db[level_db >= level_db.max() - 30]
-    return float(10 * np.log10(np.mean(10 ** (spoken / 10))))
-
-
-def amplify(samples, gain_db):
-    """Samples louder or softer, cut off at full scale as a converter does.
+def resample(samples, rate, new_rate):
+    """Samples at another rate, band-limited, at the same times.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`.
-        gain_db: Gain in dB; a number, or one per sample.
+        rate: Their rate in Hz, any positive number.
+        new_rate: The rate wanted, in Hz.
 
     Returns:
-        A `float32` array of the same shape in `[-1, 1]`.
-
-    Example:
-        >>> amplify([0.0625, -0.5], 20).tolist()
-        [0.625, -1.0]
-    """
-    return np.clip(np.asarray(samples, "float32") * decibels(gain_db), -1, 1)
-
-
-def add_noise(samples, noise, snr_db):
-    """Samples with noise added at a signal-to-noise ratio.
-
-    The level of the signal is its `speech_level_db`, that of the noise its mean power, so a pause
-    in the speech does not make the noise softer.
-
-    Args:
-        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz, at least 25 ms.
-        noise: Array of shape `(samples,)`, any level but silence; repeated or cut to fit.
-        snr_db: Signal-to-noise ratio in dB.
-
-    Returns:
-        A `float32` array of the shape of `samples` in `[-1, 1]`.
+        A `float32` array of `round(samples * new_rate / rate)` samples in `[-1, 1]`.
 
     Raises:
-        ValueError: If `noise` is empty or silent.
+        ImportError: If `soxr` is missing.
 
     Example:
         >>> import numpy as np
-        >>> noisy = add_noise(np.full(16_000, 0.5), [1.0, -1.0], snr_db=20)
-        >>> noisy[:4].round(3).tolist()
-        [0.550000011920929, 0.44999998807907104, 0.550000011920929, 0.44999998807907104]
+        >>> resample(np.zeros(44_100), 44_100, 16_000).shape
+        (16000,)
     """
-    gain_db = speech_level_db(samples) - snr_db
-    track = amplify_to_unit(np.resize(np.asarray(noise, "float32"), len(samples)))
-    return np.clip(np.asarray(samples, "float32") + track * decibels(gain_db), -1, 1)
-
-
-def amplify_to_unit(noise):
-    """Noise scaled to a mean power of 1 (0 dB), not limited to `[-1, 1]`.
-
-    Args:
-        noise: Array of shape `(samples,)`.
-
-    Returns:
-        A `float32` array of the same shape.
-
-    Raises:
-        ValueError: If `noise` is empty or silent.
-
-    Example:
-        >>> amplify_to_unit([3.0, -3.0]).tolist()
-        [1.0, -1.0]
-    """
-    noise = np.asarray(noise, "float32")
-    power = np.mean(np.square(noise, dtype="float64")) if noise.size else 0.0
-    if not power > 0:
-        raise ValueError(
-            f"`noise` must not be empty or silent; it has no level to set. Received: "
-            f"{noise.size} samples of power {power}. Leave the recording out."
-        )
-    return noise * np.float32(power**-0.5)
-
-
-def pink_noise(samples, rng):
-    """Noise with as much power in each octave, the usual stand-in for a room.
-
-    It repeats, without a seam, after 33 seconds.
-
-    Args:
-        samples: Number of samples, at least 2.
-        rng: A `numpy.random.Generator`.
-
-    Returns:
-        A `float32` array of shape `(samples,)` with a mean power of 1.
-
-    Example:
-        >>> import numpy as np
-        >>> noise = pink_noise(16_000, np.random.default_rng(0))
-        >>> noise.shape, round(float(np.mean(noise**2)), 3)
-        ((16000,), 1.0)
-    """
-    period = min(_PINK_PERIOD, 1 << (samples - 1).bit_length())
-    spectrum = np.fft.rfft(rng.standard_normal(period, dtype="float32"))
-    spectrum[0] = 0
-    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum), dtype="float32"))
-    return amplify_to_unit(np.resize(np.fft.irfft(spectrum), samples))
-
-
-def change_speed(samples, events, speed):
-    """Speech faster or slower (and higher or lower), with its event times.
-
-    Args:
-        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
-        speed: How many times faster, in `[0.5, 2]`.
-
-    Returns:
-        `(samples, events)`: `round(samples / speed)` samples as `float32` in `[-1, 1]`, and the
-        events with their times divided by `speed`.
-
-    Raises:
-        ValueError: If `speed` is out of range.
-
-    Example:
-        >>> import numpy as np
-        >>> samples, events = change_speed(np.zeros(16_000), [[0.2, 0.5, 0]], speed=1.25)
-        >>> samples.shape, events.round(6).tolist()
-        ((12800,), [[0.16, 0.4, 0.0]])
-    """
-    if not 0.5 <= speed <= 2:
-        raise ValueError(
-            f"`speed` must lie in [0.5, 2]; beyond that speech is no longer speech. Received: "
-            f"speed={speed}. 0.9 to 1.1 is common."
-        )
-    samples = np.asarray(samples, "float32")
-    events = np.array(events, "float64")
-    events[..., :2] /= speed
-    return _resample(samples, speed * SAMPLE_RATE, SAMPLE_RATE), events
-
-
-def decibels(level_db):
-    """The amplitude ratio of a level difference: `10 ** (level_db / 20)`, as `float32`.
-
-    Args:
-        level_db: Level difference in dB; a number or an array.
-
-    Returns:
-        `float32` of the same shape.
-
-    Example:
-        >>> float(decibels(20))
-        10.0
-    """
-    return np.float32(10) ** (np.asarray(level_db, "float32") / np.float32(20))
-
-
-def _resample(samples, rate, new_rate):
     try:
         import soxr
     except ImportError as error:
         raise ImportError(_missing("soxr")) from error
     length = round(len(samples) * new_rate / rate)
-    resampled = soxr.resample(samples, rate, new_rate)[:length]
+    resampled = soxr.resample(np.asarray(samples, "float32"), rate, new_rate)[:length]
     return np.clip(np.pad(resampled, (0, length - len(resampled))), -1, 1)
 
 

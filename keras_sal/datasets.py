@@ -1,156 +1,31 @@
-"""Recordings on disk, and what is made of them: streams to score on, batches to train on.
+"""Data sets: streams to score on and batches to train on, made from recordings.
 
-A folder of recordings holds a table `recordings.csv` with one row per sound file and the columns
-
-| column | what |
-|---|---|
-| `file` | path of the sound file, relative to the folder |
-| `split` | `train`, `dev` or `test` |
-| `text` | what is said, lower case; empty if unknown or nothing |
-| `onset_s`, `offset_s` | when the text begins and ends, in seconds; both empty if unknown |
-| `corpus`, `speaker` | where it comes from and who speaks (may be left out) |
-
-Files below a folder `noise/` are noise: played under the streams, and negatives of their own.
+Start with `load_recordings` (the layout of a folder is described in `keras_sal.recordings`), score
+on `evaluation_streams`, train on `StreamBatches` of `training_streams`.
 """
 
-import csv
 import math
-import re
-import warnings
-from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_sal import audio
-from keras_sal.alignment import energy_events
 from keras_sal.audio import FRAME_STEP_S, SAMPLE_RATE
+from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
 from keras_sal.targets import pad_events
 
-TABLE = "recordings.csv"
-COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
-SPLITS = ("train", "dev", "test")
-NAMED_IN_WARNING = 5
-SLACK_S = 0.05
+__all__ = [
+    "Recording",
+    "Stream",
+    "StreamBatches",
+    "evaluation_streams",
+    "load_recordings",
+    "partition",
+    "training_streams",
+]
+
 REACH_S = 2.0
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A sound file and what is known about it.
-
-    Args:
-        path: The sound file.
-        split: `"train"`, `"dev"` or `"test"`.
-        text: What is said, in lower case with single spaces; `""` if unknown or nothing.
-        duration_s: Its length in seconds.
-        onset_s: When the text begins, in seconds from the start; `nan` if unknown.
-        offset_s: When it ends; `nan` if unknown.
-        corpus: Where it comes from.
-        speaker: Who speaks; `""` if unknown.
-        noise: Whether it is noise to be played under other recordings.
-    """
-
-    path: Path
-    split: str
-    text: str
-    duration_s: float
-    onset_s: float = math.nan
-    offset_s: float = math.nan
-    corpus: str = ""
-    speaker: str = ""
-    noise: bool = False
-
-    def samples(self):
-        """The sound: `float32 (samples,)` in `[-1, 1]`, mono at 16 kHz."""
-        return audio.read_audio(self.path, convert=True)
-
-
-def load_recordings(directory, *, convert=False):
-    r"""Read a folder's table and check every row against its file's header.
-
-    Nothing is decoded yet, so this takes well under a millisecond per recording. A bad row among
-    good ones is left out and named in a warning.
-
-    Args:
-        directory: The folder that holds `recordings.csv`; see the module's description.
-        convert: Accept any sample rate and channel count (they are converted on reading) instead
-            of 16 kHz mono only. Default `False`.
-
-    Returns:
-        A list of `Recording`, in the order of the table.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no table in it.
-        ValueError: If the table lacks columns or rows, or every row is bad.
-
-    Example:
-        >>> import pathlib, tempfile, soundfile
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> soundfile.write(folder / "a.wav", [0.0] * 16_000, 16_000)
-        >>> _ = (folder / "recordings.csv").write_text(
-        ...     "file,split,text,onset_s,offset_s\na.wav,test,computer,0.2,0.8\n"
-        ... )
-        >>> [recording] = load_recordings(folder)
-        >>> recording.text, recording.duration_s, recording.offset_s
-        ('computer', 1.0, 0.8)
-    """
-    directory = Path(directory)
-    recordings, refused, seen = [], {}, set()
-    for row in _read_table(directory):
-        try:
-            recordings.append(_check_row(directory, row, seen, convert))
-        except (OSError, ValueError) as error:
-            refused[row["file"] or f"row {len(recordings) + len(refused) + 2}"] = error
-    if not recordings:
-        name, error = next(iter(refused.items()))
-        raise ValueError(
-            f"`directory` must hold usable recordings; all {len(refused)} of them were refused. "
-            f"Received: directory={str(directory)!r}. The first, {name}: {error}"
-        )
-    _warn_of(refused, len(recordings) + len(refused))
-    _warn_of_shared_speakers(recordings)
-    return recordings
-
-
-def partition(recordings, word):
-    """The recordings that are the wake word, and those in which it is not said.
-
-    Recordings that hold the word among others are neither: calling them negatives would be wrong,
-    and when the word is said in them is unknown.
-
-    Args:
-        recordings: A sequence of `Recording`.
-        word: The wake word (or words, as in `"smart mirror"`), in any case.
-
-    Returns:
-        `(positives, negatives)`, lists of `Recording`.
-
-    Raises:
-        ValueError: If no recording's text is `word`.
-
-    Example:
-        >>> said = ["computer", "turn on the computer", "alexa", ""]
-        >>> recordings = [Recording(Path("a.wav"), "test", text, 1.0) for text in said]
-        >>> positives, negatives = partition(recordings, "Computer")
-        >>> [r.text for r in positives], [r.text for r in negatives]
-        (['computer'], ['alexa', ''])
-    """
-    word = _normalise(word)
-    positives = [recording for recording in recordings if recording.text == word]
-    if not positives or not word:
-        words = Counter(recording.text for recording in recordings if recording.text)
-        available = ", ".join(f"{text!r} ({count})" for text, count in words.most_common(10))
-        raise ValueError(
-            f"`word` must be the whole text of some recordings; these are the positives. Received: "
-            f"word={word!r}. Choose one of: {available or 'none, no recording has a text'}."
-        )
-    said = re.compile(rf"\b{re.escape(word)}\b")
-    return positives, [recording for recording in recordings if not said.search(recording.text)]
 
 
 def evaluation_streams(
@@ -187,7 +62,7 @@ def evaluation_streams(
     Raises:
         ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
     """
-    positives, negatives, noise = _cast(recordings, word, split, workers)
+    positives, negatives, noise = select(recordings, word, split, workers=workers)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     _check_range("pause_s", pause_s, 0)
     clips = [(recording, 0) for recording in positives]
@@ -256,7 +131,7 @@ def training_streams(
     Raises:
         ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
     """
-    positives, negatives, noise = _cast(recordings, word, split, workers)
+    positives, negatives, noise = select(recordings, word, split, workers=workers)
     _check_range("pause_s", pause_s, 0)
     _check_range("speed", speed, 0.5, 2)
     _check_range("gain_db", gain_db, -100, 100)
@@ -369,167 +244,6 @@ class StreamBatches(keras.utils.PyDataset):
         return starts
 
 
-def _read_table(directory):
-    table = directory / TABLE
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
-            f"directory={str(directory)!r}, which "
-            f"{'has none' if directory.is_dir() else 'is not a folder'}. Give the folder of the "
-            "recordings."
-        )
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restval="")
-        rows = list(reader)
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(
-            f"{TABLE} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found. "
-            f"Received: {table} with the columns {', '.join(reader.fieldnames or ()) or 'none'}. "
-            "Name them in the first row, separated by commas."
-        )
-    if not rows:
-        raise ValueError(
-            f"{TABLE} must list at least one recording; it has no rows. Received: {table}. Add a "
-            "row for each sound file."
-        )
-    return rows
-
-
-def _check_row(directory, row, seen, convert):
-    name, split = row["file"], row["split"]
-    if not name or name in seen:
-        raise ValueError(
-            "`file` must name each sound file once; a file in two splits would be learned by heart "
-            f"and then tested. Received: file={name!r}{' again' if name else ''}. Remove the row."
-        )
-    seen.add(name)
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(SPLITS)}; it says what a recording is for. "
-            f"Received: split={split!r}. Rename it in {TABLE}."
-        )
-    path = directory / name
-    frames, sample_rate, channels = audio.audio_info(path)
-    if not convert:
-        audio.check_format(path, sample_rate, channels)
-    duration_s = round(frames * SAMPLE_RATE / sample_rate) / SAMPLE_RATE
-    onset_s, offset_s = _check_times(row["onset_s"], row["offset_s"], duration_s)
-    return Recording(
-        path,
-        split,
-        _normalise(row["text"]),
-        duration_s,
-        onset_s,
-        offset_s,
-        row.get("corpus", ""),
-        row.get("speaker", ""),
-        noise=Path(name).parts[0] == "noise",
-    )
-
-
-def _check_times(onset, offset, duration_s):
-    onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
-    received = f"Received: onset_s={onset}, offset_s={offset}"
-    if math.isnan(onset_s) and math.isnan(offset_s):
-        return math.nan, math.nan
-    if math.isnan(onset_s) or math.isnan(offset_s):
-        raise ValueError(
-            f"`onset_s` and `offset_s` must both be given or both be empty; one time is no event. "
-            f"{received}. Add the other or remove both."
-        )
-    if not 0 <= onset_s < offset_s:
-        raise ValueError(
-            f"`onset_s` must be at least 0 and before `offset_s`; an event begins before it ends. "
-            f"{received}. Were the columns swapped?"
-        )
-    if offset_s > duration_s + SLACK_S:
-        guess = "Did you give milliseconds?" if offset_s > 10 * duration_s else "Is it this file?"
-        raise ValueError(
-            f"`offset_s` must lie within the recording; it lasts {duration_s:.3f} s. {received}. "
-            f"{guess}"
-        )
-    return onset_s, min(offset_s, duration_s)
-
-
-def _warn_of(refused, total):
-    if refused:
-        named = [f"{name}: {error}" for name, error in list(refused.items())[:NAMED_IN_WARNING]]
-        more = len(refused) - len(named)
-        warnings.warn(
-            f"{len(refused)} of {total} recordings were left out. {' | '.join(named)}"
-            + (f" | and {more} more" if more else ""),
-            stacklevel=3,
-        )
-
-
-def _warn_of_shared_speakers(recordings):
-    splits = defaultdict(set)
-    for recording in recordings:
-        if recording.speaker:
-            splits[recording.corpus, recording.speaker].add(recording.split)
-    shared = sorted(speaker for (_, speaker), found in splits.items() if len(found) > 1)
-    if shared:
-        warnings.warn(
-            f"{len(shared)} speakers are in more than one split, so a detector is tested on voices "
-            f"it was trained on: {', '.join(shared[:NAMED_IN_WARNING])}",
-            stacklevel=3,
-        )
-
-
-def _cast(recordings, word, split, workers):
-    """The readable positives (with times), negatives and noise of a split."""
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(SPLITS)}; it says which recordings to use. "
-            f"Received: split={split!r}. Choose one of them."
-        )
-    positives, negatives = (
-        [recording for recording in part if recording.split == split]
-        for part in partition(recordings, word)
-    )
-    for name, part in (("positives", positives), ("negatives", negatives)):
-        if not part:
-            raise ValueError(
-                f"`recordings` must hold {name} in each split; there are none for the word "
-                f"{word!r} in this one. Received: split={split!r}. Add recordings or choose "
-                "another split."
-            )
-    readable = _examine(positives + negatives, _normalise(word), workers)
-    positives = [recording for recording in readable if recording.text == _normalise(word)]
-    negatives = [recording for recording in readable if recording.text != _normalise(word)]
-    return positives, negatives, [recording for recording in negatives if recording.noise]
-
-
-def _examine(recordings, word, workers):
-    """The recordings that can be used, positives with times found where they had none."""
-
-    def examine(recording):
-        try:
-            samples = recording.samples()
-            if recording.text == word and math.isnan(recording.offset_s):
-                onset_s, offset_s = energy_events(samples, SAMPLE_RATE)
-                if math.isnan(offset_s):
-                    raise ValueError("no event times, and nothing stands out in its energy")
-                return replace(recording, onset_s=onset_s, offset_s=offset_s)
-            audio.speech_level_db(samples)
-            if recording.noise:
-                audio.amplify_to_unit(samples)
-        except (OSError, ValueError) as error:
-            return error
-        return recording
-
-    with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(examine, recordings))
-    refused = {
-        str(recording.path): result
-        for recording, result in zip(recordings, results, strict=True)
-        if isinstance(result, Exception)
-    }
-    _warn_of(refused, len(recordings))
-    return [result for result in results if isinstance(result, Recording)]
-
-
 def _share_of_positives(positives, negatives, pause_s, events_per_minute):
     """The probability of a positive that gives the event rate on average."""
     pause = np.mean(pause_s)
@@ -594,7 +308,3 @@ def _positive(name, value):
 
 def _on_sample(time_s):
     return round(time_s * SAMPLE_RATE) / SAMPLE_RATE
-
-
-def _normalise(text):
-    return " ".join(text.casefold().split())

@@ -6,7 +6,6 @@ whatever order, and can be computed again to be listened to.
 """
 
 import hashlib
-import os
 import tempfile
 import warnings
 import zipfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal import audio
+from keras_sal import audio, augmentation
 from keras_sal.alignment import energy_db
 from keras_sal.audio import SAMPLE_RATE
 
@@ -60,8 +59,8 @@ class Clip:
         """What is heard of it: `float32 (samples,)`, with gain and speed applied."""
         samples = self.recording.samples()
         if self.speed != 1:
-            samples, _ = audio.change_speed(samples, np.empty((0, 2)), self.speed)
-        return audio.amplify(samples, self.gain_db)
+            samples, _ = augmentation.change_speed(samples, np.empty((0, 2)), self.speed)
+        return augmentation.amplify(samples, self.gain_db)
 
 
 @dataclass(frozen=True)
@@ -119,15 +118,17 @@ class Stream:
         pieces = [clip.samples() for clip in self.clips]
         rooms_db = [np.percentile(energy_db(p, SAMPLE_RATE), ROOM_PERCENTILE) for p in pieces]
         rng = np.random.default_rng(self.seed)
-        mix = audio.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
-        mix *= audio.decibels(self._between_clips(rooms_db))
+        mix = augmentation.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
+        mix *= augmentation.decibels(self._between_clips(rooms_db))
         for clip, piece in zip(self.clips, pieces, strict=True):
             start, fade = round(clip.start_s * SAMPLE_RATE), _fade(len(piece))
             heard = mix[start : start + len(piece)]
             heard += fade * (piece - heard)
         if self.snr_db is not None:
-            levels_db = self._between_clips([audio.speech_level_db(piece) for piece in pieces])
-            mix += self._noise(len(mix), rng) * audio.decibels(levels_db - self.snr_db)
+            levels_db = self._between_clips(
+                [augmentation.speech_level_db(piece) for piece in pieces]
+            )
+            mix += self._noise(len(mix), rng) * augmentation.decibels(levels_db - self.snr_db)
         return np.clip(mix, -1, 1, out=mix)
 
     def _between_clips(self, values):
@@ -138,8 +139,8 @@ class Stream:
 
     def _noise(self, length, rng):
         if not self.noise:
-            return audio.pink_noise(length, rng)
-        pieces = [audio.amplify_to_unit(recording.samples()) for recording in self.noise]
+            return augmentation.pink_noise(length, rng)
+        pieces = [augmentation.amplify_to_unit(recording.samples()) for recording in self.noise]
         return np.resize(np.concatenate([_fade(len(p)) * p for p in pieces]), length)
 
 
@@ -212,12 +213,12 @@ def _load(path, count):
 
 
 def _save(path, features):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    """Keep the features if the disk allows; they are worth more than the cache."""
+    arrays = {str(index): array for index, array in enumerate(features)}
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{str(index): array for index, array in enumerate(features)})
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            np.savez(Path(folder) / path.name, **arrays)
+            (Path(folder) / path.name).replace(path)
+    except OSError as error:
+        warnings.warn(f"The features could not be kept in {path}: {error}", stacklevel=3)
