@@ -235,8 +235,7 @@ class DetCurve:
         Args:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour. 0 allows no false alarm.
         """
-        index = self._index_at(fa_per_hour, self.hits)
-        return math.nan if index is None else float(self.frr[index])
+        return self.frr_within(math.inf, fa_per_hour)
 
     def frr_within(self, latency_budget_s: float, fa_per_hour: float) -> float:
         """The lowest FRR within both budgets: a hit later than `latency_budget_s` is a miss.
@@ -252,24 +251,28 @@ class DetCurve:
         index = self._index_at(fa_per_hour, hits)
         return math.nan if index is None else float(self._share_missed(hits)[index])
 
-    def threshold_at(self, fa_per_hour: float) -> float:
+    def threshold_at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> float:
         """The threshold for a false-alarm budget.
 
         It has the fewest misses within the budget, then the fewest false alarms; of the
         operating points that share both, it is the middle one, away from where either changes.
         Without events it is the lowest within the budget. `inf` says that only a detector that
         never fires is within the budget, or that firing within it hits nothing.
+
+        Args:
+            fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
+            latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
         """
-        index = self._index_at(fa_per_hour, self.hits)
+        index = self._index_at(fa_per_hour, self._hits_within(latency_budget_s))
         return math.nan if index is None else float(self.threshold[index])
 
     def latency_at(self, fa_per_hour: float) -> Latency:
         """P50, P90, P95 and mean latency at `threshold_at(fa_per_hour)`, with the FRR."""
         return self.at(fa_per_hour).latency
 
-    def at(self, fa_per_hour: float) -> OperatingPoint:
+    def at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> OperatingPoint:
         """All figures at `threshold_at(fa_per_hour)`."""
-        return self.point(self.threshold_at(fa_per_hour))
+        return self.point(self.threshold_at(fa_per_hour, latency_budget_s=latency_budget_s))
 
     def point(self, threshold: float) -> OperatingPoint:
         """All figures at a threshold, which must be above `floor`."""
@@ -354,7 +357,7 @@ class DetCurve:
                 f"alarms an hour: even none in all of them only says at most {least:.3g} an hour "
                 f"(95 %). {3 / fa_per_hour:.3g} hours could.",
                 NegativeHoursWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         within = np.flatnonzero(self.fa_per_hour <= fa_per_hour * _ROUNDING)
         if not self.events:
