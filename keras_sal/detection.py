@@ -52,17 +52,18 @@ What holds when the threshold rises
 How other scorers differ, and which way it moves their numbers
 --------------------------------------------------------------
 
-- microWakeWord (training and test scripts): a positive clip counts as detected whenever its
-  largest five-frame mean reaches the cutoff, without a time limit, so FRR is lower than here;
-  the first 25 slices of a clip are ignored, so both FRR and FA/h can move; FRR between cutoffs
-  comes from an interpolation that uses the left value twice, so the area under it is higher; in
-  training, the test FA/h is divided by the duration of the validation set, wrong either way.
-- openWakeWord: clip scores, so FRR is lower; grouping of false positives has no effect, so one
-  alarm of 40 frames counts 40 times and FA/h is much higher.
-- wekws: the same refractory rule as here (50 frames); the maximum over a whole utterance
-  counts as a hit at any time, so FRR is lower; every utterance starts from a fresh state, so
-  FA/h misses what a long stream does to the state; thresholds lie on a grid of 0.01, so FRR at
-  a budget is higher or equal.
+- microWakeWord (training and test scripts): the same refractory rule as here (25 slices), but a
+  positive clip counts as detected whenever its largest five-slice mean exceeds the cutoff,
+  without a time limit, so FRR is lower; the first 25 slices of a clip are ignored, so FA/h is
+  lower; FRR at the bound of 2 FA/h is that of a lower cutoff, which is beyond the bound, so it
+  and the area under the curve are lower; in training, the false alarms of the test set are
+  divided by the hours of the validation set, wrong either way.
+- openWakeWord (`metrics.py`): clip scores, so FRR is lower; its grouping of false positives has
+  no effect, so one alarm of 40 frames counts 40 times and FA/h is much higher.
+- wekws (`compute_det.py`): the same refractory rule as here (50 frames); the maximum over a
+  whole utterance counts as a hit at any time, so FRR is lower; every utterance starts from a
+  fresh state, so FA/h misses what a long stream does to the state; thresholds lie on a grid of
+  0.01, so FRR at a budget is higher or equal.
 - MLPerf Tiny, streaming wake word: hits up to 0.5 s (training script) or 2.0 s (runner) after
   the end of the word: FRR lower in the second; alarms up to 1 s after the end are not counted,
   so FA/h is lower.
@@ -71,13 +72,14 @@ How other scorers differ, and which way it moves their numbers
   inside the word counts as another hit, so FRR is lower.
 - sed_eval: detections are intervals with onset and offset; by default the onset must be within
   0.2 s, so late detections count twice, as a miss and as a false alarm, and F1 is lower.
-  `keras_sal.event_f1` computes that figure where it is what is wanted.
+  `keras_sal.event_metrics.event_f1` computes that figure where it is what is wanted.
 """
 
 import dataclasses
 import math
 import warnings
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -107,40 +109,7 @@ __all__ = [
     "operating_point",
 ]
 
-_NO_ROWS = [np.empty(0, "int64"), np.empty(0), np.empty(0), np.empty(0)]
 _ROUNDING = 1 + 1e-9  # so that 3 false alarms in 3 hours are within a budget of 1 an hour
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Rows:
-    """Things that happen in a stream at the thresholds in `(low, high]` and at no others.
-
-    `count` counts them at each of the `levels`; rows may count several times, or not at all.
-    """
-
-    levels: np.ndarray
-    stream: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    latency_s: np.ndarray
-
-    @cached_property
-    def _ends(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        ends = []
-        for sign, bound in ((1, self.high), (-1, self.low)):
-            order = np.argsort(-bound)
-            reached = np.searchsorted(-bound[order], -self.levels, side="right")
-            ends.append((sign, order, reached))
-        return ends
-
-    def count(self, times: np.ndarray) -> np.ndarray:
-        total = np.zeros(len(self.levels), "int64")
-        for sign, order, reached in self._ends:
-            total += sign * np.concatenate([[0], np.cumsum(times[order])])[reached]
-        return total
-
-    def at(self, threshold: float) -> np.ndarray:
-        return np.flatnonzero((self.low < threshold) & (threshold <= self.high))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -170,8 +139,8 @@ class DetCurve:
     scoring: Scoring
     max_fa_per_hour: float
     floor: float
-    hit_rows: _Rows
-    alarm_rows: _Rows
+    hit_rows: sweep.Rows
+    alarm_rows: sweep.Rows
     stream_events: np.ndarray
     stream_hours: np.ndarray
     stream_weights: np.ndarray
@@ -408,49 +377,41 @@ def det_curve(posteriors, anchors_s, *, max_fa_per_hour: float = 100.0, **scorin
             "`max_fa_per_hour` must be a positive number; it bounds the curve. Received: "
             f"max_fa_per_hour={max_fa_per_hour}. Use inf for the whole curve."
         )
-    streams, first, last, anchors = [], [], [], []
-    for posterior, events in as_streams(posteriors, anchors_s, rule):
-        windows = rule.windows(events, len(posterior))
-        streams.append(rule.scores(posterior)[1])
-        anchors.append(events)
-        first.append(windows[0])
-        last.append(windows[1])
-    stream_hours = np.array(
-        [
-            negative_hours(*span, len(scores), rule)
-            for *span, scores in zip(first, last, streams, strict=True)
-        ]
-    )
+    streams = [
+        _Stream(rule.scores(posterior)[1], anchors, *rule.windows(anchors, len(posterior)))
+        for posterior, anchors in as_streams(posteriors, anchors_s, rule)
+    ]
+    hours = np.array([negative_hours(s.first, s.last, len(s.scores), rule) for s in streams])
     refractory = rule.refractory_frames
-    inside = sum(
-        int(np.sum(-(-(b - a + 1) // refractory))) for a, b in zip(first, last, strict=True)
-    )
-    allowed = max_fa_per_hour * stream_hours.sum() * _ROUNDING if stream_hours.any() else np.inf
-    floor = sweep.score_floor(streams, refractory, allowed + inside)
+    inside = sum(int((-(-(s.last - s.first + 1) // refractory)).sum()) for s in streams)
+    allowed = max_fa_per_hour * hours.sum() * _ROUNDING if hours.any() else np.inf
+    floor = sweep.score_floor([s.scores for s in streams], refractory, allowed + inside)
 
-    hits, alarms = [], []
-    for stream, (scores, events, a, b) in enumerate(
-        zip(streams, anchors, first, last, strict=True)
-    ):
-        frames, low, high = sweep.firings(scores, refractory, rule.hysteresis, floor)
-        claimed, outside = sweep.claims(frames, low, high, a, b)
-        hits += [
-            (stream, begin, end, rule.time_s(frame) - events[event])
-            for event, frame, begin, end in claimed
-        ]
-        none = np.full(outside.sum(), np.nan)
-        alarms.append((np.full(len(none), stream), low[outside], high[outside], none))
-    alarm_columns = [np.concatenate(column) for column in zip(*alarms, strict=True)]
-    hit_columns = [np.array(column) for column in zip(*hits, strict=True)] if hits else _NO_ROWS
-    bounds = np.unique(np.concatenate([*hit_columns[1:3], *alarm_columns[1:3]]))
+    hits, alarms = [], []  # tables with the columns of `sweep.Rows`
+    for index, stream in enumerate(streams):
+        fired = sweep.firings(stream.scores, refractory, rule.hysteresis, floor)
+        event, claimed, outside = sweep.claims(fired, stream.first, stream.last)
+        latency_s = rule.time_s(claimed.frame) - stream.anchors_s[event]
+        hits.append((np.full(len(event), index), claimed.low, claimed.high, latency_s))
+        never = np.full(len(outside.frame), np.nan)
+        alarms.append((np.full(len(never), index), outside.low, outside.high, never))
+    hits, alarms = ([np.concatenate(c) for c in zip(*rows, strict=True)] for rows in (hits, alarms))
+    bounds = np.unique(np.concatenate([*hits[1:3], *alarms[1:3]]))
     levels = np.concatenate([[np.inf], bounds[bounds > floor][::-1]])
     return DetCurve(
         scoring=rule,
         max_fa_per_hour=float(max_fa_per_hour),
         floor=floor,
-        hit_rows=_Rows(levels, *hit_columns),
-        alarm_rows=_Rows(levels, *alarm_columns),
-        stream_events=np.array([len(events) for events in anchors]),
-        stream_hours=stream_hours,
+        hit_rows=sweep.Rows(levels, *hits),
+        alarm_rows=sweep.Rows(levels, *alarms),
+        stream_events=np.array([len(stream.anchors_s) for stream in streams]),
+        stream_hours=hours,
         stream_weights=np.ones(len(streams), "int64"),
     )
+
+
+class _Stream(NamedTuple):
+    scores: np.ndarray
+    anchors_s: np.ndarray
+    first: np.ndarray
+    last: np.ndarray

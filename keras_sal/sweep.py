@@ -22,9 +22,61 @@ neighbours are always far enough apart to be detections together, so `k` blocks 
 threshold prove at least `k / 2` detections. Frames below the floor are never looked at.
 """
 
+import dataclasses
+from functools import cached_property
+from typing import NamedTuple
+
 import numpy as np
 
 Interval = tuple[float, float]
+
+
+class Firings(NamedTuple):
+    """Columns of a table, in order of time: `frame` fires at the thresholds in `(low, high]`."""
+
+    frame: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows: list[tuple[int, float, float]]) -> "Firings":
+        """Turn rows into columns."""
+        table = np.array(rows, dtype="float64").reshape(-1, 3)
+        return cls(table[:, 0].astype("int64"), table[:, 1], table[:, 2])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Things that happen in a stream at the thresholds in `(low, high]` and at no others.
+
+    `count` counts them at each of the `levels`; rows may count several times, or not at all.
+    """
+
+    levels: np.ndarray
+    stream: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    latency_s: np.ndarray
+
+    @cached_property
+    def _ends(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        ends = []
+        for sign, bound in ((1, self.high), (-1, self.low)):
+            order = np.argsort(-bound)
+            reached = np.searchsorted(-bound[order], -self.levels, side="right")
+            ends.append((sign, order, reached))
+        return ends
+
+    def count(self, times: np.ndarray) -> np.ndarray:
+        """How many there are at each level, row `i` counting `times[i]` times."""
+        total = np.zeros(len(self.levels), "int64")
+        for sign, order, reached in self._ends:
+            total += sign * np.concatenate([[0], np.cumsum(times[order])])[reached]
+        return total
+
+    def at(self, threshold: float) -> np.ndarray:
+        """The rows that hold at a threshold, by index."""
+        return np.flatnonzero((self.low < threshold) & (threshold <= self.high))
 
 
 def gaps(low: float, high: float, taken: list) -> list[Interval]:
@@ -56,26 +108,24 @@ def score_floor(streams: list[np.ndarray], refractory_frames: int, detections: f
 
 def firings(
     scores: np.ndarray, refractory_frames: int, hysteresis: float | None, floor: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The table `(frame, low, high)` of one stream, in order of time, for thresholds > floor."""
+) -> Firings:
+    """What one stream fires at all thresholds above the floor."""
     frames = np.flatnonzero(scores > floor)
-    if len(frames) == 0:
-        return frames, np.empty(0), np.empty(0)
-    if hysteresis is None:
-        releases = np.full(len(frames), np.inf)
-    else:
+    releases = np.full(len(frames), np.inf)
+    if hysteresis is not None and len(frames):
         since_last = np.concatenate([[0], frames[:-1] + 1])
-        releases = np.minimum.reduceat(scores[: frames[-1] + 1], since_last) + hysteresis
+        lowest = np.minimum.reduceat(scores[: frames[-1] + 1], since_last)
+        releases = lowest.astype("float64") + hysteresis
     latch = hysteresis is not None
 
-    table = []
+    rows = []
     busy: list[tuple[float, float, int, bool]] = []  # low, high, armed again at, latched
     covered, soonest, ceiling = -np.inf, -np.inf, np.inf
     for frame, score, release in zip(
         frames.tolist(), scores[frames].tolist(), releases.tolist(), strict=True
     ):
         if score <= covered and frame < soonest and release >= ceiling:
-            continue
+            continue  # nothing that this frame reaches is armed, and nothing is released
         held = []
         for low, high, armed_at, latched in busy:
             if latched and release < high:
@@ -86,43 +136,42 @@ def firings(
             if latched or frame < armed_at:
                 held.append((low, high, armed_at, latched))
         armed = gaps(floor, score, held)
-        table += [(frame, low, high) for low, high in armed]
-        busy = sorted(held + [(*piece, frame + refractory_frames, latch) for piece in armed])
+        rows += [(frame, low, high) for low, high in armed]
+        busy = sorted(held + [(*part, frame + refractory_frames, latch) for part in armed])
         covered, ceiling = score, busy[-1][1]
         soonest = min((at for _, _, at, latched in busy if not latched), default=np.inf)
-    fired, low, high = zip(*table, strict=True)
-    return np.array(fired), np.array(low), np.array(high)
+    return Firings.from_rows(rows)
 
 
 def claims(
-    frames: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    first: np.ndarray,
-    last: np.ndarray,
-) -> tuple[list[tuple[int, int, float, float]], np.ndarray]:
+    fired: Firings, first: np.ndarray, last: np.ndarray
+) -> tuple[np.ndarray, Firings, Firings]:
     """Share the firings of one stream out among its events, one to one at every threshold.
 
     Args:
-        frames: column of the table of `firings`, in order of time.
-        low: column of that table.
-        high: column of that table.
-        first: the first frame of each hit window, rising.
-        last: the last frame of each hit window, rising.
+        fired: table of the firings.
+        first: the first frame of each event's hit window, rising.
+        last: the last frame of each event's hit window, rising.
 
     Returns:
-        The hits `(event, frame, low, high)`, at most one per event and threshold, and a mask
-        over the table of the firings outside every window: the false alarms.
+        The events hit, the firings that hit them, row for row, and the firings outside all
+        windows: the false alarms.
     """
-    begin = np.searchsorted(last, frames, side="left")
-    end = np.searchsorted(first, frames, side="right")
+    begin = np.searchsorted(last, fired.frame, side="left")
+    end = np.searchsorted(first, fired.frame, side="right")
     held: list[list[Interval]] = [[] for _ in first]
-    hits = []
+    events, rows = [], []
     for row in np.flatnonzero(begin < end).tolist():
-        rest = [(float(low[row]), float(high[row]))]
+        rest = [(float(fired.low[row]), float(fired.high[row]))]
         for event in range(int(begin[row]), int(end[row])):
             won = [part for piece in rest for part in gaps(*piece, held[event])]
             rest = [part for piece in rest for part in gaps(*piece, won)]
             held[event] = sorted(held[event] + won)
-            hits += [(event, int(frames[row]), *part) for part in won]
-    return hits, begin >= end
+            events += [event] * len(won)
+            rows += [(int(fired.frame[row]), *part) for part in won]
+    outside = begin >= end
+    return (
+        np.array(events, dtype="int64"),
+        Firings.from_rows(rows),
+        Firings(*(column[outside] for column in fired)),
+    )

@@ -68,7 +68,8 @@ def tune(
 
     >>> import numpy as np
     >>> posterior = np.zeros(36000)
-    >>> posterior[500:503], posterior[1500] = 0.8, 0.9  # an event lasts, a click does not
+    >>> posterior[500:503] = 0.8  # an event lasts, clicks do not
+    >>> posterior[1500::1000] = 0.9
     >>> found = tune(
     ...     [posterior], [[500.0]], fa_per_hour=0.5, refractory_s=[9.0], frame_step_s=1.0
     ... )
