@@ -61,15 +61,29 @@ def evaluation_streams(
 
     Raises:
         ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
+
+    Example:
+        >>> import pathlib, tempfile, numpy as np, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.sin(np.arange(16_000)), 16_000)
+        >>> soundfile.write(folder / "b.wav", np.cos(np.arange(32_000)), 16_000)
+        >>> recordings = [
+        ...     Recording(folder / "a.wav", "test", "computer", 1.0, onset_s=0.2, offset_s=0.8),
+        ...     Recording(folder / "b.wav", "test", "alexa", 2.0),
+        ... ]
+        >>> [stream] = evaluation_streams(recordings, "computer", "test", pause_s=(0.5, 0.5))
+        >>> stream.duration_s, len(stream.events), stream.features.shape
+        (4.5, 1, (448, 40))
     """
+    _check_range("pause_s", pause_s, 0)
+    _positive("stream_s", stream_s)
     positives, negatives, noise = select(recordings, word, split, workers=workers)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    _check_range("pause_s", pause_s, 0)
     clips = [(recording, 0) for recording in positives]
     clips += [(recording, None) for recording in negatives]
     order = rng.permutation(len(clips))
     total_s = sum(recording.duration_s + np.mean(pause_s) for recording, _ in clips)
-    count = min(len(clips), max(1, round(total_s / _positive("stream_s", stream_s))))
+    count = min(len(clips), max(1, round(total_s / stream_s)))
     condition = "clean" if snr_db is None else f"{snr_db:g}dB"
     streams = []
     for index, part in enumerate(np.array_split(order, count)):
@@ -130,16 +144,30 @@ def training_streams(
 
     Raises:
         ValueError: If `word` or `split` fits no recordings, or a parameter is out of range.
+
+    Example:
+        >>> import pathlib, tempfile, numpy as np, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.sin(np.arange(16_000)), 16_000)
+        >>> soundfile.write(folder / "b.wav", np.cos(np.arange(32_000)), 16_000)
+        >>> recordings = [
+        ...     Recording(folder / "a.wav", "train", "computer", 1.0, onset_s=0.2, offset_s=0.8),
+        ...     Recording(folder / "b.wav", "train", "alexa", 2.0),
+        ... ]
+        >>> streams = training_streams(recordings, "computer", hours=2 / 60, stream_s=60)
+        >>> [stream.name for stream in streams], streams[0].features.shape[1]
+        (['train-0000', 'train-0001'], 40)
     """
-    positives, negatives, noise = select(recordings, word, split, workers=workers)
     _check_range("pause_s", pause_s, 0)
     _check_range("speed", speed, 0.5, 2)
     _check_range("gain_db", gain_db, -100, 100)
     _check_range("snr_db", snr_db, -100, 100)
+    _check_range("clean", (0, clean), 0, 1)
+    count = max(1, round(_positive("hours", hours) * 3600 / _positive("stream_s", stream_s)))
+    positives, negatives, noise = select(recordings, word, split, workers=workers)
     share = _share_of_positives(positives, negatives, pause_s, events_per_minute)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     decks = {0: _deck(positives, rng), None: _deck(negatives, rng)}
-    count = max(1, round(_positive("hours", hours) * 3600 / _positive("stream_s", stream_s)))
     streams = []
     for index in range(count):
         placed, end_s = [], 0.0
@@ -164,7 +192,8 @@ class StreamBatches(keras.utils.PyDataset):
     """Batches of random crops of streams, for `model.fit`.
 
     Crops are cut from features in memory, so a batch takes a fraction of a train step. Which crops
-    follows from `(seed, epoch, index)` alone: the same whatever the number of workers. No crop
+    follows from `(seed, epoch, index)` alone: the same whatever the number of workers. The order
+    of the batches is `fit`'s: pass `shuffle=False` to keep it, they are random already. No crop
     begins inside an event or its positive frames, for a detector can't answer for what it did not
     hear. Events up to 2 s outside a crop still count in its distances.
 
@@ -184,6 +213,15 @@ class StreamBatches(keras.utils.PyDataset):
     Raises:
         ValueError: If a stream has no features, none is as long as a crop, or `targets` lacks
             `frames` or counts other frames than the features.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_sal.targets import AnchorTargets
+        >>> stream = Stream("quiet", (), 10.0, features=np.zeros((998, 40), "float32"))
+        >>> targets = AnchorTargets(frames=400, frame_step_s=0.01, frame_offset_s=0.03)
+        >>> features, packed = StreamBatches([stream], targets, batch_size=8)[0]
+        >>> features.shape, packed.shape
+        ((8, 400, 40), (8, 400, 2))
     """
 
     def __init__(self, streams, targets, *, batch_size=32, batches=100, seed=0, **kwargs):
@@ -268,12 +306,13 @@ def _deck(recordings, rng):
 
 
 def _finish(name, placed, rng, pause_s, noise, snr_db):
+    """The stream of these clips, planned from the same draws of `rng` with and without noise."""
     duration_s = _on_sample(placed[-1].end_s + rng.uniform(*pause_s))
-    under, length_s = [], 0.0
-    while snr_db is not None and noise and length_s < duration_s:
-        under.append(noise[rng.integers(len(noise))])
-        length_s += under[-1].duration_s
     seed = int(rng.integers(2**32))
+    under, under_s, deck = [], 0.0, _deck(noise, np.random.default_rng(seed))
+    while snr_db is not None and noise and under_s < duration_s:
+        under.append(next(deck))
+        under_s += under[-1].duration_s
     return Stream(name, tuple(placed), duration_s, seed, tuple(under), snr_db)
 
 

@@ -116,7 +116,7 @@ def partition(recordings, word):
     """The recordings that are the wake word, and those in which it is not said.
 
     Recordings that hold the word among others are neither: calling them negatives would be wrong,
-    and when the word is said in them is unknown.
+    and when the word is said in them is unknown. Recordings without text are negatives.
 
     Args:
         recordings: A sequence of `Recording`.
@@ -240,8 +240,14 @@ def _check_row(directory, row, seen, convert):
 
 
 def _check_times(onset, offset, duration_s):
-    onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
     received = f"Received: onset_s={onset}, offset_s={offset}"
+    try:
+        onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
+    except ValueError as error:
+        raise ValueError(
+            f"`onset_s` and `offset_s` must be numbers or empty; they are seconds. {received}. "
+            "Write 1.5, not 1,5 or 00:01.5."
+        ) from error
     if math.isnan(onset_s) and math.isnan(offset_s):
         return math.nan, math.nan
     if math.isnan(onset_s) or math.isnan(offset_s):

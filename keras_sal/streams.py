@@ -33,6 +33,13 @@ class Clip:
         gain_db: Gain in dB, default 0.
         speed: How many times faster it is played, in `[0.5, 2]`, default 1.
         class_index: The class of its event, or `None` (default) if it is a negative.
+
+    Example:
+        >>> from keras_sal.recordings import Recording
+        >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
+        >>> clip = Clip(recording, start_s=10.0, speed=1.25, class_index=0)
+        >>> clip.end_s, clip.event
+        (11.6, (10.4, 10.8, 0.0))
     """
 
     recording: object
@@ -76,6 +83,15 @@ class Stream:
             noise.
         snr_db: Signal-to-noise ratio in dB, kept for each clip; `None` adds no noise.
         features: `float32 (frames, 40)`, or `None` until `compute_features` has run.
+
+    Example:
+        >>> from keras_sal.recordings import Recording
+        >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
+        >>> stream = Stream("one word", (Clip(recording, 10.0, class_index=0),), 36.0)
+        >>> stream.events.tolist(), stream.hours
+        ([[10.5, 11.0, 0.0]], 0.01)
+        >>> stream.clip_at(13.0).recording.path.name
+        'a.flac'
     """
 
     name: str
@@ -123,7 +139,7 @@ class Stream:
         for clip, piece in zip(self.clips, pieces, strict=True):
             start, fade = round(clip.start_s * SAMPLE_RATE), _fade(len(piece))
             heard = mix[start : start + len(piece)]
-            heard += fade * (piece - heard)
+            heard[:] = fade * piece + (1 - fade) * heard
         if self.snr_db is not None:
             levels_db = self._between_clips(
                 [augmentation.speech_level_db(piece) for piece in pieces]
@@ -159,7 +175,19 @@ def compute_features(streams, *, workers=2, cache=None, progress=None):
 
     Raises:
         ValueError: If a recording has become unreadable.
+
+    Example:
+        >>> import tempfile, soundfile
+        >>> from keras_sal.recordings import Recording
+        >>> path = Path(tempfile.mkdtemp()) / "a.wav"
+        >>> soundfile.write(path, np.sin(np.arange(16_000)), 16_000)
+        >>> stream = Stream("short", (Clip(Recording(path, "test", "", 1.0), 0.5),), 2.0)
+        >>> [stream] = compute_features([stream])
+        >>> stream.features.shape
+        (198, 40)
     """
+    if progress:
+        progress(0, len(streams))
     path = None if cache is None else Path(cache) / f"features-{_fingerprint(streams)}.npz"
     found = _load(path, len(streams))
     if found is None:

@@ -37,9 +37,7 @@ def write_folder(folder, rows):
         row |= {"corpus": "made", "speaker": ""} | given
         samples = row.get("samples")
         if samples is None:
-            times = [row["onset_s"], row["offset_s"]]
-            onset_s, offset_s = times if "" not in times else (0.2, 0.7)
-            samples = burst(row["duration_s"], onset_s, offset_s, seed=number)
+            samples = burst(row["duration_s"], 0.2, 0.7, seed=number)
         path = folder / row["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, samples, row.get("sample_rate", SAMPLE_RATE), subtype="PCM_16")
