@@ -1,0 +1,139 @@
+"""`keras-sal`: the package from the command line."""
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+VARIANTS = ("sal", "sa+fl", "safl")
+
+
+def main(arguments=None):
+    """Runs the command line.
+
+    Args:
+        arguments: List of strings; the process' own if `None`.
+
+    Returns:
+        The exit status.
+    """
+    options = vars(parser().parse_args(arguments))
+    command = options.pop("command")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return command(**options)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        print(f"keras-sal: {error}", file=sys.stderr)
+        return 1
+
+
+def parser():
+    """Returns the parser of the command line."""
+    top = argparse.ArgumentParser(prog="keras-sal", description="Streaming Anchor Loss for Keras 3")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="recordings to a verified microcontroller model, once through",
+        description="Trains a small streaming GRU twice, with cross entropy and with the streaming "
+        "anchor loss, scores both, exports the better one to int8 TensorFlow Lite Micro, runs that "
+        "in its interpreter, and prints one table.",
+        epilog="example: keras-sal demo --recordings my_recordings --word computer",
+    )
+    demo.add_argument(
+        "output", nargs="?", default="keras_sal_demo", help="folder to write to (%(default)s)"
+    )
+    demo.add_argument(
+        "--recordings",
+        metavar="DIR",
+        help="folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
+        "beside the checkout, else synthesised speech",
+    )
+    demo.add_argument("--word", default="computer", help="the wake word (%(default)s)")
+    demo.add_argument("--variant", choices=VARIANTS, default="sal", help="(%(default)s)")
+    demo.add_argument("--steps", type=positive(int), default=1200, help="(%(default)s)")
+    demo.add_argument(
+        "--hours", type=positive(float), default=4.0, help="of training streams (%(default)s)"
+    )
+    demo.add_argument(
+        "--fa-per-hour",
+        type=positive(float),
+        default=1.0,
+        help="false alarms an hour that are allowed (%(default)s)",
+    )
+    demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    demo.set_defaults(command=run_demo)
+    return top
+
+
+def positive(kind):
+    """Returns a converter of arguments that must be greater than 0."""
+
+    def convert(text):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be greater than 0. Received: {text}")
+        return value
+
+    return convert
+
+
+def run_demo(output, **options):
+    """Runs `keras-sal demo`."""
+    from keras_sal import demo
+    from keras_sal.console import Console
+
+    console = Console()
+    with warnings.catch_warnings():
+        warnings.simplefilter("once")
+        warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
+        summary = demo.run(output, console, **options)
+    show(summary, console)
+    console.say(f"Artefacts in {Path(output).resolve()}: model.keras, model.tflite, results.json")
+    return 0
+
+
+def show(summary, console):
+    """Prints the table of the demo."""
+    results = summary["results"]
+    conditions = list(results[0]["frr"])
+    columns = ["", *(f"misses, {name}" for name in conditions)]
+    columns += [f"latency P50/P90, {name}" for name in conditions]
+    columns += [f"dev threshold: misses, FA/h, {conditions[0]}", "bytes", "arena"]
+    rows = []
+    for result in results:
+        on_chip = result["system"].endswith("int8")
+        frr, rate = result["at_threshold"][conditions[0]]
+        rows.append(
+            [
+                result["system"],
+                *(percent_interval(result["frr"][name]) for name in conditions),
+                *(milliseconds(result["latency_s"][name]) for name in conditions),
+                f"{100 * frr:.1f} %, {rate:.1f}",
+                f"{summary['flash_bytes']:,}" if on_chip else "",
+                f"{summary['arena_bytes']:,}" if on_chip else "",
+            ]
+        )
+    budget, hours = results[0]["fa_per_hour"], results[0]["hours"][conditions[0]]
+    console.table(
+        f"{summary['word']!r}: misses (FRR, 95 % interval) at {budget:g} false alarms an hour, "
+        f"{hours:.1f} h of negatives a condition",
+        columns,
+        rows,
+    )
+    console.say(f"Operators: {', '.join(summary['operators'])}")
+
+
+def percent_interval(interval):
+    """Formats shares as percent."""
+    estimate, low, high = (100 * share for share in interval)
+    return f"{estimate:.1f} % [{low:.0f}, {high:.0f}]"
+
+
+def milliseconds(times_s):
+    """Formats times in seconds as milliseconds."""
+    return " / ".join(f"{1000 * time_s:.0f}" for time_s in times_s) + " ms"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
