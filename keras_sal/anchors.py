@@ -30,11 +30,13 @@ either side. With `u = |d| / reach` (the reach before the anchor where `d < 0`, 
 """
 
 import math
+from numbers import Real
 
+import keras
 from keras import ops
 
 NO_ANCHOR = float(2**30)
-"""Distance written where a clip has no anchor; a power of two, so exact in every float type."""
+"""Distance written where a clip has no anchor: exact in `int32`, `float32` and `bfloat16`."""
 
 IGNORE = -1.0
 """Label of a frame that is not trained on and not scored: padding, or unknown."""
@@ -102,9 +104,7 @@ def reach_pair(reach):
         ValueError: If a reach isn't a positive number of frames.
     """
     pair = tuple(reach) if isinstance(reach, (tuple, list)) else (reach, reach)
-    if len(pair) != 2 or not all(
-        isinstance(side, (int, float)) and 0 < side < math.inf for side in pair
-    ):
+    if len(pair) != 2 or not all(isinstance(side, Real) and 0 < side < math.inf for side in pair):
         raise ValueError(
             "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
             f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
@@ -143,7 +143,7 @@ def anchor_kernel(distance, kernel="exponential", reach=15.0):
             `1/e` at its reach, the gaussian has it as its standard deviation, the others end there.
 
     Returns:
-        A tensor in [0, 1] of the shape and dtype of `distance`.
+        A float tensor in [0, 1] of the shape of `distance`.
 
     Raises:
         ValueError: If `kernel` is unknown or `reach` isn't positive.
@@ -162,5 +162,7 @@ def anchor_kernel(distance, kernel="exponential", reach=15.0):
 def kernel_weight(distance, kernel, before, after):
     """Evaluates `kernel` without checks; `before` and `after` may be scalar tensors."""
     distance = ops.convert_to_tensor(distance)
+    distance = ops.cast(distance, keras.backend.result_type(distance.dtype, float))
+    before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
     u = ops.abs(distance) / ops.where(distance < 0, before, after)
     return ops.where(ops.abs(distance) < NO_ANCHOR, kernel(u), 0.0)

@@ -6,9 +6,16 @@ import keras
 from keras import ops
 
 from keras_sal.anchors import IGNORE, NO_ANCHOR, pack, unpack
-from keras_sal.frame_loss import FrameLoss, checked, plain, weighted_cross_entropy
+from keras_sal.frame_loss import (
+    FrameLoss,
+    checked,
+    class_mean,
+    floats,
+    plain,
+    weighted_cross_entropy,
+)
 from keras_sal.packed_loss import PackedLoss
-from keras_sal.truth import truth
+from keras_sal.truth import check_shapes, truth
 
 
 def frame_cross_entropy(
@@ -114,7 +121,7 @@ def frame_focal_loss(
     return weighted_cross_entropy(
         y_true,
         y_pred,
-        lambda frame, distance: ops.exp(gamma * frame.miss),
+        lambda frame, distance: ops.exp(gamma * frame.log_miss()),
         from_logits,
         label_smoothing,
         class_weight,
@@ -186,21 +193,18 @@ def max_pooling_loss(y_true, y_pred, from_logits=False):
     Returns:
         The loss of each clip, `(batch,)`; 0 for a clip whose labels are all -1.
     """
-    labels, _ = unpack(ops.convert_to_tensor(y_true))
-    y_pred = ops.convert_to_tensor(y_pred)
-    y_pred = y_pred if len(y_pred.shape) == 3 else ops.expand_dims(y_pred, -1)
-    classes = y_pred.shape[-1]
-    known = ops.any(labels != IGNORE, axis=-1, keepdims=True)
+    y_true, y_pred = floats(y_true, y_pred)
+    labels, _ = unpack(y_true)
+    y_pred = check_shapes(labels, y_pred)
+    known = labels != IGNORE
     lowest = -math.inf if from_logits else 0.0
     best = ops.max(ops.where(known, y_pred, lowest), axis=1, keepdims=True)
-    any_known = ops.any(known, axis=1, keepdims=True)
-    best = ops.where(any_known, best, 0.0)
-    if labels.shape[-1] == 1 and classes > 1:
-        labels = ops.one_hot(ops.cast(labels[..., 0], "int32"), classes)
+    if labels.shape[-1] < y_pred.shape[-1]:
+        labels = ops.one_hot(ops.cast(labels[..., 0], "int32"), y_pred.shape[-1])
     occurs = ops.cast(ops.any(labels > 0, axis=1, keepdims=True), best.dtype)
+    occurs = ops.where(ops.any(known, axis=1, keepdims=True), occurs, IGNORE)
     clip = truth(occurs, best, from_logits, multi_label=True)
-    loss = ops.mean(clip.cross_entropy, axis=(1, 2))
-    return loss * ops.cast(any_known[:, 0, 0], loss.dtype)
+    return class_mean(clip.cross_entropy * clip.counted, clip.counted)[:, 0]
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
@@ -237,8 +241,6 @@ class MaxPoolingLoss(PackedLoss):
     0.693
     """
 
-    per_frame = False
-
     def __init__(
         self,
         from_logits=False,
@@ -248,6 +250,10 @@ class MaxPoolingLoss(PackedLoss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.from_logits = from_logits
+
+    def counted(self, labels):
+        """Returns for each clip whether it has a label, `(batch,)`."""
+        return ops.any(labels != IGNORE, axis=(-2, -1))
 
     def call(self, y_true, y_pred):  # noqa: D102
         return max_pooling_loss(y_true, y_pred, from_logits=self.from_logits)
@@ -268,7 +274,9 @@ def temporal_label_smoothing(y_true, surely_frames, horizon_frames, decay):
     Returns:
         Packed targets with soft labels.
     """
-    labels, distance = unpack(ops.convert_to_tensor(y_true))
+    y_true = ops.convert_to_tensor(y_true)
+    y_true = ops.cast(y_true, keras.backend.result_type(y_true.dtype, float))
+    labels, distance = unpack(y_true)
     if labels.shape[-1] != 1:
         raise ValueError(
             "`y_true` must have one label channel of 0/1 for temporal label smoothing; the class "
@@ -276,8 +284,8 @@ def temporal_label_smoothing(y_true, surely_frames, horizon_frames, decay):
             f"{labels.shape[-1]} label channels. Use a binary detector."
         )
     ahead = ops.clip(-distance, surely_frames, horizon_frames)
-    floor = math.exp(-decay * (horizon_frames - surely_frames))
-    soft = (ops.exp(-decay * (ahead - surely_frames)) - floor) / (1.0 - floor)
+    fallen = math.expm1(-decay * (horizon_frames - surely_frames))
+    soft = 1.0 - ops.expm1(-decay * (ahead - surely_frames)) / fallen
     before = (distance < 0) & (distance > -NO_ANCHOR) & (labels[..., 0] != IGNORE)
     return pack(ops.where(before, soft, labels[..., 0])[..., None], distance)
 
@@ -348,8 +356,10 @@ class TemporalLabelSmoothing(PackedLoss):
         self.surely_frames = surely_frames
         self.horizon_frames = horizon_frames
         self.decay = decay
-        self.per_frame = self.loss.per_frame
         self.from_logits = getattr(self.loss, "from_logits", True)
+
+    def counted(self, labels):  # noqa: D102
+        return self.loss.counted(labels)
 
     def call(self, y_true, y_pred):  # noqa: D102
         softer = temporal_label_smoothing(

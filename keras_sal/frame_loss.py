@@ -1,8 +1,12 @@
 """Cross entropy of each frame times a weight: what most losses here have in common."""
 
+from numbers import Real
+
+import keras
+import numpy as np
 from keras import ops
 
-from keras_sal.anchors import unpack
+from keras_sal.anchors import IGNORE, unpack
 from keras_sal.packed_loss import PackedLoss
 from keras_sal.truth import truth
 
@@ -15,7 +19,7 @@ def weighted_cross_entropy(
     Args:
         y_true: Packed targets `(batch, time, channels + 1)`.
         y_pred: Posteriors or logits `(batch, time, classes)`.
-        weight: Function of the frames' `Truth` and the distance `(batch, time, 1)`.
+        weight: Function of the frames' `Truth` and of distances that broadcast to it.
         from_logits: Whether `y_pred` are logits.
         label_smoothing: In [0, 1).
         class_weight: `None` or a weight per class.
@@ -24,14 +28,29 @@ def weighted_cross_entropy(
     Returns:
         `(batch, time)`.
     """
-    labels, distance = unpack(ops.convert_to_tensor(y_true))
-    frame = truth(labels, ops.convert_to_tensor(y_pred), from_logits, multi_label, label_smoothing)
-    loss = weight(frame, ops.expand_dims(distance, -1)) * frame.cross_entropy * frame.counted
+    y_true, y_pred = floats(y_true, y_pred)
+    labels, distance = unpack(y_true)
+    frame = truth(labels, y_pred, from_logits, multi_label, label_smoothing)
+    if len(frame.counted.shape) == 3:
+        distance = ops.expand_dims(distance, -1)
+    loss = weight(frame, distance) * frame.cross_entropy * frame.counted
     if class_weight is not None:
-        loss = loss * per_class(class_weight, frame, multi_label)
-    if loss.shape[-1] == 1:
-        return ops.squeeze(loss, -1)
-    return ops.sum(loss, axis=-1) / ops.maximum(ops.sum(frame.counted, axis=-1), 1.0)
+        loss = loss * per_class(class_weight, frame)
+    return class_mean(loss, frame.counted)
+
+
+def class_mean(loss, counted):
+    """Averages over the classes that count, 0 where none does."""
+    if len(loss.shape) == 2:
+        return loss
+    return ops.sum(loss, axis=-1) / ops.maximum(ops.sum(counted, axis=-1), 1.0)
+
+
+def floats(y_true, y_pred):
+    """Converts both to `float32`, or to `float64` if `y_pred` is."""
+    y_pred = ops.convert_to_tensor(y_pred)
+    dtype = keras.backend.result_type(y_pred.dtype, "float32")
+    return ops.convert_to_tensor(y_true, dtype), ops.cast(y_pred, dtype)
 
 
 class FrameLoss(PackedLoss):
@@ -65,10 +84,15 @@ class FrameLoss(PackedLoss):
             )
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
-        self.class_weight = class_weight and checked(
-            "class_weight", class_weight, "a negative one would reward errors", one_per_class=True
-        )
+        self.class_weight = None
+        if class_weight is not None:
+            why = "a negative one would reward errors"
+            self.class_weight = checked("class_weight", class_weight, why, one_per_class=True)
         self.multi_label = multi_label
+
+    def counted(self, labels):  # noqa: D102
+        reduce = ops.any if self.multi_label else ops.all
+        return reduce(labels != IGNORE, axis=-1)
 
     @property
     def frame_arguments(self):
@@ -84,11 +108,12 @@ class FrameLoss(PackedLoss):
         return {**super().get_config(), **self.frame_arguments}
 
 
-def per_class(values, frame, multi_label):
+def per_class(values, frame):
     """Looks up one value per class by the frames' labels; a single value is for all."""
     if not isinstance(values, tuple):
         return values
-    classes = frame.counted.shape[-1] if multi_label else len(frame.distribution)
+    multi_label = len(frame.counted.shape) == 3
+    classes = frame.counted.shape[-1] if multi_label else len(frame.shares)
     if len(values) != classes:
         raise ValueError(
             f"`strength` and `class_weight` must have one value per class ({classes} here, the "
@@ -97,15 +122,17 @@ def per_class(values, frame, multi_label):
         )
     if multi_label:
         return ops.convert_to_tensor(values, dtype=frame.cross_entropy.dtype)
-    return sum(value * share for value, share in zip(values, frame.distribution, strict=True))
+    return sum(value * share for value, share in zip(values, frame.shares, strict=True))
 
 
 def checked(argument, value, why, one_per_class=False):
     """Returns `value` as a float, or as a tuple of floats, checked to be >= 0 and finite."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
     several = isinstance(value, (tuple, list))
     values = value if several else (value,)
     if several < one_per_class or not all(
-        isinstance(v, (int, float)) and 0.0 <= v < float("inf") for v in values
+        isinstance(v, Real) and 0.0 <= v < float("inf") for v in values
     ):
         raise ValueError(
             f"`{argument}` must be {'a list of numbers' if one_per_class else 'a number'} >= 0"

@@ -100,8 +100,8 @@ def streaming_anchor_loss(
 
     def weight(frame, distance):
         near = kernel_weight(distance, kernel_function(kernel), before, after)
-        near = per_class(strength, frame, multi_label) * near
-        focal = 1.0 if variant == "sal" else ops.exp(gamma * frame.miss)
+        near = per_class(strength, frame) * near
+        focal = 1.0 if variant == "sal" else ops.exp(gamma * frame.log_miss())
         multiplier = VARIANTS[variant](near, focal)
         if not normalize:
             return multiplier

@@ -13,6 +13,7 @@ from keras import ops
 from keras_sal.anchors import NO_ANCHOR
 
 FAR = int(NO_ANCHOR)
+FARTHEST = FAR // 4  # such that no difference of two positions is taken for none, or overflows
 
 
 def namespace(x):
@@ -33,10 +34,22 @@ def cast(xp, x, dtype):
     return (ops if xp is ops else tensorflow()).cast(x, dtype)
 
 
+def single(xp, x):
+    """Converts to an array or tensor, floats to `float32`, as Keras casts the inputs of layers."""
+    x = xp.convert_to_tensor(x) if xp is ops else xp.asarray(x)
+    return cast(xp, x, "float32") if is_float(x) else x
+
+
+def is_float(x):
+    """Returns whether `x` holds floats of any size."""
+    return "float" in str(x.dtype)
+
+
 def nearest_int(xp, x):
-    """Rounds half to even, to `int32`."""
-    if "float" in str(x.dtype):
+    """Rounds half to even, to `int32`; what is farther than any clip stays there."""
+    if is_float(x):
         x = (xp if xp in (np, ops) else tensorflow()).round(x)
+        x = xp.clip(x, -FARTHEST, FARTHEST)
     return cast(xp, x, "int32")
 
 
@@ -59,7 +72,7 @@ def count_until(xp, position, time):
     size = position.shape[1]
     steps = 24 if size is None else int(size).bit_length()
     if size is None:
-        size = cast(xp, xp.sum(xp.ones_like(position[0])), "int32")
+        size = cast(xp, xp.sum(xp.ones_like(position), axis=1, keepdims=True), "int32")
     count = xp.zeros_like(position[:, :1] + time)
     for step in (2**power for power in reversed(range(steps))):
         further = count + step

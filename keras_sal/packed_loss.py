@@ -1,18 +1,23 @@
 """A loss over packed targets: which frames count, and for how much."""
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE, unpack
 
 MEANS = ("sum_over_batch_size", "mean")
+ROUNDING = 1e-3  # of a softmax in half precision
 
 
 class PackedLoss(keras.losses.Loss):
     """Base of the losses that read packed targets.
 
     A subclass implements `call(y_true, y_pred)`, which returns `(batch, time)`, 0 where the label
-    is -1. This class decides how the frames are averaged. With `reduction="sum_over_batch_size"`,
+    is -1, and may say in `counted` which frames that excludes. This class decides how the frames
+    are averaged. With `reduction="sum_over_batch_size"`,
 
         loss = sum(sample_weight * loss_t) / number of counted frames
 
@@ -24,29 +29,34 @@ class PackedLoss(keras.losses.Loss):
     * `reduction="mean_with_sample_weight"` divides by the sum of the weights of counted frames;
       `"sum"` doesn't divide; `None` returns `(batch, time)`.
 
-    The computation is in `float32` whatever the model's dtype policy, unless `dtype` is given.
+    The computation is in `float32` whatever the model's dtype policy.
 
     Args:
         name: Name of the loss.
         reduction: See above.
-        dtype: Dtype of the computation. Defaults to `"float32"`.
+        dtype: `"float32"` (default) or `"float64"`.
     """
-
-    per_frame = True
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
         super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(
+                "`dtype` must be float32 or float64; half precision holds neither distances nor "
+                f"small posteriors. Received: dtype={dtype!r}. Leave it out: predictions of "
+                "any dtype are read."
+            )
         self._seen_values = False
 
     def __call__(self, y_true, y_pred, sample_weight=None):  # noqa: D102
         mask = getattr(y_pred, "_keras_mask", None)
         y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
-        self._check_values(y_true, y_pred)
         if mask is not None:
             y_true = ignore_masked(y_true, mask)
             y_pred = ops.copy(y_pred)  # without the mask: it must not enter twice
+        labels, distance = unpack(y_true)
+        self._check_values(labels, distance, y_pred)
 
-        weight = counted = self._counted(y_true)
+        weight = counted = ops.cast(self.counted(labels), self.dtype)
         if sample_weight is not None:
             weight = counted * self._expand_weight(sample_weight, counted)
         if self.reduction in MEANS:
@@ -54,58 +64,46 @@ class PackedLoss(keras.losses.Loss):
             weight = weight * ops.divide_no_nan(size, ops.sum(counted))
         return super().__call__(y_true, y_pred, weight)
 
-    def _counted(self, y_true):
-        """Returns 1 for each frame (or clip) with a label, else 0."""
-        labels, _ = unpack(y_true)
-        axes = -1 if self.per_frame else (-2, -1)
-        return ops.cast(ops.any(labels != IGNORE, axis=axes), self.dtype)
+    def counted(self, labels):
+        """Returns for each frame whether it has a label, `(batch, time)`."""
+        return ops.any(labels != IGNORE, axis=-1)
 
     def _expand_weight(self, sample_weight, counted):
         weight = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
         given = tuple(weight.shape)
+        per_frame = len(counted.shape) == 2
         if len(given) > 1 and given[-1] == 1:
             weight = ops.squeeze(weight, -1)
-        if len(weight.shape) == 1 and self.per_frame:
+        if len(weight.shape) == 1 and per_frame:
             weight = ops.expand_dims(weight, -1)
         fits = len(weight.shape) == len(counted.shape) and all(
             None in (mine, frames) or mine in (1, frames)
             for mine, frames in zip(weight.shape, counted.shape, strict=True)
         )
         if len(given) > 0 and not fits:
-            shapes = "(batch,), (batch, 1)" + (" or (batch, time)" if self.per_frame else "")
+            shapes = "(batch,), (batch, 1) or (batch, time)" if per_frame else "(batch,)"
             raise ValueError(
                 f"`sample_weight` must have shape {shapes}; it weights clips"
-                f"{' or frames' if self.per_frame else ''}. Received: sample_weight of shape "
-                f"{given} for targets of shape {tuple(counted.shape)}. Weight classes with "
-                "`class_weight=` of the loss."
+                f"{' or frames' if per_frame else ''}. Received: sample_weight of shape {given} "
+                f"for losses of shape {tuple(counted.shape)}. Weight classes with `class_weight=` "
+                "of the loss."
             )
         return weight
 
-    def _check_values(self, y_true, y_pred):
+    def _check_values(self, labels, distance, y_pred):
         """Looks at the values once, the first time that they can be seen (not while tracing)."""
         if self._seen_values:
             return
-        y_pred = ops.stop_gradient(y_pred)
         try:
-            low, high = float(ops.min(y_pred)), float(ops.max(y_pred))
-            label = float(ops.max(y_true[..., :-1]))
+            labels, distance, y_pred = map(to_numpy, (labels, distance, y_pred))
         except (TypeError, ValueError, RuntimeError, NotImplementedError):
             return
-        if not getattr(self, "from_logits", True) and (low < 0.0 or high > 1.0):
-            raise ValueError(
-                "`y_pred` must be posteriors in [0, 1] with from_logits=False; their logarithm is "
-                f"taken. Received: y_pred from {low:g} to {high:g}. End the model with a sigmoid "
-                "or softmax, or set from_logits=True if these are logits."
-            )
-        classes = y_pred.shape[-1] if len(y_pred.shape) == 3 else 1
-        highest = 1 if y_true.shape[-1] > 2 else max(classes - 1, 1)
-        if label > highest:
-            raise ValueError(
-                f"`y_true` must hold labels from -1 (ignore) to {highest}; `y_pred` has {classes} "
-                f"outputs. Received: label {label:g}. Give the model an output per class, or check "
-                "that the last channel of the targets is the distance to the nearest anchor."
-            )
-        self._seen_values = True
+        counted = (labels != IGNORE).any(axis=-1)
+        if counted.any() and counted.shape == y_pred.shape[:2]:
+            check_labels(labels[counted], distance, outputs=math.prod(y_pred.shape[2:]))
+            if not getattr(self, "from_logits", True):
+                check_posteriors(y_pred[counted])
+            self._seen_values = True
 
     def get_config(self):  # noqa: D102
         return {**super().get_config(), "dtype": self.dtype}
@@ -116,3 +114,37 @@ def ignore_masked(y_true, mask):
     mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
     labels = ops.where(mask, y_true[..., :-1], IGNORE)
     return ops.concatenate([labels, y_true[..., -1:]], axis=-1)
+
+
+def to_numpy(x):
+    """Copies a tensor that has values to NumPy."""
+    return ops.convert_to_numpy(ops.stop_gradient(x))
+
+
+def check_posteriors(y_pred):
+    """Raises where posteriors can't be posteriors, rounding aside."""
+    low, high = y_pred.min(), y_pred.max()
+    if low < -ROUNDING or high > 1.0 + ROUNDING:
+        raise ValueError(
+            "`y_pred` must be posteriors in [0, 1] with from_logits=False; their logarithm is "
+            f"taken. Received: y_pred from {low:g} to {high:g}. End the model with a sigmoid or "
+            "softmax, or set from_logits=True if these are logits."
+        )
+
+
+def check_labels(labels, distance, outputs):
+    """Raises where labels have no output, or where distances can't be distances."""
+    highest = 1 if labels.shape[-1] > 1 else max(outputs - 1, 1)
+    if labels.max() > highest:
+        raise ValueError(
+            f"`y_true` must hold labels from -1 (ignore) to {highest}; `y_pred` has {outputs} "
+            f"outputs. Received: label {labels.max():g}. Give the model an output per class, or "
+            "check that the last channel of the targets is the distance to the nearest anchor."
+        )
+    if distance.shape[1] > 2 and np.isin(distance, (0.0, 1.0)).all():
+        raise ValueError(
+            "`y_true` must hold the distance to the nearest anchor in its last channel; here that "
+            "is 0 or 1 everywhere, like a label. Received: y_true of shape "
+            f"{(*distance.shape, labels.shape[-1] + 1)}. Make packed targets of frame labels with "
+            "`keras_sal.AnchorTargets()(labels)`."
+        )

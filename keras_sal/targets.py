@@ -7,12 +7,21 @@ The arithmetic is written once against what NumPy, `keras.ops` and `tf.experimen
 """
 
 from functools import reduce
+from numbers import Integral
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE
+from keras_sal.events import (
+    check_classes,
+    check_frames,
+    check_seconds,
+    check_shape,
+    pad_events,
+    require,
+)
 from keras_sal.nearest import (
     FAR,
     around,
@@ -21,38 +30,13 @@ from keras_sal.nearest import (
     namespace,
     nearest_int,
     signed_distance,
+    single,
     sort_positions,
 )
 
+__all__ = ["AnchorTargets", "pad_events"]
+
 ENCODINGS = ("sparse", "one_hot", "multi_hot")
-
-
-def pad_events(events, fill=(0.0, -1.0, 0.0)):
-    """Stacks event lists of several lengths into one padded array.
-
-    Args:
-        events: A list with one entry per clip: rows `(onset, offset)` or `(onset, offset, class)`,
-            or an empty list for a clip without events.
-        fill: The padding row; its offset lies before its onset, which marks it as padding.
-
-    Returns:
-        A `float32` array `(clips, longest, 2 or 3)`.
-
-    Example:
-
-    >>> pad_events([[(1.0, 1.5), (3.0, 3.5)], []]).tolist()
-    [[[1.0, 1.5], [3.0, 3.5]], [[0.0, -1.0], [0.0, -1.0]]]
-    """
-    rows = [np.asarray(clip, "float32") for clip in events]
-    width = max((clip.shape[-1] for clip in rows if clip.size), default=2)
-    padded = np.tile(
-        np.asarray(fill[:width], "float32"), (len(rows), max(map(len, rows), default=0) or 1, 1)
-    )
-    for clip, target in zip(rows, padded, strict=True):
-        if clip.size:
-            target[: len(clip)] = clip
-    return padded
-
 
 ARGUMENTS = (
     "frames",
@@ -82,18 +66,21 @@ class AnchorTargets(keras.layers.Layer):
     where an event time is turned into a frame by `round((time - frame_offset_s) / frame_step_s)`.
     With neither `before_frames` nor `after_frames`, the frames from onset to offset are positive.
     Events may overlap, lie partly or wholly outside the clip (an anchor just beyond the end still
-    counts in the distances), or be absent.
+    counts in the distances), or be absent. Where classes overlap and a frame can have one label,
+    the class with the nearer anchor has it.
 
     From frame labels (`frames=None`): each run of equal positive labels is an event. A run that
-    touches the first or last frame of the clip is taken to begin or end there; cut clips *after*
-    making their targets (`keras_sal.clips.crop`) to keep the true distances.
+    touches the first or last frame of the clip, or an unknown frame, is taken to begin or end
+    there; cut clips *after* making their targets (`keras_sal.clips.crop`) to keep the true
+    distances. `before_frames` or `after_frames` replace the labels by those around anchors.
 
     Args:
         frames: Integer, the number of frames of a clip, to read event lists; or `None` to read
             frame labels.
         anchor: `"onset"` (the first frame of an event) or `"offset"` (its last frame).
-        before_frames: Integer >= 0 or `None`: positive frames before the anchor.
-        after_frames: Integer >= 0 or `None`: positive frames after the anchor.
+        before_frames: Integer >= 0 or `None`: positive frames before the anchor; `None` is 0 if
+            the other is given.
+        after_frames: Integer >= 0 or `None`: positive frames after the anchor, likewise.
         classes: Integer >= 1. With 1, labels are binary and a class column is not read. Else
             classes are numbered from 0, and 0 is the background unless `encoding="multi_hot"`.
         encoding: For `classes > 1`. `"sparse"`: one label channel of class ids. `"one_hot"`: one
@@ -109,18 +96,20 @@ class AnchorTargets(keras.layers.Layer):
             a row whose offset lies before its onset, or that is NaN, is padding (`pad_events`).
             Otherwise: frame labels `(batch, time)`, `(batch, time, 1)` or `(batch, time, classes)`,
             -1 where unknown.
-        anchors: Optional `(batch, events)`, in the unit of the events: given anchors, one per
-            event row, NaN or `NO_ANCHOR` for padding. They replace `anchor`.
+        anchors: Optional, in the unit of the events: given anchors, NaN or `NO_ANCHOR` for none.
+            They replace `anchor`. With events `(batch, events)`, one per row; with frame labels
+            `(batch, any number)`.
         lengths: Optional integers `(batch,)`: frames beyond a clip's length are labelled -1.
 
     Returns:
         Packed targets, `float32 (batch, time, channels + 1)`; see `keras_sal.anchors`. Integer
-        frames stay exact up to `2**24`; seconds are `float32`, so give frames for times over
-        about 18 hours.
+        frames stay exact up to `2**24`. Floats are read as `float32`, which tells seconds to 1 ms
+        up to 4 hours; give frames for longer times.
 
     Raises:
-        ValueError: If an argument or an input shape doesn't fit, or if event times look like
-            milliseconds.
+        ValueError: If an argument or an input shape doesn't fit; and, where the inputs are NumPy
+            arrays, if there is no such class, if frames aren't whole numbers or if event times
+            look like milliseconds.
 
     Example:
 
@@ -156,13 +145,13 @@ class AnchorTargets(keras.layers.Layer):
         )
         for argument, value in (("before_frames", before_frames), ("after_frames", after_frames)):
             require(
-                value is None or (isinstance(value, int) and value >= 0),
+                value is None or (isinstance(value, Integral) and value >= 0),
                 f"`{argument}` must be None or a whole number of frames >= 0; it counts frames on "
                 f"one side of the anchor. Received: {argument}={value!r}. Give seconds divided by "
                 "the frame step.",
             )
         require(
-            isinstance(classes, int) and classes >= 1,
+            isinstance(classes, Integral) and classes >= 1,
             "`classes` must be a whole number >= 1; it is the number of detector outputs. "
             f"Received: classes={classes!r}. Use 1 for a binary detector.",
         )
@@ -172,7 +161,7 @@ class AnchorTargets(keras.layers.Layer):
             f"label channels. Received: encoding={encoding!r}. Choose one of them.",
         )
         require(
-            frames is None or (isinstance(frames, int) and 0 < frames < 2**24),
+            frames is None or (isinstance(frames, Integral) and 0 < frames < 2**24),
             "`frames` must be None or a whole number of frames in [1, 2**24); float32 distances "
             f"are exact up to there. Received: frames={frames!r}. Cut the recording into clips.",
         )
@@ -181,14 +170,14 @@ class AnchorTargets(keras.layers.Layer):
             "`frame_step_s` must be None or seconds > 0; event times are divided by it. "
             f"Received: frame_step_s={frame_step_s!r}. Give 0.01 for frames every 10 ms.",
         )
-        self.frames = frames
+        self.frames = None if frames is None else int(frames)
         self.anchor = anchor
-        self.before_frames = before_frames
-        self.after_frames = after_frames
-        self.classes = classes
+        self.before_frames = None if before_frames is None else int(before_frames)
+        self.after_frames = None if after_frames is None else int(after_frames)
+        self.classes = int(classes)
         self.encoding = encoding
-        self.frame_step_s = frame_step_s
-        self.frame_offset_s = frame_offset_s
+        self.frame_step_s = None if frame_step_s is None else float(frame_step_s)
+        self.frame_offset_s = float(frame_offset_s)
 
     def __call__(self, inputs, anchors=None, lengths=None, **kwargs):
         """Computes with NumPy for arrays, with TensorFlow for its tensors, else as a layer."""
@@ -196,8 +185,7 @@ class AnchorTargets(keras.layers.Layer):
         if xp is ops:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
-        arrays = (None if x is None else xp.asarray(x) for x in (inputs, anchors, lengths))
-        return self._make(xp, *arrays)
+        return self._make(xp, inputs, anchors, lengths)
 
     def call(self, inputs, anchors=None, lengths=None):  # noqa: D102
         return self._make(ops, inputs, anchors, lengths)
@@ -217,35 +205,40 @@ class AnchorTargets(keras.layers.Layer):
     @property
     def _foreground(self):
         """Classes that have events: all but the background."""
-        return range(0 if self.encoding == "multi_hot" else 1, max(self.classes, 2))
+        if self.classes == 1:
+            return range(1, 2)
+        return range(0 if self.encoding == "multi_hot" else 1, self.classes)
+
+    @property
+    def _windowed(self):
+        return self.before_frames is not None or self.after_frames is not None
 
     def _make(self, xp, inputs, anchors, lengths):
+        inputs, anchors, lengths = (
+            None if x is None else single(xp, x) for x in (inputs, anchors, lengths)
+        )
         make = self._from_labels if self.frames is None else self._from_events
-        time, labels, neighbours = make(xp, inputs, anchors)
+        time, labels, neighbours = make(xp, inputs, anchors, lengths)
         previous = reduce(xp.maximum, [before for before, _ in neighbours])
         following = reduce(xp.minimum, [after for _, after in neighbours])
         distance = signed_distance(xp, time, previous, following)
-        if lengths is not None:
-            beyond = time >= nearest_int(xp, lengths)[:, None]
-            labels = xp.where(beyond[..., None], xp.zeros_like(labels) + IGNORE, labels)
+        labels = ignore_beyond(xp, labels, time, lengths)
         return xp.concatenate([labels, cast(xp, distance, "float32")[..., None]], axis=-1)
 
-    def _from_events(self, xp, events, anchors):
-        self._check_events(xp, events)
+    def _from_events(self, xp, events, anchors, lengths):
+        self._check_events(xp, events, anchors)
         time = cast(xp, np.arange(self.frames)[None], "int32")
         real = events[..., 0] <= events[..., 1]  # False where NaN
         onset, offset = (self._to_frame(xp, events[..., i], real) for i in (0, 1))
-        if xp is np:
-            self._check_unit(onset[real], offset[real])
-        anchor = onset if self.anchor == "onset" else offset
+        anchor, anchored = (onset if self.anchor == "onset" else offset), real
         if anchors is not None:
-            given, anchor = self._given(xp, anchors)
-            real = real & given
+            anchor, anchored = self._given(xp, anchors)
+            anchored = real & anchored
 
         active, neighbours = [], []
         for index in self._foreground:
             own = real if self.classes == 1 else real & (events[..., 2] == index)
-            position = sort_positions(xp, anchor, own)
+            position = sort_positions(xp, anchor, own & anchored)
             neighbours.append(around(xp, position, count_until(xp, position, time)))
             if self._windowed:
                 active.append(self._window(time, *neighbours[-1]))
@@ -255,31 +248,26 @@ class AnchorTargets(keras.layers.Layer):
                 active.append(begun > ended)
         return time, self._encode(xp, time, active, neighbours), neighbours
 
-    def _from_labels(self, xp, labels, anchors):
-        self._check_labels(xp, labels)
+    def _from_labels(self, xp, labels, anchors, lengths):
+        self._check_labels(xp, labels, anchors)
         labels = cast(xp, labels if len(labels.shape) == 3 else labels[..., None], "float32")
         ones = xp.ones_like(cast(xp, labels[..., 0], "int32"))
         time = cast(xp, xp.cumsum(ones, axis=1), "int32") - 1
-        given = None if anchors is None else sort_positions(xp, *self._given(xp, anchors)[::-1])
-
-        active, neighbours = [], []
-        for index in self._foreground:
-            if given is not None:
-                neighbours.append(around(xp, given, count_until(xp, given, time)))
-            else:
-                on = labels[..., 0] == index if self._channels == 1 else labels[..., index] == 1
-                at_anchor = run_edge(xp, on, self.anchor)
-                count = cast(xp, xp.cumsum(cast(xp, at_anchor, "int32"), axis=1), "int32")
-                neighbours.append(around(xp, sort_positions(xp, time, at_anchor), count))
-            active.append(self._window(time, *neighbours[-1]))
+        labels = ignore_beyond(xp, labels, time, lengths)
+        if anchors is not None:
+            given = sort_positions(xp, *self._given(xp, anchors))
+            neighbours = [around(xp, given, count_until(xp, given, time))] * len(self._foreground)
+        else:
+            runs = [
+                labels[..., 0] == index if self._channels == 1 else labels[..., index] == 1
+                for index in self._foreground
+            ]
+            neighbours = [around_runs(xp, on, time, self.anchor) for on in runs]
         if self._windowed:
+            active = [self._window(time, *pair) for pair in neighbours]
             made = self._encode(xp, time, active, neighbours)
             labels = xp.where(labels == IGNORE, labels, made)
         return time, labels, neighbours
-
-    @property
-    def _windowed(self):
-        return self.before_frames is not None or self.after_frames is not None
 
     def _window(self, time, previous, following):
         after, before = self.after_frames or 0, self.before_frames or 0
@@ -310,44 +298,28 @@ class AnchorTargets(keras.layers.Layer):
 
     def _given(self, xp, anchors):
         real = xp.abs(anchors) < FAR  # False where NaN
-        return real, self._to_frame(xp, anchors, real)
+        return self._to_frame(xp, anchors, real), real
 
-    def _check_events(self, xp, events):
-        shape = tuple(events.shape)
+    def _check_events(self, xp, events, anchors):
+        check_shape(events, self.classes)
         require(
-            len(shape) == 3 and shape[-1] in (2, 3),
-            "Events must have shape (batch, events, 2 or 3), rows (onset, offset[, class]); a clip "
-            f"may have several. Received: shape {shape}. Pad lists with `keras_sal.pad_events`; "
-            "for frame labels leave out `frames`.",
+            anchors is None or matches(anchors.shape, events.shape[:2]),
+            "`anchors` must have shape (batch, events), one per event row; NaN for none. Received: "
+            f"anchors of shape {anchors is None or tuple(anchors.shape)} for events of shape "
+            f"{tuple(events.shape)}. Pad them like the events.",
         )
-        require(
-            self.classes == 1 or shape[-1] == 3,
-            f"Events must have a class column when classes={self.classes}; each class has its own "
-            f"label. Received: shape {shape}. Give rows (onset, offset, class).",
-        )
-        if xp is np and self.classes > 1:
-            known = events[..., 2][events[..., 0] <= events[..., 1]]
-            wrong = known[~np.isin(known, self._foreground)]
-            require(
-                not wrong.size,
-                f"Event classes must lie in {self._foreground[0]} to {self.classes - 1} for "
-                f"classes={self.classes} and encoding={self.encoding!r}; others have no output. "
-                f"Received: class {wrong[:1].tolist()}. Renumber them, or raise `classes`.",
-            )
-
-    def _check_unit(self, onset, offset):
-        if self.frame_step_s is None or not onset.size:
+        if xp is not np:
             return
-        beyond = self.frames <= onset.min() and onset.max() < 1000 * self.frames
-        require(
-            not (beyond and (offset - onset).max() > self.frames),
-            "Event times must be in seconds; here every event lies beyond the end of its clip, and "
-            "some last longer than it. Received: an onset at "
-            f"{onset[0] * self.frame_step_s + self.frame_offset_s:g} s in clips of "
-            f"{self.frames * self.frame_step_s:g} s. Did you give milliseconds? Divide by 1000.",
-        )
+        events = events[events[..., 0] <= events[..., 1]]
+        if self.classes > 1:
+            check_classes(events, self._foreground)
+        if self.frame_step_s is None:
+            check_frames(events[..., :2])
+        else:
+            clip_s = self.frames * self.frame_step_s + self.frame_offset_s
+            check_seconds(events[..., 0], events[..., 1], clip_s)
 
-    def _check_labels(self, xp, labels):
+    def _check_labels(self, xp, labels, anchors):
         shape = tuple(labels.shape)
         layout = "(batch, time)" if self._channels == 1 else f"(batch, time, {self.classes})"
         require(
@@ -356,6 +328,13 @@ class AnchorTargets(keras.layers.Layer):
             f"Frame labels must have shape {layout} for classes={self.classes} and "
             f"encoding={self.encoding!r}; every frame has its own. Received: shape {shape}. For "
             "event lists give `frames`.",
+        )
+        require(
+            anchors is None or self.classes == 1 or not self._windowed,
+            "`anchors` must be None with frame labels of several classes and `before_frames` or "
+            f"`after_frames`; their classes aren't known. Received: classes={self.classes}, "
+            f"before_frames={self.before_frames}, after_frames={self.after_frames}. Give event "
+            "rows (onset, offset, class).",
         )
         if xp is np:
             highest = 1 if self._channels > 1 else max(self.classes - 1, 1)
@@ -368,15 +347,31 @@ class AnchorTargets(keras.layers.Layer):
             )
 
 
+def ignore_beyond(xp, labels, time, lengths):
+    """Labels -1 the frames beyond the length of a clip."""
+    if lengths is None:
+        return labels
+    beyond = time >= nearest_int(xp, lengths)[:, None]
+    return xp.where(beyond[..., None], xp.zeros_like(labels) + IGNORE, labels)
+
+
+def around_runs(xp, on, time, anchor):
+    """Returns the last anchor at or before each frame and the first after it, of runs of `on`."""
+    at_anchor = run_edge(xp, on, anchor)
+    count = cast(xp, xp.cumsum(cast(xp, at_anchor, "int32"), axis=1), "int32")
+    return around(xp, sort_positions(xp, time, at_anchor), count)
+
+
+def matches(shape, other):
+    """Returns whether two shapes agree where both are known."""
+    return len(shape) == len(other) and all(
+        None in (mine, theirs) or mine == theirs for mine, theirs in zip(shape, other, strict=True)
+    )
+
+
 def run_edge(xp, on, anchor):
     """Marks the first (`"onset"`) or last (`"offset"`) frame of each run of `on`."""
     outside = xp.zeros_like(on[:, :1])
     if anchor == "onset":
         return on & ~xp.concatenate([outside, on[:, :-1]], axis=1)
     return on & ~xp.concatenate([on[:, 1:], outside], axis=1)
-
-
-def require(condition, message):
-    """Raises `message` unless `condition` holds."""
-    if not condition:
-        raise ValueError(message)

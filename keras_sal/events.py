@@ -1,0 +1,102 @@
+"""Event lists: padded arrays of rows `(onset, offset[, class])`, and what can be wrong with them.
+
+A row whose offset lies before its onset, or that is NaN, is padding.
+"""
+
+import numpy as np
+
+IMPLAUSIBLE_CLIPS = 10
+
+
+def pad_events(events, fill=(0.0, -1.0, 0.0)):
+    """Stacks event lists of several lengths into one padded array.
+
+    Args:
+        events: A list with one entry per clip: rows `(onset, offset)` or `(onset, offset, class)`,
+            or an empty list for a clip without events.
+        fill: The padding row; its offset lies before its onset, which marks it as padding.
+
+    Returns:
+        A `float32` array `(clips, longest, 2 or 3)`.
+
+    Raises:
+        ValueError: If the rows of different clips have different widths.
+
+    Example:
+
+    >>> pad_events([[(1.0, 1.5), (3.0, 3.5)], []]).tolist()
+    [[[1.0, 1.5], [3.0, 3.5]], [[0.0, -1.0], [0.0, -1.0]]]
+    """
+    rows = [np.asarray(clip, "float32") for clip in events]
+    shapes = {clip.shape[1:] for clip in rows if clip.size} or {(2,)}
+    require(
+        len(shapes) == 1 and shapes <= {(2,), (3,)},
+        "`events` must have the same rows in all clips, (onset, offset) or (onset, offset, class); "
+        f"they become one array. Received: rows of shapes {sorted(shapes)}. Give every event a "
+        "class, or none.",
+    )
+    width = shapes.pop()[0]
+    longest = max(map(len, rows), default=0) or 1
+    padded = np.tile(np.asarray(fill[:width], "float32"), (len(rows), longest, 1))
+    for clip, target in zip(rows, padded, strict=True):
+        if clip.size:
+            target[: len(clip)] = clip
+    return padded
+
+
+def check_shape(events, classes):
+    """Raises unless `events`, array or tensor, is `(batch, events, 2 or 3)`."""
+    shape = tuple(events.shape)
+    require(
+        len(shape) == 3 and shape[-1] in (2, 3),
+        "Events must have shape (batch, events, 2 or 3), rows (onset, offset[, class]); a clip "
+        f"may have several. Received: shape {shape}. Pad lists with `keras_sal.pad_events`; "
+        "for frame labels leave out `frames`.",
+    )
+    require(
+        classes == 1 or shape[-1] == 3,
+        f"Events must have a class column when classes={classes}; each class has its own "
+        f"label. Received: shape {shape}. Give rows (onset, offset, class).",
+    )
+
+
+def check_classes(events, foreground):
+    """Raises unless the classes of the NumPy array `events` lie in the range `foreground`."""
+    wrong = events[..., 2][~np.isin(events[..., 2], foreground)]
+    require(
+        not wrong.size,
+        f"Event classes must be whole numbers from {foreground[0]} to {foreground[-1]}; others "
+        f"have no output. Received: class {wrong[:1].tolist()}. Renumber them, raise `classes`, or "
+        'use encoding="multi_hot" if there is no background class.',
+    )
+
+
+def check_frames(times):
+    """Raises unless `times` are frames."""
+    wrong = times[times != np.round(times)]
+    require(
+        not wrong.size,
+        "Event times must be whole frames when `frame_step_s` is None; a frame is an index. "
+        f"Received: {wrong[:1].tolist()}. If these are seconds, set `frame_step_s`; else round "
+        "them.",
+    )
+
+
+def check_seconds(onset_s, offset_s, clip_s):
+    """Raises where times can't be the seconds of events in clips of `clip_s`."""
+    whole = (onset_s == np.round(onset_s)).all() and (offset_s == np.round(offset_s)).all()
+    outside = onset_s.size and onset_s.min() > clip_s
+    implausible = whole and outside and (offset_s - onset_s).max() > IMPLAUSIBLE_CLIPS * clip_s
+    require(
+        not implausible,
+        "Event times must be in seconds; here they are whole numbers, every event lies beyond the "
+        f"end of its clip, and some last over {IMPLAUSIBLE_CLIPS} times as long as it. Received: "
+        f"an onset at {onset_s[:1].tolist()} s in clips of {clip_s:g} s. Did you give "
+        "milliseconds? Divide by 1000; if not, leave out events so far from the clip.",
+    )
+
+
+def require(condition, message):
+    """Raises `message` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
