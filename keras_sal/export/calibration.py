@@ -74,15 +74,14 @@ def silent_channels(rollout, min_posterior):
 def samples(rollout, limit):
     """Yields steps `{input: (1, ...)}` for the quantiser, about `limit` of them.
 
-    Half are spread evenly, half have the highest posteriors; the steps at the extremes of every
-    state are always among them, each followed by the step that takes this state in, so that a state
-    has the same range where it leaves the model and where it comes back.
+    Half are spread evenly, half have the highest posteriors. The steps at which a state comes out
+    or goes in at its extremes are always among them, so that it has the same range at both ends.
     """
-    chosen = _choose(rollout, limit)
-    for index in chosen:
-        yield _step(rollout.frames, rollout.states, index)
-    for index in _extremes(rollout.next_states):
-        yield _step(rollout.frames, rollout.next_states, index)
+    for index in _choose(rollout, limit):
+        yield {
+            name: value[index : index + 1]
+            for name, value in (rollout.frames | rollout.states).items()
+        }
 
 
 def _choose(rollout, limit):
@@ -103,10 +102,6 @@ def _extremes(states):
     return [
         int(index) for row in rows for index in (row.min(axis=1).argmin(), row.max(axis=1).argmax())
     ]
-
-
-def _step(frames, states, index):
-    return {name: value[index : index + 1] for name, value in {**frames, **states}.items()}
 
 
 def _side_by_side(arrays):

@@ -6,6 +6,7 @@ model was trained on. The folder holds `step.keras`, `calibration.npz` and the j
 """
 
 import importlib
+import re
 import sys
 
 import numpy as np
@@ -15,6 +16,8 @@ from keras_sal.export.origins import layer_of, noting
 from keras_sal.export.ports import NEXT, Ports
 from keras_sal.export.worker import Report
 
+# What the converter says of an operation that TensorFlow Lite does not have.
+UNTRANSLATED = re.compile(r"""error: .*?", "([^"@]+)@.*'(tf\.\w+)' op is neither a custom op""")
 LOOPS = {"While", "StatelessWhile", "If", "StatelessIf", "TensorListReserve"}
 
 
@@ -60,7 +63,17 @@ def convert(report):
         _quantise(converter, rollout, job)
 
     report.write(stage=f"convert the step model to {job['quantization']}")
-    (folder / "model.tflite").write_bytes(converter.convert())
+    try:
+        content = converter.convert()
+    except Exception as error:
+        untranslated = {
+            op: [layer_of(name, layers)] for name, op in UNTRANSLATED.findall(str(error))
+        }
+        if not untranslated:
+            raise
+        report.write(untranslated=untranslated)
+    else:
+        (folder / "model.tflite").write_bytes(content)
 
 
 def _trace(model, ports):

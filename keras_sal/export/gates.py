@@ -49,15 +49,16 @@ def check_states(file):
             )
 
 
-def unknown_operator(name, origins):
-    """The error about an operator that TensorFlow Lite Micro lacks."""
+def unknown_operators(origins):
+    """The error about operators that TensorFlow Lite Micro lacks."""
+    held = ", ".join(f"{name}{_from(name, origins)}" for name in sorted(origins))
     return ExportError(
-        f"The converted model holds {name}{_from(name, origins)}: TensorFlow Lite Micro has no "
-        "such operator. Build that layer from operations it has (dense, convolution, element-wise "
-        "arithmetic, sigmoid, tanh, softmax)."
+        f"The model holds {held}: TensorFlow Lite Micro has no such operator. Build that layer "
+        "from operations it has (dense, convolution, element-wise arithmetic, sigmoid, tanh, "
+        "softmax)."
     )
 
 
 def _from(name, origins):
-    layers = " or ".join(f"`{layer}`" for layer in origins.get(name, []))
+    layers = " or ".join(f"`{layer}`" for layer in origins.get(name, []) if layer)
     return f" from layer {layers}" if layers else ""

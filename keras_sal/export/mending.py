@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_sal.export.origins import layer_of
 from keras_sal.export.ports import NEXT, Ports
 
 # These compute on the bytes as they are: their operands must keep the scale of their results.
@@ -11,18 +12,22 @@ SAME_SCALE = {
     "MINIMUM",
 }  # fmt: skip
 WITH_BIAS = {"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"}
-METADATA_THAT_DIFFERS_BETWEEN_RUNS = "CONVERSION_METADATA"
 
 
-def mend(file):
-    """Names and orders the ends, ties the states, drops what no runtime reads."""
+def mend(file, layers):
+    """Ties the states, names and orders the ends, takes out what no runtime reads.
+
+    Args:
+        file: The `Flatbuffer`, changed in place.
+        layers: `{scope: layer name}` as `origins.noting` filled it.
+    """
     ports = Ports.of(file.inputs, file.outputs)
     tie_states(file, ports)
     file.graph.inputs = [file.inputs[name] for name in ports.inputs]
     file.graph.outputs = [file.outputs[name] for name in ports.outputs]
-    for name, index in (file.inputs | file.outputs).items():
-        file.tensor(index).name = name
-    _drop_metadata(file)
+    _rename(file, layers)
+    _share_empty_buffers(file)
+    file.tree.metadata = file.tree.metadataBuffer = None  # has a fingerprint that changes each run
 
 
 def tie_states(file, ports):
@@ -58,9 +63,25 @@ def _rescale_bias(file, index, ratio):
     quantization.scale = (np.asarray(quantization.scale, "float64") / ratio).astype("float32")
 
 
-def _drop_metadata(file):
-    entries = list(file.tree.metadata if file.tree.metadata is not None else [])
-    for entry in entries:
-        if entry.name.decode() == METADATA_THAT_DIFFERS_BETWEEN_RUNS:
-            file.tree.buffers[entry.buffer].data = None
-            file.tree.metadata.remove(entry)
+def _rename(file, layers):
+    """Calls the ends by their names, all else `layer/operation`, without the scopes in between."""
+    for index, tensor in enumerate(file.graph.tensors):
+        name = file.tensor_name(index).split(";")[0]
+        layer = (layer_of(name, layers) or "").partition("/")[0]
+        tensor.name = f"{layer}/{name.rpartition('/')[2]}".lstrip("/")
+    for name, index in (file.inputs | file.outputs).items():
+        file.tensor(index).name = name
+
+
+def _share_empty_buffers(file):
+    """Lets all tensors without data share buffer 0, which the format keeps empty for them."""
+    kept = [file.tree.buffers[0]]
+    for graph in file.tree.subgraphs:
+        for tensor in graph.tensors:
+            buffer = file.tree.buffers[tensor.buffer]
+            if buffer.data is None or not len(buffer.data):
+                tensor.buffer = 0
+            else:
+                kept.append(buffer)
+                tensor.buffer = len(kept) - 1
+    file.tree.buffers = kept

@@ -121,9 +121,11 @@ def convert(
         report = worker.run("converter", ["-m", CONVERTER], folder, job, timeout_s=timeout_s)
         if "silent" in report:
             raise _no_positives(report, min_posterior)
+        if "untranslated" in report:
+            raise gates.unknown_operators(report["untranslated"])
         file = Flatbuffer((folder / "model.tflite").read_bytes())
     origin = origins(file, report["layers"])
-    mend(file)
+    mend(file, report["layers"])
     gates.check_flow(file, origin)
     gates.check_states(file)
     if quantization != "float32":
@@ -269,7 +271,7 @@ def dequantise(values, info):
 def _step_model(model):
     """The step model of `model`, which may be one already."""
     names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
-    if any(name.startswith("state_") for name in names):
+    if names and all(name.startswith(("frame", "state_")) for name in names):
         return model
     from keras_sal.streaming import step_model
 
@@ -334,7 +336,7 @@ def _require_arena(content, origin):
         return measured["arena_bytes"]
     failure = measured["failure"]
     if unknown := re.search(r"Didn't find op for builtin opcode '(\w+)'", failure):
-        raise gates.unknown_operator(unknown.group(1), origin)
+        raise gates.unknown_operators({unknown.group(1): origin.get(unknown.group(1), [])})
     raise ExportError(
         f"TensorFlow Lite Micro does not run the converted model. It says:\n{failure}\n"
         "Simplify the layers it names, or report it with the model."

@@ -17,25 +17,24 @@ def scope(name):
 
 @contextlib.contextmanager
 def noting(model, layers):
-    """Fills `layers`, `{scope: layer name}`, with what is traced by TensorFlow inside."""
+    """Fills `layers`, `{scope or operation: path of layer names}`, with what is traced inside."""
     watched = list(_leaves(model))
-    for layer in watched:
-        layer.call = _noting_call(layer, layers)
+    for path, layer in watched:
+        layer.call = _noting_call(path, layer, layers)
     try:
         yield
     finally:
-        for layer in watched:
+        for _, layer in watched:
             del layer.call
 
 
 def layer_of(name, layers):
     """The layer a tensor or operation came from, or None."""
     for part in name.split(";"):
-        inner = scope(part)
-        while inner:
-            if inner in layers:
-                return layers[inner]
-            inner = scope(inner)
+        while part:
+            if part in layers:
+                return layers[part]
+            part = scope(part)
     return None
 
 
@@ -50,15 +49,16 @@ def origins(file, layers):
     return found
 
 
-def _leaves(model):
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _leaves(layer)
+def _leaves(model, path=""):
+    for operation in getattr(model, "operations", model.layers):
+        if hasattr(operation, "layers"):
+            yield from _leaves(operation, f"{path}{operation.name}/")
         else:
-            yield layer
+            yield path + operation.name, operation
 
 
-def _noting_call(layer, layers):
+def _noting_call(path, layer, layers):
+    import keras
     import tensorflow as tf
 
     original = layer.call
@@ -69,7 +69,9 @@ def _noting_call(layer, layers):
         before = len(graph.get_operations())
         outputs = original(*args, **kwargs)
         for operation in graph.get_operations()[before:]:
-            layers.setdefault(scope(operation.name), layer.name)
+            layers.setdefault(operation.name, path)
+            if isinstance(layer, keras.layers.Layer):
+                layers.setdefault(scope(operation.name), path)
         return outputs
 
     return call
