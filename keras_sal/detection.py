@@ -11,7 +11,7 @@ Conventions
 - A *trigger* turns posteriors into detections. It is meant for a device, where it reads
 
       ring[t % smooth_frames] = posterior;              // zeros at the start
-      score = sum(ring) / smooth_frames;
+      float score = sum(ring) / smooth_frames;
       on = score >= threshold ? on + 1 : 0;
       if (score + hysteresis < threshold) latched = false;
       if (dead > 0) --dead;
@@ -36,8 +36,8 @@ Conventions
 - With no false alarm in H hours the claim is at most 3/H an hour (95 %): see
   `keras_sal.uncertainty`.
 
-A DET curve holds every threshold at which the detections change, so nothing is sampled on a
-grid and nothing is interpolated.
+A DET curve holds every threshold at which a hit or a false alarm changes, so nothing is sampled
+on a grid and nothing is interpolated.
 
 What holds when the threshold rises
 -----------------------------------
@@ -114,7 +114,7 @@ _ROUNDING = 1 + 1e-9  # so that 3 false alarms in 3 hours are within a budget of
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DetCurve:
-    """Misses against false alarms, at every threshold at which a detection changes.
+    """Misses against false alarms, at every threshold at which either changes.
 
     Made by `det_curve`. The arrays are aligned and run from the highest threshold, `inf`, to
     the lowest. A point stands for all thresholds down to the next one.
