@@ -9,6 +9,7 @@ A folder of recordings holds a table `recordings.csv` with one row per sound fil
 | `text` | what is said, lower case; empty if unknown or nothing |
 | `onset_s`, `offset_s` | when the text begins and ends, in seconds; both empty if unknown |
 | `corpus`, `speaker` | where it comes from and who speaks (may be left out) |
+| `duration_s` | length of the file, to notice files that were cut short (may be left out) |
 
 Files below a folder `noise/` are noise: played under the streams, and negatives of their own.
 """
@@ -225,6 +226,7 @@ def _check_row(directory, row, seen, convert):
     if not convert:
         audio.check_format(path, sample_rate, channels)
     duration_s = round(frames * SAMPLE_RATE / sample_rate) / SAMPLE_RATE
+    _check_duration(row.get("duration_s", ""), duration_s)
     onset_s, offset_s = _check_times(row["onset_s"], row["offset_s"], duration_s)
     return Recording(
         path,
@@ -237,6 +239,20 @@ def _check_row(directory, row, seen, convert):
         row.get("speaker", ""),
         noise=Path(name).parts[0] == "noise",
     )
+
+
+def _check_duration(given, duration_s):
+    """A file cut short may look whole; the table knows better, if it says how long it was."""
+    try:
+        fits = not given.strip() or abs(float(given) - duration_s) <= SLACK_S
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"`duration_s` must be the length of the file, {duration_s:.3f} s; else the file was "
+            f"cut short or is another one. Received: duration_s={given}. Copy the file again, or "
+            "empty the field."
+        )
 
 
 def _check_times(onset, offset, duration_s):

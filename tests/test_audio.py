@@ -185,13 +185,15 @@ class TestReadAudio:
         with pytest.raises(ValueError, match=r"must hold sound; the file has no samples.*a\.wav"):
             read_audio(tmp_path / "a.wav")
 
-    def test_rejects_a_file_cut_short(self, tmp_path):
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
-        soundfile.write(tmp_path / "a.flac", noise, 16_000)
-        whole = (tmp_path / "a.flac").read_bytes()
-        (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(ValueError, match=r"must be a readable sound file.*a\.flac"):
-            read_audio(tmp_path / "a.flac")
+    @pytest.mark.parametrize("suffix", ["flac", "mp3"])
+    def test_rejects_a_file_cut_short(self, tmp_path, suffix):
+        """FLAC then fails to decode; MP3 just ends."""
+        path = tmp_path / f"a.{suffix}"
+        soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ValueError, match=rf"must be a readable sound file.*a\.{suffix}"):
+            read_audio(path)
 
     @pytest.mark.parametrize("value", [12_345.0, np.nan])
     def test_rejects_floats_out_of_range(self, tmp_path, value):

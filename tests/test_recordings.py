@@ -86,6 +86,11 @@ class TestLoadRecordings:
             (keyword(onset_s=-0.1), r"`onset_s` must be at least 0.*onset_s=-0\.1"),
             (keyword(onset_s=""), r"both be given or both be empty.*onset_s=, offset_s=0\.7"),
             (keyword(onset_s="soon"), "must be numbers or empty; they are seconds.*onset_s=soon"),
+            (
+                keyword(duration_s=2.0, samples=np.zeros(16_000)),
+                "length of the file, 1.000 s.*=2.0",
+            ),
+            (keyword(duration_s="?", samples=np.zeros(16_000)), r"length of the file.*_s=\?"),
             (keyword(split="valid"), "`split` must be one of train, dev, test.*split='valid'"),
             (keyword("a.wav", samples=np.zeros(0)), "the file has no samples"),
             (keyword(samples=np.zeros(8000), sample_rate=8000), "mono at 16000 Hz.*at 8000 Hz"),
@@ -173,7 +178,7 @@ class TestSelect:
     def test_finds_missing_times(self, tmp_path):
         other = {"file": "b.flac", "text": "alexa"}
         hum = {"file": "noise/c.flac", "samples": burst(1.0, 0.0, 1.0)}
-        spoken = keyword(onset_s="", offset_s="", samples=burst(2.0, 0.6, 1.1))
+        spoken = keyword(onset_s="", offset_s="", samples=burst(2.0, 0.6, 1.1), duration_s="")
         recordings = load_recordings(write_folder(tmp_path, [spoken, other, hum]))
         [positive], negatives, [noise] = select(recordings, "computer", "train")
         assert positive.onset_s == pytest.approx(0.6, abs=0.06)
@@ -187,7 +192,7 @@ class TestSelect:
             keyword("a.flac"),
             keyword("steady.flac", onset_s="", offset_s="", samples=rng.uniform(-1, 1, 16_000)),
             {"file": "b.flac", "text": "alexa"},
-            {"file": "brief.flac", "samples": np.ones(100)},
+            {"file": "brief.flac", "samples": np.ones(100), "duration_s": ""},
             {"file": "noise/silent.flac", "samples": np.zeros(16_000)},
             {"file": "cut.flac", "samples": rng.uniform(-1, 1, 16_000)},
         ]
