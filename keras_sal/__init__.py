@@ -35,6 +35,7 @@ from keras_sal.losses import (
     streaming_anchor_loss,
     temporal_label_smoothing,
 )
+from keras_sal.schedules import AnchorSchedule
 from keras_sal.targets import AnchorTargets, pad_events
 
 __version__ = "0.1.0"
