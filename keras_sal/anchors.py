@@ -46,8 +46,14 @@ KERNELS = {
     "gaussian": lambda u: ops.exp(-0.5 * u * u),
     "triangular": lambda u: ops.relu(1.0 - u),
     "rectangular": lambda u: ops.cast(u <= 1.0, u.dtype),
-    "raised_cosine": lambda u: 0.5 + 0.5 * ops.cos(math.pi * ops.minimum(u, 1.0)),
+    "raised_cosine": lambda u: 0.5 + 0.5 * ops.cos(math.pi * ops.clip(u, 0.0, 1.0)),
 }
+
+
+def floats(x):
+    """Converts `x` to `float32`, or leaves it in `float64`."""
+    x = ops.convert_to_tensor(x)
+    return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
 
 
 def pack(labels, distance):
@@ -161,8 +167,7 @@ def anchor_kernel(distance, kernel="exponential", reach=15.0):
 
 def kernel_weight(distance, kernel, before, after):
     """Evaluates `kernel` without checks; `before` and `after` may be scalar tensors."""
-    distance = ops.convert_to_tensor(distance)
-    distance = ops.cast(distance, keras.backend.result_type(distance.dtype, float))
+    distance = floats(distance)
     before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
     u = ops.abs(distance) / ops.where(distance < 0, before, after)
     return ops.where(ops.abs(distance) < NO_ANCHOR, kernel(u), 0.0)

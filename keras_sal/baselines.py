@@ -5,12 +5,11 @@ import math
 import keras
 from keras import ops
 
-from keras_sal.anchors import IGNORE, NO_ANCHOR, pack, unpack
+from keras_sal.anchors import IGNORE, NO_ANCHOR, floats, pack, unpack
 from keras_sal.frame_loss import (
     FrameLoss,
     checked,
     class_mean,
-    floats,
     plain,
     weighted_cross_entropy,
 )
@@ -193,8 +192,8 @@ def max_pooling_loss(y_true, y_pred, from_logits=False):
     Returns:
         The loss of each clip, `(batch,)`; 0 for a clip whose labels are all -1.
     """
-    y_true, y_pred = floats(y_true, y_pred)
-    labels, _ = unpack(y_true)
+    y_pred = floats(y_pred)
+    labels, _ = unpack(ops.convert_to_tensor(y_true, y_pred.dtype))
     y_pred = check_shapes(labels, y_pred)
     known = labels != IGNORE
     lowest = -math.inf if from_logits else 0.0
@@ -274,9 +273,7 @@ def temporal_label_smoothing(y_true, surely_frames, horizon_frames, decay):
     Returns:
         Packed targets with soft labels.
     """
-    y_true = ops.convert_to_tensor(y_true)
-    y_true = ops.cast(y_true, keras.backend.result_type(y_true.dtype, float))
-    labels, distance = unpack(y_true)
+    labels, distance = unpack(floats(y_true))
     if labels.shape[-1] != 1:
         raise ValueError(
             "`y_true` must have one label channel of 0/1 for temporal label smoothing; the class "

@@ -1,12 +1,12 @@
 """Cross entropy of each frame times a weight: what most losses here have in common."""
 
+import math
 from numbers import Real
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_sal.anchors import IGNORE, unpack
+from keras_sal.anchors import IGNORE, floats, unpack
 from keras_sal.packed_loss import PackedLoss
 from keras_sal.truth import truth
 
@@ -28,8 +28,8 @@ def weighted_cross_entropy(
     Returns:
         `(batch, time)`.
     """
-    y_true, y_pred = floats(y_true, y_pred)
-    labels, distance = unpack(y_true)
+    y_pred = floats(y_pred)
+    labels, distance = unpack(ops.convert_to_tensor(y_true, y_pred.dtype))
     frame = truth(labels, y_pred, from_logits, multi_label, label_smoothing)
     if len(frame.counted.shape) == 3:
         distance = ops.expand_dims(distance, -1)
@@ -43,14 +43,7 @@ def class_mean(loss, counted):
     """Averages over the classes that count, 0 where none does."""
     if len(loss.shape) == 2:
         return loss
-    return ops.sum(loss, axis=-1) / ops.maximum(ops.sum(counted, axis=-1), 1.0)
-
-
-def floats(y_true, y_pred):
-    """Converts both to `float32`, or to `float64` if `y_pred` is."""
-    y_pred = ops.convert_to_tensor(y_pred)
-    dtype = keras.backend.result_type(y_pred.dtype, "float32")
-    return ops.convert_to_tensor(y_true, dtype), ops.cast(y_pred, dtype)
+    return ops.sum(loss, axis=-1) / ops.clip(ops.sum(counted, axis=-1), 1.0, math.inf)
 
 
 class FrameLoss(PackedLoss):
@@ -132,7 +125,7 @@ def checked(argument, value, why, one_per_class=False):
     several = isinstance(value, (tuple, list))
     values = value if several else (value,)
     if several < one_per_class or not all(
-        isinstance(v, Real) and 0.0 <= v < float("inf") for v in values
+        isinstance(v, Real) and 0.0 <= v < math.inf for v in values
     ):
         raise ValueError(
             f"`{argument}` must be {'a list of numbers' if one_per_class else 'a number'} >= 0"

@@ -16,6 +16,8 @@ does on it as well, which no fixed `sample_weight` can. If all you have is clip 
 `MaxPoolingLoss`; if a sequence model over phones is affordable, look at CTC.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -31,6 +33,7 @@ from keras_sal.baselines import (
     temporal_label_smoothing,
 )
 from keras_sal.frame_loss import FrameLoss, checked, per_class, plain, weighted_cross_entropy
+from keras_sal.truth import TINY
 
 __all__ = [
     "FrameCrossEntropy",
@@ -105,8 +108,8 @@ def streaming_anchor_loss(
         multiplier = VARIANTS[variant](near, focal)
         if not normalize:
             return multiplier
-        mean = ops.sum(multiplier * frame.counted) / ops.maximum(ops.sum(frame.counted), 1.0)
-        return ops.divide_no_nan(multiplier, ops.stop_gradient(mean))
+        mean = ops.sum(multiplier * frame.counted) / ops.clip(ops.sum(frame.counted), 1.0, math.inf)
+        return multiplier / ops.clip(ops.stop_gradient(mean), TINY, math.inf)
 
     return weighted_cross_entropy(
         y_true, y_pred, weight, from_logits, label_smoothing, class_weight, multi_label

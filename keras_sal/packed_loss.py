@@ -100,7 +100,8 @@ class PackedLoss(keras.losses.Loss):
             return
         counted = (labels != IGNORE).any(axis=-1)
         if counted.any() and counted.shape == y_pred.shape[:2]:
-            check_labels(labels[counted], distance, outputs=math.prod(y_pred.shape[2:]))
+            check_labels(labels[counted], outputs=math.prod(y_pred.shape[2:]))
+            check_distance(labels, distance)
             if not getattr(self, "from_logits", True):
                 check_posteriors(y_pred[counted])
             self._seen_values = True
@@ -132,8 +133,8 @@ def check_posteriors(y_pred):
         )
 
 
-def check_labels(labels, distance, outputs):
-    """Raises where labels have no output, or where distances can't be distances."""
+def check_labels(labels, outputs):
+    """Raises where labels have no output."""
     highest = 1 if labels.shape[-1] > 1 else max(outputs - 1, 1)
     if labels.max() > highest:
         raise ValueError(
@@ -141,10 +142,15 @@ def check_labels(labels, distance, outputs):
             f"outputs. Received: label {labels.max():g}. Give the model an output per class, or "
             "check that the last channel of the targets is the distance to the nearest anchor."
         )
-    if distance.shape[1] > 2 and np.isin(distance, (0.0, 1.0)).all():
+
+
+def check_distance(labels, distance):
+    """Raises where distances are the last of one-hot labels."""
+    one_hot = np.isin(distance, (0.0, 1.0)) & (labels.sum(axis=-1) + distance == 1.0)
+    if distance.shape[1] > 2 and one_hot.all():
         raise ValueError(
-            "`y_true` must hold the distance to the nearest anchor in its last channel; here that "
-            "is 0 or 1 everywhere, like a label. Received: y_true of shape "
-            f"{(*distance.shape, labels.shape[-1] + 1)}. Make packed targets of frame labels with "
-            "`keras_sal.AnchorTargets()(labels)`."
+            "`y_true` must hold the distance to the nearest anchor in its last channel; here it "
+            "holds one-hot labels and nothing else. Received: y_true of shape "
+            f"{(*distance.shape, labels.shape[-1] + 1)}. Make packed targets of them with "
+            '`keras_sal.AnchorTargets(classes=..., encoding="one_hot")(labels)`.'
         )

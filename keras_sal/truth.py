@@ -11,6 +11,7 @@ it keeps its precision, and both keep a finite value and gradient, at any logit.
 that rises towards an event, say) takes the mean of `CE_t` and of `p_t` over the label.
 """
 
+import math
 from collections import namedtuple
 
 from keras import ops
@@ -81,7 +82,7 @@ def categorical_truth(labels, y_pred, counted, from_logits, label_smoothing):
     if from_logits:
         log_p = ops.log_softmax(y_pred, axis=-1)
     else:
-        log_p = log(y_pred / ops.maximum(ops.sum(y_pred, axis=-1, keepdims=True), TINY))
+        log_p = log(y_pred / ops.clip(ops.sum(y_pred, axis=-1, keepdims=True), TINY, math.inf))
     y = labels
     if labels.shape[-1] == 1:
         y = ops.one_hot(ops.cast(labels[..., 0], "int32"), classes, dtype=y_pred.dtype)
@@ -104,7 +105,7 @@ def log_sigmoids(x):
 
 def log(p):
     """Computes a logarithm that is finite at 0."""
-    return ops.log(ops.maximum(p, TINY))
+    return ops.log(ops.clip(p, TINY, math.inf))
 
 
 def check_shapes(labels, y_pred, multi_label=False):
