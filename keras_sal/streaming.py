@@ -11,40 +11,15 @@ one. Every tensor has a name and every state is explicit, so that it can be save
 run by anything that carries a few arrays from one call to the next.
 
 What is inside a step has no time axis: a clip tensor `(batch, time, features)` becomes the frame
-`(batch, features)`, a layer that treats every frame alike is called on that, and a layer with a
-memory becomes its one-frame form with the memory as an input and an output.
+`(batch, features)`. `keras_sal.steps` says what becomes of each kind of layer.
 """
-
-import functools
 
 import keras
 import numpy as np
-from keras import layers
 
-_PER_FRAME_LAYERS = (
-    layers.Activation,
-    layers.Add,
-    layers.Average,
-    layers.Concatenate,
-    layers.Dense,
-    layers.ELU,
-    layers.Identity,
-    layers.LeakyReLU,
-    layers.Maximum,
-    layers.Minimum,
-    layers.Multiply,
-    layers.ReLU,
-    layers.Rescaling,
-    layers.Subtract,
-)
-_TRAINING_ONLY_LAYERS = (
-    layers.ActivityRegularization,
-    layers.AlphaDropout,
-    layers.Dropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.SpatialDropout1D,
-)
+from keras_sal.steps import Frames, HopTooShort, step
+from keras_sal.steps.own import is_own, own_step
+from keras_sal.steps.rule import refuse_if
 
 
 def step_model(model, batch_size=None):
@@ -55,11 +30,21 @@ def step_model(model, batch_size=None):
 
     Started from `initial_state` and fed the frames of a clip in turn, with each `state_k_next`
     given back as `state_k`, it gives the posteriors that `model` gives for that clip, within
-    float rounding. Dropout and other layers that act in training only are left out.
+    float rounding. A fresh `initial_state` is a reset.
+
+    What can stream: layers and `keras.ops` that treat every frame alike (dense layers, activations,
+    normalisation over features, merging, reshaping of features, `TimeDistributed`); GRU, LSTM,
+    SimpleRNN and RNN of any cells, with a `Masking` before them or not; causal `Conv1D`; any other
+    convolution or pooling with `padding="valid"` behind a `ZeroPadding` at the start of the clip;
+    strides; nested models and layers called more than once; and your own layers with two methods,
+    see `keras_sal.steps.own`. Dropout and other layers that act in training only are left out.
+
+    One call in Keras costs milliseconds. `step.predict_on_batch` is compiled, `step(...)` is not;
+    to stream for long, export the step model.
 
     Args:
-        model: Built functional or `Sequential` model of causal layers. Its input is
-            `(batch, time, features)`, its output has one frame per input frame.
+        model: Built functional or `Sequential` model of causal layers. Its inputs are
+            `(batch, time, features)`, or have more axes after time.
         batch_size: Number of streams run side by side, or `None` to leave it free.
             Default `None`.
 
@@ -67,7 +52,8 @@ def step_model(model, batch_size=None):
         A functional `keras.Model`. Its input is a dict of `frame` `(batch, features)` and
         `state_0`, `state_1`, ...; its output a dict of `posterior` `(batch, classes)` and
         `state_0_next`, `state_1_next`, ... A model with several inputs or outputs has
-        `frame_<input name>` and `posterior_<output name>`.
+        `frame_<input name>` and `posterior_<output name>`. With strides that leave one frame in
+        n, a step takes n frames, `(batch, n, features)`, and answers once.
 
     Raises:
         ValueError: If a layer cannot run frame by frame. The message names the layer, the
@@ -99,18 +85,26 @@ def step_model(model, batch_size=None):
     """
     graph = _graph(model)
     for clip in graph.inputs:
-        if len(clip.shape) < 3:
+        if len(clip.shape) < 3 or None in clip.shape[2:]:
             raise ValueError(
                 "`model` must take clips of shape (batch, time, features); a stream is cut along "
-                f"the time axis. Received: input {clip.name!r} of shape {clip.shape} in model "
-                f"{model.name!r}. Give the clips a feature axis: keras.Input((None, 1))."
+                "time, and a frame has a fixed size. Received: input "
+                f"{clip.name!r} of shape {clip.shape} in model {model.name!r}. Give the clips a "
+                "feature axis of fixed size: keras.Input((None, 1))."
             )
-    frame_names = _names("frame", [clip.name for clip in graph.inputs])
-    posterior_names = _names("posterior", graph.output_names)
-    stream = _Stream(graph, batch_size, frame_names)
+    stream, inputs, outputs = _shortest_stream(graph, batch_size)
+    for name, frames in zip(graph.output_names, outputs, strict=True):
+        if frames.lead:
+            raise ValueError(
+                "`model` must answer once for every frame; a stream has no other frames. Received: "
+                f"output {name!r}, {frames.lead} frames longer than the input. Use up the padding "
+                "at the start of the clip in a convolution or pooling, or pad less."
+            )
+    posterior_names = _names("posterior", _own_names(model, graph))
+    posteriors = [frames.tensor for frames in outputs]
     return keras.Model(
-        {**dict(zip(frame_names, stream.frames, strict=True)), **stream.states},
-        {**dict(zip(posterior_names, stream.posteriors, strict=True)), **stream.next_states},
+        {x.tensor.name: x.tensor for x in inputs} | stream.states,
+        dict(zip(posterior_names, posteriors, strict=True)) | stream.next_states,
         name=f"{model.name}_step",
     )
 
@@ -125,6 +119,9 @@ def initial_state(step, batch_size=1):
     Returns:
         Dict of state name to a float32 NumPy array of zeros.
 
+    Raises:
+        ValueError: If `step` is not a step model.
+
     Example:
 
     >>> import keras
@@ -135,6 +132,11 @@ def initial_state(step, batch_size=1):
     >>> {name: state.shape for name, state in initial_state(step_model(model), 2).items()}
     {'state_0': (2, 4)}
     """
+    if not isinstance(getattr(step, "input", None), dict):
+        raise ValueError(
+            "`step` must be a step model; only that has states. "
+            f"Received: step={step!r}. Make one with step_model(model)."
+        )
     return {
         name: np.zeros((batch_size, *state.shape[1:]), dtype="float32")
         for name, state in step.input.items()
@@ -144,6 +146,19 @@ def initial_state(step, batch_size=1):
 
 def _names(prefix, own_names):
     return [prefix] if len(own_names) == 1 else [f"{prefix}_{name}" for name in own_names]
+
+
+def _own_names(model, graph):
+    """The names of the outputs: the keys of a dict, else the layers they come from."""
+    names = graph.output_names
+    if isinstance(getattr(model, "output", None), dict):
+        names = keras.tree.flatten({key: key for key in model.output})
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "`model` must have outputs of different names; the posteriors are told apart by them. "
+            f"Received: outputs {names}. Give the outputs as a dict, keras.Model(x, {{'name': y}})."
+        )
+    return names
 
 
 def _graph(model):
@@ -158,51 +173,77 @@ def _graph(model):
     return keras.Model(inputs, model.outputs)
 
 
+def _shortest_stream(graph, batch_size):
+    """Follows `graph` with as few frames a step as its strides allow: stream, inputs, outputs."""
+    names = _names("frame", [clip.name for clip in graph.inputs])
+    hop = 1
+    while True:
+        stream = _Stream(batch_size)
+        inputs = [
+            Frames(
+                keras.Input(
+                    clip.shape[2:] if hop == 1 else (hop, *clip.shape[2:]),
+                    batch_size=batch_size,
+                    dtype=clip.dtype,
+                    name=name,
+                ),
+                hop,
+            )
+            for name, clip in zip(names, graph.inputs, strict=True)
+        ]
+        try:
+            return stream, inputs, stream.follow(graph, inputs)
+        except HopTooShort as too_short:
+            hop *= too_short.factor
+
+
 class _Stream:
-    """The frames and states of one graph, made by calling each of its layers frame-wise.
+    """The frames and states of one graph, made by calling each of its layers step-wise.
 
     The layers are called on whole clips as well: Keras walks the graph for us that way, and the
-    clip tensors tell which frame goes where.
+    clip tensors tell which frames go where.
     """
 
-    def __init__(self, graph, batch_size, frame_names=None):
+    def __init__(self, batch_size):
         self.batch_size = batch_size
         self.states = {}
         self.next_states = {}
-        self.frames = [
-            keras.Input(clip.shape[2:], batch_size=batch_size, dtype=clip.dtype, name=name)
-            for clip, name in zip(
-                graph.inputs, frame_names or [None] * len(graph.inputs), strict=True
-            )
-        ]
-        self._frame_of = {}  # id of a clip tensor -> (that tensor, to keep it alive; its frame)
-        self._steps = {}  # id of a layer with a memory -> its one-frame form
+        self._frames = {}  # id of a clip tensor -> (that tensor, to keep it alive; its frames)
+        self._steps = {}  # (id of a layer, where it is called) -> its step
+
+    def follow(self, graph, inputs):
+        """Calls every layer of `graph` step-wise; returns the `Frames` of its outputs."""
         clips = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in graph.inputs]
-        self._pair(clips, self.frames)
+        self._pair(clips, inputs)
         traced = keras.models.clone_model(
             graph,
             input_tensors=clips,
             clone_function=lambda layer: layer,
             call_function=self._call,
         )
-        self.posteriors = [self._frame(clip) for clip in traced.outputs]
+        return [self._frames_of(clip) for clip in traced.outputs]
 
-    def remember(self, layer, make_step, *frames):
-        """Calls the one-frame form of a layer with new states of the stream.
+    def new_state(self, shape, dtype):
+        """A new state `(batch, *shape)`, for a step in the making."""
+        dtype = keras.backend.standardize_dtype(dtype)
+        return keras.Input(shape, batch_size=self.batch_size, dtype=dtype)
 
-        `make_step()` returns a model from frames and states to outputs and next states. It has
-        the layer's name and is made once, however often the layer is called: names stay unique
-        and weights stay shared when the step model is saved.
+    def call(self, layer, make_step, *inputs):
+        """Calls the step of a layer, with new states of the stream; returns the frames it gives.
+
+        `make_step(*inputs)` gives the outputs, the states and the next states. What it makes
+        becomes a model with the layer's name, once, however often the layer is called: so names
+        are unique and weights are shared in the saved step model as they are here.
         """
-        if id(layer) not in self._steps:
-            self._steps[id(layer)] = make_step()
-        step = self._steps[id(layer)]
-        states = [self._carry(x) for x in step.inputs[len(frames) :]]
-        results = keras.tree.flatten(step([*frames, *states]))
-        outputs = len(results) - len(states)
-        for state, next_state in zip(states, results[outputs:], strict=True):
+        key = id(layer), *((x.hop, x.lead) for x in inputs)
+        if key not in self._steps:
+            self._steps[key] = _step_of_layer(layer, make_step, inputs)
+        one_step, outputs = self._steps[key]
+        states = [self._carry(x) for x in one_step.inputs[len(inputs) :]]
+        results = keras.tree.flatten(one_step([*(x.tensor for x in inputs), *states]))
+        for state, next_state in zip(states, results[len(outputs) :], strict=True):
             self.next_states[f"{state.name}_next"] = next_state
-        return results[:outputs]
+        return [x.of(tensor) for x, tensor in zip(outputs, results, strict=False)]
 
     def _carry(self, like):
         name = f"state_{len(self.states)}"
@@ -210,66 +251,44 @@ class _Stream:
         return self.states[name]
 
     def _pair(self, clips, frames):
-        for clip, frame in zip(keras.tree.flatten(clips), keras.tree.flatten(frames), strict=True):
-            self._frame_of[id(clip)] = clip, frame
+        for clip, x in zip(keras.tree.flatten(clips), keras.tree.flatten(frames), strict=True):
+            self._frames[id(clip)] = clip, x
 
-    def _frame(self, clip):
-        return self._frame_of[id(clip)][1] if isinstance(clip, keras.KerasTensor) else clip
+    def _frames_of(self, clip):
+        return self._frames[id(clip)][1] if isinstance(clip, keras.KerasTensor) else clip
 
     def _call(self, layer, *args, **kwargs):
+        refuse_if(
+            layer,
+            (
+                kwargs.get("training"),
+                "it is called with training=True and never twice gives the same",
+                "Leave training out.",
+            ),
+        )
         clips = layer(*args, **kwargs)
-        args, kwargs = keras.tree.map_structure(self._frame, (args, kwargs))
-        self._pair(clips, _step(layer, self, *args, **kwargs))
+        args, kwargs = keras.tree.map_structure(self._frames_of, (args, kwargs))
+        rule = own_step if is_own(layer) else step
+        self._pair(clips, rule(layer, self, *args, **kwargs))
         return clips
 
 
-def _refusal(layer, reason, instead):
-    return ValueError(
-        f"`model` must be made of layers that can run frame by frame; {reason}. Received: "
-        f"layer {layer.name!r} ({type(layer).__name__}). {instead}"
+def _step_of_layer(layer, make_step, inputs):
+    inputs = [x.of(keras.Input(batch_shape=x.tensor.shape, dtype=x.tensor.dtype)) for x in inputs]
+    outputs, states, next_states = make_step(*inputs)
+    step_of_layer = keras.Model(
+        [*(x.tensor for x in inputs), *states],
+        [*(x.tensor for x in outputs), *next_states],
+        name=layer.name,
     )
+    return step_of_layer, outputs
 
 
-@functools.singledispatch
-def _step(layer, stream, *frames, **kwargs):
-    """Calls `layer` on one frame. One registration for each kind of layer."""
-    if isinstance(layer, _PER_FRAME_LAYERS):
-        return layer(*frames, **kwargs)
-    if isinstance(layer, _TRAINING_ONLY_LAYERS):
-        return frames[0]
-    raise _refusal(
-        layer,
-        "it is not known what this one does along time",
-        "Build the model from causal layers.",
-    )
+@step.register
+def _(layer: keras.Model, stream, inputs, **kwargs):
+    def make_step(*inputs):
+        inner = _Stream(stream.batch_size)
+        outputs = inner.follow(_graph(layer), inputs)
+        return outputs, inner.states.values(), inner.next_states.values()
 
-
-@_step.register
-def _(layer: keras.Model, stream, frames, **kwargs):
-    def make_step():
-        inner = _Stream(_graph(layer), stream.batch_size)
-        return keras.Model(
-            [*inner.frames, *inner.states.values()],
-            [*inner.posteriors, *inner.next_states.values()],
-            name=layer.name,
-        )
-
-    return stream.remember(layer, make_step, *keras.tree.flatten(frames))
-
-
-@_step.register
-def _(layer: layers.GRU, stream, frame, **kwargs):
-    if layer.go_backwards:
-        raise _refusal(layer, "it reads the clip from its end", "Set go_backwards=False.")
-    if not layer.return_sequences:
-        raise _refusal(
-            layer, "it answers once, at the end of the clip", "Set return_sequences=True."
-        )
-
-    def make_step():
-        x = keras.Input(batch_shape=frame.shape, dtype=frame.dtype)
-        h = keras.Input((layer.units,), batch_size=stream.batch_size, dtype=layer.compute_dtype)
-        output, next_states = layer.cell(x, [h])
-        return keras.Model([x, h], [output, *next_states], name=layer.name)
-
-    return stream.remember(layer, make_step, frame)
+    return stream.call(layer, make_step, *keras.tree.flatten(inputs))

@@ -1,0 +1,29 @@
+"""What a layer does in one step of a stream: one rule for each kind of layer.
+
+A rule is called as the layer was, `step(layer, stream, *inputs, **kwargs)`, with `Frames` in place
+of clip tensors, and returns the `Frames` of the outputs. Four rules stream most models:
+
+- `memoryless`: a layer that treats every frame alike is called on the frames alone. That it does
+  so is not believed but seen: it is tried on random clips first.
+- `recurrent`: a recurrent layer becomes its cell.
+- `windowed`: a convolution or pooling becomes itself, unpadded, over a window that begins in the
+  past.
+- `own`: a layer of the user's own says itself what it does with a frame.
+
+What can never stream is refused in `refused`, with the reason and what to use instead.
+"""
+
+from keras_sal.steps import memoryless, own, recurrent, refused, windowed
+from keras_sal.steps.frames import Frames, HopTooShort
+from keras_sal.steps.rule import step
+
+__all__ = [
+    "Frames",
+    "HopTooShort",
+    "memoryless",
+    "own",
+    "recurrent",
+    "refused",
+    "step",
+    "windowed",
+]

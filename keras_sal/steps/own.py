@@ -1,0 +1,79 @@
+"""Layers of the user's own: they say themselves what they do with one frame.
+
+A layer streams if it has two methods besides `call`. This one smooths its input:
+
+    @keras.saving.register_keras_serializable(package="my_package")
+    class Smooth(keras.layers.Layer):
+        def call(self, clips):                    # (batch, time, features)
+            ...
+
+        def streaming_state_spec(self):           # shapes without the batch; [] for no memory
+            return [(self.features,)]
+
+        def stream_step(self, frame, states):     # (batch, features): no time axis
+            mean = 0.9 * states[0] + 0.1 * frame
+            return mean, [mean]                   # the output for this frame, the next states
+
+States start as zeros. That both ways give the same numbers is for the layer's tests to show.
+"""
+
+import keras
+
+from keras_sal.steps.frames import Frames
+from keras_sal.steps.recurrent import for_each_frame, refuse_lead
+from keras_sal.steps.rule import refusal, refuse_if
+from keras_sal.steps.sharing import Sharing
+
+
+def is_own(layer):
+    """Whether what the layer does is written outside Keras."""
+    return not type(layer).call.__module__.startswith("keras.")
+
+
+def own_step(layer, stream, frames, **kwargs):
+    """Calls a layer of the user's own on the frames of one step."""
+    if not hasattr(layer, "stream_step"):
+        raise refusal(
+            layer,
+            "what a layer of your own does along time cannot be known",
+            "Give it `streaming_state_spec` and `stream_step`: see keras_sal.steps.own.",
+        )
+    refuse_if(
+        layer,
+        (
+            not isinstance(frames, Frames),
+            "a layer of your own can stream with one input only",
+            "Concatenate the inputs before it.",
+        ),
+    )
+    refuse_lead(layer, frames)
+    one_step = OwnStep(layer)
+
+    def one_frame(inputs, states):
+        output, *next_states = one_step([*inputs, *states])
+        return output, next_states
+
+    def make_step(x):
+        shapes = layer.streaming_state_spec()
+        states = [stream.new_state(shape, layer.compute_dtype) for shape in shapes]
+        output, next_states = for_each_frame(one_frame, [x], states)
+        return [output], states, next_states
+
+    return stream.call(layer, make_step, frames)
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class OwnStep(Sharing):
+    """What `layer.stream_step` does: `[frame, *states]` to `[output, *next_states]`."""
+
+    def build(self, shapes):
+        """Builds the layer for clips of such frames, if it is not built."""
+        if not self.layer.built:
+            batch_size, *features = shapes[0]
+            self.layer.build((batch_size, None, *features))
+
+    def call(self, inputs):
+        """Calls `stream_step`."""
+        frame, *states = inputs
+        output, next_states = self.layer.stream_step(frame, states)
+        return [output, *next_states]

@@ -1,0 +1,101 @@
+"""Recurrent layers: one call of the cell for each frame."""
+
+import keras
+from keras import layers, ops
+
+from keras_sal.steps.frames import Frames
+from keras_sal.steps.rule import refuse_if, step
+
+
+def for_each_frame(one_frame, inputs, states):
+    """Runs `one_frame(tensors, states) -> (output, next states)` over the frames of one step."""
+    first = inputs[0]
+    if first.single:
+        output, states = one_frame([x.tensor for x in inputs], states)
+        return Frames(output), states
+    outputs = []
+    for t in range(first.hop):
+        output, states = one_frame([x.tensor[:, t] for x in inputs], states)
+        outputs.append(output)
+    return first.of(ops.stack(outputs, axis=1)), states
+
+
+def refuse_lead(layer, frames):
+    """Refuses frames before the start of the stream: a memory would not begin with zeros."""
+    refuse_if(
+        layer,
+        (
+            frames.lead > 0,
+            "its input is longer than the stream, by zeros put before the start",
+            "Use the padding up in convolutions or pooling before this layer.",
+        ),
+    )
+
+
+@step.register
+def _(layer: layers.RNN, stream, frames, initial_state=None, mask=None, **kwargs):
+    refuse_if(
+        layer,
+        (layer.go_backwards, "it reads the clip from its end", "Set go_backwards=False."),
+        (
+            not layer.return_sequences,
+            "it answers once, at the end of the clip",
+            "Set return_sequences=True and give every frame a label.",
+        ),
+        (
+            layer.return_state,
+            "the state at the end of the clip is no output of a stream",
+            "Set return_state=False; the step model gives every state.",
+        ),
+        (
+            layer.stateful,
+            "its state is hidden and outlives the clip",
+            "Set stateful=False; the step model carries the state.",
+        ),
+        (
+            initial_state is not None,
+            "it starts from a computed state, and a stream starts from zeros",
+            "Call it without initial_state.",
+        ),
+        (
+            isinstance(layer, layers.ConvLSTM1D | layers.ConvLSTM2D | layers.ConvLSTM3D)
+            or not isinstance(layer.cell, layers.Layer),
+            "there is no rule for its cell",
+            "Use a cell that is a Keras layer and whose states are vectors.",
+        ),
+    )
+    refuse_lead(layer, frames)
+    first_states = layer.get_initial_state(batch_size=1)
+    refuse_if(
+        layer,
+        (
+            any(ops.any(state != 0) for state in keras.tree.flatten(first_states)),
+            "its first state is not zero",
+            "Let get_initial_state of its cell give zeros.",
+        ),
+    )
+    # A masked frame repeats the last output. That of the built-in cells is their first state.
+    repeats_state = isinstance(layer.cell, layers.GRUCell | layers.LSTMCell | layers.SimpleRNNCell)
+    keeps_output = mask is not None and not layer.zero_output_for_mask and not repeats_state
+
+    def one_frame(inputs, states):
+        x, *masks = inputs
+        before = states[:-1] if keeps_output else states
+        output, after = layer.cell(x, keras.tree.pack_sequence_as(first_states, before))
+        after = keras.tree.flatten(after)
+        for mask in masks:
+            is_heard = ops.expand_dims(mask, -1)
+            repeated = states[-1] if keeps_output else states[0]
+            silent = ops.zeros_like(output) if layer.zero_output_for_mask else repeated
+            output = ops.where(is_heard, output, silent)
+            after = [ops.where(is_heard, x, y) for x, y in zip(after, before, strict=True)]
+        return output, [*after, output] if keeps_output else after
+
+    def make_step(*inputs):
+        states = [stream.new_state(s.shape[1:], s.dtype) for s in keras.tree.flatten(first_states)]
+        if keeps_output:
+            states.append(stream.new_state((layer.cell.output_size,), layer.compute_dtype))
+        output, next_states = for_each_frame(one_frame, inputs, states)
+        return [output], states, next_states
+
+    return stream.call(layer, make_step, frames, *([] if mask is None else [mask]))
