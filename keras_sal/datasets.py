@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_sal import audio
 from keras_sal.audio import FRAME_STEP_S, SAMPLE_RATE
+from keras_sal.events import pad_events
 from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
-from keras_sal.targets import pad_events
 
 __all__ = [
     "Recording",

@@ -141,6 +141,10 @@ def test_every_16_bit_value_survives():
     np.testing.assert_array_equal(to_pcm16(pcm / np.float32(32_768)), pcm)
 
 
+def test_full_scale_does_not_wrap_around():
+    assert to_pcm16([1.0, 0.99999, -1.0]).tolist() == [32_767, 32_767, -32_768]
+
+
 class TestReadAudio:
     @pytest.mark.parametrize("suffix", ["wav", "flac"])
     def test_reads_16_bit_exactly(self, tmp_path, suffix):
