@@ -201,8 +201,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
         "versions": versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
     }
-    text = json.dumps(finite(summary), indent=1)
-    write(output / "results.json", lambda path: Path(path).write_text(text + "\n"))
+    write_json(output / "results.json", summary)
     return summary
 
 
@@ -220,6 +219,12 @@ def write(path, save):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes `value` as JSON, with null for what isn't finite."""
+    text = json.dumps(finite(value), indent=1, ensure_ascii=False)
+    write(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
 
 
 def versions():

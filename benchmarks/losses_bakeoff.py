@@ -1,0 +1,171 @@
+"""The same small GRU with each loss, over several seeds, on the same streams.
+
+    python benchmarks/losses_bakeoff.py --recordings DIR --word computer --seeds 5
+
+Within a seed all losses start from the same weights and see the same crops. Figures are read off
+the DET curve of the test streams ("FRR at a false-alarm rate"); nothing else is chosen on them.
+Writes `benchmarks/results/losses_bakeoff_<word>.json` and prints its table.
+"""
+
+import argparse
+import itertools
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sal import demo, recipe
+from keras_sal.console import Console
+from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
+from keras_sal.models import gru_detector
+from keras_sal.recordings import load_recordings
+
+LOSSES = {
+    "cross entropy": FrameCrossEntropy,
+    "cross entropy, events x 3": lambda: FrameCrossEntropy(class_weight=(1, 3)),
+    "focal": FrameFocalLoss,
+    "sal": lambda: StreamingAnchorLoss("sal"),
+    "sa+fl": lambda: StreamingAnchorLoss("sa+fl"),
+    "safl": lambda: StreamingAnchorLoss("safl"),
+}
+BUDGETS = (1.0, 5.0)
+
+
+def figures(model, material):
+    """FRR and latency on test, by condition and budget."""
+    found = {}
+    for condition, streams in material.test.items():
+        curve = recipe.score(recipe.answer(model, streams), streams)
+        for budget in BUDGETS:
+            point = curve.at(budget)
+            found[f"{condition}, {budget:g} FA/h"] = {
+                "frr": point.frr,
+                "latency_p50_s": point.latency_p50_s,
+                "latency_p90_s": point.latency_p90_s,
+            }
+    return found
+
+
+def summarise(runs):
+    """Mean and range over seeds, and the paired difference to cross entropy."""
+    rows = []
+    for loss in dict.fromkeys(run["loss"] for run in runs):
+        mine = [run for run in runs if run["loss"] == loss]
+        base = {run["seed"]: run for run in runs if run["loss"] == "cross entropy"}
+        for case in mine[0]["test"]:
+            frr = [100 * run["test"][case]["frr"] for run in mine]
+            change = [
+                100 * (run["test"][case]["frr"] - base[run["seed"]]["test"][case]["frr"])
+                for run in mine
+                if run["seed"] in base
+            ]
+            p50, p90 = (
+                statistics.mean(1000 * run["test"][case][f"latency_{q}_s"] for run in mine)
+                for q in ("p50", "p90")
+            )
+            rows.append(
+                {
+                    "loss": loss,
+                    "case": case,
+                    "seeds": len(mine),
+                    "frr_percent": [statistics.mean(frr), min(frr), max(frr)],
+                    "change_percent": interval(change),
+                    "latency_ms": [p50, p90],
+                }
+            )
+    return rows
+
+
+def interval(differences):
+    """Mean and 95 % bootstrap interval over seeds."""
+    if not differences:
+        return [float("nan")] * 3
+    rng = np.random.default_rng(0)
+    means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
+    return [float(np.mean(differences)), *map(float, np.percentile(means, [2.5, 97.5]))]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
+    parser.add_argument("--word", default="computer")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--hours", type=float, default=4.0)
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
+    parser.add_argument("--cache", help="folder to keep features in")
+    arguments = parser.parse_args()
+
+    console = Console()
+    folder = demo.find_recordings(arguments.recordings)
+    if folder is None:
+        parser.error("no recordings found; give --recordings DIR")
+    with warnings.catch_warnings(), console.stage("Make streams") as stage:
+        warnings.simplefilter("ignore")
+        material = recipe.prepare(
+            load_recordings(folder),
+            arguments.word,
+            hours=arguments.hours,
+            cache=arguments.cache,
+            progress=stage.named_progress,
+        )
+
+    runs = []
+    result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"
+    for seed, loss in itertools.product(range(arguments.seeds), arguments.losses):
+        keras.utils.set_random_seed(seed)
+        model = gru_detector()
+        started = time.monotonic()
+        with console.stage(f"Seed {seed}, {loss}") as stage:
+            recipe.train(
+                model,
+                LOSSES[loss](),
+                material.train,
+                steps=arguments.steps,
+                seed=seed,
+                callbacks=[stage.callback()],
+            )
+        trained_s = time.monotonic() - started
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the few hours: the table says how many there are
+            test = figures(model, material)
+        runs.append({"loss": loss, "seed": seed, "train_s": trained_s, "test": test})
+        summary = {
+            "command": f"python benchmarks/losses_bakeoff.py --word {arguments.word} "
+            f"--seeds {arguments.seeds} --steps {arguments.steps} --hours {arguments.hours:g}",
+            "streams": {
+                name: {
+                    "hours": sum(stream.hours for stream in streams),
+                    "events": sum(len(stream.events) for stream in streams),
+                }
+                for name, streams in material.test.items()
+            },
+            "backend": keras.backend.backend(),
+            "versions": demo.versions(),
+            "summary": summarise(runs),
+            "runs": runs,
+        }
+        demo.write_json(result, summary)
+
+    console.table(
+        f"{arguments.word!r}, test, {arguments.seeds} seeds: misses (mean [range]) and latency",
+        ["loss", "case", "FRR %", "change against cross entropy, 95 %", "P50/P90 ms"],
+        [
+            [
+                row["loss"],
+                row["case"],
+                "{:.1f} [{:.1f}, {:.1f}]".format(*row["frr_percent"]),
+                "{:+.1f} [{:+.1f}, {:+.1f}]".format(*row["change_percent"]),
+                "{:.0f} / {:.0f}".format(*row["latency_ms"]),
+            ]
+            for row in summarise(runs)
+        ],
+    )
+    console.say(f"Written to {result}")
+
+
+if __name__ == "__main__":
+    main()
