@@ -11,11 +11,12 @@ from keras import layers
 pytest.importorskip("tflite_micro", reason="needs the export extra")
 pytest.importorskip("flatbuffers", reason="needs the export extra")
 
-from keras_sal.export import ExportError, arena, gates, micro
+from keras_sal.export import ExportError, arena, conversion, gates, micro
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.mending import tie_states
-from keras_sal.export.micro import MicroModel, quantise
+from keras_sal.export.micro import MicroModel
 from keras_sal.export.ports import Ports
+from keras_sal.export.runner import quantise
 
 FEATURES = 40
 BACKGROUND_MAX, EVENT_GAIN, FEATURE_MAX = 8.0, 14.0, 26.0
@@ -164,6 +165,7 @@ def test_file_says_what_a_device_needs(int8):
     assert (posterior.scale, posterior.zero_point) == (1 / 256, -128)
     assert int8.flash_bytes == int8.path.stat().st_size
     assert int8.operators == GRU_OPERATORS
+    assert int8.macs == 16 * FEATURES + 3 * 24 * (16 + 24) + 24
     assert "int8.tflite" in repr(int8)
 
 
@@ -347,7 +349,7 @@ def test_rejects_quantization(model, folder):
 
 
 def test_rejects_a_folder_that_is_not_there(model, folder):
-    with pytest.raises(ValueError, match="`path` must lie in a folder that exists"):
+    with pytest.raises(ValueError, match="`path` must name a file in a folder that exists"):
         micro.convert(model, folder / "nowhere" / "x.tflite", [])
 
 
@@ -386,8 +388,10 @@ def test_rejects_layers_of_the_running_script(folder):
     Here.__module__ = "__main__"
     frame = keras.Input((4,), name="frame")
     local = keras.Model(frame, {"posterior": Here(name="mine")(frame)})
-    with pytest.raises(ValueError, match="layer `mine` of class `Here` from the running script"):
-        micro._own_modules(local)
+    with pytest.raises(
+        ValueError, match="layer `mine` of class `Here`, defined in the running script"
+    ):
+        conversion.own_modules(local)
 
 
 # --- gates and crashes -----------------------------------------------------------------------
@@ -433,7 +437,7 @@ def test_converter_crash_is_an_exception(folder):
         micro.convert(looping_step(), path, clips, min_posterior=0.0)
     text = str(caught.value)
     assert "The converter crashed (SIG" in text
-    assert "when it was to convert the step model to int8" in text
+    assert "when it was to convert the model to int8" in text
     assert "of layer `looping`" in text
     assert "step_model" in text
     assert "The end of its output:" in text
@@ -444,13 +448,13 @@ def test_a_killed_converter_leaves_nothing(model, folder, tmp_path, monkeypatch)
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "Path(sys.argv[1], 'model.tflite').write_bytes(b'half a model')\n"
+        "Path(sys.argv[1], 'converted').write_bytes(b'half a model')\n"
         "print('a last word', flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     (tmp_path / "fragile_converter.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(micro, "CONVERTER", "fragile_converter")
+    monkeypatch.setattr(conversion, "CONVERTER", "fragile_converter")
     before = sorted(folder.iterdir())
     with pytest.raises(ExportError, match=r"(?s)converter crashed \(SIGKILL\).*a last word"):
         micro.convert(model, folder / "killed.tflite", quantization="float32")

@@ -1,9 +1,15 @@
-"""Ship a trained detector: TensorFlow Lite Micro.
+"""Ship a trained detector, from any backend: microcontrollers, phones, ONNX.
 
-- `keras_sal.export.micro`: microcontrollers; int8 files gated, measured and run frame by frame.
+- `micro.convert`: TensorFlow Lite Micro; integer files, gated, measured, run frame by frame.
+- `litert.convert`: LiteRT for phones and desktops.
+- `onnx.convert`: ONNX, one frame at a time or whole clips.
+- `verify.verify`: all of these against the float model, over the same streams.
+- `footprint.footprint`: flash, arena and operators of a file.
 
 Nothing heavy is imported before it is used, and a missing package says which extra brings it.
 """
 
-from keras_sal.export import micro as micro
-from keras_sal.export.worker import ExportError as ExportError
+from keras_sal.export import footprint, litert, micro, onnx, verify
+from keras_sal.export.worker import ExportError
+
+__all__ = ["ExportError", "footprint", "litert", "micro", "onnx", "verify"]

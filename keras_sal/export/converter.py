@@ -1,8 +1,8 @@
-"""The worker that runs the TensorFlow Lite converter on a saved step model.
+"""The worker that runs the TensorFlow Lite converter, or tf2onnx, on a saved model.
 
 Run as `python -m keras_sal.export.converter FOLDER`, with Keras on TensorFlow whatever backend the
-model was trained on. The folder holds `step.keras`, `calibration.npz` and the job; it gets
-`model.tflite`.
+model was trained on. The folder holds `model.keras`, `calibration.npz` where ranges are needed, and
+the job; it gets `converted`.
 """
 
 import importlib
@@ -22,22 +22,26 @@ LOOPS = {"While", "StatelessWhile", "If", "StatelessIf", "TensorListReserve"}
 
 
 def convert(report):
-    """Traces, calibrates and converts; the stages are what a crash is named by."""
-    job, folder = report.job, report.folder
+    """Loads, traces, then calibrates and converts; the stages are what a crash is named by."""
     report.write(stage="import TensorFlow and the modules of the model's own layers")
+    import keras
+
+    for module in report.job["modules"]:
+        importlib.import_module(module)
+
+    report.write(stage="load the model")
+    model = keras.models.load_model(report.folder / "model.keras", compile=False, safe_mode=False)
+    report.write(stage="trace the model")
+    function, layers = _trace(model, batch=report.job["batch"])
+    report.write(layers=layers, suspects=f"one of the layers {sorted(set(layers.values()))}")
+    {"tflite": _to_tflite, "onnx": _to_onnx}[report.job["target"]](report, model, function, layers)
+
+
+def _to_tflite(report, model, step, layers):
     import keras
     import tensorflow as tf
 
-    for module in job["modules"]:
-        importlib.import_module(module)
-
-    report.write(stage="load the step model")
-    model = keras.models.load_model(folder / "step.keras", compile=False, safe_mode=False)
-    ports = Ports.of([tensor.name for tensor in model.inputs], model.output)
-
-    report.write(stage="trace the step model")
-    step, layers = _trace(model, ports)
-    report.write(layers=layers, suspects=f"one of the layers {sorted(set(layers.values()))}")
+    job, folder = report.job, report.folder
     if loops := _loops(step, layers):
         report.write(
             suspects=loops,
@@ -45,7 +49,6 @@ def convert(report):
             "a loop, and TensorFlow Lite Micro does not run it rightly. Replace a recurrent layer "
             "by its cell, as `keras_sal.streaming.step_model` does.",
         )
-
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint("step", step)
@@ -53,16 +56,17 @@ def convert(report):
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(folder / "saved_model"), signature_keys=["step"]
     )
-    if job["quantization"] != "float32":
+    rollout = None
+    if "int" in job["quantization"]:
         report.write(stage="roll the model through the calibration sequences")
-        rollout = _roll(model, ports, folder / "calibration.npz")
+        rollout = _roll(model, folder / "calibration.npz")
         silent = calibration.silent_channels(rollout, job["min_posterior"])
         if silent:
             report.write(silent=silent, frames=len(rollout))
             return
-        _quantise(converter, rollout, job)
+    _quantise(converter, rollout, job)
 
-    report.write(stage=f"convert the step model to {job['quantization']}")
+    report.write(stage=f"convert the model to {job['quantization']}")
     try:
         content = converter.convert()
     except Exception as error:
@@ -73,24 +77,40 @@ def convert(report):
             raise
         report.write(untranslated=untranslated)
     else:
-        (folder / "model.tflite").write_bytes(content)
+        (folder / "converted").write_bytes(content)
 
 
-def _trace(model, ports):
-    """The one-frame function, and `{scope: layer}`."""
+def _to_onnx(report, model, function, layers):
+    import tf2onnx
+
+    report.write(stage="convert the model to ONNX")
+    proto, _ = tf2onnx.convert.from_function(
+        function,
+        input_signature=list(function.input_signature),
+        opset=report.job["opset"],
+    )
+    (report.folder / "converted").write_bytes(proto.SerializeToString())
+
+
+def _trace(model, batch):
+    """The model as a TensorFlow function of its named inputs, and `{scope: layer}`."""
+    import keras
     import tensorflow as tf
 
     names = [tensor.name for tensor in model.inputs]
-    specs = [tf.TensorSpec((1, *t.shape[1:]), t.dtype, name=t.name) for t in model.inputs]
+    specs = [tf.TensorSpec((batch, *t.shape[1:]), t.dtype, name=t.name) for t in model.inputs]
 
     @tf.function(input_signature=specs)
-    def step(*tensors):
-        return _call(model, dict(zip(names, tensors, strict=True)))
+    def function(*tensors):
+        outputs = _call(model, dict(zip(names, tensors, strict=True)))
+        if isinstance(outputs, dict):
+            return outputs
+        return dict(zip(model.output_names, keras.tree.flatten(outputs), strict=True))
 
     layers = {}
     with noting(model, layers):
-        step.get_concrete_function()
-    return step, layers
+        function.get_concrete_function()
+    return function, layers
 
 
 def _call(model, tensors):
@@ -107,9 +127,11 @@ def _loops(step, layers):
     return ", ".join(sorted(named))
 
 
-def _roll(model, ports, path):
+def _roll(model, path):
     """Runs the float model over the calibration sequences in one compiled loop."""
     import tensorflow as tf
+
+    ports = Ports.of([tensor.name for tensor in model.inputs], model.output)
 
     def names_to(function, names):
         return {name: function(name) for name in names}
@@ -150,6 +172,12 @@ def _load_sequences(path, ports):
 def _quantise(converter, rollout, job):
     import tensorflow as tf
 
+    if job["quantization"] == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if job["quantization"] == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+        return
     integer, operators = {
         "int8": (tf.int8, tf.lite.OpsSet.TFLITE_BUILTINS_INT8),
         "int16x8": (
@@ -157,10 +185,10 @@ def _quantise(converter, rollout, job):
             tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
         ),
     }[job["quantization"]]
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: calibration.samples(rollout, job["max_samples"])
     converter.target_spec.supported_ops = [operators]
-    converter.inference_input_type = converter.inference_output_type = integer
+    if job["integer_ends"]:
+        converter.inference_input_type = converter.inference_output_type = integer
     converter._experimental_disable_per_channel_quantization_for_dense_layers = not job[
         "per_channel"
     ]

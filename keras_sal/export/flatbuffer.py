@@ -10,21 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_sal.export.extras import need
+from keras_sal.export.runner import TensorInfo
 
 ALIGNMENT_BYTES = 16
-
-
-class TensorInfo(NamedTuple):
-    """One end of a model: what a caller must know to fill or read it.
-
-    A quantised value `q` means `(q - zero_point) * scale`; float tensors have neither.
-    """
-
-    name: str
-    shape: tuple
-    dtype: str
-    scale: float | None
-    zero_point: int | None
 
 
 class Operator(NamedTuple):
@@ -100,6 +88,35 @@ class Flatbuffer:
         ]
         return _text(code.customCode) if name == "CUSTOM" else name
 
+    def quantization(self):
+        """How the numbers inside are kept: `"float32"`, `"float16"`, `"int8"` or `"int16x8"`."""
+        types = {self.dtype(index) for op in self.operators() for index in op.inputs if index >= 0}
+        if "int16" in types:
+            return "int16x8"
+        return next((kind for kind in ("int8", "float16") if kind in types), "float32")
+
+    def has_mixed_types(self):
+        """Whether floats outside meet smaller numbers inside, as in files for phones."""
+        ends = {self.dtype(index) for index in self.inputs.values()}
+        return "float32" in ends and self.quantization() != "float32"
+
+    def macs(self):
+        """Multiply-accumulates of one invocation: dense layers and convolutions."""
+        return sum(self._macs(op) for op in self.operators())
+
+    def _macs(self, op):
+        if op.name not in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"):
+            return 0
+        weights, output = self.shape(op.inputs[1]), self.shape(op.outputs[0])
+        if op.name == "DEPTHWISE_CONV_2D":  # (1, height, width, channels)
+            return int(np.prod(output) * np.prod(weights[1:3]))
+        return int(np.prod(output) * np.prod(weights[1:]))
+
+    def shape(self, index):
+        """Sizes of a tensor's axes; none for a scalar."""
+        shape = self.tensor(index).shape
+        return () if shape is None else tuple(int(size) for size in shape)
+
     def tensor(self, index):
         """The schema's `TensorT` at an index."""
         return self.graph.tensors[index]
@@ -130,11 +147,15 @@ class Flatbuffer:
         index = self.inputs[name] if name in self.inputs else self.outputs[name]
         return TensorInfo(
             name,
-            tuple(int(size) for size in self.tensor(index).shape),
+            self.shape(index),
             self.dtype(index),
             self.scale(index),
             self.zero_point(index),
         )
+
+    def ends(self):
+        """`TensorInfo` of all inputs, and of all outputs."""
+        return [self.info(name) for name in self.inputs], [self.info(name) for name in self.outputs]
 
     def values(self, index):
         """A constant tensor's numbers, writable through `set_values`."""

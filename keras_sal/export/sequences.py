@@ -67,6 +67,8 @@ def _check(values, shape, where):
             f"{where} must be an array of numbers. Received: {type(values).__name__}. "
             f"Give float frames of shape {_symbolic(shape)}."
         ) from None
+    if len(shape) > 1 and array.ndim == len(shape) and array.shape[1:] == shape[1:]:
+        array = _in_hops(array, shape[0], where)
     if array.shape[1:] != shape or array.ndim != len(shape) + 1:
         raise ValueError(
             f"{where} must have shape {_symbolic(shape)}, as the model takes such frames. "
@@ -86,6 +88,18 @@ def _check(values, shape, where):
             "Check the front-end, or leave the recording out."
         )
     return array
+
+
+def _in_hops(array, hop, where):
+    """Frames grouped as a model with strides takes them, several a step."""
+    steps, rest = divmod(len(array), hop)
+    if rest:
+        raise ValueError(
+            f"{where} must have a multiple of {hop} frames, as the model takes {hop} a step. "
+            f"Received: frames={len(array)}. Leave out the last {rest}, or keep them for the next "
+            "call."
+        )
+    return array.reshape(steps, hop, *array.shape[1:])
 
 
 def _symbolic(shape):
