@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sal.anchors import IGNORE, unpack
+from keras_sal.anchors import IGNORE, pack, unpack
 
 MEANS = ("sum_over_batch_size", "mean")
 ROUNDING = 1e-3  # of a softmax in half precision
@@ -48,12 +48,11 @@ class PackedLoss(keras.losses.Loss):
         self._seen_values = False
 
     def __call__(self, y_true, y_pred, sample_weight=None):  # noqa: D102
-        mask = getattr(y_pred, "_keras_mask", None)
-        y_true, y_pred = (ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred))
-        if mask is not None:
-            y_true = ignore_masked(y_true, mask)
-            y_pred = ops.copy(y_pred)  # without the mask: it must not enter twice
+        y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         labels, distance = unpack(y_true)
+        labels = ops.where(kept_frames(y_true, y_pred)[..., None] > 0, labels, IGNORE)
+        y_true = pack(labels, distance)
+        y_pred = ops.copy(ops.convert_to_tensor(y_pred, dtype=self.dtype))  # without its mask
         self._check_values(labels, distance, y_pred)
 
         weight = counted = ops.cast(self.counted(labels), self.dtype)
@@ -110,11 +109,18 @@ class PackedLoss(keras.losses.Loss):
         return {**super().get_config(), "dtype": self.dtype}
 
 
-def ignore_masked(y_true, mask):
-    """Labels -1 the frames that `mask (batch, time)` excludes."""
-    mask = ops.expand_dims(ops.cast(mask, "bool"), -1)
-    labels = ops.where(mask, y_true[..., :-1], IGNORE)
-    return ops.concatenate([labels, y_true[..., -1:]], axis=-1)
+class KeptFrames(keras.losses.Loss):
+    """1 on each frame that the Keras mask of the predictions keeps, else 0.
+
+    Keras multiplies unreduced losses by the mask: the one public way to read it under `jax.jit`,
+    where tensors carry no attributes.
+    """
+
+    def call(self, y_true, y_pred):  # noqa: D102
+        return ops.ones_like(y_true[..., 0])
+
+
+kept_frames = KeptFrames(name="kept_frames", reduction=None)
 
 
 def to_numpy(x):

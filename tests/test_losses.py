@@ -220,9 +220,10 @@ class TestLimits:
         late = np.concatenate([np.full((BATCH, 4, 1), 0.5, "float32"), answers], axis=1)
         early = np.concatenate([answers, np.full((BATCH, 4, 1), 0.5, "float32")], axis=1)
         events = np.array([[[1, 3]], [[0, 6]], [[2, 2]]])
-        shifted = frames(targets(events + 4), late, variant=variant)[:, 4:]
-        np.testing.assert_array_equal(
-            shifted, frames(targets(events), early, variant=variant)[:, :TIME]
+        np.testing.assert_allclose(
+            frames(targets(events + 4), late, variant=variant)[:, 4:],
+            frames(targets(events), early, variant=variant)[:, :TIME],
+            rtol=1e-6,
         )
 
 
@@ -271,6 +272,11 @@ class TestExtremes:
         value, slope = value_and_gradient(functools.partial(loss, y_true), y_pred)
         assert np.isfinite(value)
         assert np.isfinite(slope).all()
+
+    def test_a_missing_answer_is_not_hidden(self):
+        y_true, y_pred = binary([1, 0], [0, 1], [np.nan, 0.5])
+        for variant in VARIANTS:
+            assert np.isnan(frames(y_true, y_pred, variant=variant)[0]).tolist() == [True, False]
 
     @pytest.mark.parametrize("variant", VARIANTS)
     def test_no_anchor_in_the_batch(self, variant):
