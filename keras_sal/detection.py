@@ -191,7 +191,7 @@ class DetCurve:
     @cached_property
     def frr(self) -> np.ndarray:
         """Misses / events at each threshold."""
-        return self._share_missed(self.hits)
+        return (self.events - self.hits) / (self.events or np.nan)
 
     @cached_property
     def fa_per_hour(self) -> np.ndarray:
@@ -204,7 +204,7 @@ class DetCurve:
         Args:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour. 0 allows no false alarm.
         """
-        return self.frr_within(math.inf, fa_per_hour)
+        return self._frr(self._index_at(fa_per_hour, self.hits), self.hits)
 
     def frr_within(self, latency_budget_s: float, fa_per_hour: float) -> float:
         """The lowest FRR within both budgets: a hit later than `latency_budget_s` is a miss.
@@ -217,8 +217,7 @@ class DetCurve:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
         """
         hits = self._hits_within(latency_budget_s)
-        index = self._index_at(fa_per_hour, hits)
-        return math.nan if index is None else float(self._share_missed(hits)[index])
+        return self._frr(self._index_at(fa_per_hour, hits), hits)
 
     def threshold_at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> float:
         """The threshold for a false-alarm budget.
@@ -232,8 +231,7 @@ class DetCurve:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
             latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
         """
-        index = self._index_at(fa_per_hour, self._hits_within(latency_budget_s))
-        return math.nan if index is None else float(self.threshold[index])
+        return self._threshold(self._index_at(fa_per_hour, self._hits_within(latency_budget_s)))
 
     def latency_at(self, fa_per_hour: float) -> Latency:
         """P50, P90, P95 and mean latency at `threshold_at(fa_per_hour)`, with the FRR."""
@@ -241,7 +239,8 @@ class DetCurve:
 
     def at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> OperatingPoint:
         """All figures at `threshold_at(fa_per_hour)`."""
-        return self.point(self.threshold_at(fa_per_hour, latency_budget_s=latency_budget_s))
+        index = self._index_at(fa_per_hour, self._hits_within(latency_budget_s))
+        return self.point(self._threshold(index))
 
     def point(self, threshold: float) -> OperatingPoint:
         """All figures at a threshold, which must be above `floor`."""
@@ -307,8 +306,12 @@ class DetCurve:
         times = self.stream_weights[self.hit_rows.stream] * in_time
         return self.hit_rows.count(times)[self._kept]
 
-    def _share_missed(self, hits: np.ndarray) -> np.ndarray:
-        return (self.events - hits) / (self.events or np.nan)
+    def _frr(self, index: int | None, hits: np.ndarray) -> float:
+        undefined = index is None or not self.events
+        return math.nan if undefined else float((self.events - hits[index]) / self.events)
+
+    def _threshold(self, index: int | None) -> float:
+        return math.nan if index is None else float(self.threshold[index])
 
     def _index_at(self, fa_per_hour: float, hits: np.ndarray) -> int | None:
         """The operating point for a budget, or None where false alarms have no rate."""
@@ -326,7 +329,7 @@ class DetCurve:
                 f"alarms an hour: even none in all of them only says at most {least:.3g} an hour "
                 f"(95 %). {3 / fa_per_hour:.3g} hours could.",
                 NegativeHoursWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
         within = np.flatnonzero(self.fa_per_hour <= fa_per_hour * _ROUNDING)
         if not self.events:

@@ -16,6 +16,7 @@ from keras_sal.trigger import (
     Scoring,
     as_posterior,
     as_thresholds,
+    check_seconds,
     detect,
 )
 
@@ -63,7 +64,7 @@ def match_events(
         `Matches`.
 
     Raises:
-        ValueError: if the anchors are not a row of finite, non-negative seconds.
+        ValueError: if anything is not a non-negative number of seconds.
 
     Example:
 
@@ -74,6 +75,8 @@ def match_events(
     >>> len(matches.ignored), len(matches.false_alarms)
     (1, 1)
     """
+    check_seconds("early_s", early_s)
+    check_seconds("max_delay_s", max_delay_s)
     anchors = _as_anchors(anchors_s, "anchors_s")
     classes = np.zeros(len(anchors), int) if anchor_classes is None else np.asarray(anchor_classes)
     if classes.shape != anchors.shape:
@@ -86,11 +89,9 @@ def match_events(
     hits: dict[int, Detection] = {}
     false_alarms, ignored = [], []
     for detection in sorted(detections, key=lambda detection: detection.time_s):
-        nearby = order[
-            np.searchsorted(
-                end, detection.time_s - TIME_TOLERANCE_S, side="left"
-            ) : np.searchsorted(begin, detection.time_s + TIME_TOLERANCE_S, side="right")
-        ]
+        over = np.searchsorted(end, detection.time_s - TIME_TOLERANCE_S, side="left")
+        begun = np.searchsorted(begin, detection.time_s + TIME_TOLERANCE_S, side="right")
+        nearby = order[over:begun]
         nearby = nearby[classes[nearby] == detection.class_index].tolist()
         free = [event for event in nearby if event not in hits]
         if free:

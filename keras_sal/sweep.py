@@ -19,7 +19,7 @@ falls as the threshold falls: firing as soon as allowed yields the largest possi
 frames that are a refractory time apart, and a lower threshold only offers more frames. A block
 of one refractory time holds at most one detection, and maxima of blocks that are not
 neighbours are always far enough apart to be detections together, so `k` blocks that reach a
-threshold prove at least `k / 2` detections. Frames below the floor are never looked at.
+threshold prove at least `k / 2` detections. Frames up to the floor are never looked at.
 """
 
 import dataclasses

@@ -71,11 +71,7 @@ class Scoring:
                 "A 10 ms step is 0.01."
             )
         for name in ("frame_offset_s", "refractory_s", "early_s", "max_delay_s"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(
-                    f"`{name}` must be a number of seconds, 0 or more. Received: {name}={value}."
-                )
+            check_seconds(name, getattr(self, name))
         for name in ("smooth_frames", "on_frames"):
             value = getattr(self, name)
             if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
@@ -182,6 +178,14 @@ def _fired(lasting: np.ndarray, threshold: float, rule: Scoring) -> list[int]:
             armed_at = frame + rule.refractory_frames
             latched = rule.hysteresis is not None
     return fired
+
+
+def check_seconds(name: str, value: float):
+    """Refuse what is not a length of time."""
+    if not 0 <= value < math.inf:
+        raise ValueError(
+            f"`{name}` must be a number of seconds, 0 or more. Received: {name}={value}."
+        )
 
 
 def as_thresholds(threshold, classes: int) -> np.ndarray:

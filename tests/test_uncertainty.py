@@ -94,11 +94,11 @@ def test_bootstrap_covers_the_truth_as_often_as_it_says():
 
 def test_bootstrap_by_group_is_wider_where_groups_differ():
     posteriors, anchors = streams(3, count=10, spread=0.15)
-    posteriors, anchors = posteriors * 4, anchors * 4  # ten speakers, four recordings each
-    curve = curve_of(posteriors, anchors)
+    speakers = np.repeat(np.arange(10), 4).tolist()  # four recordings each
+    curve = curve_of([posteriors[i] for i in speakers], [anchors[i] for i in speakers])
     widths = [
         np.ptp(bootstrap(curve, lambda c: c.frr_at(5.0), groups=groups, replicates=200)[1:])
-        for groups in (None, list(range(10)) * 4)
+        for groups in (None, speakers)
     ]
     # four copies of the same look like four times the data: half the width
     assert widths[1] > 1.5 * widths[0]
