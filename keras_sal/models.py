@@ -28,9 +28,9 @@ def gru_detector(
     frame, remembers 48 numbers and takes about 20 KB of flash as int8.
 
     The front-end of TensorFlow Lite Micro gives features from 0 to 26. They are divided by
-    `feature_max`, a constant, rather than normalised by statistics of the training set: an int8
-    tensor has one scale for all features, so the division only renames that scale and loses
-    nothing, and the device needs no table of means.
+    `feature_max`, a constant, and not normalised by statistics of the training set: the converter
+    folds the division into the weights of the next layer, so that it costs the device neither an
+    operator nor precision.
 
     Args:
         features: Features of one frame. Default 40.
@@ -56,31 +56,125 @@ def gru_detector(
     >>> model.count_params(), model.output_shape
     (13169, (None, None, 1))
     """
-    for argument, size, least in [
-        ("features", features, 1),
-        ("dense_units", dense_units, 0),
-        ("gru_units", gru_units, 1),
-        ("classes", classes, 1),
-    ]:
-        if not isinstance(size, int) or size < least:
-            raise ValueError(
-                f"`{argument}` must be an integer of at least {least}; it is the width of a layer. "
-                f"Received: {argument}={size!r}."
-            )
-    if not feature_max > 0:
-        raise ValueError(
-            "`feature_max` must be positive; features are divided by it. "
-            f"Received: feature_max={feature_max!r}. Give the largest value that the front-end "
-            "produces, or 1 for features that are scaled already."
-        )
+    _check_sizes(
+        features=(features, 1),
+        dense_units=(dense_units, 0),
+        gru_units=(gru_units, 1),
+        classes=(classes, 1),
+    )
     clips = keras.Input((None, features), name="features")
-    x = layers.Rescaling(1.0 / feature_max, name="scale")(clips)
+    x = _scaled(clips, feature_max)
     if dense_units:
         x = layers.Dense(dense_units, activation="relu", name="dense")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     # cuDNN takes right-padded masks only, and on TensorFlow it rules out XLA.
     x = layers.GRU(gru_units, return_sequences=True, use_cudnn=False, name="gru")(x)
+    return keras.Model(clips, _posterior(x, classes), name=name)
+
+
+def conv_detector(
+    features=40,
+    channels=32,
+    kernel_frames=5,
+    dilations=(1, 2, 4, 8),
+    classes=1,
+    *,
+    feature_max=26.0,
+    dropout=0.0,
+    name="conv_detector",
+):
+    """Causal depthwise-separable convolutions with residual branches, and a posterior.
+
+        x <- relu(batch_norm(W x / feature_max))
+        x <- relu(x + batch_norm(V relu(batch_norm(depthwise(x)))))        for each dilation
+        posterior = sigmoid(U x + c)                                       (softmax if classes > 1)
+
+    Take it instead of `gru_detector` where the hardware favours convolutions, or where a memory
+    of bounded length is wanted: the posterior depends on the last
+    `1 + (kernel_frames - 1) * sum(dilations)` frames and on nothing before. With the default sizes
+    that is 61 frames (0.61 s at 100 frames a second); it has 7,201 parameters, does 6,048
+    multiply-adds a frame and remembers 1,920 numbers. Exported, every batch normalisation is
+    folded into the weights before it.
+
+    Args:
+        features: Features of one frame. Default 40.
+        channels: Width of every convolution. Default 32.
+        kernel_frames: Taps of every depthwise convolution, > 1. Default 5.
+        dilations: Frames between the taps, one number for each block. Default (1, 2, 4, 8).
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
+        feature_max: As for `gru_detector`.
+        dropout: Fraction of the channels dropped in training at the end of each block, in [0, 1).
+            Default 0.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from `(batch, time, features)` to `(batch, time, classes)`; its last layer
+        is named `posterior`.
+
+    Raises:
+        ValueError: If a size or `feature_max` is out of range.
+
+    Reference:
+        The block is that of MobileNets (Howard et al., 2017, arXiv:1704.04861), as used for
+        keyword spotting by Zhang et al. (2017, arXiv:1711.07128), made causal.
+
+    Example:
+    >>> from keras_sal.models import conv_detector
+    >>> model = conv_detector()
+    >>> model.count_params(), model.output_shape
+    (7201, (None, None, 1))
+    """
+    _check_sizes(
+        features=(features, 1),
+        channels=(channels, 1),
+        kernel_frames=(kernel_frames, 2),
+        classes=(classes, 1),
+    )
+    if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
+        raise ValueError(
+            "`dilations` must be positive integers, one for each block; they are frames between "
+            f"the taps of a convolution. Received: dilations={dilations!r}. Try (1, 2, 4, 8)."
+        )
+    clips = keras.Input((None, features), name="features")
+    x = layers.Dense(channels, use_bias=False, name="dense")(_scaled(clips, feature_max))
+    x = layers.BatchNormalization(name="dense_norm")(x)
+    x = layers.ReLU(name="dense_relu")(x)
+    for i, dilation in enumerate(dilations, start=1):
+        past = (kernel_frames - 1) * dilation
+        y = layers.ZeroPadding1D((past, 0), name=f"past_{i}")(x)
+        y = layers.DepthwiseConv1D(
+            kernel_frames, dilation_rate=dilation, use_bias=False, name=f"depthwise_{i}"
+        )(y)
+        y = layers.BatchNormalization(name=f"depthwise_norm_{i}")(y)
+        y = layers.ReLU(name=f"depthwise_relu_{i}")(y)
+        y = layers.Dense(channels, use_bias=False, name=f"pointwise_{i}")(y)
+        y = layers.BatchNormalization(name=f"pointwise_norm_{i}")(y)
+        x = layers.ReLU(name=f"relu_{i}")(layers.Add(name=f"add_{i}")([x, y]))
+        if dropout:
+            x = layers.SpatialDropout1D(dropout, name=f"dropout_{i}")(x)
+    return keras.Model(clips, _posterior(x, classes), name=name)
+
+
+def _scaled(clips, feature_max):
+    if not feature_max > 0:
+        raise ValueError(
+            "`feature_max` must be positive; features are divided by it. "
+            f"Received: feature_max={feature_max!r}. Give the largest value that the front-end "
+            "produces, or 1 for features that are scaled already."
+        )
+    return layers.Rescaling(1.0 / feature_max, name="scale")(clips)
+
+
+def _posterior(x, classes):
     activation = "sigmoid" if classes == 1 else "softmax"
-    posteriors = layers.Dense(classes, activation=activation, name="posterior")(x)
-    return keras.Model(clips, posteriors, name=name)
+    return layers.Dense(classes, activation=activation, name="posterior")(x)
+
+
+def _check_sizes(**sizes):
+    for argument, (size, least) in sizes.items():
+        if not isinstance(size, int) or size < least:
+            raise ValueError(
+                f"`{argument}` must be an integer of at least {least}; it is a size of a layer. "
+                f"Received: {argument}={size!r}. Leave it out for the default."
+            )
