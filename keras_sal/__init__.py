@@ -22,7 +22,7 @@ From there:
 * `keras-sal demo` on the command line does all of it once.
 """
 
-from keras_sal import anchors, detection, losses, models, streaming, targets
+from keras_sal import anchors, detection, losses, metrics, models, streaming, targets
 from keras_sal.losses import (
     FrameCrossEntropy,
     FrameFocalLoss,
