@@ -111,7 +111,7 @@ def train(model, loss, streams, *, steps=1200, batch_size=32, rate=4e-3, seed=0,
     )
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(batches) * epochs)
     model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), loss=loss)
-    model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=0)
+    model.fit(batches, epochs=epochs, shuffle=False, callbacks=list(callbacks), verbose=0)
     return model
 
 
