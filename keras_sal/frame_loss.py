@@ -124,7 +124,7 @@ def checked(argument, value, why, one_per_class=False):
         value = value.tolist()
     several = isinstance(value, (tuple, list))
     values = value if several else (value,)
-    if several < one_per_class or not all(
+    if several < one_per_class or not values or not all(
         isinstance(v, Real) and 0.0 <= v < math.inf for v in values
     ):
         raise ValueError(
