@@ -58,7 +58,7 @@ def convert(model, calibration, *, target, quantization, timeout_s, min_posterio
         if "silent" in report:
             raise _no_positives(report, min_posterior)
         if "untranslated" in report:
-            raise gates.unknown_operators(report["untranslated"])
+            raise gates.lacking(", ".join(report["untranslated"]))
         return Conversion((folder / "converted").read_bytes(), report["layers"])
 
 

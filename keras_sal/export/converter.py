@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 from keras_sal.export import calibration
+from keras_sal.export.gates import described
 from keras_sal.export.origins import layer_of, noting
 from keras_sal.export.ports import NEXT, Ports
 from keras_sal.export.worker import Report
@@ -70,12 +71,12 @@ def _to_tflite(report, model, step, layers):
     try:
         content = converter.convert()
     except Exception as error:
-        untranslated = {
-            op: [layer_of(name, layers)] for name, op in UNTRANSLATED.findall(str(error))
-        }
+        untranslated = UNTRANSLATED.findall(str(error))
         if not untranslated:
             raise
-        report.write(untranslated=untranslated)
+        report.write(
+            untranslated=[described(op, layer_of(name, layers)) for name, op in untranslated]
+        )
     else:
         (folder / "converted").write_bytes(content)
 

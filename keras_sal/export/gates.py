@@ -6,33 +6,30 @@ from keras_sal.export.worker import ExportError
 
 def check_flow(file, origins):
     """Refuses loops and branches: TensorFlow Lite Micro hangs in them or answers wrongly."""
-    for op in file.operators():
-        if op.name in ("WHILE", "IF"):
-            raise ExportError(
-                f"The converted model holds {op.name}{_from(op.name, origins)}: TensorFlow Lite "
-                "Micro hangs in a loop over time, or answers wrongly. A step takes one frame; "
-                "make it with `keras_sal.streaming.step_model`, which replaces a recurrent layer "
-                "by its cell."
-            )
+    if loops := [op for op in file.operators() if op.name in ("WHILE", "IF")]:
+        raise ExportError(
+            f"The converted model holds {_described(loops, origins)}: TensorFlow Lite Micro hangs "
+            "in a loop over time, or answers wrongly. A step takes one frame; make it with "
+            "`keras_sal.streaming.step_model`, which replaces a recurrent layer by its cell."
+        )
 
 
 def check_integers(file, origins):
-    """Refuses a float tensor and a DEQUANTIZE in a model that is meant to be quantised."""
-    for op in file.operators():
-        floats = [
-            file.tensor_name(index)
-            for index in (*op.inputs, *op.outputs)
-            if index >= 0 and file.dtype(index).startswith(("float", "bfloat"))
-        ]
-        if floats or op.name == "DEQUANTIZE":
-            what = f"the float tensor `{floats[0]}`" if floats else "a float detour"
-            raise ExportError(
-                f"The converted model holds {what} at operator {op.name}"
-                f"{_from(op.name, origins)}: this part was not quantised and would need float "
-                "kernels on the device. Rewrite that layer with operations that quantise (an "
-                "output that nothing reads is a known cause), or export with "
-                '`quantization="float32"`.'
-            )
+    """Refuses float operators, and DEQUANTIZE, in a model that is meant to be quantised."""
+    floats = [
+        op
+        for op in file.operators()
+        if op.name == "DEQUANTIZE"
+        or any("float" in file.dtype(index) for index in (*op.inputs, *op.outputs) if index >= 0)
+    ]
+    if floats:
+        at_fault = [op for op in floats if op.name not in ("QUANTIZE", "DEQUANTIZE")] or floats
+        raise ExportError(
+            f"The converted model holds {_described(at_fault, origins)} in float: this part was "
+            "not quantised and would need float kernels on the device. Rewrite that layer with "
+            "operations that quantise (an output that nothing reads is a known cause), or export "
+            'with `quantization="float32"`.'
+        )
 
 
 def check_states(file):
@@ -49,16 +46,25 @@ def check_states(file):
             )
 
 
-def unknown_operators(origins):
-    """The error about operators that TensorFlow Lite Micro lacks."""
-    held = ", ".join(f"{name}{_from(name, origins)}" for name in sorted(origins))
+def check_known(file, unknown, origins):
+    """Refuses operators named `unknown`, which the TensorFlow Lite Micro interpreter lacks."""
+    if found := [op for op in file.operators() if op.name == unknown]:
+        raise lacking(_described(found, origins))
+
+
+def lacking(described):
+    """The error about operators that TensorFlow Lite Micro does not have."""
     return ExportError(
-        f"The model holds {held}: TensorFlow Lite Micro has no such operator. Build that layer "
-        "from operations it has (dense, convolution, element-wise arithmetic, sigmoid, tanh, "
+        f"The model holds {described}: TensorFlow Lite Micro has no such operator. Build that "
+        "layer from operations it has (dense, convolution, element-wise arithmetic, sigmoid, tanh, "
         "softmax)."
     )
 
 
-def _from(name, origins):
-    layers = " or ".join(f"`{layer}`" for layer in origins.get(name, []) if layer)
-    return f" from layer {layers}" if layers else ""
+def described(name, layer):
+    """An operator with the layer it came from, where that is known."""
+    return f"{name} from layer `{layer}`" if layer else name
+
+
+def _described(operators, origins):
+    return ", ".join(dict.fromkeys(described(op.name, origins.get(op)) for op in operators))

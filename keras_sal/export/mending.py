@@ -75,13 +75,17 @@ def _rename(file, layers):
 
 def _share_empty_buffers(file):
     """Lets all tensors without data share buffer 0, which the format keeps empty for them."""
-    kept = [file.tree.buffers[0]]
+    buffers = file.tree.buffers
+    kept = [buffers[0]]
+    place = {number: 0 for number, buffer in enumerate(buffers) if not _has_data(buffer)}
     for graph in file.tree.subgraphs:
         for tensor in graph.tensors:
-            buffer = file.tree.buffers[tensor.buffer]
-            if buffer.data is None or not len(buffer.data):
-                tensor.buffer = 0
-            else:
-                kept.append(buffer)
-                tensor.buffer = len(kept) - 1
+            if tensor.buffer not in place:
+                place[tensor.buffer] = len(kept)
+                kept.append(buffers[tensor.buffer])
+            tensor.buffer = place[tensor.buffer]
     file.tree.buffers = kept
+
+
+def _has_data(buffer):
+    return buffer.data is not None and len(buffer.data) > 0

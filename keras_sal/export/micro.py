@@ -109,7 +109,7 @@ def convert(
     if quantization != "float32":
         gates.check_integers(file, layers)
     content = file.tobytes()
-    arena_bytes = _arena_bytes(content, layers)
+    arena_bytes = _arena_bytes(file, content, layers)
     files.write_whole(path, content)
     micro = MicroModel(path)
     micro.__dict__["arena_bytes"] = arena_bytes
@@ -165,7 +165,8 @@ class MicroModel(StepRunner):
     @functools.cached_property
     def arena_bytes(self):
         """The smallest tensor arena in which the model runs here."""
-        return _arena_bytes(self.path.read_bytes(), {})
+        content = self.path.read_bytes()
+        return _arena_bytes(Flatbuffer(content), content, {})
 
     def _step(self, tensors):
         for name, values in tensors.items():
@@ -177,14 +178,14 @@ class MicroModel(StepRunner):
         }
 
 
-def _arena_bytes(content, layers):
+def _arena_bytes(file, content, layers):
     """The arena the model runs in, or the reason why TensorFlow Lite Micro does not run it."""
     measured = arena.measure(content)
     if "arena_bytes" in measured:
         return measured["arena_bytes"]
     failure = measured["failure"]
     if unknown := re.search(r"Didn't find op for builtin opcode '(\w+)'", failure):
-        raise gates.unknown_operators({unknown.group(1): layers.get(unknown.group(1), [])})
+        gates.check_known(file, unknown.group(1), layers)
     raise ExportError(
         f"TensorFlow Lite Micro does not run the converted model. It says:\n{failure}\n"
         "Simplify the layers it names, or report it with the model."

@@ -39,13 +39,11 @@ def layer_of(name, layers):
 
 
 def origins(file, layers):
-    """`{operator name: layers it came from}`; an operator without a scope has its operand's."""
+    """`{operator: layer it came from}`; an operator without a scope has its operand's."""
     found = {}
     for op in file.operators():
         names = [file.tensor_name(index) for index in (*op.outputs, *op.inputs) if index >= 0]
-        layer = next(filter(None, (layer_of(name, layers) for name in names)), None)
-        if layer and layer not in found.setdefault(op.name, []):
-            found[op.name].append(layer)
+        found[op] = next(filter(None, (layer_of(name, layers) for name in names)), None)
     return found
 
 
