@@ -14,6 +14,9 @@ What is inside a step has no time axis: a clip tensor `(batch, time, features)` 
 `(batch, features)`. `keras_sal.steps` says what becomes of each kind of layer.
 """
 
+import dataclasses
+import warnings
+
 import keras
 import numpy as np
 
@@ -53,7 +56,8 @@ def step_model(model, batch_size=None):
         `state_0`, `state_1`, ...; its output a dict of `posterior` `(batch, classes)` and
         `state_0_next`, `state_1_next`, ... A model with several inputs or outputs has
         `frame_<input name>` and `posterior_<output name>`. With strides that leave one frame in
-        n, a step takes n frames, `(batch, n, features)`, and answers once.
+        n, a step takes n frames, `(batch, n, features)`, and answers once; inputs of different
+        rates each have their own n.
 
     Raises:
         ValueError: If a layer cannot run frame by frame. The message names the layer, the
@@ -164,7 +168,7 @@ def _own_names(model, graph):
 def _graph(model):
     """The same layers as a plain functional model: no compile state, flat inputs and outputs."""
     inputs = getattr(model, "inputs", None)
-    if not isinstance(model, keras.Model) or not inputs:
+    if not isinstance(model, keras.Model) or not inputs or is_own(model):
         raise ValueError(
             "`model` must be a built functional or Sequential model; the layers of a subclassed "
             f"or unbuilt model cannot be followed. Received: model={model!r}. Build it with "
@@ -176,7 +180,7 @@ def _graph(model):
 def _shortest_stream(graph, batch_size):
     """Follows `graph` with as few frames a step as its strides allow: stream, inputs, outputs."""
     names = _names("frame", [clip.name for clip in graph.inputs])
-    hop = 1
+    hops = [1] * len(names)
     while True:
         stream = _Stream(batch_size)
         inputs = [
@@ -188,13 +192,17 @@ def _shortest_stream(graph, batch_size):
                     name=name,
                 ),
                 hop,
+                sources=frozenset([i]),
             )
-            for name, clip in zip(names, graph.inputs, strict=True)
+            for i, (name, clip, hop) in enumerate(zip(names, graph.inputs, hops, strict=True))
         ]
         try:
-            return stream, inputs, stream.follow(graph, inputs)
+            with warnings.catch_warnings():  # what Keras warns of was said as the model was built
+                warnings.simplefilter("ignore")
+                return stream, inputs, stream.follow(graph, inputs)
         except HopTooShort as too_short:
-            hop *= too_short.factor
+            for i in too_short.sources:
+                hops[i] *= too_short.factor
 
 
 class _Stream:
@@ -269,7 +277,10 @@ class _Stream:
         clips = layer(*args, **kwargs)
         args, kwargs = keras.tree.map_structure(self._frames_of, (args, kwargs))
         rule = own_step if is_own(layer) else step
-        self._pair(clips, rule(layer, self, *args, **kwargs))
+        frames = keras.tree.flatten(rule(layer, self, *args, **kwargs))
+        given = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Frames)]
+        sources = frozenset().union(*(x.sources for x in given))
+        self._pair(clips, [dataclasses.replace(x, sources=sources) for x in frames])
         return clips
 
 

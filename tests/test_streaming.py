@@ -376,6 +376,18 @@ class TestGraphs:
         x = ops.split(x, [2], axis=2)[0]
         assert_streams(randomise(keras.Model(clips, layers.Dense(3)(x))))
 
+    def test_same_tensor_twice(self):
+        clips = keras.Input((None, WIDTH))
+        x = ops.concatenate([clips, clips], axis=2)
+        assert_streams(randomise(keras.Model(clips, layers.Dense(3)(ops.multiply(x, x)))))
+
+    def test_layer_shared_between_levels(self):
+        shared = layers.GRU(WIDTH, return_sequences=True)
+        inner = keras.Sequential([keras.Input((None, WIDTH)), shared])
+        clips = keras.Input((None, WIDTH))
+        model = randomise(keras.Model(clips, shared(inner(clips))))
+        assert_streams(model)
+
     def test_integer_frames(self):
         clips = keras.Input((None, 3), dtype="int32")
         x = layers.Embedding(2, 5)(clips)
@@ -442,6 +454,37 @@ class TestStrides:
         model = sequential(*stack)
         assert step_model(model).input["frame"].shape == (None, hop, WIDTH)
         assert_streams(model, hop=hop)
+
+    def test_inputs_of_different_rates(self):
+        """Three frames of sound for each frame of motion."""
+        sound, motion = keras.Input((None, 3), name="sound"), keras.Input((None, 2), name="motion")
+        x = layers.Conv1D(4, 4, strides=3, padding="causal")(sound)
+        x = layers.Concatenate()([layers.GRU(4, return_sequences=True)(x), motion])
+        model = randomise(keras.Model([sound, motion], layers.GRU(4, return_sequences=True)(x)))
+        step = step_model(model)
+        assert step.input["frame_sound"].shape == (None, 3, 3)
+        assert step.input["frame_motion"].shape == (None, 2)
+        sounds, motions = random_clip(15, features=3), random_clip(5, features=2)
+        whole = answers(model, [sounds, motions])
+        state = initial_state(step, 2)
+        for t in range(5):
+            frames = {"frame_sound": sounds[:, 3 * t : 3 * t + 3], "frame_motion": motions[:, t]}
+            result = answers(step, frames | state)
+            state = {name: result[f"{name}_next"] for name in state}
+            np.testing.assert_allclose(result["posterior"], whole[:, t], atol=TOLERANCE)
+
+    def test_input_waits_for_a_stride_in_the_other(self):
+        """Both run at the same rate until a common stride: both bring two frames."""
+        a, b = keras.Input((None, 3), name="a"), keras.Input((None, 3), name="b")
+        x = layers.MaxPooling1D(2)(layers.Add()([a, b]))
+        step = step_model(keras.Model([a, b], x))
+        assert {x.shape for x in step.inputs} == {(None, 2, 3)}
+
+    def test_branches_of_different_rates_are_refused(self):
+        clips = keras.Input((None, 3))
+        x = layers.Add()([layers.MaxPooling1D(2)(clips), clips])
+        with pytest.raises(ValueError, match=r"its inputs are not aligned.*fewer a second.*Add"):
+            step_model(keras.Model(clips, x))
 
 
 @keras.saving.register_keras_serializable(package="test")
@@ -676,6 +719,15 @@ class TestRefusals:
 
         with pytest.raises(ValueError, match="`model` must be a built functional or Sequential"):
             step_model(Subclassed())
+
+    def test_functional_model_with_a_call_of_its_own(self):
+        class Louder(keras.Model):
+            def call(self, clips):
+                return super().call(2 * clips)
+
+        clips = keras.Input((None, WIDTH))
+        with pytest.raises(ValueError, match="`model` must be a built functional or Sequential"):
+            step_model(Louder(clips, layers.Dense(1)(clips)))
 
     def test_unbuilt_sequential(self):
         with pytest.raises(ValueError, match="start a Sequential with"):

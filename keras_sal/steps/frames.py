@@ -15,11 +15,13 @@ class Frames:
         hop: New frames at every step.
         lead: How many frames longer than the stream the clip tensor is, since frames were put
             before its start. A step needs that many more, from the past.
+        sources: Which inputs of the model they come from.
     """
 
     tensor: keras.KerasTensor | None
     hop: int = 1
     lead: int = 0
+    sources: frozenset = frozenset()
 
     @property
     def single(self):
@@ -46,8 +48,8 @@ class Frames:
 
 
 class HopTooShort(Exception):  # noqa: N818, a signal to step_model and never an error
-    """A layer makes one frame of several: a step has to bring `factor` times as many."""
+    """A step has to bring `factor` times as many frames of the inputs `sources`."""
 
-    def __init__(self, factor):
-        super().__init__(factor)
-        self.factor = factor
+    def __init__(self, factor, sources):
+        super().__init__(factor, sources)
+        self.factor, self.sources = factor, sources

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_sal.steps.frames import Frames
+from keras_sal.steps.frames import Frames, HopTooShort
 from keras_sal.steps.rule import refusal, refuse_if, step
 
 PROBE_FRAMES = 5
@@ -13,6 +13,11 @@ PROBE_FRAMES = 5
 def _aligned(layer, inputs, kwargs):
     """The frames among the arguments, which must be at the same place in time."""
     given = [x for x in keras.tree.flatten((inputs, kwargs)) if isinstance(x, Frames)]
+    given = list({id(x): x for x in given}.values())
+    fastest = max(given, key=lambda x: x.hop)
+    for x in given:
+        if fastest.hop % x.hop == 0 and fastest.hop > x.hop and not fastest.sources & x.sources:
+            raise HopTooShort(fastest.hop // x.hop, x.sources)
     refuse_if(
         layer,
         (

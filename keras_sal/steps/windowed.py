@@ -8,6 +8,8 @@ v
 one frame a step, if the padding is used up exactly
 """
 
+import math
+
 import keras
 from keras import layers, ops
 
@@ -74,7 +76,7 @@ def _(
         ),
     )
     if frames.hop % stride:
-        raise HopTooShort(stride)
+        raise HopTooShort(stride // math.gcd(frames.hop, stride), frames.sources)
     is_causal = layer.padding == "causal"
     past = span - 1 if is_causal else 0
     hop = frames.hop // stride
