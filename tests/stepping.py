@@ -1,0 +1,159 @@
+"""Models of streamable layers, and their answers clip by clip and frame by frame."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_sal.streaming import initial_state, step_model
+
+TOLERANCE = 1e-5
+WIDTH = 4
+
+
+def random_clip(frames=7, batch=2, features=WIDTH, seed=0):
+    return np.random.default_rng(seed).normal(size=(batch, frames, features)).astype("float32")
+
+
+def randomise(model, seed=0):
+    """Gives every weight a value of its own: a bias of zero would hide a bias left out."""
+    rng = np.random.default_rng(seed)
+
+    def value(w):  # vectors stay positive: variances are among them
+        noise = rng.normal(scale=0.3, size=w.shape)
+        return w + (noise if w.ndim > 1 else abs(noise)) if w.dtype.kind == "f" else w
+
+    model.set_weights([value(w) for w in model.get_weights()])
+    return model
+
+
+def answers(model, inputs):
+    inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+    return keras.tree.map_structure(ops.convert_to_numpy, model(inputs, training=False))
+
+
+def run(step, clip, state=None, hop=1):
+    """Returns the posteriors of the frames of `clip`, and the state after the last."""
+    state = state or initial_state(step, len(clip))
+    posteriors = []
+    for t in range(0, clip.shape[1], hop):
+        frame = clip[:, t] if hop == 1 else clip[:, t : t + hop]
+        result = answers(step, {"frame": frame, **state})
+        state = {name: result[f"{name}_next"] for name in state}
+        posteriors.append(result["posterior"])
+    return np.stack(posteriors, axis=1), state
+
+
+def sequential(*stack):
+    return randomise(keras.Sequential([keras.Input((None, WIDTH)), *stack]))
+
+
+def assert_streams(model, clip=None, hop=1):
+    clip = random_clip(frames=12 if hop > 1 else 7) if clip is None else clip
+    whole = answers(model, clip)
+    streamed, _ = run(step_model(model), clip, hop=hop)
+    assert whole.std() > 1e-2, "the answers are too much alike to prove anything"
+    np.testing.assert_allclose(streamed, whole, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def adapted_normalization(**options):
+    layer = layers.Normalization(**options)
+    layer.adapt(random_clip(frames=50) * 3 + 2)
+    return layer
+
+
+MEMORYLESS = {
+    "activation": lambda: [layers.Activation("tanh")],
+    "batch normalization": lambda: [layers.BatchNormalization()],
+    "dense": lambda: [layers.Dense(WIDTH, activation="relu")],
+    "dropout": lambda: [layers.Dropout(0.5), layers.SpatialDropout1D(0.5)],
+    "einsum dense": lambda: [
+        layers.EinsumDense("btf,fg->btg", output_shape=(None, WIDTH), bias_axes="g")
+    ],
+    "gaussian noise": lambda: [layers.GaussianNoise(0.5), layers.GaussianDropout(0.5)],
+    "lambda": lambda: [layers.Lambda(lambda x: 2 * x)],
+    "layer normalization": lambda: [layers.LayerNormalization()],
+    "layer normalization of axis 2": lambda: [layers.LayerNormalization(axis=2)],
+    "leaky relu": lambda: [layers.LeakyReLU()],
+    "normalization": lambda: [adapted_normalization()],
+    "permute": lambda: [
+        layers.Reshape((-1, 2, 2)),
+        layers.Permute((1, 3, 2)),
+        layers.Reshape((-1, WIDTH)),
+    ],
+    "prelu": lambda: [layers.PReLU(shared_axes=[1])],
+    "rescaling": lambda: [layers.Rescaling(0.5, offset=1)],
+    "rms normalization": lambda: [layers.RMSNormalization()],
+    "softmax": lambda: [layers.Softmax()],
+    "time distributed": lambda: [layers.TimeDistributed(layers.Dense(WIDTH))],
+    "unit normalization": lambda: [layers.UnitNormalization()],
+}
+RECURRENT = {
+    "gru": lambda: [layers.GRU(WIDTH, return_sequences=True)],
+    "gru, reset before": lambda: [layers.GRU(WIDTH, return_sequences=True, reset_after=False)],
+    "gru without bias": lambda: [layers.GRU(WIDTH, return_sequences=True, use_bias=False)],
+    "gru, reset before, without bias": lambda: [
+        layers.GRU(WIDTH, return_sequences=True, reset_after=False, use_bias=False)
+    ],
+    "gru with dropout": lambda: [
+        layers.GRU(WIDTH, return_sequences=True, dropout=0.5, recurrent_dropout=0.5)
+    ],
+    "lstm": lambda: [layers.LSTM(WIDTH, return_sequences=True)],
+    "masked gru": lambda: [layers.Masking(), layers.GRU(WIDTH, return_sequences=True)],
+    "masked stack of cells": lambda: [
+        layers.Masking(),
+        layers.RNN([layers.GRUCell(3), layers.LSTMCell(WIDTH)], return_sequences=True),
+    ],
+    "masked to zero": lambda: [
+        layers.Masking(),
+        layers.RNN(layers.LSTMCell(WIDTH), return_sequences=True, zero_output_for_mask=True),
+    ],
+    "simple rnn": lambda: [layers.SimpleRNN(WIDTH, return_sequences=True)],
+    "stack of cells": lambda: [
+        layers.RNN([layers.GRUCell(3), layers.LSTMCell(WIDTH)], return_sequences=True)
+    ],
+}
+WINDOWED = {
+    "average pooling": lambda: [
+        layers.ZeroPadding1D((2, 0)),
+        layers.AveragePooling1D(3, strides=1),
+    ],
+    "causal conv": lambda: [layers.Conv1D(WIDTH, 3, padding="causal", activation="relu")],
+    "causal conv, dilated": lambda: [
+        layers.Conv1D(WIDTH, 3, padding="causal", dilation_rate=2, use_bias=False)
+    ],
+    "causal conv, grouped": lambda: [layers.Conv1D(WIDTH, 2, padding="causal", groups=2)],
+    "conv 2d": lambda: [
+        layers.Reshape((-1, WIDTH, 1)),
+        layers.ZeroPadding2D(((2, 0), (1, 1))),
+        layers.Conv2D(3, 3),
+        layers.BatchNormalization(),
+        layers.Reshape((-1, 3 * WIDTH)),
+        layers.Dense(WIDTH),
+    ],
+    "depthwise conv": lambda: [
+        layers.ZeroPadding1D((4, 0)),
+        layers.DepthwiseConv1D(3, dilation_rate=2),
+    ],
+    "depthwise conv 2d": lambda: [
+        layers.Reshape((-1, 2, 2)),
+        layers.ZeroPadding2D(((2, 0), (0, 0))),
+        layers.DepthwiseConv2D((3, 1)),
+        layers.TimeDistributed(layers.Flatten()),
+    ],
+    "max pooling": lambda: [layers.ZeroPadding1D((2, 0)), layers.MaxPooling1D(3, strides=1)],
+    "one padding for two convs": lambda: [
+        layers.ZeroPadding1D((3, 0)),
+        layers.Conv1D(WIDTH, 3),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Conv1D(WIDTH, 2),
+    ],
+    "pointwise conv": lambda: [layers.Conv1D(WIDTH, 1, padding="same")],
+    "pointwise conv 2d in time": lambda: [
+        layers.Reshape((-1, WIDTH, 1)),
+        layers.Conv2D(1, (1, 3), padding="same"),
+        layers.Reshape((-1, WIDTH)),
+    ],
+    "separable conv": lambda: [layers.ZeroPadding1D((2, 0)), layers.SeparableConv1D(WIDTH, 3)],
+}
+BLOCKS = MEMORYLESS | RECURRENT | WINDOWED
