@@ -2,7 +2,14 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
+
+# What is about the converter process alone, the same whatever backend the model was trained on.
+same_on_every_backend = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="about the converter process, which runs Keras on TensorFlow anyway",
+)
 
 FEATURES = 40
 BACKGROUND_MAX, EVENT_GAIN, FEATURE_MAX = 8.0, 14.0, 26.0

@@ -6,7 +6,14 @@ import sys
 import keras
 import numpy as np
 import pytest
-from export_task import BACKGROUND_MAX, FEATURE_MAX, FEATURES, streams_with_events, trained
+from export_task import (
+    BACKGROUND_MAX,
+    FEATURE_MAX,
+    FEATURES,
+    same_on_every_backend,
+    streams_with_events,
+    trained,
+)
 from keras import layers
 
 pytest.importorskip("tflite_micro", reason="needs the export extra")
@@ -84,6 +91,7 @@ def test_int8_is_within_its_bound(int8, model, test_streams):
     assert errors.mean() <= 5e-3
 
 
+@same_on_every_backend
 def test_int16x8_is_closer_than_int8(int8, model, calibration, test_streams, folder):
     finer = micro.convert(model, folder / "int16.tflite", calibration, quantization="int16x8")
     error = posterior_errors(finer, model, test_streams).mean()
@@ -162,12 +170,13 @@ def test_buffers_are_aligned(int8):
     assert {start % 16 for start in starts} == {0}
 
 
+@same_on_every_backend
 def test_same_inputs_give_same_bytes(int8, model, calibration, folder):
     again = micro.convert(model, folder / "again.tflite", iter(calibration))
     assert again.path.read_bytes() == int8.path.read_bytes()
 
 
-@pytest.mark.slow
+@same_on_every_backend
 def test_per_channel_weights_cost_flash(int8, model, calibration, folder):
     finer = micro.convert(model, folder / "channels.tflite", calibration, per_channel=True)
     assert finer.flash_bytes > int8.flash_bytes + 8 * 2 * 3 * 24
@@ -403,6 +412,7 @@ def test_tensors_are_named_by_layer(int8):
     assert {"memory/Tanh", "posterior", "state_0_next"} <= names
 
 
+@same_on_every_backend
 def test_converter_crash_is_an_exception(folder):
     """The TensorFlow converter really segfaults on this model."""
     path = folder / "crash.tflite"
@@ -443,18 +453,18 @@ def test_a_failed_conversion_keeps_the_file_that_was_there(model, tmp_path):
     assert path.read_bytes() == b"the last good model"
 
 
+@same_on_every_backend
 def test_loop_is_refused(folder):
     with pytest.raises(ExportError, match=r"(?s)holds WHILE from layer `looping`.*step_model"):
         micro.convert(looping_step(), folder / "loop.tflite", quantization="float32")
 
 
+@same_on_every_backend
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
         (lambda x: keras.ops.arctan2(x, x), "holds ATAN2 from layer `arctan2"),
-        pytest.param(
-            keras.ops.erfinv, r"holds tf\.Erfinv from layer `erfinv", marks=pytest.mark.slow
-        ),
+        (keras.ops.erfinv, r"holds tf\.Erfinv from layer `erfinv"),
     ],
     ids=["not-in-micro", "not-in-lite"],
 )

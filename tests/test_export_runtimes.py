@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, streams_with_events, trained
+from export_task import FEATURES, same_on_every_backend, streams_with_events, trained
 from keras import layers
 
 pytest.importorskip("tflite_micro", reason="needs the export extra")
@@ -83,8 +83,8 @@ def report(model, int8, onnx_step, streams):
     ("quantization", "error", "bound"),
     [
         ("float32", np.max, 1e-5),
-        pytest.param("float16", np.mean, 1e-4, marks=pytest.mark.slow),
-        pytest.param("int8", np.mean, 5e-3, marks=pytest.mark.slow),
+        pytest.param("float16", np.mean, 1e-4, marks=same_on_every_backend),
+        pytest.param("int8", np.mean, 5e-3, marks=same_on_every_backend),
     ],
 )
 def test_litert_equals_keras(model, calibration, streams, folder, quantization, error, bound):
@@ -138,6 +138,7 @@ def test_onnx_step_takes_many_streams(onnx_step):
             np.testing.assert_allclose(many[row : row + 1], one, atol=1e-6)
 
 
+@same_on_every_backend
 def test_onnx_clip_takes_any_length(model, folder):
     import onnxruntime
 
@@ -243,6 +244,7 @@ def test_a_file_of_another_model_fails(another_model, onnx_step, streams):
     assert len(report.failures) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*hours of negative audio")
 def test_lost_events_fail(model, onnx_step, streams, monkeypatch):
     """A file that hears nothing is out of bounds in posteriors and in misses."""
     monkeypatch.setattr(type(onnx_step), "stream", lambda self, x: np.zeros((len(x["frame"]), 1)))
