@@ -272,6 +272,14 @@ class TestStrides:
         step = step_model(keras.Model([a, b], x))
         assert {x.shape for x in step.inputs} == {(None, 2, 3)}
 
+    def test_input_catches_up_with_the_other(self):
+        """The stride after `a` alone is met first; at the sum `b` has to bring two frames too."""
+        a, b = keras.Input((None, 3), name="a"), keras.Input((None, 3), name="b")
+        alone = layers.Dense(2)(layers.Dense(2)(layers.Dense(2)(layers.MaxPooling1D(2)(a))))
+        x = layers.Concatenate()([alone, layers.MaxPooling1D(2)(layers.Add()([a, b]))])
+        step = step_model(keras.Model([a, b], x))
+        assert {x.shape for x in step.inputs} == {(None, 2, 3)}
+
     def test_branches_of_different_rates_are_refused(self):
         clips = keras.Input((None, 3))
         x = layers.Add()([layers.MaxPooling1D(2)(clips), clips])
