@@ -145,6 +145,7 @@ def main():
             },
             "backend": keras.backend.backend(),
             "versions": demo.versions(),
+            "machine": demo.machine(),
             "summary": summarise(runs),
             "runs": runs,
         }

@@ -199,7 +199,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
         "operators": list(detector.operators),
         "backend": keras.backend.backend(),
         "versions": versions(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": machine(),
     }
     write_json(output / "results.json", summary)
     return summary
@@ -236,6 +236,11 @@ def versions():
         except PackageNotFoundError:
             continue
     return found
+
+
+def machine():
+    """Returns what the figures were measured on."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
 
 
 def finite(value):
