@@ -124,8 +124,10 @@ def checked(argument, value, why, one_per_class=False):
         value = value.tolist()
     several = isinstance(value, (tuple, list))
     values = value if several else (value,)
-    if several < one_per_class or not values or not all(
-        isinstance(v, Real) and 0.0 <= v < math.inf for v in values
+    if (
+        several < one_per_class
+        or not values
+        or not all(isinstance(v, Real) and 0.0 <= v < math.inf for v in values)
     ):
         raise ValueError(
             f"`{argument}` must be {'a list of numbers' if one_per_class else 'a number'} >= 0"

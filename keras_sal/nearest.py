@@ -1,95 +1,59 @@
-"""The nearest anchor of every frame, in NumPy, `keras.ops` or `tf.experimental.numpy`.
+"""The nearest anchor of every frame.
 
-`xp` is one of those modules; every function uses only what the three share, and `int32` throughout,
-so that each gives the same numbers. Positions are frames `(batch, events)`, sorted, padded with
-`FAR`; `time` holds frame indices and broadcasts to `(batch, time)`. Memory and time grow with
-`batch * time`, and with the logarithm of the number of events.
+`xp` is a namespace of `keras_sal.namespaces`; arithmetic is in `int32` throughout, so that each
+gives the same numbers. Positions are frames `(batch, events)`, `FAR` for none. Time and memory grow
+with `batch * frames` and with the number of events, not with their product.
 """
 
-import keras
-import numpy as np
-from keras import ops
-
 from keras_sal.anchors import NO_ANCHOR
+from keras_sal.namespaces import is_float
 
 FAR = int(NO_ANCHOR)
-FARTHEST = FAR // 4  # such that no difference of two positions is taken for none, or overflows
-
-
-def namespace(x):
-    """Returns the module that computes with `x`; foreign TensorFlow tensors come from `tf.data`."""
-    if isinstance(x, keras.KerasTensor) or ops.is_tensor(x):
-        return ops
-    if type(x).__module__.startswith("tensorflow"):
-        import tensorflow.experimental.numpy as tnp
-
-        return tnp
-    return np
-
-
-def cast(xp, x, dtype):
-    """Converts `x` to `dtype`."""
-    if xp is np:
-        return np.asarray(x, dtype)
-    return (ops if xp is ops else tensorflow()).cast(x, dtype)
+FARTHEST = FAR // 4  # such that no difference of two positions overflows or is taken for none
 
 
 def single(xp, x):
     """Converts to an array or tensor, floats to `float32`, as Keras casts the inputs of layers."""
-    x = xp.convert_to_tensor(x) if xp is ops else xp.asarray(x)
-    return cast(xp, x, "float32") if is_float(x) else x
-
-
-def is_float(x):
-    """Returns whether `x` holds floats of any size."""
-    return "float" in str(x.dtype)
+    x = xp.asarray(x)
+    return xp.cast(x, "float32") if is_float(x) else x
 
 
 def nearest_int(xp, x):
     """Rounds half to even, to `int32`; what is farther than any clip stays there."""
-    if is_float(x):
-        x = (xp if xp in (np, ops) else tensorflow()).round(x)
-        x = xp.clip(x, -FARTHEST, FARTHEST)
-    return cast(xp, x, "int32")
+    return xp.cast(xp.clip(xp.round(x), -FARTHEST, FARTHEST) if is_float(x) else x, "int32")
 
 
-def tensorflow():
-    """Returns TensorFlow: its NumPy module casts and rounds only under a global switch."""
-    import tensorflow as tf
-
-    return tf
+def only(xp, real, position):
+    """Leaves the positions that are `real`."""
+    return xp.where(real, position, xp.zeros_like(position) + FAR)
 
 
 def sort_positions(xp, position, real):
-    """Sorts the positions that are `real`, and pads with at least one `FAR`."""
-    end = xp.zeros_like(xp.sum(cast(xp, real, "int32"), axis=1, keepdims=True)) + FAR
-    position = xp.where(real, position, xp.zeros_like(position) + FAR)
-    return xp.sort(xp.concatenate([position, cast(xp, end, "int32")], axis=1), axis=1)
+    """Sorts the positions that are `real`, and ends with `FAR` at least once."""
+    end = xp.zeros_like(row(xp, position)) + FAR
+    return xp.sort(xp.concatenate([only(xp, real, position), end], axis=1), axis=1)
 
 
-def count_until(xp, position, time):
-    """Counts the positions <= `time`, by a binary search without branches."""
-    size = position.shape[1]
-    steps = 24 if size is None else int(size).bit_length()
-    if size is None:
-        size = cast(xp, xp.sum(xp.ones_like(position), axis=1, keepdims=True), "int32")
-    count = xp.zeros_like(position[:, :1] + time)
-    for step in (2**power for power in reversed(range(steps))):
-        further = count + step
-        index = xp.minimum(further, xp.zeros_like(further) + size) - 1
-        probe = xp.take_along_axis(position, index, axis=1)
-        count = xp.where((further <= size) & (probe <= time), further, count)
-    return count
+def count_until(xp, position, frames):
+    """Counts the positions, in any order, at or before each frame: `(batch, frames)`."""
+    index = xp.clip(position, 0, frames) + row(xp, position) * (frames + 1)
+    count = xp.count(xp.reshape(index, (-1,)), xp.shape(position)[0] * (frames + 1))
+    return xp.cast(xp.cumsum(xp.reshape(count, (-1, frames + 1)), axis=1)[:, :-1], "int32")
 
 
 def around(xp, position, count):
-    """Returns the last position at or before each frame and the first after it."""
+    """Returns the last of sorted positions at or before each frame and the first after it.
+
+    Args:
+        xp: The namespace.
+        position: What `sort_positions` returns.
+        count: How many of them are at or before each frame, `(batch, frames)`.
+    """
     first = xp.zeros_like(position[:, :1]) - FAR
     position = xp.concatenate([first, position], axis=1)
-    return (
-        xp.take_along_axis(position, count, axis=1),
-        xp.take_along_axis(position, count + 1, axis=1),
-    )
+    index = count + row(xp, position) * xp.shape(position)[1]
+    position = xp.reshape(position, (-1,))
+    return xp.take(position, index), xp.take(position, index + 1)
 
 
 def signed_distance(xp, time, previous, following):
@@ -97,3 +61,9 @@ def signed_distance(xp, time, previous, following):
     since, until = time - previous, following - time
     nearer = xp.where(since <= until, since, -until)
     return xp.where(xp.abs(nearer) < FAR // 2, nearer, xp.zeros_like(nearer) + FAR)
+
+
+def row(xp, position):
+    """Numbers the clips of a batch, `(batch, 1)`."""
+    zero = xp.sum(xp.zeros_like(position), axis=1, keepdims=True)
+    return xp.cast(xp.cumsum(zero + 1, axis=0), "int32") - 1

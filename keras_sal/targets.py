@@ -6,12 +6,11 @@ The arithmetic is written once against what NumPy, `keras.ops` and `tf.experimen
 `tf.data.Dataset.map` whatever the Keras backend.
 """
 
-from functools import reduce
+import functools
 from numbers import Integral
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_sal.anchors import IGNORE
 from keras_sal.events import (
@@ -22,13 +21,13 @@ from keras_sal.events import (
     pad_events,
     require,
 )
+from keras_sal.namespaces import KERAS, NUMPY, namespace
 from keras_sal.nearest import (
     FAR,
     around,
-    cast,
     count_until,
-    namespace,
     nearest_int,
+    only,
     signed_distance,
     single,
     sort_positions,
@@ -182,13 +181,13 @@ class AnchorTargets(keras.layers.Layer):
     def __call__(self, inputs, anchors=None, lengths=None, **kwargs):
         """Computes with NumPy for arrays, with TensorFlow for its tensors, else as a layer."""
         xp = namespace(inputs)
-        if xp is ops:
+        if xp is KERAS:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
         return self._make(xp, inputs, anchors, lengths)
 
     def call(self, inputs, anchors=None, lengths=None):  # noqa: D102
-        return self._make(ops, inputs, anchors, lengths)
+        return self._make(KERAS, inputs, anchors, lengths)
 
     def compute_output_shape(self, inputs_shape, **_):  # noqa: D102
         return (inputs_shape[0], self.frames or inputs_shape[1], self._channels + 1)
@@ -219,44 +218,46 @@ class AnchorTargets(keras.layers.Layer):
         )
         make = self._from_labels if self.frames is None else self._from_events
         time, labels, neighbours = make(xp, inputs, anchors, lengths)
-        previous = reduce(xp.maximum, [before for before, _ in neighbours])
-        following = reduce(xp.minimum, [after for _, after in neighbours])
+        previous = functools.reduce(xp.maximum, [before for before, _ in neighbours])
+        following = functools.reduce(xp.minimum, [after for _, after in neighbours])
         distance = signed_distance(xp, time, previous, following)
         labels = ignore_beyond(xp, labels, time, lengths)
-        return xp.concatenate([labels, cast(xp, distance, "float32")[..., None]], axis=-1)
+        return xp.concatenate([labels, xp.cast(distance, "float32")[..., None]], axis=-1)
 
     def _from_events(self, xp, events, anchors, lengths):
         self._check_events(xp, events, anchors)
-        time = cast(xp, np.arange(self.frames)[None], "int32")
+        time = xp.cast(np.arange(self.frames)[None], "int32")
         real = events[..., 0] <= events[..., 1]  # False where NaN
         onset, offset = (self._to_frame(xp, events[..., i], real) for i in (0, 1))
-        anchor, anchored = (onset if self.anchor == "onset" else offset), real
+        anchor = onset if self.anchor == "onset" else offset
+        anchored = real
         if anchors is not None:
-            anchor, anchored = self._given(xp, anchors)
-            anchored = real & anchored
+            anchor, given = self._given(xp, anchors)
+            anchored = real & given
 
         active, neighbours = [], []
         for index in self._foreground:
             own = real if self.classes == 1 else real & (events[..., 2] == index)
             position = sort_positions(xp, anchor, own & anchored)
-            neighbours.append(around(xp, position, count_until(xp, position, time)))
+            neighbours.append(around(xp, position, count_until(xp, position, self.frames)))
             if self._windowed:
                 active.append(self._window(time, *neighbours[-1]))
             else:
-                begun = count_until(xp, sort_positions(xp, onset, own), time)
-                ended = count_until(xp, sort_positions(xp, offset, own), time - 1)
+                begun = count_until(xp, only(xp, own, onset), self.frames)
+                ended = count_until(xp, only(xp, own, offset + 1), self.frames)
                 active.append(begun > ended)
         return time, self._encode(xp, time, active, neighbours), neighbours
 
     def _from_labels(self, xp, labels, anchors, lengths):
         self._check_labels(xp, labels, anchors)
-        labels = cast(xp, labels if len(labels.shape) == 3 else labels[..., None], "float32")
-        ones = xp.ones_like(cast(xp, labels[..., 0], "int32"))
-        time = cast(xp, xp.cumsum(ones, axis=1), "int32") - 1
+        labels = xp.cast(labels if len(labels.shape) == 3 else labels[..., None], "float32")
+        ones = xp.cast(xp.ones_like(labels[..., 0]), "int32")
+        time = xp.cast(xp.cumsum(ones, axis=1), "int32") - 1
         labels = ignore_beyond(xp, labels, time, lengths)
         if anchors is not None:
             given = sort_positions(xp, *self._given(xp, anchors))
-            neighbours = [around(xp, given, count_until(xp, given, time))] * len(self._foreground)
+            pair = around(xp, given, count_until(xp, given, xp.shape(time)[1]))
+            neighbours = [pair] * len(self._foreground)
         else:
             runs = [
                 labels[..., 0] == index if self._channels == 1 else labels[..., index] == 1
@@ -276,7 +277,7 @@ class AnchorTargets(keras.layers.Layer):
     def _encode(self, xp, time, active, neighbours):
         """Lays the classes out in channels; where events overlap the nearer anchor's class wins."""
         if self.encoding == "multi_hot" and self.classes > 1:
-            return cast(xp, xp.stack(active, axis=-1), "float32")
+            return xp.cast(xp.stack(active, axis=-1), "float32")
         label = xp.zeros_like(neighbours[0][0])
         best = label + FAR + 1
         for index, on, pair in zip(self._foreground, active, neighbours, strict=True):
@@ -285,7 +286,7 @@ class AnchorTargets(keras.layers.Layer):
             label = xp.where(wins, xp.zeros_like(label) + index, label)
             best = xp.where(wins, away, best)
         channels = [label] if self._channels == 1 else [label == i for i in range(self.classes)]
-        return cast(xp, xp.stack(channels, axis=-1), "float32")
+        return xp.cast(xp.stack(channels, axis=-1), "float32")
 
     def _to_frame(self, xp, time, real):
         time = xp.where(real, time, xp.zeros_like(time))
@@ -293,7 +294,7 @@ class AnchorTargets(keras.layers.Layer):
             return nearest_int(xp, time)
         # A reciprocal on purpose: compilers may make one of a division by a constant.
         per_second = np.float32(1.0 / self.frame_step_s)
-        since_frame_0 = cast(xp, time, "float32") - np.float32(self.frame_offset_s)
+        since_frame_0 = xp.cast(time, "float32") - np.float32(self.frame_offset_s)
         return nearest_int(xp, since_frame_0 * per_second)
 
     def _given(self, xp, anchors):
@@ -308,7 +309,7 @@ class AnchorTargets(keras.layers.Layer):
             f"anchors of shape {anchors is None or tuple(anchors.shape)} for events of shape "
             f"{tuple(events.shape)}. Pad them like the events.",
         )
-        if xp is not np:
+        if xp is not NUMPY:
             return
         events = events[events[..., 0] <= events[..., 1]]
         if self.classes > 1:
@@ -336,7 +337,7 @@ class AnchorTargets(keras.layers.Layer):
             f"before_frames={self.before_frames}, after_frames={self.after_frames}. Give event "
             "rows (onset, offset, class).",
         )
-        if xp is np:
+        if xp is NUMPY:
             highest = 1 if self._channels > 1 else max(self.classes - 1, 1)
             wrong = labels[~np.isin(labels, range(-1, highest + 1))]
             require(
@@ -358,7 +359,7 @@ def ignore_beyond(xp, labels, time, lengths):
 def around_runs(xp, on, time, anchor):
     """Returns the last anchor at or before each frame and the first after it, of runs of `on`."""
     at_anchor = run_edge(xp, on, anchor)
-    count = cast(xp, xp.cumsum(cast(xp, at_anchor, "int32"), axis=1), "int32")
+    count = xp.cast(xp.cumsum(xp.cast(at_anchor, "int32"), axis=1), "int32")
     return around(xp, sort_positions(xp, time, at_anchor), count)
 
 

@@ -1,0 +1,77 @@
+"""NumPy, Keras and TensorFlow under the same names, so that arithmetic is written once.
+
+TensorFlow is there for `tf.data` pipelines under another Keras backend. `take` is of a flat array;
+`count` is of how often each whole number below `size` occurs in one.
+"""
+
+from functools import cache
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+from keras import ops
+
+SAME_NAMES = (
+    "abs",
+    "clip",
+    "concatenate",
+    "cumsum",
+    "maximum",
+    "minimum",
+    "ones_like",
+    "reshape",
+    "round",
+    "shape",
+    "sort",
+    "stack",
+    "sum",
+    "take",
+    "where",
+    "zeros_like",
+)
+
+NUMPY = SimpleNamespace(
+    **{name: getattr(np, name) for name in SAME_NAMES},
+    asarray=np.asarray,
+    cast=np.asarray,
+    count=lambda index, size: np.bincount(index, minlength=size),
+)
+
+KERAS = SimpleNamespace(
+    **{name: getattr(ops, name) for name in SAME_NAMES},
+    asarray=ops.convert_to_tensor,
+    cast=ops.cast,
+    count=lambda index, size: ops.segment_sum(ops.ones_like(index), index, size),
+)
+
+
+@cache
+def tensorflow():
+    """Returns the namespace of TensorFlow, importing it."""
+    import tensorflow as tf
+
+    other_names = {
+        "clip": tf.clip_by_value,
+        "concatenate": tf.concat,
+        "sum": tf.reduce_sum,
+        "take": tf.gather,
+    }
+    return SimpleNamespace(
+        **{name: getattr(tf, name) for name in SAME_NAMES if name not in other_names},
+        **other_names,
+        asarray=tf.convert_to_tensor,
+        cast=tf.cast,
+        count=lambda index, size: tf.math.unsorted_segment_sum(tf.ones_like(index), index, size),
+    )
+
+
+def namespace(x):
+    """Returns the namespace that computes with `x`."""
+    if isinstance(x, keras.KerasTensor) or ops.is_tensor(x):
+        return KERAS
+    return tensorflow() if type(x).__module__.startswith("tensorflow") else NUMPY
+
+
+def is_float(x):
+    """Returns whether `x` holds floats of any size."""
+    return "float" in str(x.dtype)
