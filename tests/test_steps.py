@@ -66,7 +66,7 @@ def random_models(draw):
 
 
 class TestRandomStacks:
-    @settings(max_examples=8, deadline=None, derandomize=True)
+    @settings(max_examples=5, deadline=None, derandomize=True)
     @given(random_models())
     def test_equal_whole_clip(self, model):
         clip = random_clip()
