@@ -362,20 +362,6 @@ def test_rejects_a_step_without_its_next_state(folder):
         micro.convert(broken, folder / "x.tflite", quantization="float32")
 
 
-def test_rejects_layers_of_the_running_script(folder):
-    class Here(layers.Layer):
-        def call(self, x):
-            return x
-
-    Here.__module__ = "__main__"
-    frame = keras.Input((4,), name="frame")
-    local = keras.Model(frame, {"posterior": Here(name="mine")(frame)})
-    with pytest.raises(
-        ValueError, match="layer `mine` of class `Here`, defined in the running script"
-    ):
-        conversion.own_modules(local)
-
-
 # --- gates and crashes -----------------------------------------------------------------------
 
 

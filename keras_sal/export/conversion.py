@@ -17,6 +17,7 @@ from keras_sal.export.sequences import check_sequences
 
 CONVERTER = "keras_sal.export.converter"
 MAX_SAMPLES = 10_000
+HALF = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
 class Conversion(NamedTuple):
@@ -58,7 +59,7 @@ def convert(model, calibration, *, target, quantization, timeout_s, min_posterio
         if "silent" in report:
             raise _no_positives(report, min_posterior)
         if "untranslated" in report:
-            raise gates.lacking(", ".join(report["untranslated"]))
+            raise gates.lacking(", ".join(dict.fromkeys(report["untranslated"])))
         return Conversion((folder / "converted").read_bytes(), report["layers"])
 
 
@@ -67,10 +68,10 @@ def step_model(model):
     names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
     if names and all(name.startswith(("frame", "state_")) for name in names):
         Ports.of(names, model.output)
-        return model
+        return in_float32(model)
     from keras_sal import streaming
 
-    return streaming.step_model(model)
+    return in_float32(streaming.step_model(model))
 
 
 def clip_model(model):
@@ -83,7 +84,36 @@ def clip_model(model):
             f"cannot be saved and traced. Received: model={model!r}. Build it with "
             "keras.Model(inputs, outputs), or start a Sequential with keras.Input."
         )
-    return keras.Model(model.inputs, model.outputs)
+    return in_float32(keras.Model(model.inputs, model.outputs))
+
+
+def in_float32(model):
+    """The model as it is, or one that computes in float32 what it computes in mixed precision.
+
+    Converters have no half-precision kernels; a device has the ranges of integers instead.
+    """
+    import keras
+
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        exact = type(model).from_config(_with_float32(model.get_config()))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    exact.set_weights(model.get_weights())
+    return exact
+
+
+def _with_float32(config):
+    if isinstance(config, list | tuple):
+        return type(config)(map(_with_float32, config))
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: "float32" if value in HALF else _with_float32(value) for key, value in config.items()
+    }
 
 
 def check_choice(argument, value, choices, advice):

@@ -76,12 +76,22 @@ def convert(
 
     Example:
 
-    ```python
-    from keras_sal.export import micro
-
-    detector = micro.convert(model, "detector.tflite", [features_of(clip) for clip in clips])
-    posteriors = detector.stream(features)  # (frames, 40) -> (frames, 1)
-    ```
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from keras_sal.export import micro
+    >>> from keras_sal.models import gru_detector
+    >>> model = gru_detector()  # to be trained
+    >>> clips = np.random.default_rng(0).uniform(0, 26, (4, 100, 40))  # to have positives
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/detector.tflite"
+    ...     detector = micro.convert(model, path, clips, min_posterior=0.0)
+    ...     posteriors = detector.stream(clips[0])
+    ...     detector.flash_bytes < 21_000, detector.arena_bytes <= 6_656
+    (True, True)
+    >>> posteriors.shape, detector.inputs[0].name, detector.inputs[0].dtype
+    ((100, 1), 'frame', 'int8')
+    >>> " ".join(detector.operators)
+    'ADD FULLY_CONNECTED LOGISTIC MUL SPLIT STRIDED_SLICE SUB TANH'
     """
     conversion.check_choice(
         "quantization", quantization, QUANTIZATIONS, 'Use "int8" for most microcontrollers.'

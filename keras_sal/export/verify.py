@@ -84,13 +84,13 @@ def verify(
 
     Example:
 
-    ```python
-    from keras_sal.export import micro
-    from keras_sal.export.verify import verify
-
-    detector = micro.convert(model, "detector.tflite", calibration)
-    print(verify(model, detector, test_streams, anchors_s=test_events, frame_step_s=0.01))
-    ```
+    >>> from keras_sal.export.verify import verify
+    >>> report = verify(model, "detector.tflite", streams)  # doctest: +SKIP
+    >>> print(report)  # doctest: +SKIP
+    12,000 frames in 10 streams
+    file             runtime                type   mean error  max error
+    detector.tflite  TensorFlow Lite Micro  int8      1.7e-04    1.7e-02
+    detector.tflite  LiteRT                 int8      1.8e-04    1.7e-02
     """
     runners = _runners(exports)
     frames = [info for info in runners[0].inputs if info.name in runners[0].ports.frames]
