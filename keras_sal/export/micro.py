@@ -26,6 +26,7 @@ from keras_sal.export.runner import StepRunner
 from keras_sal.export.worker import ExportError
 
 QUANTIZATIONS = ("int8", "int16x8", "float32")
+ROOMY_ARENA_BYTES = 1 << 20
 
 
 def convert(
@@ -164,7 +165,9 @@ class MicroModel(StepRunner):
         self.macs = file.macs()
         self._position = _positions(file)
         try:
-            self._interpreter = runtime.Interpreter.from_bytes(content)
+            self._interpreter = runtime.Interpreter.from_bytes(
+                content, arena_size=max(ROOMY_ARENA_BYTES, 10 * len(content))
+            )
         except RuntimeError as error:
             raise ExportError(
                 f"TensorFlow Lite Micro does not load {str(path)!r}: {error}. "

@@ -32,6 +32,7 @@ class StepRunner:
 
     Attributes:
         path: The file.
+        flash_bytes: Its size.
         ports: Names of its frames, states and posteriors.
         inputs: `TensorInfo` of frames, then states.
         outputs: `TensorInfo` of posteriors, then next states.
@@ -42,6 +43,7 @@ class StepRunner:
         ports = Ports.of([info.name for info in inputs], [info.name for info in outputs])
         self.ports = ports
         self.path = Path(path)
+        self.flash_bytes = self.path.stat().st_size
         self.inputs = tuple(ends[name] for name in ports.inputs)
         self.outputs = tuple(ends[name] for name in ports.outputs)
         self._frames = [ends[name] for name in ports.frames]
@@ -52,11 +54,6 @@ class StepRunner:
     def __repr__(self):
         ends = ", ".join(f"{info.name} {info.dtype}{info.shape}" for info in self.inputs)
         return f"{type(self).__name__}({str(self.path)!r}: {self.flash_bytes} bytes, {ends})"
-
-    @property
-    def flash_bytes(self):
-        """Size of the file."""
-        return self.path.stat().st_size
 
     def reset(self):
         """Starts a new stream: every state back to zero, that is to its zero point."""
