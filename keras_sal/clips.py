@@ -156,21 +156,22 @@ def stretch(features, targets, factor):
 
     new = np.arange(int(moved(time - 1)) + 1)
     old = np.minimum(new / factor, time - 1)
-    nearest = np.rint(old).astype(int)
+    below = np.floor(old).astype(int)
+    above = np.minimum(below + 1, time - 1)
 
     def interpolated(x):
         x = np.asarray(x)
         x = x if np.issubdtype(x.dtype, np.floating) else x.astype("float32")
-        below = np.floor(old).astype(int)
-        above = np.minimum(below + 1, time - 1)
         share = (old - below).astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
-        below, above = np.take(x, below, axis=axis), np.take(x, above, axis=axis)
-        return below + share * (above - below)
+        low, high = np.take(x, below, axis=axis), np.take(x, above, axis=axis)
+        return low + share * (high - low)
 
-    stretched = np.take(targets, nearest, axis=axis)
-    distance = stretched[..., -1].astype("float64")
-    distance = np.where(distance == NO_ANCHOR, NO_ANCHOR, new - moved(nearest - distance))
-    stretched[..., -1] = distance
+    def distance_by(frame):
+        distance = np.take(targets[..., -1], frame, axis=axis)
+        return np.where(distance == NO_ANCHOR, NO_ANCHOR, new - moved(frame - distance))
+
+    labels = np.take(targets[..., :-1], np.rint(old).astype(int), axis=axis)
+    stretched = join(labels, nearer(distance_by(below), distance_by(above)))
     for index in np.argwhere(targets[..., -1] == 0):  # none falls between two frames
         stretched[(*index[:-1], int(moved(index[-1])))] = targets[tuple(index)]
     return each(interpolated, features), stretched
@@ -207,9 +208,7 @@ def concatenate(clips):
     if features[0] is not None:
         joined = keras.tree.map_structure(lambda *x: np.concatenate(x, axis=axis), *features)
     labels, own = targets[..., :-1], targets[..., -1]
-    across = distance_to(is_anchor(labels, own))
-    nearer = (abs(across) < abs(own)) | ((abs(across) == abs(own)) & (across > own))
-    return joined, join(labels, np.where(nearer, across, own))
+    return joined, join(labels, nearer(own, distance_to(is_anchor(labels, own))))
 
 
 def is_anchor(labels, distance):
@@ -225,6 +224,12 @@ def distance_to(anchors):
     count = np.cumsum(marks, axis=1, dtype="int32")
     distance = signed_distance(NUMPY, time, *around(NUMPY, position, count))
     return distance.reshape(anchors.shape)
+
+
+def nearer(one, other):
+    """Returns the smaller of two distances; where equal, that to the earlier anchor."""
+    takes_other = (abs(other) < abs(one)) | ((abs(other) == abs(one)) & (other > one))
+    return np.where(takes_other, other, one)
 
 
 def join(labels, distance):

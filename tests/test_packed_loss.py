@@ -103,8 +103,9 @@ class TestKerasMasks:
             ]
         )
 
-    @pytest.mark.parametrize("side", ["left", "right"])
-    @pytest.mark.parametrize("name", ["safl", "normalized", "smoothing"])
+    @pytest.mark.parametrize(
+        ("name", "side"), [("normalized", "left"), ("safl", "right"), ("smoothing", "right")]
+    )
     def test_equals_the_rest(self, name, side):
         loss = FRAME_LOSSES[name]
         clips, kept = self.padded(side)
@@ -116,9 +117,7 @@ class TestKerasMasks:
         rest = float(loss(as_one_clip(y_true, kept), as_one_clip(y_pred, kept)))
         assert model.evaluate(clips, y_true, verbose=0) == pytest.approx(rest, rel=1e-5)
         assert model.train_on_batch(clips, y_true) == pytest.approx(rest, rel=1e-5)
-        after = model.evaluate(clips, y_true, verbose=0)
-        assert np.isfinite(after)
-        assert after < rest
+        assert model.evaluate(clips, y_true, verbose=0) < rest
 
     def test_with_sample_weight(self):
         """A mask takes frames out of the count; a weight scales what is left."""
