@@ -22,10 +22,18 @@ from keras_sal.export import micro
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings, partition
-from keras_sal.uncertainty import bootstrap
+from keras_sal.uncertainty import binomial_interval
 
 RECORDINGS = "KERAS_SAL_RECORDINGS"
 CALIBRATION_STREAMS = 12
+DEFAULTS = {
+    "steps": 1200,
+    "crop_frames": 400,
+    "rate": 4e-3,
+    "hours": 4.0,
+    "fa_per_hour": 1.0,
+    "seed": 0,
+}
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "tflite-micro")
 
 
@@ -63,7 +71,7 @@ class Result:
         system: Its name.
         fa_per_hour: The false-alarm budget.
         frr: By condition, `(estimate, low, high)`: share of words missed at the budget, with its
-            95 % bootstrap interval over streams.
+            exact 95 % interval.
         latency_s: By condition, `(P50, P90)` seconds after the end of the word, at the budget.
         threshold: Chosen on the dev streams for the budget.
         at_threshold: By condition, `(FRR, FA/h)` at that threshold.
@@ -101,7 +109,7 @@ def evaluate(system, answer, material, fa_per_hour):
     return Result(
         system=system,
         fa_per_hour=fa_per_hour,
-        frr={n: tuple(bootstrap(c, lambda c: c.frr_at(fa_per_hour))) for n, c in curves.items()},
+        frr={n: tuple(binomial_interval(p.misses, p.events)) for n, p in points.items()},
         latency_s={n: (p.latency_p50_s, p.latency_p90_s) for n, p in points.items()},
         threshold=chosen.threshold,
         at_threshold={n: (p.frr, p.fa_per_hour) for n, p in fixed.items()},
@@ -120,12 +128,13 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
             speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
-        **options: `steps` (1200), `hours` of training streams (4), `fa_per_hour` (1), `seed` (0).
+        **options: `steps` (1200), `crop_frames` (400) and learning `rate` (0.004) of the training,
+            `hours` of training streams (4), `fa_per_hour` (1), `seed` (0).
 
     Returns:
         The results, as written to `results.json`.
     """
-    options = {"steps": 1200, "hours": 4.0, "fa_per_hour": 1.0, "seed": 0} | options
+    options = DEFAULTS | options
     output = Path(output)
     folder = find_recordings(recordings)
     if folder is None:
@@ -158,6 +167,8 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
                 loss,
                 material.train,
                 steps=options["steps"],
+                crop_frames=options["crop_frames"],
+                rate=options["rate"],
                 seed=options["seed"],
                 callbacks=[stage.callback()],
             )

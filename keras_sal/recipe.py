@@ -74,13 +74,16 @@ def prepare(recordings, word, *, hours=4.0, seed=0, cache=None, progress=None):
     )
 
 
-def word_targets():
+def word_targets(frames=CROP_FRAMES):
     """Returns the targets of a wake word, whose end is the anchor.
 
     The label is 1 from 30 ms before it to 250 ms after it.
+
+    Args:
+        frames: Frames of a clip. Defaults to 400, 4 s.
     """
     return AnchorTargets(
-        frames=CROP_FRAMES,
+        frames=frames,
         anchor="offset",
         before_frames=3,
         after_frames=25,
@@ -89,7 +92,18 @@ def word_targets():
     )
 
 
-def train(model, loss, streams, *, steps=1200, batch_size=32, rate=4e-3, seed=0, callbacks=()):
+def train(
+    model,
+    loss,
+    streams,
+    *,
+    steps=1200,
+    batch_size=32,
+    crop_frames=CROP_FRAMES,
+    rate=4e-3,
+    seed=0,
+    callbacks=(),
+):
     """Trains a model on random crops of streams, the learning rate falling along a cosine to 0.
 
     Args:
@@ -98,6 +112,7 @@ def train(model, loss, streams, *, steps=1200, batch_size=32, rate=4e-3, seed=0,
         streams: Training streams.
         steps: Train steps. Defaults to 1200.
         batch_size: Crops in a batch. Defaults to 32.
+        crop_frames: Frames of a crop. Defaults to 400, 4 s.
         rate: The first learning rate. Defaults to 0.004.
         seed: What the crops are drawn from.
         callbacks: Keras callbacks.
@@ -107,7 +122,11 @@ def train(model, loss, streams, *, steps=1200, batch_size=32, rate=4e-3, seed=0,
     """
     epochs = 10
     batches = StreamBatches(
-        streams, word_targets(), batch_size=batch_size, batches=max(1, steps // epochs), seed=seed
+        streams,
+        word_targets(crop_frames),
+        batch_size=batch_size,
+        batches=max(1, steps // epochs),
+        seed=seed,
     )
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(batches) * epochs)
     model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), loss=loss)

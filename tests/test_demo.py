@@ -1,0 +1,151 @@
+"""The whole line, once through: recordings to a verified microcontroller model."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from recording_folders import burst, needs_recordings, write_folder
+
+from keras_sal import cli, demo, recipe
+from keras_sal.console import Console
+from keras_sal.export import micro
+from keras_sal.recordings import load_recordings
+
+OPTIONS = {"steps": 80, "crop_frames": 80, "rate": 0.03, "hours": 0.05, "fa_per_hour": 20.0}
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    """A "word" of 900 Hz among others of 300 Hz: learned in seconds."""
+    rows = []
+    for split, count in (("train", 8), ("dev", 12), ("test", 12)):
+        for number in range(count):
+            for word, hertz in (("computer", 900.0), ("alexa", 300.0)):
+                onset_s = 0.3 + 0.03 * number
+                rows.append(
+                    {
+                        "file": f"keywords/{word}/{split}{number}.flac",
+                        "split": split,
+                        "text": word,
+                        "duration_s": 1.5,
+                        "onset_s": onset_s,
+                        "offset_s": onset_s + 0.4,
+                        "samples": burst(1.5, onset_s, onset_s + 0.4, hertz=hertz, seed=number),
+                    }
+                )
+    return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
+
+
+@pytest.fixture(scope="module")
+def finished(tones, tmp_path_factory):
+    output = tmp_path_factory.mktemp("demo") / "out"
+    summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
+    return output, summary
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="PyTorch runs a GRU frame by frame in Python: seconds a train step; "
+    "its training and export are tested each on its own",
+)
+class TestDemo:
+    def test_learns_the_word(self, finished):
+        _, summary = finished
+        for result in summary["results"]:
+            estimate, low, high = result["frr"]["clean"]
+            assert low <= estimate <= high
+            assert estimate <= 0.25, result["system"]
+            p50, p90 = result["latency_s"]["clean"]
+            assert -0.5 <= p50 <= p90 <= 0.5
+
+    def test_names_its_systems(self, finished):
+        _, summary = finished
+        systems = [result["system"] for result in summary["results"]]
+        assert systems[:2] == ["cross entropy, float", "SAL, float"]
+        assert systems[2] in ("cross entropy, int8", "SAL, int8")
+
+    def test_artefacts_are_those_of_the_table(self, finished, tones):
+        output, summary = finished
+        names = {path.name for path in output.iterdir()}
+        assert names == {"cache", "model.keras", "model.tflite", "results.json"}
+        assert json.loads((output / "results.json").read_text()) == json.loads(
+            json.dumps(demo.finite(summary))
+        )
+        detector = micro.MicroModel(output / "model.tflite")
+        assert (output / "model.tflite").stat().st_size == summary["flash_bytes"]
+        assert detector.arena_bytes == summary["arena_bytes"]
+        assert list(detector.operators) == summary["operators"]
+        material = recipe.prepare(
+            load_recordings(tones), "computer", hours=0.05, cache=output / "cache"
+        )
+        model = keras.models.load_model(output / "model.keras")
+        stream = material.test["clean"][0]
+        [posterior] = recipe.answer(model, [stream])
+        on_chip = detector.stream(stream.features)[:, 0]
+        assert np.abs(posterior - on_chip).mean() < 5e-3
+
+    def test_the_table_shows_them(self, finished, capsys):
+        _, summary = finished
+        cli.show(summary, Console())
+        shown = capsys.readouterr().out
+        for word in ("SAL, float", "int8", "misses", "latency", "Operators", "FULLY_CONNECTED"):
+            assert word in shown
+
+
+def test_find_recordings(tmp_path, monkeypatch):
+    monkeypatch.setenv(demo.RECORDINGS, str(tmp_path / "named"))
+    assert demo.find_recordings(tmp_path / "given") == tmp_path / "given"
+    assert demo.find_recordings() == tmp_path / "named"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recordings", "nowhere"], "`directory` must hold a table recordings.csv"),
+        (["--word", "supercalifragilistic"], "`word` must be the whole text of some recordings"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(tones, tmp_path, capsys, arguments, message):
+    output = tmp_path / "out"
+    arguments = ["demo", str(output), "--recordings", str(tones), *arguments]
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Make streams" not in shown.out
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("option", ["--steps", "--hours", "--fa-per-hour"])
+def test_amounts_must_be_positive(option, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["demo", option, "0"])
+    assert "must be greater than 0. Received: 0" in capsys.readouterr().err
+
+
+def test_write_leaves_nothing_half_written(tmp_path):
+    def fail(path):
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.write(tmp_path / "results.json", fail)
+    assert not list(tmp_path.iterdir())
+
+
+def test_not_a_number_is_null_in_json(tmp_path):
+    demo.write_json(tmp_path / "x.json", {"frr": float("nan"), "threshold": [np.float64("inf"), 1]})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"frr": None, "threshold": [None, 1]}
+
+
+@needs_recordings
+def test_finds_the_wake_words_of_the_recordings():
+    from recording_folders import REAL
+
+    from keras_sal.recordings import partition
+
+    positives, negatives = partition(load_recordings(REAL), "computer")
+    assert len(positives) == 411
+    assert not any("computer" in recording.text.split() for recording in negatives)
