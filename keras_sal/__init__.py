@@ -14,15 +14,18 @@ wake word, the onset of speech, the moment a gesture completes) decide whether i
 From there:
 
 * `keras_sal.losses`: the loss family and what it is compared with; `keras_sal.anchors` has the
-  convention for targets and the kernels.
+  convention for targets and the kernels; `AnchorSchedule` changes them during training.
+* `keras_sal.metrics`: frame and streaming figures for `compile`, over the same targets.
+* `keras_sal.clips`: crop, pad, stretch and join clips with their anchors on their frames.
 * `keras_sal.streaming.step_model(model)`: the same model, one frame at a time, explicit state.
-* `keras_sal.export.micro.convert(...)`: int8 for TensorFlow Lite Micro, run in its interpreter.
+* `keras_sal.export.micro.convert(...)`: int8 for TensorFlow Lite Micro, run in its interpreter;
+  `litert` and `onnx` beside it, `verify` to hold them to the float model.
 * `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors.
-* `keras_sal.audio`, `keras_sal.datasets`: from recordings to streams with events.
-* `keras-sal demo` on the command line does all of it once.
+* `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings to streams with events.
+* `keras_sal.recipe`: all of it in four functions; `keras-sal demo` on the command line runs them.
 """
 
-from keras_sal import anchors, detection, losses, metrics, models, streaming, targets
+from keras_sal import anchors, clips, detection, losses, metrics, models, streaming, targets
 from keras_sal.losses import (
     FrameCrossEntropy,
     FrameFocalLoss,

@@ -85,7 +85,8 @@ def run_demo(output, **options):
 
     console = Console()
     with warnings.catch_warnings():
-        warnings.simplefilter("once")
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("once", UserWarning)
         warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
         summary = demo.run(output, console, **options)
     show(summary, console)
