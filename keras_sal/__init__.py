@@ -21,7 +21,7 @@ From there:
 * `keras_sal.export.micro.convert(...)`: int8 for TensorFlow Lite Micro, run in its interpreter;
   `litert` and `onnx` beside it, `verify` to hold them to the float model.
 * `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors.
-* `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings to streams with events.
+* `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings to streams of events.
 * `keras_sal.recipe`: all of it in four functions; `keras-sal demo` on the command line runs them.
 """
 
