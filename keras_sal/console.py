@@ -3,20 +3,25 @@
 Uses `rich`, which comes with Keras.
 """
 
+import sys
 import time
 from contextlib import contextmanager
 
 import keras
+from rich import box
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+WIDTH = 100  # where output isn't a terminal
 
 
 class Console:
     """Shows stages and tables; on a terminal with moving bars, elsewhere line by line."""
 
     def __init__(self):
-        self._rich = RichConsole(highlight=False)
+        width = None if sys.stdout.isatty() else WIDTH
+        self._rich = RichConsole(highlight=False, width=width)
 
     def say(self, text):
         """Prints a line."""
@@ -48,7 +53,7 @@ class Console:
             columns: Names of the columns.
             rows: Rows of strings.
         """
-        table = Table(title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", box=box.SIMPLE)
         for column in columns:
             table.add_column(column, justify="left" if column == columns[0] else "right")
         for row in rows:

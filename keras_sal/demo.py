@@ -27,7 +27,7 @@ from keras_sal.uncertainty import binomial_interval
 RECORDINGS = "KERAS_SAL_RECORDINGS"
 CALIBRATION_STREAMS = 12
 DEFAULTS = {
-    "steps": 1200,
+    "steps": 800,
     "crop_frames": 400,
     "rate": 4e-3,
     "hours": 4.0,
@@ -128,7 +128,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
             speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
-        **options: `steps` (1200), `crop_frames` (400) and learning `rate` (0.004) of the training,
+        **options: `steps` (800), `crop_frames` (400) and learning `rate` (0.004) of the training,
             `hours` of training streams (4), `fa_per_hour` (1), `seed` (0).
 
     Returns:

@@ -166,7 +166,8 @@ class StreamingAnchorLoss(FrameLoss):
 
     Call arguments:
         y_true: Packed targets `(batch, time, channels + 1)`. One label channel of 0/1 for a binary
-            detector, of class ids for a softmax; or one label channel per class.
+            detector, of class ids for a softmax; or one label channel per class. Labels of 0/1
+            may be soft: `CE_t` and `p_t` are then means over the label.
         y_pred: `(batch, time, classes)`, or `(batch, time)` for a binary detector.
         sample_weight: Optional, `(batch,)`, `(batch, 1)` or `(batch, time)`.
 
