@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from keras_sal import AnchorTargets, pad_events
+from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.anchors import NO_ANCHOR, unpack
 
 FRAMES = 23
@@ -253,14 +253,14 @@ class Pipelines:
         return keras.Model(inputs, targets(**inputs)).predict(arrays, verbose=0)
 
     def tf_data(self, targets, arrays):
-        import tensorflow as tf
+        tf = pytest.importorskip("tensorflow")
 
         clips = tf.data.Dataset.from_tensor_slices(arrays).batch(thirds(arrays))
         made = clips.map(lambda x: targets(**x), num_parallel_calls=2)
         return np.concatenate(list(made.as_numpy_iterator()))
 
     def tf_data_of_unknown_lengths(self, targets, arrays):
-        import tensorflow as tf
+        tf = pytest.importorskip("tensorflow")
 
         signature = {
             name: tf.TensorSpec([None] * (x.ndim - 1), x.dtype)
@@ -391,17 +391,14 @@ class TestLayer:
 
     def test_feeds_the_loss_inside_tf_data(self):
         """The way most people use it: fit a model on a `tf.data` pipeline that makes targets."""
-        import tensorflow as tf
-
-        import keras_sal
-
+        tf = pytest.importorskip("tensorflow")
         clips = np.random.default_rng(4).normal(size=(6, FRAMES, 2)).astype("float32")
         rows = np.array([[[3, 9]]] * 6)
         targets = AnchorTargets(FRAMES, "offset", after_frames=3)
         pipeline = tf.data.Dataset.from_tensor_slices((clips, rows)).batch(3)
         pipeline = pipeline.map(lambda x, events: (x, targets(events)))
         model = keras.Sequential([keras.Input((None, 2)), layers.Dense(1, activation="sigmoid")])
-        model.compile("sgd", loss=keras_sal.StreamingAnchorLoss())
+        model.compile("sgd", loss=StreamingAnchorLoss())
         assert np.isfinite(model.fit(pipeline, verbose=0).history["loss"]).all()
 
     def test_unpacks(self):
