@@ -58,8 +58,8 @@ def parser():
     demo.add_argument(
         "--fa-per-hour",
         type=positive(float),
-        default=1.0,
-        help="false alarms an hour that are allowed (%(default)s)",
+        help="false alarms an hour that are allowed (1, or the least that the hours of negatives "
+        "can tell from none)",
     )
     demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     demo.set_defaults(command=run_demo)

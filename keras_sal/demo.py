@@ -31,7 +31,7 @@ DEFAULTS = {
     "crop_frames": 400,
     "rate": 4e-3,
     "hours": 4.0,
-    "fa_per_hour": 1.0,
+    "fa_per_hour": None,
     "seed": 0,
 }
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "tflite-micro")
@@ -129,7 +129,8 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
         **options: `steps` (800), `crop_frames` (400) and learning `rate` (0.004) of the training,
-            `hours` of training streams (4), `fa_per_hour` (1), `seed` (0).
+            `hours` of training streams (4), `seed` (0), and `fa_per_hour`, the false-alarm budget
+            (1, or the least that the hours of negatives can tell from none).
 
     Returns:
         The results, as written to `results.json`.
@@ -156,6 +157,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
             progress=stage.named_progress,
         )
 
+    budget = options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
     losses = {"cross entropy": FrameCrossEntropy(), variant.upper(): StreamingAnchorLoss(variant)}
     models, results = {}, []
     for name, loss in losses.items():
@@ -178,7 +180,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
                     f"{name}, float",
                     lambda streams, name=name: recipe.answer(models[name], streams),
                     material,
-                    options["fa_per_hour"],
+                    budget,
                 )
             )
 
@@ -196,7 +198,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
                     detector.stream(stream.features)[:, 0] for stream in stage.track(streams)
                 ],
                 material,
-                options["fa_per_hour"],
+                budget,
             )
         )
 
@@ -214,6 +216,16 @@ def run(output, console, *, recordings=None, word="computer", variant="sal", **o
     }
     write_json(output / "results.json", summary)
     return summary
+
+
+def supported_rate(material):
+    """Returns the least false-alarm rate >= 1 an hour that dev and each test condition support.
+
+    No false alarm in H hours only says that there are at most 3/H an hour (95 %).
+    """
+    dev = sum(stream.hours for streams in material.dev.values() for stream in streams)
+    test = [sum(stream.hours for stream in streams) for streams in material.test.values()]
+    return max(1.0, math.ceil(3.1 / min(dev, *test)))
 
 
 def calibration_sequences(streams):

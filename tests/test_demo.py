@@ -11,6 +11,7 @@ from keras_sal import cli, demo, recipe
 from keras_sal.console import Console
 from keras_sal.export import micro
 from keras_sal.recordings import load_recordings
+from keras_sal.streams import Stream
 
 OPTIONS = {"steps": 240, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
 
@@ -93,6 +94,14 @@ class TestDemo:
         shown = capsys.readouterr().out
         for word in ("SAL, float", "int8", "misses", "latency", "Operators", "FULLY_CONNECTED"):
             assert word in shown
+
+
+@pytest.mark.parametrize(("minutes", "rate"), [(18, 11.0), (60, 4.0), (600, 1.0)])
+def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
+    """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
+    streams = [Stream("a", (), 60.0 * minutes)]
+    material = recipe.Material([], {"clean": streams, "10 dB": streams}, {"clean": streams})
+    assert demo.supported_rate(material) == rate
 
 
 def test_find_recordings(tmp_path, monkeypatch):
