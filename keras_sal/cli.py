@@ -50,7 +50,7 @@ def parser():
         "beside the checkout, else synthesised speech",
     )
     demo.add_argument("--word", default="computer", help="the wake word (%(default)s)")
-    demo.add_argument("--variant", choices=VARIANTS, default="sal", help="(%(default)s)")
+    demo.add_argument("--variant", choices=VARIANTS, default="sa+fl", help="(%(default)s)")
     demo.add_argument("--steps", type=positive(int), default=800, help="train steps (%(default)s)")
     demo.add_argument(
         "--hours", type=positive(float), default=4.0, help="of training streams (%(default)s)"

@@ -21,7 +21,7 @@ class Console:
 
     def __init__(self):
         width = None if sys.stdout.isatty() else WIDTH
-        self._rich = RichConsole(highlight=False, width=width)
+        self._rich = RichConsole(highlight=False, markup=False, width=width)
 
     def say(self, text):
         """Prints a line."""

@@ -118,7 +118,7 @@ def evaluate(system, answer, material, fa_per_hour):
     )
 
 
-def run(output, console, *, recordings=None, word="computer", variant="sal", **options):
+def run(output, console, *, recordings=None, word="computer", variant="sa+fl", **options):
     """Does the whole job and writes its artefacts to one folder.
 
     Args:

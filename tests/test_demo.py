@@ -65,8 +65,8 @@ class TestDemo:
     def test_names_its_systems(self, finished):
         _, summary = finished
         systems = [result["system"] for result in summary["results"]]
-        assert systems[:2] == ["cross entropy, float", "SAL, float"]
-        assert systems[2] in ("cross entropy, int8", "SAL, int8")
+        assert systems[:2] == ["cross entropy, float", "SA+FL, float"]
+        assert systems[2] in ("cross entropy, int8", "SA+FL, int8")
 
     def test_artefacts_are_those_of_the_table(self, finished, tones):
         output, summary = finished
@@ -92,7 +92,7 @@ class TestDemo:
         _, summary = finished
         cli.show(summary, Console())
         shown = capsys.readouterr().out
-        for word in ("SAL, float", "int8", "misses", "latency", "Operators", "FULLY_CONNECTED"):
+        for word in ("SA+FL, float", "int8", "misses", "latency", "Operators", "FULLY_CONNECTED"):
             assert word in shown
 
 
