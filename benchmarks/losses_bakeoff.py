@@ -9,7 +9,9 @@ Writes `benchmarks/results/losses_bakeoff_<word>.json` and prints its table.
 
 import argparse
 import itertools
+import shlex
 import statistics
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -134,8 +136,7 @@ def main():
             test = figures(model, material)
         runs.append({"loss": loss, "seed": seed, "train_s": trained_s, "test": test})
         summary = {
-            "command": f"python benchmarks/losses_bakeoff.py --word {arguments.word} "
-            f"--seeds {arguments.seeds} --steps {arguments.steps} --hours {arguments.hours:g}",
+            "command": shlex.join(["python", "benchmarks/losses_bakeoff.py", *sys.argv[1:]]),
             "streams": {
                 name: {
                     "hours": sum(stream.hours for stream in streams),
