@@ -83,7 +83,8 @@ MEMORYLESS = {
     "prelu": lambda: [layers.PReLU(shared_axes=[1])],
     "rescaling": lambda: [layers.Rescaling(0.5, offset=1)],
     "rms normalization": lambda: [layers.RMSNormalization()],
-    "softmax": lambda: [layers.Softmax()],
+    # Keras' Softmax layer reads the mask of the frames as a mask of the features.
+    "softmax": lambda: [layers.Activation("softmax")],
     "time distributed": lambda: [layers.TimeDistributed(layers.Dense(WIDTH))],
     "unit normalization": lambda: [layers.UnitNormalization()],
 }

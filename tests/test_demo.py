@@ -49,8 +49,8 @@ def finished(tones, tmp_path_factory):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.skipif(
     keras.backend.backend() == "torch",
-    reason="PyTorch runs a GRU frame by frame in Python: seconds a train step; "
-    "its training and export are tested each on its own",
+    reason="PyTorch runs a GRU frame by frame in Python, which takes minutes; "
+    "its training and its export are tested each on its own",
 )
 class TestDemo:
     def test_learns_the_word(self, finished):
