@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE, pack, unpack
-from keras_sal.packed_loss import kept_frames
+from keras_sal.packed_loss import expand_weight, kept_frames
 from keras_sal.trigger_counts import Rule, count
 
 THRESHOLDS = tuple(float(1.0 / (1.0 + math.exp(-z))) for z in np.linspace(-9.0, 9.0, 181))
@@ -41,10 +41,7 @@ def read(y_true, y_pred, sample_weight=None):
     labels, _ = unpack(y_true)
     weight = ops.cast(ops.any(labels != IGNORE, axis=-1), "float32")
     if sample_weight is not None:
-        given = ops.convert_to_tensor(sample_weight, dtype="float32")
-        if len(given.shape) == 3:
-            given = ops.squeeze(given, -1)
-        weight = weight * (given if len(given.shape) == 2 else given[:, None])
+        weight = weight * expand_weight(sample_weight, weight)
     return y_true, y_pred, weight
 
 

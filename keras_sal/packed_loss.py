@@ -57,7 +57,7 @@ class PackedLoss(keras.losses.Loss):
 
         weight = counted = ops.cast(self.counted(labels), self.dtype)
         if sample_weight is not None:
-            weight = counted * self._expand_weight(sample_weight, counted)
+            weight = counted * expand_weight(sample_weight, counted)
         if self.reduction in MEANS:
             size = ops.sum(ops.ones_like(counted))
             weight = weight * ops.divide_no_nan(size, ops.sum(counted))
@@ -66,28 +66,6 @@ class PackedLoss(keras.losses.Loss):
     def counted(self, labels):
         """Returns for each frame whether it has a label, `(batch, time)`."""
         return ops.any(labels != IGNORE, axis=-1)
-
-    def _expand_weight(self, sample_weight, counted):
-        weight = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
-        given = tuple(weight.shape)
-        per_frame = len(counted.shape) == 2
-        if len(given) > 1 and given[-1] == 1:
-            weight = ops.squeeze(weight, -1)
-        if len(weight.shape) == 1 and per_frame:
-            weight = ops.expand_dims(weight, -1)
-        fits = len(weight.shape) == len(counted.shape) and all(
-            None in (mine, frames) or mine in (1, frames)
-            for mine, frames in zip(weight.shape, counted.shape, strict=True)
-        )
-        if len(given) > 0 and not fits:
-            shapes = "(batch,), (batch, 1) or (batch, time)" if per_frame else "(batch,)"
-            raise ValueError(
-                f"`sample_weight` must have shape {shapes}; it weights clips"
-                f"{' or frames' if per_frame else ''}. Received: sample_weight of shape {given} "
-                f"for losses of shape {tuple(counted.shape)}. Weight classes with `class_weight=` "
-                "of the loss."
-            )
-        return weight
 
     def _check_values(self, labels, distance, y_pred):
         """Looks at the values once, the first time that they can be seen (not while tracing)."""
@@ -107,6 +85,34 @@ class PackedLoss(keras.losses.Loss):
 
     def get_config(self):  # noqa: D102
         return {**super().get_config(), "dtype": self.dtype}
+
+
+def expand_weight(sample_weight, counted):
+    """Gives weights of clips or frames the rank of `counted`, `(batch,)` or `(batch, time)`.
+
+    Raises:
+        ValueError: If they fit neither clips nor frames.
+    """
+    weight = ops.convert_to_tensor(sample_weight, dtype=counted.dtype)
+    given = tuple(weight.shape)
+    per_frame = len(counted.shape) == 2
+    if len(given) > 1 and given[-1] == 1:
+        weight = ops.squeeze(weight, -1)
+    if len(weight.shape) == 1 and per_frame:
+        weight = ops.expand_dims(weight, -1)
+    fits = len(weight.shape) == len(counted.shape) and all(
+        None in (mine, frames) or mine in (1, frames)
+        for mine, frames in zip(weight.shape, counted.shape, strict=True)
+    )
+    if len(given) > 0 and not fits:
+        shapes = "(batch,), (batch, 1) or (batch, time)" if per_frame else "(batch,)"
+        raise ValueError(
+            f"`sample_weight` must have shape {shapes}; it weights clips"
+            f"{' or frames' if per_frame else ''}. Received: sample_weight of shape {given} "
+            f"for losses of shape {tuple(counted.shape)}. Weight classes with `class_weight=` "
+            "of the loss."
+        )
+    return weight
 
 
 class KeptFrames(keras.losses.Loss):

@@ -283,3 +283,9 @@ def test_in_fit_with_callbacks_and_masks(tmp_path):
 def test_rejects_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_rejects_weights_of_neither_clips_nor_frames():
+    metric = metrics.FrameAccuracy()
+    with pytest.raises(ValueError, match="`sample_weight` must have shape"):
+        metric.update_state(pack([[(10, 12)]]), np.zeros((1, FRAMES, 1)), np.ones((1, FRAMES - 2)))
