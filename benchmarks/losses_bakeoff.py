@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_sal import demo, recipe
+from keras_sal import demo, files, provenance, recipe
 from keras_sal.console import Console
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
 from keras_sal.models import gru_detector
@@ -145,12 +145,12 @@ def main():
                 for name, streams in material.test.items()
             },
             "backend": keras.backend.backend(),
-            "versions": demo.versions(),
-            "machine": demo.machine(),
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
             "summary": summarise(runs),
             "runs": runs,
         }
-        demo.write_json(result, summary)
+        files.write_json(result, summary)
 
     console.table(
         f"{arguments.word!r}, test, {arguments.seeds} seeds: misses (mean [range]) and latency",

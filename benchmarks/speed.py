@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 import keras_sal
-from keras_sal import demo
+from keras_sal import files, provenance
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 31
@@ -246,11 +246,15 @@ def main():
     backend = keras.backend.backend()
     path = RESULTS / f"speed_{backend}.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    found |= {"versions": demo.versions(), "machine": demo.machine(), "backend": backend}
+    found |= {
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "backend": backend,
+    }
     for name in sys.argv[1:] or BENCHMARKS:
         found[name] = BENCHMARKS[name]()
         RESULTS.mkdir(exist_ok=True)
-        demo.write_json(path, found)
+        files.write_json(path, found)
     print(f"Written to {path}")
 
 

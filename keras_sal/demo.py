@@ -7,20 +7,18 @@ TensorFlow Lite Micro.
 """
 
 import dataclasses
-import json
 import math
 import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_sal import recipe
 from keras_sal.export import micro
+from keras_sal.files import write_json, write_whole
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.models import gru_detector
+from keras_sal.provenance import machine, versions
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.uncertainty import binomial_interval
 
@@ -34,7 +32,6 @@ DEFAULTS = {
     "fa_per_hour": None,
     "seed": 0,
 }
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "tflite-micro")
 
 
 def find_recordings(directory=None):
@@ -186,7 +183,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
 
     best = min(range(len(results)), key=lambda i: results[i].dev_frr)
     name = list(models)[best]
-    write(output / "model.keras", models[name].save)
+    write_whole(output / "model.keras", models[name].save)
     with console.stage(f"Export {name} to int8 TensorFlow Lite Micro"):
         calibration = calibration_sequences(material.train)
         detector = micro.convert(models[name], output / "model.tflite", calibration)
@@ -232,46 +229,3 @@ def calibration_sequences(streams):
     """Picks the training streams with most events, to roll the state through."""
     ranked = sorted(streams, key=lambda stream: -len(stream.events))
     return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
-
-
-def write(path, save):
-    """Calls `save` on a temporary name beside `path`, then renames it."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path, value):
-    """Writes `value` as JSON, with null for what isn't finite."""
-    text = json.dumps(finite(value), indent=1, ensure_ascii=False)
-    write(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
-
-
-def versions():
-    """Returns the versions of what the figures depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def machine():
-    """Returns what the figures were measured on."""
-    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def finite(value):
-    """Replaces what JSON can't hold (nan, inf) by `None`."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -6,7 +6,6 @@ whatever order, and can be computed again to be listened to.
 """
 
 import hashlib
-import tempfile
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import numpy as np
 from keras_sal import audio, augmentation
 from keras_sal.alignment import energy_db
 from keras_sal.audio import SAMPLE_RATE
+from keras_sal.files import write_whole
 
 FADE_S = 0.01
 ROOM_PERCENTILE = 10
@@ -245,8 +245,6 @@ def _save(path, features):
     arrays = {str(index): array for index, array in enumerate(features)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            np.savez(Path(folder) / path.name, **arrays)
-            (Path(folder) / path.name).replace(path)
+        write_whole(path, lambda temporary: np.savez(temporary, **arrays))
     except OSError as error:
         warnings.warn(f"The features could not be kept in {path}: {error}", stacklevel=3)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from recording_folders import burst, needs_recordings, write_folder
 
-from keras_sal import cli, demo, recipe
+from keras_sal import cli, demo, files, recipe
+from keras_sal.commands.demo import show
 from keras_sal.console import Console
 from keras_sal.export import micro
 from keras_sal.recordings import load_recordings
@@ -73,7 +74,7 @@ class TestDemo:
         names = {path.name for path in output.iterdir()}
         assert names == {"cache", "model.keras", "model.tflite", "results.json"}
         assert json.loads((output / "results.json").read_text()) == json.loads(
-            json.dumps(demo.finite(summary))
+            json.dumps(files.finite(summary))
         )
         detector = micro.MicroModel(output / "model.tflite")
         assert (output / "model.tflite").stat().st_size == summary["flash_bytes"]
@@ -90,7 +91,7 @@ class TestDemo:
 
     def test_the_table_shows_them(self, finished, capsys):
         _, summary = finished
-        cli.show(summary, Console())
+        show(summary, Console())
         shown = capsys.readouterr().out
         for word in ("SA+FL, float", "int8", "misses", "latency", "Operators", "FULLY_CONNECTED"):
             assert word in shown
@@ -132,21 +133,6 @@ def test_amounts_must_be_positive(option, capsys):
     with pytest.raises(SystemExit):
         cli.main(["demo", option, "0"])
     assert "must be greater than 0. Received: 0" in capsys.readouterr().err
-
-
-def test_write_leaves_nothing_half_written(tmp_path):
-    def fail(path):
-        path.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        demo.write(tmp_path / "results.json", fail)
-    assert not list(tmp_path.iterdir())
-
-
-def test_not_a_number_is_null_in_json(tmp_path):
-    demo.write_json(tmp_path / "x.json", {"frr": float("nan"), "threshold": [np.float64("inf"), 1]})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"frr": None, "threshold": [None, 1]}
 
 
 @needs_recordings

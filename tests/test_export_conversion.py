@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_sal.export import conversion, files
+from keras_sal.export import conversion
 from keras_sal.export.ports import Ports
 
 
@@ -69,18 +69,3 @@ def test_rejects_layers_of_the_running_script():
         ValueError, match="layer `mine` of class `Here`, defined in the running script"
     ):
         conversion.own_modules(local)
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "model.tflite"
-    files.write_whole(path, b"first")
-    with pytest.raises(TypeError):
-        files.write_whole(path, "not bytes")
-    assert path.read_bytes() == b"first"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("path", [".", "nowhere/model.tflite"])
-def test_rejects_paths_that_no_file_can_have(tmp_path, path):
-    with pytest.raises(ValueError, match="`path` must name a file in a folder that exists"):
-        files.check_path(tmp_path / path)

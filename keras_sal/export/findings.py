@@ -5,9 +5,9 @@ import json
 import math
 
 from keras_sal.detection import OperatingPoint
-from keras_sal.export.files import check_path, write_whole
 from keras_sal.export.footprint import Footprint
 from keras_sal.export.worker import ExportError
+from keras_sal.files import check_path, write_whole
 
 
 class VerificationError(ExportError):

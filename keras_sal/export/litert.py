@@ -12,7 +12,8 @@ each `state_k_next` back as `state_k`. All ends are float32, whatever is inside.
 
 from pathlib import Path
 
-from keras_sal.export import conversion, files, gates
+from keras_sal import files
+from keras_sal.export import conversion, gates
 from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.mending import mend

@@ -17,7 +17,8 @@ import functools
 import re
 from pathlib import Path
 
-from keras_sal.export import arena, conversion, files, gates
+from keras_sal import files
+from keras_sal.export import arena, conversion, gates
 from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.mending import mend

@@ -12,7 +12,8 @@ feed each `state_k_next` back as `state_k`.
 
 from pathlib import Path
 
-from keras_sal.export import conversion, files
+from keras_sal import files
+from keras_sal.export import conversion
 from keras_sal.export.extras import need
 from keras_sal.export.runner import StepRunner, TensorInfo
 

@@ -1,0 +1,16 @@
+"""What the arguments of the commands must be."""
+
+import argparse
+
+
+def positive(kind):
+    """Returns a converter of arguments that must be greater than 0."""
+
+    def convert(text):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be greater than 0. Received: {text}")
+        return value
+
+    convert.__name__ = kind.__name__
+    return convert
