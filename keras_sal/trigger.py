@@ -1,6 +1,7 @@
 """The trigger: how a stream of posteriors becomes detections on a device.
 
-`Scoring` holds the rule, `detect` runs it. See `keras_sal.detection` for the conventions.
+`Scoring` holds the rule, `Trigger` runs it live, `detect` over a whole stream at once. See
+`keras_sal.detection` for the conventions.
 """
 
 import dataclasses
@@ -98,7 +99,7 @@ class Scoring:
         """The smoothed posterior, and its minimum over the last `on_frames` frames.
 
         A trigger is on exactly where the second reaches the threshold. Frames before which
-        there were not `on_frames` of them are -inf.
+        there were not `on_frames` of them are -inf. Classes may be columns.
         """
         smoothed = posterior
         if self.smooth_frames > 1:
@@ -126,6 +127,104 @@ class Scoring:
         )
 
 
+class Trigger:
+    """Turns posteriors into detections as they come, in chunks of any size.
+
+    Use it behind a model that runs live; `keras_sal.StreamingDetector` is both in one. Whatever
+    the chunks, it finds what `detect` finds in the whole stream, to the bit: it keeps the last
+    `smooth_frames + on_frames - 2` posteriors and what fired last. Use `detect` for a stream that
+    is there already.
+
+    Args:
+        threshold: float in [0, 1], or `inf` (never fires); with classes, one for all or one for
+            each.
+        classes: int >= 1. Columns of the posteriors; each has a trigger of its own, which knows
+            nothing of the others. Defaults to 1.
+        **scoring: the trigger's fields of `Scoring`; `frame_step_s` is required.
+
+    Attributes:
+        rule: the `Scoring`.
+        thresholds: array `(classes,)`.
+        classes: int.
+
+    Raises:
+        ValueError: if the threshold or a field of the rule is out of range.
+
+    Example:
+
+    >>> trigger = Trigger(0.75, frame_step_s=0.5)
+    >>> trigger.feed([0.1, 0.7])
+    []
+    >>> trigger.feed([0.9, 0.8, 0.2])
+    [Detection(time_s=1.0, score=0.9, class_index=0)]
+    """
+
+    def __init__(self, threshold, *, classes: int = 1, **scoring):
+        if isinstance(classes, bool) or not hasattr(classes, "__index__") or classes < 1:
+            raise ValueError(
+                "`classes` must be an integer >= 1; it counts the columns of the posteriors. "
+                f"Received: classes={classes}. A detector of one word has 1."
+            )
+        self.rule = Scoring(**scoring)
+        self.classes = classes
+        self.thresholds = np.broadcast_to(as_thresholds(threshold, classes), classes)
+        self.reset()
+
+    def reset(self):
+        """Start a new stream: nothing heard, time 0, ready to fire."""
+        self._past = np.empty((0, self.classes), "float32")
+        self._frames = 0
+        self._firings = [_Firing() for _ in range(self.classes)]
+
+    def feed(self, posteriors) -> list[Detection]:
+        """Find the detections in the next posteriors of the stream.
+
+        Args:
+            posteriors: array `(frames,)` or `(frames, classes)` in [0, 1]; no frame is fine.
+
+        Returns:
+            List of `Detection(time_s, score, class_index)` in order of time, counted from the
+            start of the stream.
+
+        Raises:
+            ValueError: if the posteriors are not an array of numbers in [0, 1] with a column for
+                each class.
+        """
+        if not np.size(posteriors):
+            return []
+        columns = _columns(as_posterior(posteriors, "posteriors", classes=True))
+        if columns.shape[1] != self.classes:
+            raise ValueError(
+                f"`posteriors` must have a column for each of the {self.classes} classes. "
+                f"Received: posteriors of shape {np.shape(posteriors)}. Give the trigger the "
+                "number of columns as `classes`."
+            )
+        return self._feed(columns)
+
+    def _feed(self, columns: np.ndarray) -> list[Detection]:
+        known = len(self._past)
+        heard = np.concatenate([self._past, columns]) if known else columns
+        memory = self.rule.smooth_frames + self.rule.on_frames - 2
+        self._past = heard[max(0, len(heard) - memory) :].copy()
+        smoothed, lasting = (scores[known:] for scores in self.rule.scores(heard))
+        found = [
+            Detection(
+                float(self.rule.time_s(self._frames + frame)),
+                float(smoothed[frame, class_index]),
+                class_index,
+            )
+            for class_index, firing in enumerate(self._firings)
+            for frame in firing.fired(
+                lasting[:, class_index],
+                float(self.thresholds[class_index]),
+                self.rule,
+                self._frames,
+            )
+        ]
+        self._frames += len(columns)
+        return sorted(found, key=lambda detection: (detection.time_s, detection.class_index))
+
+
 def detect(posterior, threshold: float, **scoring) -> list[Detection]:
     """Run the trigger over one stream, as a device would.
 
@@ -148,36 +247,44 @@ def detect(posterior, threshold: float, **scoring) -> list[Detection]:
     >>> detect([0.1, 0.7, 0.9, 0.8, 0.2], threshold=0.75, frame_step_s=0.5)
     [Detection(time_s=1.0, score=0.9, class_index=0)]
     """
-    rule = Scoring(**scoring)
-    posterior = as_posterior(posterior, "posterior", classes=True)
-    columns = posterior[:, None] if posterior.ndim == 1 else posterior
-    thresholds = np.broadcast_to(as_thresholds(threshold, columns.shape[1]), columns.shape[1])
-    found = []
-    for class_index, (column, level) in enumerate(zip(columns.T, thresholds, strict=True)):
-        smoothed, lasting = rule.scores(column)
-        found += [
-            Detection(float(rule.time_s(frame)), float(smoothed[frame]), class_index)
-            for frame in _fired(lasting, float(level), rule)
-        ]
-    return sorted(found, key=lambda detection: (detection.time_s, detection.class_index))
+    columns = _columns(as_posterior(posterior, "posterior", classes=True))
+    return Trigger(threshold, classes=columns.shape[1], **scoring)._feed(columns)
 
 
-def _fired(lasting: np.ndarray, threshold: float, rule: Scoring) -> list[int]:
-    """The frames at which one trigger fires; `lasting` is the second of `Scoring.scores`."""
-    lasting = lasting.astype("float64", copy=False)  # a float64 threshold must not be rounded
-    on = lasting >= threshold
-    released = False
-    if rule.hysteresis is not None:
-        released = lasting + rule.hysteresis < threshold
-    fired, armed_at, latched = [], 0, False
-    for frame in np.flatnonzero(on | released).tolist():
-        if not on[frame]:
-            latched = False
-        elif frame >= armed_at and not latched:
-            fired.append(frame)
-            armed_at = frame + rule.refractory_frames
-            latched = rule.hysteresis is not None
-    return fired
+@dataclasses.dataclass
+class _Firing:
+    """What the trigger of one class remembers of its detections."""
+
+    armed_at: int = 0
+    latched: bool = False
+
+    def fired(self, lasting: np.ndarray, threshold: float, rule: Scoring, start: int) -> list[int]:
+        """The frames of a chunk at which the trigger fires.
+
+        Args:
+            lasting: The second of `Scoring.scores`, of the chunk.
+            threshold: That of the class.
+            rule: The rule.
+            start: Frame of the stream at which the chunk starts.
+        """
+        lasting = lasting.astype("float64", copy=False)  # a float64 threshold must not be rounded
+        on = lasting >= threshold
+        released = False
+        if rule.hysteresis is not None:
+            released = lasting + rule.hysteresis < threshold
+        fired = []
+        for frame in np.flatnonzero(on | released).tolist():
+            if not on[frame]:
+                self.latched = False
+            elif start + frame >= self.armed_at and not self.latched:
+                fired.append(frame)
+                self.armed_at = start + frame + rule.refractory_frames
+                self.latched = rule.hysteresis is not None
+        return fired
+
+
+def _columns(posterior: np.ndarray) -> np.ndarray:
+    return posterior[:, None] if posterior.ndim == 1 else posterior
 
 
 def check_seconds(name: str, value: float):
