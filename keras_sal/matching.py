@@ -223,19 +223,56 @@ def operating_point(posteriors, anchors_s, threshold: float, **scoring) -> Opera
         )
         false_alarms += len(matches.false_alarms)
         latencies += matches.latencies_s.tolist()
-        hours += negative_hours(*rule.windows(anchors, len(posterior)), len(posterior), rule)
+        windows = rule.windows(anchors, len(posterior))
+        hours += negative_hours(*windows, len(posterior), rule, np.empty(0)).item()
         events += len(anchors)
     return OperatingPoint.from_counts(
         level, latencies_s=latencies, false_alarms=false_alarms, hours=hours, events=events
     )
 
 
-def negative_hours(first: np.ndarray, last: np.ndarray, frames: int, rule: Scoring) -> float:
-    """Hours outside the windows; both arrays rise, so a window begins after the one before."""
+def negative_hours(
+    first: np.ndarray, last: np.ndarray, frames: int, rule: Scoring, cuts_s: np.ndarray
+) -> np.ndarray:
+    """Hours outside the windows, `(cuts + 1,)`, in each piece of a stream.
+
+    `first` and `last` both rise, so a window begins after the one before.
+    """
     begin = first.copy()
     begin[1:] = np.maximum(first[1:], last[:-1] + 1)
-    inside = int(np.maximum(last - begin + 1, 0).sum())
-    return (frames - inside) * rule.frame_step_s / 3600
+    length = np.maximum(last - begin + 1, 0)
+    cuts = (cuts_s - rule.frame_offset_s - TIME_TOLERANCE_S) / rule.frame_step_s
+    edges = np.clip([0, *np.ceil(cuts), frames], 0, frames)
+    # how many frames before a frame are inside: a straight line over each window
+    knots = np.stack([begin, begin + length], axis=1).ravel()
+    passed = np.cumsum(length)
+    inside = np.stack([passed - length, passed], axis=1).ravel()
+    inside = np.interp(edges, knots, inside) if len(first) else np.zeros(len(edges))
+    return np.diff(edges - inside) * rule.frame_step_s / 3600
+
+
+def piece_of(times_s: np.ndarray, cuts_s: np.ndarray) -> np.ndarray:
+    """In which piece of a stream each time lies."""
+    return np.searchsorted(cuts_s, times_s + TIME_TOLERANCE_S, side="right")
+
+
+def as_cuts(cuts_s: Sequence | None, streams: int) -> list[np.ndarray]:
+    """Check where the streams are cut into pieces."""
+    if cuts_s is None:
+        return [np.empty(0)] * streams
+    cuts = [np.asarray(each, dtype="float64") for each in cuts_s]
+    if len(cuts) != streams:
+        raise ValueError(
+            "`cuts_s` must hold one array for each stream. "
+            f"Received: {len(cuts)} cuts_s for {streams} streams."
+        )
+    for index, each in enumerate(cuts):
+        if each.ndim != 1 or np.isnan(each).any() or (np.diff(each) < 0).any():
+            raise ValueError(
+                f"`cuts_s[{index}]` must be rising seconds, of shape (cuts,). "
+                f"Received: cuts_s[{index}]={each.tolist()}."
+            )
+    return cuts
 
 
 def _as_anchors(anchors_s, name: str) -> np.ndarray:

@@ -47,13 +47,13 @@ class Firings(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """Things that happen in a stream at the thresholds in `(low, high]` and at no others.
+    """Things that happen in a piece of a stream at the thresholds in `(low, high]`, no others.
 
     `count` counts them at each of the `levels`; rows may count several times, or not at all.
     """
 
     levels: np.ndarray
-    stream: np.ndarray
+    piece: np.ndarray
     low: np.ndarray
     high: np.ndarray
     latency_s: np.ndarray

@@ -148,16 +148,18 @@ def bootstrap(
     Args:
         curve: `DetCurve`. Its `max_fa_per_hour` should be a few times the rate of the figure,
             since some replicates have fewer false alarms.
-        figure: callable, `DetCurve -> float`.
-        groups: sequence, for each stream what it belongs to (speaker, room, session); whole
-            groups are drawn. Defaults to every stream by itself.
+        figure: callable, `DetCurve -> float`; or `-> array`, whose intervals are found one by
+            one from the same replicates, as the band around a curve is.
+        groups: sequence, for each piece of the curve (a stream, or a part of one: `cuts_s` of
+            `det_curve`) what it belongs to (speaker, room, session); whole groups are drawn.
+            Defaults to every piece by itself.
         replicates: int >= 1. Defaults to 1000.
         level: float in (0, 1). Defaults to 0.95.
         seed: int. The same seed gives the same interval. Defaults to 0.
 
     Returns:
         `Interval(estimate, low, high)`, quantiles of the replicates in which the figure is
-        defined.
+        defined; of arrays where the figure is one.
 
     Raises:
         ValueError: if there are not at least two groups, or an argument does not fit.
@@ -188,7 +190,8 @@ def paired_bootstrap(
     Args:
         first: `DetCurve`.
         second: `DetCurve` of the same streams.
-        figure: callable, `DetCurve -> float`.
+        figure: callable, `DetCurve -> float`; or a pair of them, one for each system, where
+            thresholds differ.
         groups: as for `bootstrap`.
         replicates: int >= 1. Defaults to 1000.
         level: float in (0, 1). Defaults to 0.95.
@@ -208,25 +211,27 @@ def paired_bootstrap(
     >>> paired_bootstrap(curve, curve, lambda curve: curve.frr_at(0.0))
     Interval(estimate=0.0, low=0.0, high=0.0)
     """
-    if not np.array_equal(first.stream_events, second.stream_events):
+    same = np.array_equal(first.piece_events, second.piece_events)
+    if not same or not np.allclose(first.piece_hours, second.piece_hours, atol=1e-9):
         raise ValueError(
             "`first` and `second` must be curves of the same streams, in the same order. "
-            f"Received: events of the streams {first.stream_events.tolist()[:10]} and "
-            f"{second.stream_events.tolist()[:10]}."
+            f"Received: events of the pieces {first.piece_events.tolist()[:10]} and "
+            f"{second.piece_events.tolist()[:10]}."
         )
+    of_first, of_second = (figure, figure) if callable(figure) else figure
     return _resample(
-        [first, second], lambda a, b: figure(a) - figure(b), groups, replicates, level, seed
+        [first, second], lambda a, b: of_first(a) - of_second(b), groups, replicates, level, seed
     )
 
 
 def _resample(curves, figure, groups, replicates, level, seed) -> Interval:
     _check(0, level)
-    streams = len(curves[0].stream_events)
-    groups = range(streams) if groups is None else groups
-    if len(groups) != streams:
+    pieces = len(curves[0].piece_events)
+    groups = range(pieces) if groups is None else groups
+    if len(groups) != pieces:
         raise ValueError(
-            "`groups` must name one group for each stream. "
-            f"Received: {len(groups)} groups for {streams} streams."
+            "`groups` must name one group for each stream, or piece of one. "
+            f"Received: {len(groups)} groups for {pieces} pieces."
         )
     if replicates < 1:
         raise ValueError(f"`replicates` must be at least 1. Received: replicates={replicates}.")
@@ -234,24 +239,29 @@ def _resample(curves, figure, groups, replicates, level, seed) -> Interval:
     if len(number) < 2:
         raise ValueError(
             "`groups` must differ, at least two of them are needed to see a spread. "
-            f"Received: {len(number)} group in {streams} streams. Cut long recordings into "
-            "several streams, or use the exact `poisson_interval` and `binomial_interval`."
+            f"Received: {len(number)} group in {pieces} pieces. Cut long streams with `cuts_s` "
+            "of `det_curve`, or use the exact `poisson_interval` and `binomial_interval`."
         )
     member = np.array([number[group] for group in groups])
     rng = np.random.default_rng(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NegativeHoursWarning)
-        estimate = float(figure(*curves))
+        estimate = np.asarray(figure(*curves), "float64")
         drawn = rng.multinomial(len(number), np.full(len(number), 1 / len(number)), replicates)
         figures = np.array(
             [figure(*(curve.reweighted(times[member]) for curve in curves)) for times in drawn]
         )
-    figures = figures[~np.isnan(figures)]
-    if len(figures) == 0:
-        return Interval(estimate, math.nan, math.nan)
     tail = (1 - level) / 2
-    low, high = np.quantile(figures, [tail, 1 - tail], method="inverted_cdf")
-    return Interval(estimate, float(low), float(high))
+    low, high = _quantiles(figures, [tail, 1 - tail])
+    return Interval(*(x.item() if x.ndim == 0 else x for x in (estimate, low, high)))
+
+
+def _quantiles(figures: np.ndarray, shares: list[float]) -> np.ndarray:
+    """Observed values below which the shares of what is defined lie; nan where nothing is."""
+    defined = np.maximum((~np.isnan(figures)).sum(axis=0), 1)
+    ranked = np.sort(figures, axis=0)  # nan last
+    ranks = [np.maximum(np.ceil(share * defined - 1e-9).astype("int64") - 1, 0) for share in shares]
+    return np.stack([np.take_along_axis(ranked, rank[None], axis=0)[0] for rank in ranks])
 
 
 def _poisson_mean(count: int, probability: float) -> float:

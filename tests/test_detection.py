@@ -631,6 +631,90 @@ def test_reweighted_curve_is_the_curve_of_repeated_streams(seed, rule):
         assert ours.latency == pytest.approx(theirs.latency, nan_ok=True)
 
 
+@given(seed=SEEDS, rule=RULES)
+@settings(max_examples=25, deadline=None)
+def test_pieces_of_streams_add_up_to_them(seed, rule):
+    """A piece has the events, alarms and negative frames between its two cuts, and no others."""
+    posteriors, anchors = random_case(seed, 16, **rule)
+    scoring = Scoring(**rule)
+    rng = np.random.default_rng(seed)
+    cuts = [np.sort(rng.uniform(-0.1, 0.6, rng.integers(0, 5))) for _ in posteriors]
+    cuts[0] = np.repeat(cuts[0], 2)  # a piece may be empty
+    keywords = {"max_fa_per_hour": math.inf, **rule}
+    whole = det_curve(posteriors, anchors, **keywords)
+    curve = det_curve(posteriors, anchors, cuts_s=cuts, **keywords)
+    np.testing.assert_array_equal(curve.threshold, whole.threshold)
+    np.testing.assert_array_equal(curve.hits, whole.hits)
+    np.testing.assert_array_equal(curve.false_alarms, whole.false_alarms)
+    assert curve.hours == pytest.approx(whole.hours)
+
+    piece = 0
+    for posterior, anchor, cut in zip(posteriors, anchors, cuts, strict=True):
+        for begin, end in itertools.pairwise([-math.inf, *cut, math.inf]):
+
+            def inside(time, begin=begin, end=end):
+                return begin <= time + 1e-6 < end
+
+            negative = sum(
+                reference_negative_hours(
+                    1, anchor - scoring.time_s(t) + scoring.frame_offset_s, scoring
+                )
+                for t in range(len(posterior))
+                if inside(scoring.time_s(t))
+            )
+            assert curve.piece_events[piece] == sum(map(inside, anchor))
+            assert curve.piece_hours[piece] == pytest.approx(negative, abs=1e-12)
+            alone = curve.reweighted(np.arange(len(curve.piece_events)) == piece)
+            for threshold in (0.25, 0.5, 0.8):
+                if threshold <= curve.floor:
+                    continue
+                matches = match_events(
+                    detect(posterior, threshold, **rule),
+                    anchor,
+                    early_s=scoring.early_s,
+                    max_delay_s=scoring.max_delay_s,
+                )
+                point = alone.point(threshold)
+                assert point.hits == sum(inside(anchor[event]) for _, event in matches.hits)
+                assert point.false_alarms == sum(inside(d.time_s) for d in matches.false_alarms)
+            piece += 1
+    assert piece == len(curve.piece_events)
+
+
+@given(seed=SEEDS, rule=RULES)
+@settings(max_examples=25, deadline=None)
+def test_frr_over_budgets_is_frr_at_each(seed, rule):
+    curve = det_curve(*random_case(seed, 16, **rule), max_fa_per_hour=math.inf, **rule)
+    budgets = [0.0, 1.0, 3e3, 2e4, math.inf]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = [curve.frr_at(budget) for budget in budgets]
+    np.testing.assert_array_equal(curve.frr_over(np.array(budgets)), expected)
+
+
+def test_latencies_of_the_hits_at_a_threshold():
+    posterior = np.zeros(100)
+    posterior[[12, 31, 70]] = 0.9, 0.6, 0.8  # 2 s after 10, 1 s after 30, and a false alarm
+    rule = {"frame_step_s": 1.0, "max_delay_s": 3.0, "max_fa_per_hour": math.inf}
+    curve = det_curve([posterior], [[10.0, 30.0]], **rule)
+    assert curve.latencies_at(0.5).tolist() == [1.0, 2.0]
+    assert curve.latencies_at(0.7).tolist() == [2.0]
+    assert curve.reweighted(np.array([2])).latencies_at(0.7).tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "message"),
+    [
+        ([], "one array for each stream. Received: 0 cuts_s for 1 streams"),
+        ([[2.0, 1.0]], r"`cuts_s\[0\]` must be rising seconds.*Received: cuts_s\[0\]=\[2.0, 1.0\]"),
+        ([[math.nan]], "must be rising seconds"),
+    ],
+)
+def test_rejects_bad_cuts(cuts, message):
+    with pytest.raises(ValueError, match=message):
+        det_curve([np.zeros(9)], [[]], frame_step_s=1.0, cuts_s=cuts)
+
+
 def test_curve_says_whether_it_is_complete():
     posterior = np.linspace(0, 1, 500)
     whole = det_curve([posterior], [[250.0]], frame_step_s=1.0, max_fa_per_hour=math.inf)

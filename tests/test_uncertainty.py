@@ -115,6 +115,45 @@ def test_bootstrap_of_an_undefined_figure_is_nan():
     assert all(math.isnan(each) for each in bootstrap(curve, lambda c: c.frr_at(0.0)))
 
 
+def test_bootstrap_by_recording_of_one_long_stream():
+    """Cut into its recordings, a stream has the spread that they have as streams of their own."""
+    posteriors, anchors = streams(6)
+    apart = curve_of(posteriors, anchors)
+    lengths = np.cumsum([len(posterior) for posterior in posteriors])
+    starts = np.array([0, *lengths[:-1]])
+    joined = det_curve(
+        [np.concatenate(posteriors)],
+        [np.concatenate([a + start for a, start in zip(anchors, starts, strict=True)])],
+        cuts_s=[starts[1:]],
+        frame_step_s=1.0,
+        refractory_s=5.0,
+        max_delay_s=2.0,
+    )
+
+    def figure(curve):
+        return curve.point(0.5).frr
+
+    assert bootstrap(joined, figure, replicates=100) == bootstrap(apart, figure, replicates=100)
+
+
+def test_bootstrap_of_an_array_is_that_of_each_of_its_figures():
+    curve = curve_of(*streams(7))
+    band = bootstrap(curve, lambda c: c.frr_over(np.array([1.0, 3.0])), replicates=100)
+    for index, budget in enumerate((1.0, 3.0)):
+        one = bootstrap(curve, lambda c, budget=budget: c.frr_at(budget), replicates=100)
+        assert one == tuple(part[index] for part in band)
+
+
+def test_paired_bootstrap_at_a_threshold_of_its_own_for_each():
+    posteriors, anchors = streams(8)
+    lower = curve_of([posterior / 2 for posterior in posteriors], anchors)
+    curve = curve_of(posteriors, anchors)
+    same = paired_bootstrap(
+        curve, lower, (lambda c: c.point(0.5).frr, lambda c: c.point(0.25).frr), replicates=50
+    )
+    assert same == (0.0, 0.0, 0.0)
+
+
 def test_paired_bootstrap_cancels_what_is_hard_for_both():
     posteriors, anchors = streams(5, spread=0.2)
     # the second system never hears the first event of every other recording
@@ -139,7 +178,7 @@ def test_paired_bootstrap_cancels_what_is_hard_for_both():
     ("keywords", "message"),
     [
         ({"groups": ["a", "b"]}, "`groups` must name one group for each stream.*2 groups for 3"),
-        ({"groups": ["a"] * 3}, "`groups` must differ.*1 group in 3 streams"),
+        ({"groups": ["a"] * 3}, "`groups` must differ.*1 group in 3 pieces"),
         ({"replicates": 0}, "`replicates` must be at least 1"),
         ({"level": 1.0}, "`level` must be between 0 and 1"),
     ],
