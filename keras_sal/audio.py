@@ -155,7 +155,7 @@ class MicroFrontend:
         try:
             from pymicro_features import MicroFrontend as Frontend
         except ImportError as error:
-            raise ImportError(_missing("pymicro-features")) from error
+            raise missing_package("pymicro-features") from error
         self._frontend = Frontend()
         self._rest = np.zeros(0, "<i2")
 
@@ -272,7 +272,7 @@ def resample(samples, rate, new_rate):
     try:
         import soxr
     except ImportError as error:
-        raise ImportError(_missing("soxr")) from error
+        raise missing_package("soxr") from error
     length = round(len(samples) * new_rate / rate)
     resampled = soxr.resample(np.asarray(samples, "float32"), rate, new_rate)[:length]
     return np.clip(np.pad(resampled, (0, length - len(resampled))), -1, 1)
@@ -282,12 +282,13 @@ def _soundfile():
     try:
         import soundfile
     except ImportError as error:
-        raise ImportError(_missing("soundfile")) from error
+        raise missing_package("soundfile") from error
     return soundfile
 
 
-def _missing(package):
-    return f'Sound needs the package {package}: pip install "keras-sal[audio]".'
+def missing_package(package):
+    """The error that says which extra brings a package."""
+    return ImportError(f'Sound needs the package {package}: pip install "keras-sal[audio]".')
 
 
 def _unreadable(path, error):

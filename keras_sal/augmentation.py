@@ -1,12 +1,15 @@
-"""Augmentation: recordings louder, noisier, faster, with their events moved along.
+"""Augmentation: recordings louder, noisier, faster, in other rooms, with their events moved along.
 
 Only what changes times takes and returns events; the rest leaves them where they are.
 """
 
+import functools
+import importlib
+
 import numpy as np
 
 from keras_sal.alignment import energy_db
-from keras_sal.audio import SAMPLE_RATE, resample
+from keras_sal.audio import SAMPLE_RATE, missing_package, resample
 
 _PINK_PERIOD = 1 << 19  # a power of two, so that its Fourier transform is fast
 
@@ -164,6 +167,130 @@ def change_speed(samples, events, speed):
     return resample(samples, speed * SAMPLE_RATE, SAMPLE_RATE), events
 
 
+def change_tempo(samples, events, tempo):
+    """Speech said faster or slower by the same voice, with its event times.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
+        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
+        tempo: How many times faster, in `[0.5, 2]`; the pitch stays.
+
+    Returns:
+        `(samples, events)`: about `samples / tempo` samples as `float32` in `[-1, 1]`, and the
+        events with their times divided by `tempo`.
+
+    Raises:
+        ImportError: If `python-stretch` is missing.
+        ValueError: If `tempo` is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> samples, events = change_tempo(np.zeros(16_000), [[0.2, 0.5, 0]], tempo=1.25)
+        >>> samples.shape, events.round(6).tolist()
+        ((12800,), [[0.16, 0.4, 0.0]])
+    """
+    if not 0.5 <= tempo <= 2:
+        raise ValueError(
+            f"`tempo` must lie in [0.5, 2]; beyond that speech is no longer speech. Received: "
+            f"tempo={tempo}. 0.8 to 1.25 is common."
+        )
+    stretch = _package("python_stretch").Signalsmith.Stretch()
+    stretch.preset(1, SAMPLE_RATE)
+    stretch.setTimeFactor(tempo)
+    samples = np.asarray(samples, "float32")
+    events = np.array(events, "float64")
+    events[..., :2] /= tempo
+    return np.clip(stretch.process(samples[None])[0], -1, 1), events
+
+
+def add_room(samples, room):
+    """Samples as heard across a room; what comes straight keeps its level and its time.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
+        room: Which room: any integer >= 0, the seed of its size, walls and places. See
+            `room_response`.
+
+    Returns:
+        A `float32` array of the same shape in `[-1, 1]`.
+
+    Raises:
+        ImportError: If `pyroomacoustics` is missing.
+    """
+    response = room_response(room)
+    size = 1 << (len(samples) + len(response) - 2).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
+    return np.clip(wet[: len(samples)], -1, 1).astype("float32")
+
+
+@functools.lru_cache(maxsize=256)
+def room_response(room):
+    """The impulse response of a living room or office, by its image sources.
+
+    Rooms of 3 x 2.5 x 2.3 to 8 x 6 x 3.2 m with reverberation times of 0.15 to 0.6 s, and a mouth
+    and a microphone anywhere in them.
+
+    Args:
+        room: Which room: any integer >= 0.
+
+    Returns:
+        A `float32` array `(samples,)` at 16 kHz that begins with the direct sound, scaled to 1.
+
+    Raises:
+        ImportError: If `pyroomacoustics` is missing.
+
+    Reference:
+        Allen and Berkley, Image method for efficiently simulating small-room acoustics, Journal of
+        the Acoustical Society of America 65, 1979; by `pyroomacoustics`.
+
+    Example:
+        >>> response = room_response(0)
+        >>> int(response.argmax()), float(response[0])
+        (0, 1.0)
+    """
+    acoustics = _package("pyroomacoustics")
+    rng = np.random.default_rng([room, 16])
+    size_m = rng.uniform((3.0, 2.5, 2.3), (8.0, 6.0, 3.2))
+    absorption, order = 1.0, 0
+    while order == 0:  # a large room can't be as dry as a small one
+        try:
+            absorption, order = acoustics.inverse_sabine(rng.uniform(0.15, 0.6), size_m)
+        except ValueError:
+            continue
+    box = acoustics.ShoeBox(
+        size_m, fs=SAMPLE_RATE, materials=acoustics.Material(absorption), max_order=min(order, 12)
+    )
+    box.add_source(rng.uniform(0.5, size_m - 0.5))
+    box.add_microphone(rng.uniform(0.3, size_m - 0.3))
+    box.compute_rir()
+    response = np.asarray(box.rir[0][0], "float32")
+    first = int(np.abs(response).argmax())
+    return response[first:] / response[first]
+
+
+def tilt(samples, db_per_octave):
+    """Samples brighter or duller, as through another microphone.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
+        db_per_octave: Slope about 1 kHz, from 62.5 Hz up; positive is brighter.
+
+    Returns:
+        A `float32` array of the same shape in `[-1, 1]`.
+
+    Example:
+        >>> import numpy as np
+        >>> tone = 0.1 * np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)
+        >>> round(float(np.abs(tilt(tone, 6.0206)).max()), 1)
+        0.2
+    """
+    size = 1 << (len(samples) - 1).bit_length()
+    hertz = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 62.5)
+    gain = decibels(db_per_octave * np.log2(hertz / 1000.0))
+    tilted = np.fft.irfft(np.fft.rfft(samples, size) * gain, size)[: len(samples)]
+    return np.clip(tilted, -1, 1).astype("float32")
+
+
 def decibels(level_db):
     """The amplitude ratio of a level difference: `10 ** (level_db / 20)`, as `float32`.
 
@@ -178,3 +305,10 @@ def decibels(level_db):
         10.0
     """
     return np.float32(10) ** (np.asarray(level_db, "float32") / np.float32(20))
+
+
+def _package(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise missing_package(module.replace("_", "-")) from error

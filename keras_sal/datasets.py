@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 REACH_S = 2.0
+ROOMS = 200
 
 
 def evaluation_streams(
@@ -109,6 +110,9 @@ def training_streams(
     pause_s=(0.1, 1.5),
     gain_db=(-12.0, 6.0),
     speed=(0.9, 1.1),
+    tempo=(1.0, 1.0),
+    tilt_db=(0.0, 0.0),
+    rooms=0.0,
     snr_db=(0.0, 30.0),
     clean=0.25,
     seed=0,
@@ -132,6 +136,10 @@ def training_streams(
         pause_s: Least and greatest pause between recordings, in seconds. Default `(0.1, 1.5)`.
         gain_db: Least and greatest gain of a recording, in dB. Default `(-12, 6)`.
         speed: Least and greatest speed of a recording. Default `(0.9, 1.1)`.
+        tempo: Least and greatest tempo of a recording, its pitch kept. Default `(1, 1)`.
+        tilt_db: Least and greatest tilt of a recording's spectrum, in dB per octave. Default
+            `(0, 0)`.
+        rooms: Share of recordings heard across a simulated room, in `[0, 1]`. Default 0.
         snr_db: Least and greatest signal-to-noise ratio of a stream, in dB. Default `(0, 30)`.
         clean: Share of streams without added noise, in `[0, 1]`. Default 0.25.
         seed: What everything random is drawn from. Default 0.
@@ -179,6 +187,9 @@ def training_streams(
                 start_s,
                 gain_db=rng.uniform(*gain_db),
                 speed=rng.uniform(*speed),
+                tempo=rng.uniform(*tempo),
+                tilt_db=rng.uniform(*tilt_db),
+                room=int(rng.integers(ROOMS)) if rng.random() < rooms else None,
                 class_index=class_index,
             )
             placed.append(clip)

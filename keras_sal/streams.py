@@ -31,8 +31,12 @@ class Clip:
         recording: The `keras_sal.datasets.Recording`.
         start_s: Where it starts, in seconds from the start of the stream.
         gain_db: Gain in dB, default 0.
-        speed: How many times faster it is played, in `[0.5, 2]`, default 1.
+        speed: How many times faster it is played, and higher, in `[0.5, 2]`, default 1.
         class_index: The class of its event, or `None` (default) if it is a negative.
+        tempo: How many times faster it is said, in `[0.5, 2]`, default 1.
+        tilt_db: How much brighter it is, in dB per octave, default 0.
+        room: The room it is heard across, see `keras_sal.augmentation.add_room`, or `None`
+            (default).
 
     Example:
         >>> from keras_sal.recordings import Recording
@@ -47,11 +51,19 @@ class Clip:
     gain_db: float = 0.0
     speed: float = 1.0
     class_index: int | None = None
+    tempo: float = 1.0
+    tilt_db: float = 0.0
+    room: int | None = None
 
     @property
     def end_s(self):
         """Where it ends, in seconds from the start of the stream."""
-        return self.start_s + self.recording.duration_s / self.speed
+        return self.start_s + self.recording.duration_s / self.rate
+
+    @property
+    def rate(self):
+        """How many times faster it is than the recording."""
+        return self.speed * self.tempo
 
     @property
     def event(self):
@@ -59,14 +71,20 @@ class Clip:
         if self.class_index is None:
             return None
         onset_s, offset_s = self.recording.onset_s, self.recording.offset_s
-        start_s, speed = self.start_s, self.speed
-        return start_s + onset_s / speed, start_s + offset_s / speed, float(self.class_index)
+        start_s, rate = self.start_s, self.rate
+        return start_s + onset_s / rate, start_s + offset_s / rate, float(self.class_index)
 
     def samples(self):
-        """What is heard of it: `float32 (samples,)`, with gain and speed applied."""
-        samples = self.recording.samples()
+        """What is heard of it: `float32 (samples,)`, altered as planned."""
+        samples, none = self.recording.samples(), np.empty((0, 2))
         if self.speed != 1:
-            samples, _ = augmentation.change_speed(samples, np.empty((0, 2)), self.speed)
+            samples, _ = augmentation.change_speed(samples, none, self.speed)
+        if self.tempo != 1:
+            samples, _ = augmentation.change_tempo(samples, none, self.tempo)
+        if self.tilt_db:
+            samples = augmentation.tilt(samples, self.tilt_db)
+        if self.room is not None:
+            samples = augmentation.add_room(samples, self.room)
         return augmentation.amplify(samples, self.gain_db)
 
 
@@ -218,8 +236,8 @@ def _fingerprint(streams):
         digest.update(repr((stream.duration_s, stream.seed, stream.snr_db)).encode())
         for clip in stream.clips:
             files[clip.recording.path] = None
-            plan = (str(clip.recording.path), clip.start_s, clip.gain_db, clip.speed)
-            digest.update(repr(plan).encode())
+            altered = (clip.gain_db, clip.speed, clip.tempo, clip.tilt_db, clip.room)
+            digest.update(repr((str(clip.recording.path), clip.start_s, altered)).encode())
         for recording in stream.noise:
             files[recording.path] = None
             digest.update(str(recording.path).encode())

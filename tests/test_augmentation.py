@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,11 +9,15 @@ from recording_folders import burst
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.augmentation import (
     add_noise,
+    add_room,
     amplify,
     amplify_to_unit,
     change_speed,
+    change_tempo,
     pink_noise,
+    room_response,
     speech_level_db,
+    tilt,
 )
 
 
@@ -90,6 +96,67 @@ def test_change_speed_leaves_its_arguments_alone():
     samples, events = np.zeros(1000, "float32"), np.array([[0.01, 0.02, 1.0]])
     change_speed(samples, events, 1.25)
     assert events.tolist() == [[0.01, 0.02, 1.0]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(tempo=st.floats(0.5, 2.0), start_s=st.floats(0.1, 0.8))
+def test_change_tempo_moves_events_along(tempo, start_s):
+    """A burst of 50 ms: its middle is heard where the event's middle is."""
+    samples = burst(1.0, start_s, start_s + 0.05, background=0)
+    slower, events = change_tempo(samples, [[start_s, start_s + 0.05, 0]], tempo)
+    assert len(slower) == pytest.approx(SAMPLE_RATE / tempo, abs=2)
+    power = np.square(slower, dtype="float64")
+    heard_s = np.sum(power * np.arange(len(power))) / np.sum(power) / SAMPLE_RATE
+    assert heard_s == pytest.approx(events[0, :2].mean(), abs=0.01)
+
+
+def test_change_tempo_keeps_the_pitch():
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    slower, _ = change_tempo(tone, np.empty((0, 2)), 0.8)
+    hertz = np.fft.rfftfreq(len(slower), 1 / SAMPLE_RATE)
+    assert hertz[np.abs(np.fft.rfft(slower)).argmax()] == pytest.approx(1000, abs=5)
+
+
+@pytest.mark.parametrize("tempo", [0.0, -1.0, 3.0, np.nan])
+def test_rejects_tempo(tempo):
+    with pytest.raises(ValueError, match=r"`tempo` must lie in \[0.5, 2\].*tempo="):
+        change_tempo(np.zeros(100), np.empty((0, 2)), tempo)
+
+
+@pytest.mark.parametrize("room", [0, 1, 7, 163])
+def test_a_room_keeps_the_direct_sound_in_its_place(room):
+    click = np.zeros(SAMPLE_RATE, "float32")
+    click[5000] = 0.5
+    heard = add_room(click, room)
+    assert np.abs(heard).argmax() == 5000
+    assert heard[5000] == pytest.approx(0.5, abs=1e-6)
+    assert np.abs(heard[:5000]).max() < 1e-6
+    assert np.square(heard[5001:]).sum() > 0
+
+
+def test_rooms_die_away_and_differ():
+    """All energy but a millionth (60 dB) comes within 0.8 s; no two rooms are alike."""
+    responses = [room_response(room) for room in range(20)]
+    for response in responses:
+        assert (
+            np.square(response[int(0.8 * SAMPLE_RATE) :]).sum() < 1e-4 * np.square(response).sum()
+        )
+    assert len({response.tobytes() for response in responses}) == 20
+
+
+def test_rooms_without_their_package_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
+    with pytest.raises(
+        ImportError, match=r'package pyroomacoustics: pip install "keras-sal\[audio'
+    ):
+        room_response.__wrapped__(0)
+
+
+@pytest.mark.parametrize("hertz", [125, 500, 1000, 4000])
+def test_tilt_is_a_slope_about_1_khz(hertz):
+    tone = 0.01 * np.sin(2 * np.pi * hertz * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    gained_db = power_db(tilt(tone, -3.0)) - power_db(tone)
+    assert gained_db == pytest.approx(-3.0 * np.log2(hertz / 1000), abs=0.1)
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, 3.0, np.nan])
