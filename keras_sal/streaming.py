@@ -12,6 +12,10 @@ run by anything that carries a few arrays from one call to the next.
 
 What is inside a step has no time axis: a clip tensor `(batch, time, features)` becomes the frame
 `(batch, features)`. `keras_sal.steps` says what becomes of each kind of layer.
+
+A call of the step model costs about the same whether it computes one frame or a thousand. So
+`chunk_model` makes the same model for many frames a call, with the same states: it is for scoring
+hours, the step model is for live streams and for export.
 """
 
 import dataclasses
@@ -21,6 +25,7 @@ import keras
 import numpy as np
 
 from keras_sal.steps import Frames, HopTooShort, step
+from keras_sal.steps.chunks import WholeSteps
 from keras_sal.steps.own import is_own, own_step
 from keras_sal.steps.rule import refuse_if
 
@@ -87,6 +92,70 @@ def step_model(model, batch_size=None):
     >>> bool(np.allclose(np.stack(posteriors, axis=1), whole_clip, atol=1e-5))
     True
     """
+    return _streaming_model(model, batch_size, chunked=False)
+
+
+def chunk_model(model, frames=None, batch_size=None):
+    """Builds the model that computes what `model` computes, chunk of frames by chunk of frames.
+
+    Use it to score long recordings: the state goes from chunk to chunk, so that hours take a few
+    calls in constant memory and give what one endless clip would give. Its states have the names,
+    shapes and values of those of `step_model`: a stream can go from one to the other at any frame.
+
+    Recurrent layers run in the loop of the backend, compiled in `predict_on_batch`. Each new
+    number of frames is compiled anew on JAX and by XLA: cut a recording into chunks of one size
+    (some thousand frames) and a rest.
+
+    Args:
+        model: As for `step_model`.
+        frames: Frames of a chunk, >= 1, or `None` to leave them free. With strides that leave one
+            frame in n, a multiple of n; with inputs of different rates, those of the fastest.
+            Default `None`.
+        batch_size: Number of streams run side by side, or `None` to leave it free.
+            Default `None`.
+
+    Returns:
+        A functional `keras.Model` like that of `step_model`, except that `frame` is
+        `(batch, frames, features)` and `posterior` is `(batch, frames, classes)`, or with strides
+        `(batch, frames / n, classes)`. `initial_state` gives its states.
+
+    Raises:
+        ValueError: If a layer cannot stream, as in `step_model`; if `frames` is not a multiple of
+            the model's stride; and, when called, if a chunk is not.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_sal.streaming import chunk_model, initial_state
+    >>> model = keras.Sequential([
+    ...     keras.Input((None, 3)),
+    ...     keras.layers.GRU(4, return_sequences=True),
+    ...     keras.layers.Dense(1, activation="sigmoid"),
+    ... ])
+    >>> chunk = chunk_model(model)
+    >>> chunk.input["frame"].shape, chunk.output["posterior"].shape
+    ((None, None, 3), (None, None, 1))
+
+    >>> clip = np.random.default_rng(0).normal(size=(1, 50, 3)).astype("float32")
+    >>> state = initial_state(chunk)
+    >>> posteriors = []
+    >>> for frames in (clip[:, :20], clip[:, 20:40], clip[:, 40:]):
+    ...     result = chunk.predict_on_batch({"frame": frames, **state})
+    ...     state = {name: result[f"{name}_next"] for name in state}
+    ...     posteriors.append(result["posterior"])
+    >>> whole_clip = model.predict(clip, verbose=0)
+    >>> bool(np.allclose(np.concatenate(posteriors, axis=1), whole_clip, atol=1e-5))
+    True
+    """
+    if frames is not None and (not isinstance(frames, int) or frames < 1):
+        raise ValueError(
+            "`frames` must be a positive integer or None; it is the length of a chunk. "
+            f"Received: frames={frames!r}. Leave it out to take chunks of any length."
+        )
+    return _streaming_model(model, batch_size, chunked=True, frames=frames)
+
+
+def _streaming_model(model, batch_size, chunked, frames=None):
     graph = _graph(model)
     for clip in graph.inputs:
         if len(clip.shape) < 3 or None in clip.shape[2:]:
@@ -96,20 +165,20 @@ def step_model(model, batch_size=None):
                 f"{clip.name!r} of shape {clip.shape} in model {model.name!r}. Give the clips a "
                 "feature axis of fixed size: keras.Input((None, 1))."
             )
-    stream, inputs, outputs = _shortest_stream(graph, batch_size)
-    for name, frames in zip(graph.output_names, outputs, strict=True):
-        if frames.lead:
+    inputs, outputs, stream = _shortest_stream(graph, batch_size, chunked, frames)
+    for name, x in zip(graph.output_names, outputs, strict=True):
+        if x.lead:
             raise ValueError(
                 "`model` must answer once for every frame; a stream has no other frames. Received: "
-                f"output {name!r}, {frames.lead} frames longer than the input. Use up the padding "
+                f"output {name!r}, {x.lead} frames longer than the input. Use up the padding "
                 "at the start of the clip in a convolution or pooling, or pad less."
             )
     posterior_names = _names("posterior", _own_names(model, graph))
-    posteriors = [frames.tensor for frames in outputs]
+    posteriors = [x.tensor for x in outputs]
     return keras.Model(
-        {x.tensor.name: x.tensor for x in inputs} | stream.states,
+        {x.name: x for x in inputs} | stream.states,
         dict(zip(posterior_names, posteriors, strict=True)) | stream.next_states,
-        name=f"{model.name}_step",
+        name=f"{model.name}_{'chunk' if chunked else 'step'}",
     )
 
 
@@ -177,32 +246,46 @@ def _graph(model):
     return keras.Model(inputs, model.outputs)
 
 
-def _shortest_stream(graph, batch_size):
-    """Follows `graph` with as few frames a step as its strides allow: stream, inputs, outputs."""
-    names = _names("frame", [clip.name for clip in graph.inputs])
-    hops = [1] * len(names)
+def _shortest_stream(graph, batch_size, chunked, frames):
+    """Follows `graph` with as few frames a step as its strides allow: inputs, outputs, stream."""
+    hops = [1] * len(graph.inputs)
     while True:
-        stream = _Stream(batch_size)
-        inputs = [
-            Frames(
-                keras.Input(
-                    clip.shape[2:] if hop == 1 else (hop, *clip.shape[2:]),
-                    batch_size=batch_size,
-                    dtype=clip.dtype,
-                    name=name,
-                ),
-                hop,
-                sources=frozenset([i]),
-            )
-            for i, (name, clip, hop) in enumerate(zip(names, graph.inputs, hops, strict=True))
-        ]
         try:
             with warnings.catch_warnings():  # what Keras warns of was said as the model was built
                 warnings.simplefilter("ignore")
-                return stream, inputs, stream.follow(graph, inputs)
+                followed = _follow(graph, hops, batch_size, chunked)
+                return (
+                    followed
+                    if frames is None
+                    else _follow(graph, hops, batch_size, chunked, _whole_steps(frames, max(hops)))
+                )
         except HopTooShort as too_short:
             for i in too_short.sources:
                 hops[i] *= too_short.factor
+
+
+def _whole_steps(frames, hop):
+    if frames % hop:
+        raise ValueError(
+            f"`frames` must be a multiple of {hop}; the model answers once for every {hop} frames. "
+            f"Received: frames={frames}. Give {frames - frames % hop + hop}, for example."
+        )
+    return frames // hop
+
+
+def _follow(graph, hops, batch_size, chunked, steps=None):
+    """Follows `graph` with `hops` frames a step of its inputs: inputs, outputs, stream."""
+    inputs, first_frames = [], []
+    names = _names("frame", [clip.name for clip in graph.inputs])
+    for i, (name, clip, hop) in enumerate(zip(names, graph.inputs, hops, strict=True)):
+        count = steps and steps * hop if chunked else hop
+        time = () if count == 1 and not chunked else (count,)
+        x = keras.Input((*time, *clip.shape[2:]), batch_size, dtype=clip.dtype, name=name)
+        whole = WholeSteps(hop, dtype=clip.dtype)(x) if chunked and hop > 1 else x
+        inputs.append(x)
+        first_frames.append(Frames(whole, hop, sources=frozenset([i]), chunked=chunked))
+    stream = _Stream(batch_size)
+    return inputs, stream.follow(graph, first_frames), stream
 
 
 class _Stream:

@@ -1,7 +1,10 @@
 """Models of streamable layers, and their answers clip by clip and frame by frame."""
 
+import itertools
+
 import keras
 import numpy as np
+from hypothesis import strategies as st
 from keras import layers, ops
 
 from keras_sal.streaming import initial_state, step_model
@@ -43,16 +46,39 @@ def run(step, clip, state=None, hop=1):
     return np.stack(posteriors, axis=1), state
 
 
+def run_chunks(step, chunk, clip, sizes, hop=1):
+    """As `run`, in chunks of the given sizes in turn; size 0 is one call of the step model."""
+    state, posteriors, t = initial_state(chunk, len(clip)), [], 0
+    for size in itertools.cycle(sizes):
+        if t == clip.shape[1]:
+            return np.concatenate(posteriors, axis=1)
+        if size:
+            frames = clip[:, t : t + size * hop]
+            result = answers(chunk, {"frame": frames, **state})
+            state = {name: result[f"{name}_next"] for name in state}
+            posteriors.append(result["posterior"])
+        else:
+            frames = clip[:, t : t + hop]
+            posterior, state = run(step, frames, state, hop)
+            posteriors.append(posterior)
+        t += frames.shape[1]
+    raise AssertionError("sizes must not be empty")
+
+
+def assert_close(streamed, whole, name=""):
+    """Two ways to the same numbers, which say something."""
+    assert whole.std() > 1e-2, f"the answers are too much alike to prove anything: {name}"
+    np.testing.assert_allclose(streamed, whole, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+
+
 def sequential(*stack):
     return randomise(keras.Sequential([keras.Input((None, WIDTH)), *stack]))
 
 
 def assert_streams(model, clip=None, hop=1):
     clip = random_clip(frames=12 if hop > 1 else 7) if clip is None else clip
-    whole = answers(model, clip)
     streamed, _ = run(step_model(model), clip, hop=hop)
-    assert whole.std() > 1e-2, "the answers are too much alike to prove anything"
-    np.testing.assert_allclose(streamed, whole, atol=TOLERANCE, rtol=TOLERANCE)
+    assert_close(streamed, answers(model, clip))
 
 
 def adapted_normalization(**options):
@@ -158,3 +184,31 @@ WINDOWED = {
     "separable conv": lambda: [layers.ZeroPadding1D((2, 0)), layers.SeparableConv1D(WIDTH, 3)],
 }
 BLOCKS = MEMORYLESS | RECURRENT | WINDOWED
+
+
+def branches(kind):
+    """One model with a branch for each kind of layer: it is compiled once."""
+    clips, ends = keras.Input((None, WIDTH)), {}
+    for name, stack in kind.items():
+        ends[name] = clips
+        for layer in stack():
+            ends[name] = layer(ends[name])
+    model = keras.Model(clips, ends)
+    adapted = [layer for layer in model.layers if isinstance(layer, layers.Normalization)]
+    weights = [layer.get_weights() for layer in adapted]
+    randomise(model)
+    for layer, w in zip(adapted, weights, strict=True):
+        layer.set_weights(w)
+    return model
+
+
+@st.composite
+def random_models(draw):
+    """Stacks of one to four blocks, each with or without a residual branch round it."""
+    clips = x = keras.Input((None, WIDTH))
+    for name in draw(st.lists(st.sampled_from(sorted(BLOCKS)), min_size=1, max_size=4)):
+        y = x
+        for layer in BLOCKS[name]():
+            y = layer(y)
+        x = layers.Add()([x, y]) if draw(st.booleans()) else y
+    return randomise(keras.Model(clips, x))

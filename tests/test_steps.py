@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 from stepping import (
-    BLOCKS,
     MEMORYLESS,
     RECURRENT,
     TOLERANCE,
@@ -15,7 +14,9 @@ from stepping import (
     WINDOWED,
     answers,
     assert_streams,
+    branches,
     random_clip,
+    random_models,
     randomise,
     run,
     sequential,
@@ -26,18 +27,7 @@ from keras_sal.streaming import initial_state, step_model
 
 @pytest.mark.parametrize("kind", [MEMORYLESS, RECURRENT, WINDOWED], ids=["m", "r", "w"])
 def test_layer_equals_whole_clip(kind):
-    """One model with a branch for each kind of layer: it is compiled once."""
-    clips, branches = keras.Input((None, WIDTH)), {}
-    for name, stack in kind.items():
-        branches[name] = clips
-        for layer in stack():
-            branches[name] = layer(branches[name])
-    model = keras.Model(clips, branches)
-    adapted = [layer for layer in model.layers if isinstance(layer, layers.Normalization)]
-    weights = [layer.get_weights() for layer in adapted]
-    randomise(model)
-    for layer, w in zip(adapted, weights, strict=True):
-        layer.set_weights(w)
+    model = branches(kind)
     clip = random_clip()
     clip[:, [0, 3, 4]] = 0  # masked frames
     whole = model.predict_on_batch(clip)
@@ -51,18 +41,6 @@ def test_layer_equals_whole_clip(kind):
             errors[name] = max(errors.get(name, 0), error)
     assert all(y.std() > 1e-2 for y in whole.values())
     assert {name: error for name, error in errors.items() if not error < TOLERANCE} == {}
-
-
-@st.composite
-def random_models(draw):
-    """Stacks of one to four blocks, each with or without a residual branch round it."""
-    clips = x = keras.Input((None, WIDTH))
-    for name in draw(st.lists(st.sampled_from(sorted(BLOCKS)), min_size=1, max_size=4)):
-        y = x
-        for layer in BLOCKS[name]():
-            y = layer(y)
-        x = layers.Add()([x, y]) if draw(st.booleans()) else y
-    return randomise(keras.Model(clips, x))
 
 
 class TestRandomStacks:

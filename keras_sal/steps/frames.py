@@ -1,4 +1,4 @@
-"""The frames of a clip tensor that one step of a stream works on."""
+"""The frames of a clip tensor that one call of a streaming model works on."""
 
 import dataclasses
 
@@ -11,22 +11,25 @@ class Frames:
     """The newest frames of a clip tensor.
 
     Attributes:
-        tensor: `(batch, hop + lead, ...)`, or `(batch, ...)` where that is one frame.
+        tensor: `(batch, hop + lead, ...)`, or `(batch, ...)` where that is one frame; in a chunk
+            `(batch, steps * hop + lead, ...)`.
         hop: New frames at every step.
         lead: How many frames longer than the stream the clip tensor is, since frames were put
             before its start. A step needs that many more, from the past.
         sources: Which inputs of the model they come from.
+        chunked: Whether a call makes any number of steps, and not one.
     """
 
     tensor: keras.KerasTensor | None
     hop: int = 1
     lead: int = 0
     sources: frozenset = frozenset()
+    chunked: bool = False
 
     @property
     def single(self):
         """Whether this is one frame, which has no time axis."""
-        return self.hop + self.lead == 1
+        return not self.chunked and self.hop + self.lead == 1
 
     @property
     def features(self):
@@ -41,6 +44,10 @@ class Frames:
     def of(self, tensor):
         """Other frames at the same place in time."""
         return dataclasses.replace(self, tensor=tensor)
+
+    def at(self, hop, lead):
+        """The place of frames at another rate, or further from the start of the stream."""
+        return dataclasses.replace(self, tensor=None, hop=hop, lead=lead)
 
     def of_timed(self, tensor):
         """Other frames at the same place in time, from a tensor with a time axis."""

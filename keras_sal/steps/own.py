@@ -18,6 +18,7 @@ States start as zeros. That both ways give the same numbers is for the layer's t
 """
 
 import keras
+from keras import ops
 
 from keras_sal.steps.frames import Frames
 from keras_sal.steps.recurrent import for_each_frame, refuse_lead
@@ -47,15 +48,18 @@ def own_step(layer, stream, frames, **kwargs):
         ),
     )
     refuse_lead(layer, frames)
-    one_step = OwnStep(layer)
+    frame_step, chunk_step = OwnStep(layer), OwnChunk(layer)
 
     def one_frame(inputs, states):
-        output, *next_states = one_step([*inputs, *states])
+        output, *next_states = frame_step([*inputs, *states])
         return output, next_states
 
     def make_step(x):
         shapes = layer.streaming_state_spec()
         states = [stream.new_state(shape, layer.compute_dtype) for shape in shapes]
+        if x.chunked:
+            output, *next_states = chunk_step([x.tensor, *states])
+            return [x.of(output)], states, next_states
         output, next_states = for_each_frame(one_frame, [x], states)
         return [output], states, next_states
 
@@ -77,3 +81,26 @@ class OwnStep(Sharing):
         frame, *states = inputs
         output, next_states = self.layer.stream_step(frame, states)
         return [output, *next_states]
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class OwnChunk(OwnStep):
+    """What `layer.stream_step` does with frame after frame: `[frames, *states]` to as many."""
+
+    def build(self, shapes):
+        """Builds the layer for such clips, if it is not built."""
+        if not self.layer.built:
+            self.layer.build(shapes[0])
+
+    def call(self, inputs):
+        """Calls `stream_step` in a loop of the backend."""
+        frames, *states = inputs
+
+        def one_frame(before, frame):
+            output, after = self.layer.stream_step(frame, before[1:])
+            return ([output, *after],) * 2
+
+        first, _ = self.layer.stream_step(frames[:, 0], states)
+        start = [ops.zeros_like(first), *states]
+        (_, *next_states), (outputs, *_) = ops.scan(one_frame, start, ops.moveaxis(frames, 1, 0))
+        return [ops.moveaxis(outputs, 0, 1), *next_states]

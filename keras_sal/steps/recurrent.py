@@ -91,11 +91,36 @@ def _(layer: layers.RNN, stream, frames, initial_state=None, mask=None, **kwargs
             after = [ops.where(is_heard, x, y) for x, y in zip(after, before, strict=True)]
         return output, [*after, output] if keeps_output else after
 
-    def make_step(*inputs):
+    def all_frames(inputs, states):
+        x, *masks = (frames.tensor for frames in inputs)
+        before = states[:-1] if keeps_output else states
+        outputs, *after = layers.RNN(
+            layer.cell,
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=layer.zero_output_for_mask,
+            dtype=layer.dtype_policy,
+        )(
+            x,
+            initial_state=keras.tree.pack_sequence_as(first_states, before),
+            mask=(*masks, None)[0],
+        )
+        after = keras.tree.flatten(after)
+        if masks and not layer.zero_output_for_mask:
+            # Until a frame is heard, the layer repeats zeros: it knows of no earlier chunk.
+            heard = ops.cumsum(ops.cast(masks[0], "int32"), axis=1)
+            repeated = ops.expand_dims(states[-1] if keeps_output else states[0], 1)
+            outputs = ops.where(ops.expand_dims(heard > 0, -1), outputs, repeated)
+        return inputs[0].of(outputs), [*after, outputs[:, -1]] if keeps_output else after
+
+    def make_step(x, *masks):
         states = [stream.new_state(s.shape[1:], s.dtype) for s in keras.tree.flatten(first_states)]
         if keeps_output:
             states.append(stream.new_state((layer.cell.output_size,), layer.compute_dtype))
-        output, next_states = for_each_frame(one_frame, inputs, states)
+        if x.chunked:
+            output, next_states = all_frames([x, *masks], states)
+        else:
+            output, next_states = for_each_frame(one_frame, [x, *masks], states)
         return [output], states, next_states
 
     return stream.call(layer, make_step, frames, *([] if mask is None else [mask]))

@@ -13,7 +13,7 @@ import math
 import keras
 from keras import layers, ops
 
-from keras_sal.steps.frames import Frames, HopTooShort
+from keras_sal.steps.frames import HopTooShort
 from keras_sal.steps.rule import refuse_if, step
 from keras_sal.steps.sharing import Sharing
 
@@ -24,7 +24,10 @@ def _window(stream, frames, past):
         return frames.timed, [], []
     state = stream.new_state((past, *frames.features), frames.tensor.dtype)
     window = ops.concatenate([state, frames.timed], axis=1)
-    return window, [state], [window[:, frames.hop : frames.hop + past]]
+    if not frames.chunked:
+        return window, [state], [window[:, frames.hop : frames.hop + past]]
+    newest = window[:, -frames.lead - past : -frames.lead or None]
+    return window, [state], [ops.reshape(newest, (-1, past, *frames.features))]
 
 
 @step.register
@@ -41,7 +44,7 @@ def _(layer: layers.ZeroPadding1D | layers.ZeroPadding2D, stream, frames, **kwar
         window, states, next_states = _window(stream, x, past)
         if any(any(pair) for pair in others):
             window = ops.pad(window, [(0, 0), (0, 0), *others, (0, 0)])
-        return [Frames(None, x.hop, x.lead + past).of_timed(window)], states, next_states
+        return [x.at(x.hop, x.lead + past).of_timed(window)], states, next_states
 
     return stream.call(layer, make_step, frames)
 
@@ -94,7 +97,7 @@ def _(
     def make_step(x):
         window, states, next_states = _window(stream, x, past)
         y = UnpaddedConv1D(layer)(window) if is_causal else layer(window)
-        return [Frames(None, hop, lead).of_timed(y)], states, next_states
+        return [x.at(hop, lead).of_timed(y)], states, next_states
 
     return stream.call(layer, make_step, frames)
 
