@@ -266,6 +266,8 @@ def _quantiles(figures: np.ndarray, shares: list[float]) -> np.ndarray:
 
 def _poisson_mean(count: int, probability: float) -> float:
     """The mean at which at most `count` has the given probability."""
+    if count == 0:
+        return -math.log(probability)
     j, log_factorials = np.arange(count + 1), _log_factorials(count)
 
     def at_most(mean):
