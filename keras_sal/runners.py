@@ -28,14 +28,14 @@ from keras import ops
 from keras_sal.export.ports import NEXT, Ports
 from keras_sal.export.runner import TensorInfo
 from keras_sal.export.sequences import check_sequence
-from keras_sal.streaming import initial_state, step_model
+from keras_sal.streaming import chunk_model, initial_state, step_model
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
 CHUNK_STEPS = (4096, 512, 64, 8, 1)  # few sizes, so that few programs are compiled
 SIDE_BY_SIDE = 32
 
 
-def open_runner(model, runtime=None):
+def open_runner(model, runtime=None, *, jit_compile="auto"):
     """Opens whatever answers to features as a runner.
 
     Args:
@@ -45,6 +45,9 @@ def open_runner(model, runtime=None):
         runtime: `"keras"`, `"micro"` (TensorFlow Lite Micro), `"litert"` or `"onnx"`. Default
             `None`: by the kind of model; a `.tflite` file runs in TensorFlow Lite Micro if its ends
             are integers, else in LiteRT.
+        jit_compile: For Keras models, as in `keras.Model.compile`. Default `"auto"`, which on
+            TensorFlow without a GPU leaves XLA out; with `True` a single long stream runs many
+            times faster there.
 
     Returns:
         An object with `stream(features) -> posteriors`, features `(frames, features)` or a dict of
@@ -70,9 +73,9 @@ def open_runner(model, runtime=None):
         )
     if isinstance(model, keras.Model):
         _check_runtime(model, runtime, ("keras",), "Convert the model with `keras_sal.export`.")
-        return KerasRunner(model)
+        return KerasRunner(model, jit_compile)
     if isinstance(model, str | Path):
-        return _open_path(Path(model), runtime)
+        return _open_path(Path(model), runtime, jit_compile)
     if callable(getattr(model, "stream", None)) and callable(getattr(model, "reset", None)):
         _check_runtime(model, runtime, (), "It has a runtime already; leave it out.")
         return model
@@ -134,6 +137,7 @@ class KerasRunner:
     Args:
         model: Whole-clip Keras model, or a step model. Weights are shared: train it on, and the
             runner follows.
+        jit_compile: As in `keras.Model.compile`. Default `"auto"`.
 
     Attributes:
         ports: Names of its frames, states and posteriors.
@@ -141,13 +145,18 @@ class KerasRunner:
         outputs: `TensorInfo` of posteriors, then next states.
     """
 
-    def __init__(self, model):
-        step = model if _is_step(model) else step_model(model)
+    def __init__(self, model, jit_compile="auto"):
+        if _is_step(model):
+            step, chunk = model, _Rolled(model)
+            frame_shapes = {name: tensor.shape[1:] for name, tensor in step.input.items()}
+        else:
+            step, chunk = step_model(model), chunk_model(model)
+            frame_shapes = {name: tensor.shape[2:] for name, tensor in chunk.input.items()}
         self.ports = Ports.of(step.input, step.output)
         self.inputs = tuple(_info(name, step.input[name]) for name in self.ports.inputs)
         self.outputs = tuple(_info(name, step.output[name]) for name in self.ports.outputs)
-        self._step = step
-        self._chunk = _Rolled(step, self.ports)
+        chunk.compile(jit_compile=jit_compile)
+        self._step, self._chunk, self._frame_shapes = step, chunk, frame_shapes
         self.reset()
 
     def reset(self):
@@ -216,6 +225,10 @@ class KerasRunner:
         return [self._joined(parts) for parts in pieces]
 
     def _run(self, frames, state):
+        """Answers frames `(batch, steps, ...)`."""
+        frames = {
+            name: x.reshape(len(x), -1, *self._frame_shapes[name]) for name, x in frames.items()
+        }
         given = self._chunk.predict_on_batch(frames | state)
         posteriors = {name: np.asarray(given[name], "float32") for name in self.ports.posteriors}
         return posteriors, {name: given[name + NEXT] for name in self.ports.states}
@@ -232,10 +245,10 @@ class KerasRunner:
 class _Rolled(keras.Model):
     """A step model over several steps in one call: frames `(batch, steps, ...)`."""
 
-    def __init__(self, step, ports):
+    def __init__(self, step):
         super().__init__(name=f"{step.name}_rolled")
         self.step = step
-        self.ports = ports
+        self.ports = Ports.of(step.input, step.output)
 
     def call(self, inputs):
         def one_step(t, state, answers):
@@ -267,7 +280,7 @@ class _Rolled(keras.Model):
         }
 
 
-def _open_path(path, runtime):
+def _open_path(path, runtime, jit_compile):
     if path.is_dir():
         from keras_sal.export import bundle
 
@@ -280,7 +293,7 @@ def _open_path(path, runtime):
     match path.suffix:
         case ".keras":
             _check_runtime(path, runtime, ("keras",), "Convert it with `keras_sal.export`.")
-            return KerasRunner(keras.models.load_model(path, compile=False))
+            return KerasRunner(keras.models.load_model(path, compile=False), jit_compile)
         case ".onnx":
             _check_runtime(path, runtime, ("onnx",), "Convert the Keras model to .tflite.")
             from keras_sal.export.onnx import OnnxModel
