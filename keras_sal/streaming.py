@@ -19,6 +19,7 @@ hours, the step model is for live streams and for export.
 """
 
 import dataclasses
+import math
 import warnings
 
 import keras
@@ -26,11 +27,12 @@ import numpy as np
 
 from keras_sal.steps import Frames, HopTooShort, step
 from keras_sal.steps.chunks import WholeSteps
+from keras_sal.steps.late import Late, Part, delayed
 from keras_sal.steps.own import is_own, own_step
 from keras_sal.steps.rule import refuse_if
 
 
-def step_model(model, batch_size=None):
+def step_model(model, batch_size=None, *, max_delay_frames=0):
     """Builds the one-frame model that computes what `model` computes on a whole clip.
 
     Use it to run a detector on a live stream, or as the model that is exported. Train the
@@ -44,8 +46,16 @@ def step_model(model, batch_size=None):
     normalisation over features, merging, reshaping of features, `TimeDistributed`); GRU, LSTM,
     SimpleRNN and RNN of any cells, with a `Masking` before them or not; causal `Conv1D`; any other
     convolution or pooling with `padding="valid"` behind a `ZeroPadding` at the start of the clip;
+    cumulative pooling and the other layers of `keras_sal.layers`;
     strides; nested models and layers called more than once; and your own layers with two methods,
     see `keras_sal.steps.own`. Dropout and other layers that act in training only are left out.
+
+    A model that looks k frames ahead (`padding="same"`, `ZeroPadding1D((1, 1))`, a convolution
+    without padding) streams if it may answer k frames late: the posterior of step t + k is that of
+    frame t of the clip. Every branch waits for the latest, and layers with a memory begin with the
+    first frame of the clip, as they do in the clip. The first k answers belong to no frame. At the
+    end of a clip its layers look ahead at zeros, each at its own; a stream has no end, so that the
+    last k posteriors of a padded clip have no counterpart. `delay_frames` reads k from the model.
 
     One call in Keras costs milliseconds. `step.predict_on_batch` is compiled, `step(...)` is not;
     to stream for long, export the step model.
@@ -55,6 +65,8 @@ def step_model(model, batch_size=None):
             `(batch, time, features)`, or have more axes after time.
         batch_size: Number of streams run side by side, or `None` to leave it free.
             Default `None`.
+        max_delay_frames: How many frames late the answers may come, >= 0, counted in answers.
+            Default 0: a layer that looks ahead is refused.
 
     Returns:
         A functional `keras.Model`. Its input is a dict of `frame` `(batch, features)` and
@@ -65,8 +77,8 @@ def step_model(model, batch_size=None):
         rates each have their own n.
 
     Raises:
-        ValueError: If a layer cannot run frame by frame. The message names the layer, the
-            reason and what to use instead.
+        ValueError: If a layer cannot run frame by frame, or not within `max_delay_frames`. The
+            message names the layer, the reason and what to use instead.
 
     Example:
 
@@ -92,10 +104,10 @@ def step_model(model, batch_size=None):
     >>> bool(np.allclose(np.stack(posteriors, axis=1), whole_clip, atol=1e-5))
     True
     """
-    return _streaming_model(model, batch_size, chunked=False)
+    return _streaming_model(model, batch_size, max_delay_frames, chunked=False)
 
 
-def chunk_model(model, frames=None, batch_size=None):
+def chunk_model(model, frames=None, batch_size=None, *, max_delay_frames=0):
     """Builds the model that computes what `model` computes, chunk of frames by chunk of frames.
 
     Use it to score long recordings: the state goes from chunk to chunk, so that hours take a few
@@ -113,6 +125,7 @@ def chunk_model(model, frames=None, batch_size=None):
             Default `None`.
         batch_size: Number of streams run side by side, or `None` to leave it free.
             Default `None`.
+        max_delay_frames: As for `step_model`. Default 0.
 
     Returns:
         A functional `keras.Model` like that of `step_model`, except that `frame` is
@@ -152,10 +165,16 @@ def chunk_model(model, frames=None, batch_size=None):
             "`frames` must be a positive integer or None; it is the length of a chunk. "
             f"Received: frames={frames!r}. Leave it out to take chunks of any length."
         )
-    return _streaming_model(model, batch_size, chunked=True, frames=frames)
+    return _streaming_model(model, batch_size, max_delay_frames, chunked=True, frames=frames)
 
 
-def _streaming_model(model, batch_size, chunked, frames=None):
+def _streaming_model(model, batch_size, max_delay_frames, chunked, frames=None):
+    if not isinstance(max_delay_frames, int) or max_delay_frames < 0:
+        raise ValueError(
+            "`max_delay_frames` must be an integer of at least 0; the answers may come that many "
+            f"frames late. Received: max_delay_frames={max_delay_frames!r}. Leave it out for "
+            "answers that do not wait."
+        )
     graph = _graph(model)
     for clip in graph.inputs:
         if len(clip.shape) < 3 or None in clip.shape[2:]:
@@ -167,19 +186,53 @@ def _streaming_model(model, batch_size, chunked, frames=None):
             )
     inputs, outputs, stream = _shortest_stream(graph, batch_size, chunked, frames)
     for name, x in zip(graph.output_names, outputs, strict=True):
-        if x.lead:
+        if x.longer > 0:
             raise ValueError(
                 "`model` must answer once for every frame; a stream has no other frames. Received: "
-                f"output {name!r}, {x.lead} frames longer than the input. Use up the padding "
-                "at the start of the clip in a convolution or pooling, or pad less."
+                f"output {name!r}, {x.longer} frames longer than the input. Use up the padding "
+                "of the clip in a convolution or pooling, or pad less."
             )
+    latest = max(outputs, key=lambda x: -x.lead / x.hop)
+    delay = math.ceil(-latest.lead / latest.hop)
+    if delay > max_delay_frames:
+        raise ValueError(
+            f"{latest.objection} Or have the answers {delay} frames late: step_model(model, "
+            f"max_delay_frames={delay})."
+        )
     posterior_names = _names("posterior", _own_names(model, graph))
-    posteriors = [x.tensor for x in outputs]
+    posteriors = [delayed(stream, x, -delay * x.hop).tensor for x in outputs]
+    if delay:  # said by a layer, which is saved with the model; on a state it bothers no converter
+        state = stream.next_states["state_0_next"]
+        stream.next_states["state_0_next"] = Late(delay, dtype=state.dtype)(state)
     return keras.Model(
         {x.name: x for x in inputs} | stream.states,
         dict(zip(posterior_names, posteriors, strict=True)) | stream.next_states,
         name=f"{model.name}_{'chunk' if chunked else 'step'}",
     )
+
+
+def delay_frames(step):
+    """Returns how many frames late a streaming model answers.
+
+    Use it to drop the answers that come before the first frame's, and to give a time to the
+    others: posterior n of the stream is that of frame `n - delay_frames(step)`.
+
+    Args:
+        step: Model made by `step_model` or `chunk_model`, or loaded from a file that holds one.
+
+    Returns:
+        Number of answers, 0 for a causal model.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_sal.streaming import delay_frames, step_model
+    >>> centred = keras.layers.Conv1D(1, 5, padding="same")
+    >>> model = keras.Sequential([keras.Input((None, 3)), centred])
+    >>> delay_frames(step_model(model, max_delay_frames=2))
+    2
+    """
+    return sum(layer.delay_frames for layer in step.layers if isinstance(layer, Late))
 
 
 def initial_state(step, batch_size=1):
@@ -301,6 +354,7 @@ class _Stream:
         self.next_states = {}
         self._frames = {}  # id of a clip tensor -> (that tensor, to keep it alive; its frames)
         self._steps = {}  # (id of a layer, where it is called) -> its step
+        self._parts = {}  # what is no layer of the model -> itself, its frames
 
     def follow(self, graph, inputs):
         """Calls every layer of `graph` step-wise; returns the `Frames` of its outputs."""
@@ -323,18 +377,27 @@ class _Stream:
         """Calls the step of a layer, with new states of the stream; returns the frames it gives.
 
         `make_step(*inputs)` gives the outputs, the states and the next states. What it makes
-        becomes a model with the layer's name, once, however often the layer is called: so names
-        are unique and weights are shared in the saved step model as they are here.
+        becomes a model with the layer's name, once, however often the layer is called there: so
+        names are unique and weights are shared in the saved step model as they are here.
         """
-        key = id(layer), *((x.hop, x.lead) for x in inputs)
+        key = id(layer), *((x.hop, x.lead, x.longer) for x in inputs)
         if key not in self._steps:
-            self._steps[key] = _step_of_layer(layer, make_step, inputs)
+            places = sum(1 for layer_of_step, *_ in self._steps if layer_of_step == id(layer))
+            name = f"{layer.name}_{places}" if places else layer.name
+            self._steps[key] = _step_of_layer(name, make_step, inputs)
         one_step, outputs = self._steps[key]
         states = [self._carry(x) for x in one_step.inputs[len(inputs) :]]
         results = keras.tree.flatten(one_step([*(x.tensor for x in inputs), *states]))
         for state, next_state in zip(states, results[len(outputs) :], strict=True):
             self.next_states[f"{state.name}_next"] = next_state
         return [x.of(tensor) for x, tensor in zip(outputs, results, strict=False)]
+
+    def once(self, kind, key, make_step, x):
+        """Calls a step that belongs to no layer, the first time it is asked for."""
+        if (kind, key) not in self._parts:
+            part = Part(f"{kind}_{len(self._parts)}")
+            self._parts[kind, key] = part, *self.call(part, make_step, x)
+        return self._parts[kind, key][1]
 
     def _carry(self, like):
         name = f"state_{len(self.states)}"
@@ -367,13 +430,13 @@ class _Stream:
         return clips
 
 
-def _step_of_layer(layer, make_step, inputs):
+def _step_of_layer(name, make_step, inputs):
     inputs = [x.of(keras.Input(batch_shape=x.tensor.shape, dtype=x.tensor.dtype)) for x in inputs]
     outputs, states, next_states = make_step(*inputs)
     step_of_layer = keras.Model(
         [*(x.tensor for x in inputs), *states],
         [*(x.tensor for x in outputs), *next_states],
-        name=layer.name,
+        name=name,
     )
     return step_of_layer, outputs
 

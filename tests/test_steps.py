@@ -144,8 +144,8 @@ class TestRefusals:
             (layers.Conv1D(2, 3), "not come yet", r"ZeroPadding of \(2, 0\)"),
             (layers.Conv1D(2, 3, padding="same"), "not come yet", "padding='causal'"),
             (layers.AveragePooling1D(3, strides=1), "not come yet", r"ZeroPadding of \(2, 0\)"),
-            (layers.MaxPooling1D(2, padding="same"), "not come yet", "pad the start"),
-            (layers.ZeroPadding1D((1, 1)), "zeros after the end", "Pad the start only"),
+            (layers.Conv1D(2, 3, padding="same"), "not come yet", "max_delay_frames=1"),
+            (layers.MaxPooling1D(2, padding="same"), "ends of the clip smaller", "ZeroPadding"),
             (layers.GlobalAveragePooling1D(), "needs the whole clip", "trailing window"),
             (layers.GlobalMaxPooling1D(), "needs the whole clip", "trailing window"),
             (layers.Flatten(), "mixes time with features", r"Reshape\(\(-1, features\)\)"),
@@ -214,6 +214,10 @@ class TestRefusals:
     def test_padding_not_used_up(self):
         with pytest.raises(ValueError, match=r"must answer once for every frame.*3 frames longer"):
             step_model(sequential(layers.ZeroPadding1D((3, 0))))
+
+    def test_padding_of_the_end_not_used_up(self):
+        with pytest.raises(ValueError, match=r"must answer once for every frame.*1 frames longer"):
+            step_model(sequential(layers.ZeroPadding1D((0, 1))), max_delay_frames=5)
 
     def test_memory_after_padding(self):
         with pytest.raises(ValueError, match=r"input is longer than the stream.*GRU"):

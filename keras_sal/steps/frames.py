@@ -11,25 +11,36 @@ class Frames:
     """The newest frames of a clip tensor.
 
     Attributes:
-        tensor: `(batch, hop + lead, ...)`, or `(batch, ...)` where that is one frame; in a chunk
-            `(batch, steps * hop + lead, ...)`.
+        tensor: `(batch, hop + max(lead, 0), ...)`, or `(batch, ...)` where that is one frame; in a
+            chunk `(batch, steps * hop + max(lead, 0), ...)`.
         hop: New frames at every step.
-        lead: How many frames longer than the stream the clip tensor is, since frames were put
-            before its start. A step needs that many more, from the past.
+        lead: Number of the newest frame of the clip tensor, counted from the newest frame of the
+            stream. Above 0 frames were put before the start of the clip, and a step needs that
+            many more, from the past. Below 0 the frames come that much late.
+        longer: How many frames longer than the stream the clip tensor is. More than `lead`, if its
+            last frames need what comes after the end.
         sources: Which inputs of the model they come from.
         chunked: Whether a call makes any number of steps, and not one.
+        objection: The error for who cannot wait, if the frames come late.
     """
 
     tensor: keras.KerasTensor | None
     hop: int = 1
     lead: int = 0
+    longer: int = 0
     sources: frozenset = frozenset()
     chunked: bool = False
+    objection: Exception | None = None
+
+    @property
+    def kept(self):
+        """How many more than the new frames the tensor holds."""
+        return max(self.lead, 0)
 
     @property
     def single(self):
         """Whether this is one frame, which has no time axis."""
-        return not self.chunked and self.hop + self.lead == 1
+        return not self.chunked and self.hop + self.kept == 1
 
     @property
     def features(self):
@@ -45,9 +56,9 @@ class Frames:
         """Other frames at the same place in time."""
         return dataclasses.replace(self, tensor=tensor)
 
-    def at(self, hop, lead):
-        """The place of frames at another rate, or further from the start of the stream."""
-        return dataclasses.replace(self, tensor=None, hop=hop, lead=lead)
+    def at(self, **place):
+        """Another place in time, for frames still to be made."""
+        return dataclasses.replace(self, tensor=None, **place)
 
     def of_timed(self, tensor):
         """Other frames at the same place in time, from a tensor with a time axis."""

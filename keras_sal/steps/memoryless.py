@@ -5,13 +5,14 @@ import numpy as np
 from keras import layers, ops
 
 from keras_sal.steps.frames import Frames, HopTooShort
+from keras_sal.steps.late import aligned
 from keras_sal.steps.rule import refusal, refuse_if, step
 
 PROBE_FRAMES = 5
 
 
-def _aligned(layer, inputs, kwargs):
-    """The frames among the arguments, which must be at the same place in time."""
+def _aligned(layer, stream, inputs, kwargs):
+    """The frames among the arguments, and the same at the same place in time."""
     given = [x for x in keras.tree.flatten((inputs, kwargs)) if isinstance(x, Frames)]
     given = list({id(x): x for x in given}.values())
     fastest = max(given, key=lambda x: x.hop)
@@ -21,12 +22,12 @@ def _aligned(layer, inputs, kwargs):
     refuse_if(
         layer,
         (
-            len({(x.hop, x.lead) for x in given}) > 1,
+            len({(x.hop, x.longer) for x in given}) > 1,
             "its inputs are not aligned: one has more frames, or fewer a second, than another",
             "Pad and pool the branches alike.",
         ),
     )
-    return given
+    return given, aligned(stream, given)
 
 
 def _put(tensors, given, inputs, kwargs):
@@ -53,16 +54,16 @@ def _(
     *inputs,
     **kwargs,
 ):
-    given = _aligned(layer, inputs, kwargs)
-    args, kwargs = _put([x.tensor for x in given], given, inputs, kwargs)
-    return given[0].of(layer(*args, **kwargs))
+    given, moved = _aligned(layer, stream, inputs, kwargs)
+    args, kwargs = _put([x.tensor for x in moved], given, inputs, kwargs)
+    return moved[0].of(layer(*args, **kwargs))
 
 
 @step.register
 def _(layer: keras.Operation, stream, *inputs, **kwargs):
     """Any other layer or operation, once it has been seen to treat every frame alike."""
-    given = _aligned(layer, inputs, kwargs)
-    first = given[0]
+    given, moved = _aligned(layer, stream, inputs, kwargs)
+    first = moved[0]
 
     def call(tensors):
         args, kwds = _put(tensors, given, inputs, kwargs)
@@ -74,9 +75,9 @@ def _(layer: keras.Operation, stream, *inputs, **kwargs):
 
     form = _form_of_frames(call, given)
     if form == "without time axis" and first.single:
-        return keras.tree.map_structure(Frames, call([x.tensor for x in given]))
+        return keras.tree.map_structure(first.of, call([x.tensor for x in moved]))
     if form:
-        return stream.call(layer, make_step, *given)
+        return stream.call(layer, make_step, *moved)
     raise refusal(
         layer,
         "what it gives for one frame depends on other frames, or on how many there are",

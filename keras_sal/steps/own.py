@@ -21,6 +21,7 @@ import keras
 from keras import ops
 
 from keras_sal.steps.frames import Frames
+from keras_sal.steps.late import heard, silenced
 from keras_sal.steps.recurrent import for_each_frame, refuse_lead
 from keras_sal.steps.rule import refusal, refuse_if
 from keras_sal.steps.sharing import Sharing
@@ -48,22 +49,24 @@ def own_step(layer, stream, frames, **kwargs):
         ),
     )
     refuse_lead(layer, frames)
+    marks = heard(stream, frames)
     frame_step, chunk_step = OwnStep(layer), OwnChunk(layer)
 
     def one_frame(inputs, states):
-        output, *next_states = frame_step([*inputs, *states])
-        return output, next_states
+        frame, *marks = inputs
+        output, *next_states = frame_step([frame, *states])
+        return output, [silenced(state, marks) for state in next_states]
 
-    def make_step(x):
+    def make_step(x, *marks):
         shapes = layer.streaming_state_spec()
         states = [stream.new_state(shape, layer.compute_dtype) for shape in shapes]
         if x.chunked:
-            output, *next_states = chunk_step([x.tensor, *states])
+            output, *next_states = chunk_step([x.tensor, *states, *(mark.tensor for mark in marks)])
             return [x.of(output)], states, next_states
-        output, next_states = for_each_frame(one_frame, [x], states)
+        output, next_states = for_each_frame(one_frame, [x, *marks], states)
         return [output], states, next_states
 
-    return stream.call(layer, make_step, frames)
+    return stream.call(layer, make_step, frames, *marks)
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
@@ -85,7 +88,10 @@ class OwnStep(Sharing):
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class OwnChunk(OwnStep):
-    """What `layer.stream_step` does with frame after frame: `[frames, *states]` to as many."""
+    """What `layer.stream_step` does with frame after frame: `[frames, *states]` to as many.
+
+    Late frames come with a mark each, after the states: see `keras_sal.steps.late`.
+    """
 
     def build(self, shapes):
         """Builds the layer for such clips, if it is not built."""
@@ -95,12 +101,23 @@ class OwnChunk(OwnStep):
     def call(self, inputs):
         """Calls `stream_step` in a loop of the backend."""
         frames, *states = inputs
+        number = len(self.layer.streaming_state_spec())
+        states, marks = states[:number], states[number:]
+
+        features = frames.shape[-1]
+        if marks:  # as one more feature: on TensorFlow only one tensor can be scanned
+            mark = silenced(ops.ones_like(frames[..., :1]), marks)
+            frames = ops.concatenate([frames, mark], axis=-1)
 
         def one_frame(before, frame):
-            output, after = self.layer.stream_step(frame, before[1:])
+            output, after = self.layer.stream_step(frame[..., :features], before[1:])
+            if marks:
+                is_heard = ops.reshape(frame[..., features:], (ops.shape(frame)[0], -1))[:, :1]
+                after = [silenced(state, [is_heard]) for state in after]
             return ([output, *after],) * 2
 
-        first, _ = self.layer.stream_step(frames[:, 0], states)
+        first, _ = self.layer.stream_step(frames[:, 0, ..., :features], states)
         start = [ops.zeros_like(first), *states]
-        (_, *next_states), (outputs, *_) = ops.scan(one_frame, start, ops.moveaxis(frames, 1, 0))
+        by_time = ops.moveaxis(frames, 1, 0)
+        (_, *next_states), (outputs, *_) = ops.scan(one_frame, start, by_time)
         return [ops.moveaxis(outputs, 0, 1), *next_states]

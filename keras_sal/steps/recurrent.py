@@ -1,9 +1,11 @@
 """Recurrent layers: one call of the cell for each frame."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
-from keras_sal.steps.frames import Frames
+from keras_sal.steps.late import aligned, heard, silenced
 from keras_sal.steps.rule import refuse_if, step
 
 
@@ -12,7 +14,7 @@ def for_each_frame(one_frame, inputs, states):
     first = inputs[0]
     if first.single:
         output, states = one_frame([x.tensor for x in inputs], states)
-        return Frames(output), states
+        return first.of(output), states
     outputs = []
     for t in range(first.hop):
         output, states = one_frame([x.tensor[:, t] for x in inputs], states)
@@ -78,21 +80,28 @@ def _(layer: layers.RNN, stream, frames, initial_state=None, mask=None, **kwargs
     repeats_state = isinstance(layer.cell, layers.GRUCell | layers.LSTMCell | layers.SimpleRNNCell)
     keeps_output = mask is not None and not layer.zero_output_for_mask and not repeats_state
 
+    masks = [] if mask is None else [mask]
+    frames, *masks = aligned(stream, [frames, *masks])
+    marks = heard(stream, frames)
+
     def one_frame(inputs, states):
-        x, *masks = inputs
+        x, *others = inputs
         before = states[:-1] if keeps_output else states
         output, after = layer.cell(x, keras.tree.pack_sequence_as(first_states, before))
         after = keras.tree.flatten(after)
-        for mask in masks:
-            is_heard = ops.expand_dims(mask, -1)
+        for mask in others[: len(masks)]:
+            is_seen = ops.expand_dims(mask, -1)
             repeated = states[-1] if keeps_output else states[0]
             silent = ops.zeros_like(output) if layer.zero_output_for_mask else repeated
-            output = ops.where(is_heard, output, silent)
-            after = [ops.where(is_heard, x, y) for x, y in zip(after, before, strict=True)]
-        return output, [*after, output] if keeps_output else after
+            output = ops.where(is_seen, output, silent)
+            after = [ops.where(is_seen, x, y) for x, y in zip(after, before, strict=True)]
+        after = [*after, output] if keeps_output else after
+        return output, [silenced(state, others[len(masks) :]) for state in after]
 
     def all_frames(inputs, states):
-        x, *masks = (frames.tensor for frames in inputs)
+        x, *others = (frames.tensor for frames in inputs)
+        seen = [*others[: len(masks)], *(mark[..., 0] > 0 for mark in others[len(masks) :])]
+        seen = functools.reduce(ops.logical_and, seen) if seen else None
         before = states[:-1] if keeps_output else states
         outputs, *after = layers.RNN(
             layer.cell,
@@ -100,27 +109,23 @@ def _(layer: layers.RNN, stream, frames, initial_state=None, mask=None, **kwargs
             return_state=True,
             zero_output_for_mask=layer.zero_output_for_mask,
             dtype=layer.dtype_policy,
-        )(
-            x,
-            initial_state=keras.tree.pack_sequence_as(first_states, before),
-            mask=(*masks, None)[0],
-        )
+        )(x, initial_state=keras.tree.pack_sequence_as(first_states, before), mask=seen)
         after = keras.tree.flatten(after)
         if masks and not layer.zero_output_for_mask:
-            # Until a frame is heard, the layer repeats zeros: it knows of no earlier chunk.
-            heard = ops.cumsum(ops.cast(masks[0], "int32"), axis=1)
+            # Until a frame is seen, the layer repeats zeros: it knows of no earlier chunk.
+            is_known = ops.cumsum(ops.cast(seen, "int32"), axis=1) > 0
             repeated = ops.expand_dims(states[-1] if keeps_output else states[0], 1)
-            outputs = ops.where(ops.expand_dims(heard > 0, -1), outputs, repeated)
+            outputs = ops.where(ops.expand_dims(is_known, -1), outputs, repeated)
         return inputs[0].of(outputs), [*after, outputs[:, -1]] if keeps_output else after
 
-    def make_step(x, *masks):
+    def make_step(*inputs):
         states = [stream.new_state(s.shape[1:], s.dtype) for s in keras.tree.flatten(first_states)]
         if keeps_output:
             states.append(stream.new_state((layer.cell.output_size,), layer.compute_dtype))
-        if x.chunked:
-            output, next_states = all_frames([x, *masks], states)
+        if inputs[0].chunked:
+            output, next_states = all_frames(inputs, states)
         else:
-            output, next_states = for_each_frame(one_frame, [x, *masks], states)
+            output, next_states = for_each_frame(one_frame, inputs, states)
         return [output], states, next_states
 
-    return stream.call(layer, make_step, frames, *([] if mask is None else [mask]))
+    return stream.call(layer, make_step, frames, *masks, *marks)
