@@ -1,7 +1,7 @@
-"""Where event times come from when nobody wrote them down.
+"""When the one event of a recording happens, from its energy.
 
-An anchor needs a time. Where a recording holds one word and no times, the energy of the recording
-says when the word begins and ends, to within a few hundredths of a second.
+Where a recording holds one word and no times, its energy says when the word begins and ends, to
+within a few hundredths of a second.
 """
 
 import numpy as np
