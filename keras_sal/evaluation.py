@@ -55,6 +55,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -104,27 +105,27 @@ def evaluate(
     given, about = given or {}, about or {}
     steps = len(answers.systems) * len(answers.conditions)
     done = itertools.count(1)
-    systems = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", NegativeHoursWarning)
-        for name in answers.systems:
+    systems, told = [], {}
+    for name in answers.systems:
+        with _noted(told, "dev"):
             rule, threshold = judge.settings(answers, name, given.get(name, {}))
-            conditions = {}
-            for condition in answers.conditions:
+        conditions = {}
+        for condition in answers.conditions:
+            with _noted(told, f"test, {condition}"):
                 conditions[condition] = _score(answers, name, condition, judge, rule, threshold)
-                if progress:
-                    progress(next(done), steps)
-            systems.append(
-                {
-                    "name": name,
-                    **about.get(name, {}),
-                    "scoring": dataclasses.asdict(rule),
-                    "threshold": threshold,
-                    "conditions": conditions,
-                }
-            )
+            if progress:
+                progress(next(done), steps)
+        systems.append(
+            {
+                "name": name,
+                **about.get(name, {}),
+                "scoring": dataclasses.asdict(rule),
+                "threshold": threshold,
+                "conditions": conditions,
+            }
+        )
+    with _noted({}, ""):
         compared = differences(answers, systems, judge)
-    said = list(dict.fromkeys(str(each.message) for each in caught))
     return {
         "format": FORMAT,
         "word": answers.word,
@@ -137,9 +138,19 @@ def evaluate(
         "systems": systems,
         "differences": compared,
         "parity": parity(answers, systems),
-        "warnings": said,
+        "warnings": [f"{where}: {what}" for what, where in told.items()],
         "provenance": dict(provenance or {}),
     }
+
+
+@contextmanager
+def _noted(told: dict, where: str):
+    """Collects what is said of too few hours, with where it was first said."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NegativeHoursWarning)
+        yield
+    for each in caught:
+        told.setdefault(str(each.message), where)
 
 
 def _score(answers, name, condition, judge, rule, threshold) -> dict:

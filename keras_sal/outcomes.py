@@ -4,6 +4,7 @@ The figures of an operating point say how many; these say which, so that they ca
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from keras_sal.tracks import Said, Track
 from keras_sal.trigger import Scoring, detect
 
 WORDS = "words.csv"
+PRONUNCIATION = re.compile(r"\(\d+\)$")  # aligners write the(2) for another way to say "the"
 
 Words = Mapping[str, list[tuple[str, float, float]]]
 
@@ -132,7 +134,8 @@ def read_words(folder) -> Words:
         try:
             for row in csv.DictReader(file):
                 time_s = float(row["onset_s"]), float(row["offset_s"])
-                words.setdefault(row["file"], []).append((row["word"], *time_s))
+                word = PRONUNCIATION.sub("", row["word"])
+                words.setdefault(row["file"], []).append((word, *time_s))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{WORDS} must have the columns file, word, onset_s and offset_s, in seconds. "

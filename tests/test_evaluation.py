@@ -306,7 +306,7 @@ def test_collect_rejects(answer, class_index, message):
 
 def test_words_are_blamed_where_their_times_are_known(tmp_path):
     (tmp_path / "words.csv").write_text(
-        "file,word,onset_s,offset_s\nturn/x-3.flac,light,1.2,1.6\nturn/x-3.flac,turn,0.5,0.9\n"
+        "file,word,onset_s,offset_s\nturn/x-3.flac,light(2),1.2,1.6\nturn/x-3.flac,turn,0.5,0.9\n"
     )
     words = read_words(tmp_path)
     assert words == {"turn/x-3.flac": [("turn", 0.5, 0.9), ("light", 1.2, 1.6)]}
