@@ -1,0 +1,87 @@
+#include "detector.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include <limits>
+
+namespace keras_sal {
+namespace {
+
+// A feature as the model's input holds it: rounded half away from zero, saturated.
+template <typename Integer>
+void Quantise(float feature, const FrameTensor& tensor, Integer* value) {
+  constexpr int32_t kLowest = std::numeric_limits<Integer>::min();
+  constexpr int32_t kHighest = std::numeric_limits<Integer>::max();
+  constexpr float kFar = 1e6f;  // saturates whatever the zero point is
+  float scaled = feature / tensor.scale;
+  scaled += scaled < 0.0f ? -0.5f : 0.5f;
+  if (!(scaled > -kFar)) scaled = -kFar;  // a NaN, too
+  if (scaled > kFar) scaled = kFar;
+  int32_t rounded = static_cast<int32_t>(scaled) + tensor.zero_point;
+  if (rounded < kLowest) rounded = kLowest;
+  if (rounded > kHighest) rounded = kHighest;
+  *value = static_cast<Integer>(rounded);
+}
+
+inline void Quantise(float feature, const FrameTensor&, float* value) { *value = feature; }
+
+bool Holds(const Tensor& tensor, int values) {
+  return tensor.data != nullptr && tensor.bytes == values * sizeof(Value);
+}
+
+}  // namespace
+
+bool Detector::Begin() {
+  for (int i = 0; i < kNumFrames; ++i) {
+    if (!Holds(interpreter_->Input(kFrames[i].input), kFrames[i].values)) return false;
+  }
+  for (int i = 0; i < kNumStates; ++i) {
+    if (!Holds(interpreter_->Input(kStates[i].input), kStates[i].values)) return false;
+    if (!Holds(interpreter_->Output(kStates[i].output), kStates[i].values)) return false;
+  }
+  if (!Holds(interpreter_->Output(kPosteriorOutput), kClasses)) return false;
+  for (int c = 0; c < kClasses; ++c) triggers_[c].Begin(&kTriggerRules[c], history_[c]);
+  return Reset();
+}
+
+bool Detector::Reset() {
+  Value* state = states_;
+  for (int i = 0; i < kNumStates; ++i) {
+    for (int k = 0; k < kStates[i].values; ++k) *state++ = kStates[i].zero;
+  }
+  for (int c = 0; c < kClasses; ++c) {
+    posteriors_[c] = 0.0f;
+    detected_[c] = false;
+    triggers_[c].Reset();
+  }
+  return interpreter_->Reset();
+}
+
+bool Detector::Step(const float* frame) {
+  for (int i = 0; i < kNumFrames; ++i) {
+    Value* input = static_cast<Value*>(interpreter_->Input(kFrames[i].input).data);
+    for (int k = 0; k < kFrames[i].values; ++k) Quantise(*frame++, kFrames[i], input++);
+  }
+  const Value* state = states_;
+  for (int i = 0; i < kNumStates; ++i) {
+    memcpy(interpreter_->Input(kStates[i].input).data, state, kStates[i].values * sizeof(Value));
+    state += kStates[i].values;
+  }
+  if (!interpreter_->Invoke()) return false;
+
+  // Inputs and outputs may share memory, so all states leave it before any comes back.
+  Value* next = states_;
+  for (int i = 0; i < kNumStates; ++i) {
+    memcpy(next, interpreter_->Output(kStates[i].output).data, kStates[i].values * sizeof(Value));
+    next += kStates[i].values;
+  }
+  const Value* output = static_cast<const Value*>(interpreter_->Output(kPosteriorOutput).data);
+  for (int c = 0; c < kClasses; ++c) {
+    posteriors_[c] = PosteriorOf(output[c]);
+    detected_[c] = triggers_[c].Feed(posteriors_[c]);
+  }
+  return true;
+}
+
+}  // namespace keras_sal

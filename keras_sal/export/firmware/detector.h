@@ -1,0 +1,53 @@
+// The detector: features of one frame in, detections out. No heap, exceptions or RTTI; C++11.
+
+#ifndef KERAS_SAL_DETECTOR_H_
+#define KERAS_SAL_DETECTOR_H_
+
+#include "detector_settings.h"
+#include "interpreter.h"
+#include "trigger.h"
+
+namespace keras_sal {
+
+// Quantises a frame, runs the model, carries its state, and feeds a trigger for each class.
+//
+//   Detector detector(&interpreter);
+//   if (!detector.Begin()) ...                 // once
+//   if (!detector.Step(frame)) ...             // every frame
+//   if (detector.detected()) ...
+class Detector {
+ public:
+  // `interpreter` must outlive the detector.
+  explicit Detector(Interpreter* interpreter) : interpreter_(interpreter) {}
+
+  // Starts the first stream; false if the interpreter does not hold the model of these settings.
+  bool Begin();
+
+  // Starts a new stream: states at their zero point, triggers armed.
+  bool Reset();
+
+  // Takes `kFrameValues` features; of several inputs one after the other, in the order of
+  // `kFrames`. False if the interpreter failed: then nothing has changed.
+  bool Step(const float* frame);
+
+  // Whether the class was detected on the last frame.
+  bool detected(int class_index = 0) const { return detected_[class_index]; }
+
+  // The smoothed posterior of the class, that is compared with the threshold.
+  float score(int class_index = 0) const { return triggers_[class_index].score(); }
+
+  // The posterior of the class on the last frame.
+  float posterior(int class_index = 0) const { return posteriors_[class_index]; }
+
+ private:
+  Interpreter* interpreter_;
+  Value states_[kStateValues];
+  float posteriors_[kClasses];
+  bool detected_[kClasses];
+  Trigger triggers_[kClasses];
+  float history_[kClasses][kSmoothFrames];
+};
+
+}  // namespace keras_sal
+
+#endif  // KERAS_SAL_DETECTOR_H_

@@ -1,0 +1,56 @@
+// An example: features in, a call for every detection out.
+//
+// Yours are the two functions declared first. `setup` and `loop` are called by Arduino, and by the
+// end of this file elsewhere.
+
+#include <stdint.h>
+
+#include "detector.h"
+#include "model_data.h"
+#include "op_resolver.h"
+#include "tflm_interpreter.h"
+
+// Waits for the next frame and fills in its `count` features, computed as for training. False to
+// stop.
+bool ReadFrame(float* frame, int count);
+
+// Is told of every detection; `score` is the mean posterior that reached the threshold.
+void OnDetection(const char* name, float score);
+
+namespace {
+
+alignas(16) uint8_t arena[keras_sal::kArenaBytes];
+keras_sal::Detector* detector = nullptr;  // while null, nothing is detected
+bool running = true;
+
+}  // namespace
+
+void setup() {
+  static keras_sal::OpResolver resolver;
+  if (!keras_sal::RegisterOperators(&resolver)) return;
+  static keras_sal::TflmInterpreter interpreter(keras_sal::kModelData, resolver, arena,
+                                                sizeof(arena));
+  static keras_sal::Detector made(&interpreter);
+  if (interpreter.Begin() && made.Begin()) detector = &made;
+}
+
+void loop() {
+  static float frame[keras_sal::kFrameValues];
+  running = detector != nullptr && ReadFrame(frame, keras_sal::kFrameValues) &&
+            detector->Step(frame);
+  for (int c = 0; running && c < keras_sal::kClasses; ++c) {
+    if (detector->detected(c)) OnDetection(keras_sal::kClassNames[c], detector->score(c));
+  }
+}
+
+#if defined(ARDUINO)  // has a main of its own
+#elif defined(ESP_PLATFORM)
+extern "C" void app_main() {
+  for (setup(); running;) loop();
+}
+#else
+int main() {
+  for (setup(); running;) loop();
+  return 0;
+}
+#endif

@@ -1,0 +1,1 @@
+#include "tensorflow/lite/experimental/microfrontend/lib/frontend.h"
