@@ -26,6 +26,7 @@ From there:
 """
 
 from keras_sal import anchors, clips, detection, losses, metrics, models, streaming, targets
+from keras_sal.detector import StreamingDetector
 from keras_sal.losses import (
     FrameCrossEntropy,
     FrameFocalLoss,

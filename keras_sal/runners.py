@@ -28,14 +28,14 @@ from keras import ops
 from keras_sal.export.ports import NEXT, Ports
 from keras_sal.export.runner import TensorInfo
 from keras_sal.export.sequences import check_sequence
-from keras_sal.streaming import chunk_model, initial_state, step_model
+from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
 CHUNK_STEPS = (4096, 512, 64, 8, 1)  # few sizes, so that few programs are compiled
 SIDE_BY_SIDE = 32
 
 
-def open_runner(model, runtime=None, *, jit_compile="auto"):
+def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
     """Opens whatever answers to features as a runner.
 
     Args:
@@ -45,6 +45,8 @@ def open_runner(model, runtime=None, *, jit_compile="auto"):
         runtime: `"keras"`, `"micro"` (TensorFlow Lite Micro), `"litert"` or `"onnx"`. Default
             `None`: by the kind of model; a `.tflite` file runs in TensorFlow Lite Micro if its ends
             are integers, else in LiteRT.
+        max_delay_frames: For whole-clip Keras models, as in `keras_sal.streaming.step_model`: how
+            many frames late the answers may come. Default 0.
         jit_compile: For Keras models, as in `keras.Model.compile`. Default `"auto"`, which on
             TensorFlow without a GPU leaves XLA out; with `True` a single long stream runs many
             times faster there.
@@ -73,9 +75,9 @@ def open_runner(model, runtime=None, *, jit_compile="auto"):
         )
     if isinstance(model, keras.Model):
         _check_runtime(model, runtime, ("keras",), "Convert the model with `keras_sal.export`.")
-        return KerasRunner(model, jit_compile)
+        return KerasRunner(model, max_delay_frames, jit_compile)
     if isinstance(model, str | Path):
-        return _open_path(Path(model), runtime, jit_compile)
+        return _open_path(Path(model), runtime, max_delay_frames, jit_compile)
     if callable(getattr(model, "stream", None)) and callable(getattr(model, "reset", None)):
         _check_runtime(model, runtime, (), "It has a runtime already; leave it out.")
         return model
@@ -107,8 +109,7 @@ def answer(runner, streams):
     >>> [p.shape for p in answer(runner, [np.zeros((3, 40)), np.zeros((5, 40))])]
     [(3, 1), (5, 1)]
     """
-    hop = frames_per_step(runner)
-    streams = [keras.tree.map_structure(lambda x: x[: len(x) // hop * hop], s) for s in streams]
+    streams = [whole_steps(runner, features)[0] for features in streams]
     if isinstance(runner, KerasRunner):
         return runner.answer(streams)
     answers = []
@@ -120,12 +121,43 @@ def answer(runner, streams):
 
 
 def frames_per_step(runner):
-    """Returns how many frames of `(frames, features)` a runner takes for one answer: its stride."""
-    ports = getattr(runner, "ports", None)
-    if ports is None or len(ports.frames) > 1:
-        return 1
-    [shape] = (info.shape for info in runner.inputs if info.name in ports.frames)
-    return shape[1] if len(shape) == 3 else 1
+    """Returns how many frames a runner takes for one answer: the model's stride.
+
+    With inputs of different rates it is that of the fastest.
+    """
+    if isinstance(runner, KerasRunner):
+        return runner.frames_per_step
+    return max(map(_usual_hop, _step_shapes(runner).values()))
+
+
+def whole_steps(runner, features):
+    """Splits features into what a runner can answer now and what waits for more frames.
+
+    Args:
+        runner: What `open_runner` gives.
+        features: Frames `(frames, features)`, or a dict of such arrays by input name.
+
+    Returns:
+        Both parts: whole steps, and less than one.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_sal.models import gru_detector
+    >>> whole, rest = whole_steps(open_runner(gru_detector()), np.zeros((3, 40)))
+    >>> len(whole), len(rest)
+    (3, 0)
+    """
+    shapes = _step_shapes(runner)
+    if not isinstance(features, Mapping):
+        hop = _hop(features, next(iter(shapes.values())))
+        end = len(features) // hop * hop
+        return features[:end], features[end:]
+    hops = {name: _hop(x, shapes.get(name, ())) for name, x in features.items()}
+    steps = min(len(x) // hops[name] for name, x in features.items())
+    ends = {name: steps * hop for name, hop in hops.items()}
+    whole = {name: x[: ends[name]] for name, x in features.items()}
+    return whole, {name: x[ends[name] :] for name, x in features.items()}
 
 
 class KerasRunner:
@@ -137,26 +169,36 @@ class KerasRunner:
     Args:
         model: Whole-clip Keras model, or a step model. Weights are shared: train it on, and the
             runner follows.
+        max_delay_frames: As in `keras_sal.streaming.step_model`. Default 0.
         jit_compile: As in `keras.Model.compile`. Default `"auto"`.
 
     Attributes:
         ports: Names of its frames, states and posteriors.
         inputs: `TensorInfo` of frames, then states, of one stream.
         outputs: `TensorInfo` of posteriors, then next states.
+        frames_per_step: Frames it takes for one answer.
+        delay_frames: How many answers late it is; the first so many of a stream belong to no frame.
     """
 
-    def __init__(self, model, jit_compile="auto"):
+    def __init__(self, model, max_delay_frames=0, jit_compile="auto"):
         if _is_step(model):
             step, chunk = model, _Rolled(model)
-            frame_shapes = {name: tensor.shape[1:] for name, tensor in step.input.items()}
         else:
-            step, chunk = step_model(model), chunk_model(model)
-            frame_shapes = {name: tensor.shape[2:] for name, tensor in chunk.input.items()}
+            late = {"max_delay_frames": max_delay_frames}
+            step, chunk = step_model(model, **late), chunk_model(model, **late)
+        chunk.compile(jit_compile=jit_compile)
         self.ports = Ports.of(step.input, step.output)
         self.inputs = tuple(_info(name, step.input[name]) for name in self.ports.inputs)
         self.outputs = tuple(_info(name, step.output[name]) for name in self.ports.outputs)
-        chunk.compile(jit_compile=jit_compile)
-        self._step, self._chunk, self._frame_shapes = step, chunk, frame_shapes
+        steps = _step_shapes(self)
+        if step is model:
+            frames, hops = steps, map(_usual_hop, steps.values())
+        else:
+            frames = {name: chunk.input[name].shape[2:] for name in steps}
+            hops = (1 if shape == frames[name] else shape[0] for name, shape in steps.items())
+        self.frames_per_step = max(hops)
+        self.delay_frames = delay_frames(step)
+        self._step, self._chunk, self._frame_shapes = step, chunk, frames
         self.reset()
 
     def reset(self):
@@ -280,7 +322,7 @@ class _Rolled(keras.Model):
         }
 
 
-def _open_path(path, runtime, jit_compile):
+def _open_path(path, runtime, *keras_options):
     if path.is_dir():
         from keras_sal.export import bundle
 
@@ -293,7 +335,7 @@ def _open_path(path, runtime, jit_compile):
     match path.suffix:
         case ".keras":
             _check_runtime(path, runtime, ("keras",), "Convert it with `keras_sal.export`.")
-            return KerasRunner(keras.models.load_model(path, compile=False), jit_compile)
+            return KerasRunner(keras.models.load_model(path, compile=False), *keras_options)
         case ".onnx":
             _check_runtime(path, runtime, ("onnx",), "Convert the Keras model to .tflite.")
             from keras_sal.export.onnx import OnnxModel
@@ -333,6 +375,24 @@ def _is_step(model):
     return any(name.startswith("frame") for name in names) and all(
         name.startswith(("frame", "state_")) for name in names
     )
+
+
+def _step_shapes(runner):
+    """What a step takes of each input; nothing is known of a runner without ports."""
+    ports = getattr(runner, "ports", None)
+    if ports is None:
+        return {"": ()}
+    return {info.name: info.shape[1:] for info in runner.inputs if info.name in ports.frames}
+
+
+def _hop(features, shape):
+    """Frames in a step of `shape`, whose first axis they are if a frame has one axis less."""
+    return shape[0] if len(shape) > 1 and np.ndim(features) == len(shape) else 1
+
+
+def _usual_hop(shape):
+    """Frames in a step of `shape`, where a frame has one axis, as features have."""
+    return shape[0] if len(shape) == 2 else 1
 
 
 def _info(name, tensor):

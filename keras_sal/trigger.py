@@ -14,11 +14,16 @@ TIME_TOLERANCE_S = 1e-6  # window ends are included whatever binary fractions ma
 
 
 class Detection(NamedTuple):
-    """A moment at which a trigger fired: seconds, smoothed posterior, class."""
+    """A moment at which a trigger fired: seconds, smoothed posterior, class, its name if known."""
 
     time_s: float
     score: float
     class_index: int = 0
+    class_name: str | None = None
+
+    def __repr__(self):
+        known = {name: x for name, x in self._asdict().items() if x is not None}
+        return f"Detection({', '.join(f'{name}={x!r}' for name, x in known.items())})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
