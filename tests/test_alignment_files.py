@@ -150,7 +150,7 @@ def test_a_hyphen_in_a_label_is_no_negative_number(write):
 
 def test_asks_for_the_tier(write):
     path = write("a.TextGrid", LONG.replace('"words"', '"speaker"'))
-    with pytest.raises(ValueError, match="`tier` must name one.*tier=None.*'speaker', 'clicks'"):
+    with pytest.raises(ValueError, match=r"`tier` must name one.*tier=None.*'speaker', 'clicks'"):
         read_events(path)
 
 
@@ -167,7 +167,7 @@ def test_reads_ctm_and_rttm(write):
 
 def test_asks_for_the_channel(write):
     path = write("a.ctm", "rec 1 0.5 0.25 yes\nrec 2 0.5 0.25 yes\n")
-    with pytest.raises(ValueError, match="`channel` must be given.*'rec' has the channels 1, 2"):
+    with pytest.raises(ValueError, match=r"`channel` must be given.*'rec' has the channels 1, 2"):
         read_events(path)
     assert spoken(path, channel=2) == [(0.5, 0.75, "yes", "rec")]
 
@@ -257,12 +257,12 @@ def test_does_not_guess_encodings(write):
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         assert spoken(write("a.csv", row.encode(encoding))) == [(0.5, 1.0, "café", "")]
     path = write("a.csv", row.encode("latin-1"))
-    with pytest.raises(ValueError, match="must be UTF-8.*byte 0xe9 in line 2.*latin-1"):
+    with pytest.raises(ValueError, match=r"must be UTF-8.*byte 0xe9 in line 2.*latin-1"):
         read_events(path)
     assert spoken(path, encoding="latin-1") == [(0.5, 1.0, "café", "")]
-    with pytest.raises(ValueError, match="`path` must be text; it holds characters 0.*utf-16-le"):
+    with pytest.raises(ValueError, match=r"`path` must be text; it holds characters 0.*utf-16-le"):
         read_events(write("a.csv", row.replace("é", "e").encode("utf-16-le")))
-    with pytest.raises(ValueError, match="`encoding` must be the name of an encoding.*'klingon'"):
+    with pytest.raises(ValueError, match=r"`encoding` must be the name of an encoding.*'klingon'"):
         read_events(path, encoding="klingon")
 
 
@@ -374,9 +374,9 @@ def test_a_phrase_among_other_words_has_no_time():
 
 
 def test_find_rejects():
-    with pytest.raises(ValueError, match="`phrase` must have at least one word.*phrase='!'"):
+    with pytest.raises(ValueError, match=r"`phrase` must have at least one word.*phrase='!'"):
         find_events([], "!")
-    with pytest.raises(ValueError, match="`max_pause_s` must be at least 0.*max_pause_s=nan"):
+    with pytest.raises(ValueError, match=r"`max_pause_s` must be at least 0.*max_pause_s=nan"):
         find_events([], "a", max_pause_s=math.nan)
 
 

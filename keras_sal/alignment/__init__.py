@@ -17,14 +17,19 @@ and nothing else tells.
 
 from keras_sal.alignment.energy import energy_db, energy_events
 from keras_sal.alignment.events import Event, Events, find_events
+from keras_sal.alignment.forced import AlignmentError, align_words
 from keras_sal.alignment.reading import FORMATS, read_events
+from keras_sal.alignment.speech import speech_events
 
 __all__ = [
     "FORMATS",
+    "AlignmentError",
     "Event",
     "Events",
+    "align_words",
     "energy_db",
     "energy_events",
     "find_events",
     "read_events",
+    "speech_events",
 ]

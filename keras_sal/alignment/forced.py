@@ -1,0 +1,103 @@
+"""When each word of a known text is said: forced alignment with PocketSphinx."""
+
+import re
+
+import numpy as np
+
+from keras_sal.alignment.events import Event, words_of
+from keras_sal.alignment.packages import needed
+from keras_sal.alignment.pronunciation import pronounce
+
+FRAME_S = 0.01
+SAMPLE_RATE = 16_000
+FULL_SCALE = 32_767
+
+
+class AlignmentError(ValueError):
+    """The text could not be found in the sound, or the sound holds no event to be found."""
+
+
+def align_words(samples, sample_rate, text, *, pronunciations=None):
+    """Find when each word of a text is said, given that it is said.
+
+    Use it wherever there are transcripts. The whole text must be said in the recording, and
+    nothing else: an aligner told a wrong text gives up on some recordings and puts the text
+    somewhere on others.
+
+    PocketSphinx aligns with its own model of US English, in frames of 10 ms. Each call has a
+    decoder of its own, so the times of a recording don't depend on what was aligned before it.
+    Words that its dictionary doesn't have are read by letter (`pronunciation.pronounce`).
+
+    Against the Picovoice wake words' times of the same aligner, run otherwise, and against other
+    sources: `benchmarks/alignment_sources.py`. Times are good to some 50 ms.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`.
+        sample_rate: Samples per second, in Hz; resampled if it isn't 16000.
+        text: What is said. Case and punctuation don't matter; numbers must be in words.
+        pronunciations: A dict from words to their pronunciations (a string or a list of them) in
+            the 39 phones of the CMU dictionary, `{"alexa": "AH L EH K S AH"}`, for words that are
+            unknown or said in another way. They replace those of the dictionary. Default none.
+
+    Returns:
+        A list of `Event`, one for each word.
+
+    Raises:
+        AlignmentError: If the text could not be found in the sound. It is a `ValueError`.
+        ValueError: If the text has no words, or a word can't be pronounced.
+        ImportError: If `pocketsphinx` is missing.
+    """
+    pocketsphinx = needed("pocketsphinx", package="pocketsphinx", extra="align")
+    words = words_of(text)
+    if not words:
+        raise ValueError(
+            f"`text` must have words; they are what is aligned. Received: text={text!r}. Find "
+            "times without a text by `energy_events` or `speech_events`."
+        )
+    pronunciations = {
+        word.casefold(): [said] if isinstance(said, str) else list(said)
+        for word, said in (pronunciations or {}).items()
+    }
+    decoder = pocketsphinx.Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", lm=None)
+    names = {word: _known_to(decoder, word, pronunciations.get(word)) for word in set(words)}
+    wanted = [names[word] for word in words]
+    decoder.set_align_text(" ".join(wanted))
+    decoder.start_utt()
+    decoder.process_raw(_pcm(samples, sample_rate), full_utt=True)
+    decoder.end_utt()
+    segments = [s for s in decoder.seg() or () if not re.fullmatch(r"<.*>|\[.*\]", s.word)]
+    if [re.sub(r"\(\d+\)$", "", segment.word) for segment in segments] != wanted:
+        raise AlignmentError(
+            "`text` must be what is said in `samples`, and they must be clear enough; the aligner "
+            f"gave up. Received: text={' '.join(words)!r} for {len(samples) / sample_rate:.2f} s. "
+            "Listen to the recording, or leave it out."
+        )
+    return [
+        Event(s.start_frame * FRAME_S, (s.end_frame + 1) * FRAME_S, word)
+        for s, word in zip(segments, words, strict=True)
+    ]
+
+
+def _known_to(decoder, word, given):
+    """The name under which the decoder knows the word, after it was told how to say it."""
+    if given is None and decoder.lookup_word(word):
+        return word
+    name = word if given is None else f"{word}_given"
+    for number, said in enumerate(given or [pronounce(word)]):
+        try:
+            decoder.add_word(name if number == 0 else f"{name}({number + 1})", said)
+        except RuntimeError as error:
+            raise ValueError(
+                "`pronunciations` must be in the phones of the CMU dictionary, apart by spaces. "
+                f'Received: {word!r} as {said!r}. Write "AH L EH K S AH" for "alexa".'
+            ) from error
+    return name
+
+
+def _pcm(samples, sample_rate):
+    samples = np.asarray(samples, "float32")
+    if sample_rate != SAMPLE_RATE:
+        from keras_sal.audio import resample
+
+        samples = resample(samples, sample_rate, SAMPLE_RATE)
+    return np.rint(np.clip(samples, -1, 1) * FULL_SCALE).astype("<i2").tobytes()
