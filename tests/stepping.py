@@ -7,6 +7,11 @@ import numpy as np
 from hypothesis import strategies as st
 from keras import layers, ops
 
+from keras_sal.layers import (
+    CausalDepthwiseConv1D,
+    CumulativeAveragePooling1D,
+    CumulativeMaxPooling1D,
+)
 from keras_sal.streaming import initial_state, step_model
 
 TOLERANCE = 1e-5
@@ -112,6 +117,18 @@ MEMORYLESS = {
     # Keras' Softmax layer reads the mask of the frames as a mask of the features.
     "softmax": lambda: [layers.Activation("softmax")],
     "time distributed": lambda: [layers.TimeDistributed(layers.Dense(WIDTH))],
+    "time distributed conv": lambda: [
+        layers.Reshape((-1, WIDTH, 1)),
+        layers.TimeDistributed(layers.Conv1D(2, 3, padding="same")),
+        layers.TimeDistributed(layers.Flatten()),
+        layers.Dense(WIDTH),
+    ],
+    "embedding": lambda: [
+        layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0]),
+        layers.Embedding(4, 3),
+        layers.Reshape((-1, 3 * WIDTH)),
+        layers.Dense(WIDTH),
+    ],
     "unit normalization": lambda: [layers.UnitNormalization()],
 }
 RECURRENT = {
@@ -149,6 +166,16 @@ WINDOWED = {
         layers.Conv1D(WIDTH, 3, padding="causal", dilation_rate=2, use_bias=False)
     ],
     "causal conv, grouped": lambda: [layers.Conv1D(WIDTH, 2, padding="causal", groups=2)],
+    "causal depthwise conv": lambda: [
+        CausalDepthwiseConv1D(3, dilation_rate=2, depth_multiplier=2),
+        layers.Dense(WIDTH),
+    ],
+    # Temporal convolutional networks are often written so: padded at both ends, then "chomped".
+    "chomped conv": lambda: [
+        layers.ZeroPadding1D(2),
+        layers.Conv1D(WIDTH, 3),
+        layers.Cropping1D((0, 2)),
+    ],
     "conv 2d": lambda: [
         layers.Reshape((-1, WIDTH, 1)),
         layers.ZeroPadding2D(((2, 0), (1, 1))),
@@ -167,6 +194,13 @@ WINDOWED = {
         layers.DepthwiseConv2D((3, 1)),
         layers.TimeDistributed(layers.Flatten()),
     ],
+    "dilated in time, not in frequency": lambda: [
+        layers.Reshape((-1, WIDTH, 1)),
+        layers.ZeroPadding2D(((4, 0), (1, 2))),
+        layers.Conv2D(2, 3, dilation_rate=(2, 1)),
+        layers.Cropping2D(((0, 0), (1, 2))),
+        layers.Reshape((-1, 4)),
+    ],
     "max pooling": lambda: [layers.ZeroPadding1D((2, 0)), layers.MaxPooling1D(3, strides=1)],
     "one padding for two convs": lambda: [
         layers.ZeroPadding1D((3, 0)),
@@ -181,9 +215,22 @@ WINDOWED = {
         layers.Conv2D(1, (1, 3), padding="same"),
         layers.Reshape((-1, WIDTH)),
     ],
-    "separable conv": lambda: [layers.ZeroPadding1D((2, 0)), layers.SeparableConv1D(WIDTH, 3)],
+    "pooling 2d": lambda: [
+        layers.Reshape((-1, 2, 2)),
+        layers.ZeroPadding2D(((2, 0), (0, 0))),
+        layers.AveragePooling2D((3, 1), strides=1),
+        layers.Reshape((-1, WIDTH)),
+    ],
+    "separable conv": lambda: [
+        layers.ZeroPadding1D((4, 0)),
+        layers.SeparableConv1D(WIDTH, 3, dilation_rate=2, depth_multiplier=2),
+    ],
 }
-BLOCKS = MEMORYLESS | RECURRENT | WINDOWED
+CUMULATIVE = {
+    "cumulative average": lambda: [CumulativeAveragePooling1D()],
+    "cumulative maximum": lambda: [layers.Rescaling(1.0, -2.0), CumulativeMaxPooling1D()],
+}
+BLOCKS = MEMORYLESS | RECURRENT | WINDOWED | CUMULATIVE
 
 
 def branches(kind):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 from stepping import (
+    CUMULATIVE,
     MEMORYLESS,
     RECURRENT,
     WIDTH,
@@ -111,7 +112,9 @@ class TestChunkModel:
 
 
 class TestEveryLayer:
-    @pytest.mark.parametrize("kind", [MEMORYLESS, RECURRENT, WINDOWED], ids=["m", "r", "w"])
+    @pytest.mark.parametrize(
+        "kind", [MEMORYLESS, RECURRENT, WINDOWED, CUMULATIVE], ids=["m", "r", "w", "c"]
+    )
     def test_equals_whole_clip(self, kind):
         model = branches(kind)
         clip = random_clip(frames=8)

@@ -21,6 +21,7 @@ from stepping import (
 )
 from test_chunks import Slope
 
+from keras_sal.layers import CumulativeMaxPooling1D
 from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
 
 ANY = 100
@@ -77,6 +78,11 @@ LOOKS_AHEAD = {
         lambda: [layers.Conv1D(WIDTH, 5, padding="same"), Slope()],
         2,
     ),
+    "before cumulative maximum": (
+        lambda: [layers.Conv1D(WIDTH, 3, padding="same"), CumulativeMaxPooling1D()],
+        1,
+    ),
+    "cropped start": (lambda: [layers.Cropping1D((2, 0))], 2),
     "after memory": (lambda: [*RECURRENT["gru"](), layers.Conv1D(WIDTH, 3, padding="same")], 1),
 }
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 from stepping import (
+    CUMULATIVE,
     MEMORYLESS,
     RECURRENT,
     TOLERANCE,
@@ -25,7 +26,9 @@ from stepping import (
 from keras_sal.streaming import initial_state, step_model
 
 
-@pytest.mark.parametrize("kind", [MEMORYLESS, RECURRENT, WINDOWED], ids=["m", "r", "w"])
+@pytest.mark.parametrize(
+    "kind", [MEMORYLESS, RECURRENT, WINDOWED, CUMULATIVE], ids=["m", "r", "w", "c"]
+)
 def test_layer_equals_whole_clip(kind):
     model = branches(kind)
     clip = random_clip()

@@ -22,7 +22,7 @@ from stepping import (
     sequential,
 )
 
-from keras_sal.streaming import initial_state, step_model
+from keras_sal.streaming import chunk_model, initial_state, step_model
 
 
 class TestStepModel:
@@ -115,6 +115,24 @@ class TestStepModel:
 
     @pytest.mark.slow
     def test_does_not_drift_in_half_an_hour(self):
+        """180,000 frames: by chunks as in one clip, and after that by steps as by chunks."""
+        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"](), *RECURRENT["lstm"]())
+        chunk, step = chunk_model(model), step_model(model)
+        clip = random_clip(frames=180_000, batch=1)
+        state, answered = initial_state(chunk), []
+        for t in range(0, 180_000, 6_000):
+            result = chunk.predict_on_batch({"frame": clip[:, t : t + 6_000], **state})
+            state = {name: result[f"{name}_next"] for name in state}
+            answered.append(result["posterior"])
+        streamed = np.concatenate(answered, axis=1)
+        np.testing.assert_allclose(streamed, model.predict(clip, verbose=0), atol=TOLERANCE)
+        after = random_clip(frames=200, batch=1, seed=1)
+        by_chunk = chunk.predict_on_batch({"frame": after, **state})["posterior"]
+        by_step, _ = run(step, after, state)
+        np.testing.assert_allclose(by_step, by_chunk, atol=TOLERANCE)
+
+    @pytest.mark.slow
+    def test_does_not_drift_by_steps(self):
         """3,600 frames: half an hour at two frames a second."""
         model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]())
         step, clip = step_model(model), random_clip(frames=3_600, batch=1)

@@ -1,7 +1,8 @@
 """What a layer does in one step of a stream: one rule for each kind of layer.
 
-A rule is called as the layer was, `step(layer, stream, *inputs, **kwargs)`, with `Frames` in place
-of clip tensors, and returns the `Frames` of the outputs. Four rules stream most models:
+`Stream` walks through a model. It calls the rule of a layer as the layer was called,
+`step(layer, stream, *inputs, **kwargs)`, with `Frames` in place of clip tensors, and gets the
+`Frames` of the outputs. Four rules stream most models:
 
 - `memoryless`: a layer that treats every frame alike is called on the frames alone. That it does
   so is not believed but seen: it is tried on random clips first.
@@ -15,15 +16,16 @@ What can never stream is refused in `refused`, with the reason and what to use i
 
 from keras_sal.steps import memoryless, own, recurrent, refused, windowed
 from keras_sal.steps.frames import Frames, HopTooShort
-from keras_sal.steps.rule import step
+from keras_sal.steps.stream import Stream, plain_graph
 
 __all__ = [
     "Frames",
     "HopTooShort",
+    "Stream",
     "memoryless",
     "own",
+    "plain_graph",
     "recurrent",
     "refused",
-    "step",
     "windowed",
 ]

@@ -20,6 +20,7 @@ States start as zeros. That both ways give the same numbers is for the layer's t
 import keras
 from keras import ops
 
+from keras_sal.layers import CausalDepthwiseConv1D
 from keras_sal.steps.frames import Frames
 from keras_sal.steps.late import heard, silenced
 from keras_sal.steps.recurrent import for_each_frame, refuse_lead
@@ -28,8 +29,9 @@ from keras_sal.steps.sharing import Sharing
 
 
 def is_own(layer):
-    """Whether what the layer does is written outside Keras."""
-    return not type(layer).call.__module__.startswith("keras.")
+    """Whether what the layer does is written outside Keras, and there is no rule for it here."""
+    is_known = isinstance(layer, CausalDepthwiseConv1D)
+    return not is_known and not type(layer).call.__module__.startswith("keras.")
 
 
 def own_step(layer, stream, frames, **kwargs):

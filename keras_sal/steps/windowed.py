@@ -1,7 +1,7 @@
 """Convolutions, pooling and padding: a window that begins in the past.
 
 tensor whose newest frame is `lead` ahead of the stream's, with `hop` new frames a step
-|  ZeroPadding((p, q))          lead + p
+|  ZeroPadding((p, q))          lead + p             Cropping((p, q)): lead - p
 |  kernel spanning k frames     lead - (k - 1)        below 0 it looks ahead: the answer comes late
 |  stride s                     hop / s, lead / s     more frames a step until hop is whole
 v
@@ -13,6 +13,7 @@ import math
 import keras
 from keras import layers, ops
 
+from keras_sal.layers import CausalDepthwiseConv1D
 from keras_sal.steps.frames import HopTooShort
 from keras_sal.steps.late import heard, past_and_new, silenced
 from keras_sal.steps.rule import refusal, refuse_if, step
@@ -44,17 +45,37 @@ def _windowed(layer, stream, x, over_window, padding=(0, 0), span=1, stride=1, i
 
 
 def _refuse_channels_first(layer):
+    data_format = getattr(layer, "data_format", "channels_last")
     refuse_if(
         layer,
-        (layer.data_format != "channels_last", "time has to be axis 1", "Use channels_last."),
+        (data_format != "channels_last", "time has to be axis 1", "Use channels_last."),
     )
+
+
+def _pairs(layer, amounts):
+    """How much a padding or cropping layer changes both ends of time and of the other axes."""
+    _refuse_channels_first(layer)
+    return [amounts] if isinstance(layer, layers.ZeroPadding1D | layers.Cropping1D) else amounts
+
+
+@step.register
+def _(layer: layers.Cropping1D | layers.Cropping2D, stream, frames, **kwargs):
+    in_time, *others = _pairs(layer, layer.cropping)
+
+    def over_window(window):
+        """Crops the other axes."""
+        sizes = window.shape[2:-1]
+        kept = [slice(a, size - b) for size, (a, b) in zip(sizes, others, strict=True)]
+        return window[(slice(None), slice(None), *kept)]
+
+    before, after = in_time
+    instead = "Crop the end of the clip only."
+    return _windowed(layer, stream, frames, over_window, (-before, -after), instead=instead)
 
 
 @step.register
 def _(layer: layers.ZeroPadding1D | layers.ZeroPadding2D, stream, frames, **kwargs):
-    _refuse_channels_first(layer)
-    one_axis = isinstance(layer, layers.ZeroPadding1D)
-    in_time, *others = [layer.padding] if one_axis else layer.padding
+    in_time, *others = _pairs(layer, layer.padding)
 
     def over_window(window):
         is_padded = any(any(pair) for pair in others)
@@ -103,20 +124,20 @@ def _(
     _refuse_channels_first(layer)
     span = (layer.kernel_size[0] - 1) * layer.dilation_rate[0] + 1
     stride = layer.strides[0]
-    if layer.padding == "valid":
+    is_causal = layer.padding == "causal" or isinstance(layer, CausalDepthwiseConv1D)
+    if layer.padding == "valid" and not is_causal:
         in_time = 0, 0
         instead = (
             f"Put ZeroPadding of ({span - stride}, 0) frames before it, or use "
             "Conv1D(padding='causal')."
         )
     else:
-        is_causal = layer.padding == "causal"
         in_time = (span - 1, 0) if is_causal else _same(layer, axis=0)
         instead = (
             f"Use Conv1D(padding='causal'), or pad the start by {span - stride} frames and use "
             "padding='valid'."
         )
-    needs_no_padding = layer.padding == "valid" or span == stride == 1
+    needs_no_padding = in_time == (0, 0) and (layer.padding == "valid" or span == stride == 1)
     over_window = layer if needs_no_padding else UnpaddedConv(layer)
     return _windowed(layer, stream, frames, over_window, in_time, span, stride, instead)
 
