@@ -11,6 +11,8 @@ void initialise_monitor_handles();
 void __libc_init_array();
 void _init() {}
 void _fini() {}
+void* __dso_handle = nullptr;
+void __cxa_pure_virtual() { _Exit(98); }
 
 void Reset_Handler() {
   *reinterpret_cast<volatile uint32_t*>(0xE000ED88) |= 0xF << 20;  // the FPU on
