@@ -129,7 +129,7 @@ class StreamingDetector:
         self.reset()
 
     @classmethod
-    def from_bundle(cls, folder, runtime=None):
+    def from_bundle(cls, folder, runtime=None, **changes):
         """Opens the folder that `keras_sal.export.bundle.write` wrote for a device.
 
         Model, front-end, classes, threshold and trigger are those of the bundle.
@@ -138,6 +138,7 @@ class StreamingDetector:
             folder: The folder.
             runtime: `"micro"` or `"litert"`; default `None`, as `keras_sal.runners.open_runner`
                 chooses.
+            **changes: Arguments of `StreamingDetector` that shall not be as in the bundle.
 
         Returns:
             The detector.
@@ -148,14 +149,13 @@ class StreamingDetector:
         from keras_sal.export import bundle
 
         written = bundle.read(folder)
-        return cls(
-            written.model_path,
-            written.threshold,
-            frontend=_frontend(written.manifest["frontend"]),
-            class_names=written.manifest["classes"],
-            runtime=runtime,
+        options = {
+            "threshold": written.threshold,
+            "frontend": _frontend(written.manifest["frontend"]),
+            "class_names": written.manifest["classes"],
             **written.scoring,
-        )
+        }
+        return cls(written.model_path, runtime=runtime, **options | changes)
 
     def reset(self):
         """Starts a new stream: nothing heard, time 0."""
