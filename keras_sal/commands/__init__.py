@@ -6,6 +6,6 @@ to the function that runs it. That function takes the options as keywords, print
 that `keras-sal --help` is quick.
 """
 
-from keras_sal.commands import demo
+from keras_sal.commands import demo, detect
 
-COMMANDS = (demo,)
+COMMANDS = (demo, detect)
