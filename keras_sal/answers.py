@@ -17,7 +17,7 @@ The file is an `.npz` of
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,14 @@ class Answers:
     def voices(self, split: str, condition: str | None = None) -> list[tuple[str, str]]:
         """Who speaks in each piece of `curve(system, split, condition)`."""
         return [clip.voice for track in self.tracks(split, condition) for clip in track.clips]
+
+    def only(self, systems: Sequence[str]) -> "Answers":
+        """The answers of some of the systems."""
+        return replace(
+            self,
+            posteriors={name: self.posteriors[name] for name in systems},
+            times={name: self.times[name] for name in systems},
+        )
 
     def joined(self, other: "Answers") -> "Answers":
         """The answers of both; those of a name that both have are told apart by a number.

@@ -138,19 +138,20 @@ def evaluate(
         "systems": systems,
         "differences": compared,
         "parity": parity(answers, systems),
-        "warnings": [f"{where}: {what}" for what, where in told.items()],
+        "warnings": [f"{'; '.join(where)}: {what}" for what, where in told.items()],
         "provenance": dict(provenance or {}),
     }
 
 
 @contextmanager
 def _noted(told: dict, where: str):
-    """Collects what is said of too few hours, with where it was first said."""
+    """Collects what is said of too few hours, with where it was said."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NegativeHoursWarning)
         yield
     for each in caught:
-        told.setdefault(str(each.message), where)
+        places = told.setdefault(str(each.message), [])
+        places += [where] * (where not in places)
 
 
 def _score(answers, name, condition, judge, rule, threshold) -> dict:

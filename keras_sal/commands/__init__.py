@@ -6,6 +6,6 @@ to the function that runs it. That function takes the options as keywords, print
 that `keras-sal --help` is quick.
 """
 
-from keras_sal.commands import demo, detect
+from keras_sal.commands import align, compare, demo, detect, evaluate, export, verify
 
-COMMANDS = (demo, detect)
+COMMANDS = (align, demo, evaluate, compare, export, verify, detect)

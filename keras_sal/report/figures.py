@@ -157,7 +157,7 @@ def det(artist: Artist, axes, results: dict, condition: str):
     _upright(artist, axes, budget, f"budget {budget:g}/h", "--")
     if hours and x[0] < 3 / hours < x[-1]:
         _upright(artist, axes, 3 / hours, f"3/H = {3 / hours:.2g}/h", ":")
-    axes.set_title(condition)
+    axes.set_title(f"Misses and false alarms: {plain(condition)}")
     axes.legend(loc="upper right")
 
 
@@ -185,7 +185,7 @@ def latency(artist: Artist, axes, latencies_s: dict, points: dict, condition: st
     axes.set_ylim(0, 101)
     axes.set_xlabel("detection - anchor, ms")
     axes.set_ylabel("share of the hits, %")
-    axes.set_title(condition)
+    axes.set_title(f"Latency: {plain(condition)}")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0)
 
 

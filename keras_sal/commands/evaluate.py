@@ -1,0 +1,149 @@
+"""`keras-sal evaluate`: models scored side by side on recordings, and a page that shows it."""
+
+from pathlib import Path
+
+from keras_sal.commands import hearing
+from keras_sal.commands.arguments import positive
+from keras_sal.commands.demo import milliseconds
+from keras_sal.commands.hearing import add_judgement, add_recordings
+
+BUDGET = 0.5
+
+
+def add(commands):
+    """Adds the parser of the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="score models on recordings, and write a page that shows and plays what they do",
+        description="Scores models and bundles side by side on the same streams: the threshold is "
+        "chosen on dev for the false-alarm budget, the figures come from test. Writes report.html, "
+        "its figures, results.json and posteriors.npz.",
+        epilog="example: keras-sal evaluate model.keras model.tflite --recordings my_recordings "
+        "--word computer --fa-per-hour 0.5 --report out",
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        metavar="MODEL",
+        help=".keras, .tflite or .onnx; the first is the one the others are compared with",
+    )
+    parser.add_argument(
+        "--bundle",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a bundle, scored with the trigger it ships with; may be repeated",
+    )
+    parser.add_argument(
+        "--names", nargs="+", metavar="NAME", help="what models, then bundles, are called"
+    )
+    add_recordings(parser)
+    add_judgement(parser, BUDGET)
+    parser.add_argument(
+        "--smooth-frames", type=positive(int), default=1, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--on-frames", type=positive(int), default=1, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="choose smoothing and on-frames on dev, for each model"
+    )
+    parser.add_argument(
+        "--moments",
+        type=positive(int),
+        default=4,
+        metavar="N",
+        help="misses and false alarms shown of each condition (%(default)s)",
+    )
+    parser.add_argument(
+        "--report", default="keras_sal_report", metavar="DIR", help="folder to write (%(default)s)"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(models, bundle, report, names, moments, **options):
+    """Runs `keras-sal evaluate`."""
+    from keras_sal.answers import FILE
+    from keras_sal.console import Console
+    from keras_sal.evaluation import evaluate
+    from keras_sal.export.extras import check
+    from keras_sal.files import write_json
+    from keras_sal.judge import Judge
+    from keras_sal.report import write
+
+    if not models and not bundle:
+        raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
+    for package in ("matplotlib", "jinja2"):
+        check(package, "write a report", extra="report")
+    console, folder = Console(), Path(report)
+    scoring = {name: options.pop(name) for name in ("smooth_frames", "on_frames")}
+    tuned, budget = options.pop("tune"), options.pop("fa_per_hour")
+    resampling = {name: options.pop(name) for name in ("replicates", "seed")}
+    heard = hearing.hear(console, models, bundle, names=names, **options)
+    judge = Judge(budget, {} if tuned else scoring, tuned, **resampling, words=heard.words)
+    with console.stage("Score") as stage:
+        results = evaluate(
+            heard.answers,
+            judge,
+            given=heard.given,
+            about=heard.about,
+            provenance=hearing.provenance(options["recordings"]),
+            progress=stage.progress,
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", results)
+    heard.answers.save(folder / FILE)
+    with console.stage("Draw the report") as stage:
+        page = write(
+            folder,
+            heard.answers,
+            results,
+            streams=heard.streams,
+            words=heard.words,
+            most=moments,
+            progress=stage.progress,
+        )
+    show(results, console)
+    console.say(f"Report: {page.resolve()}")
+    return 0
+
+
+def show(results, console):
+    """Prints what each system does at the threshold chosen on dev."""
+    rows = []
+    for system in results["systems"]:
+        for condition, found in system["conditions"].items():
+            point, best = found["at_threshold"], found["at_budget"]
+            rows.append(
+                [
+                    system["name"],
+                    condition,
+                    _misses(best),
+                    *(
+                        (
+                            _misses(point),
+                            _rate(point),
+                            milliseconds((point["latency_p50_s"], point["latency_p90_s"])),
+                        )
+                        if point
+                        else ("-", "-", "-")
+                    ),
+                ]
+            )
+    console.table(
+        f"{results['word']!r} at {results['fa_per_hour']:g} false alarms an hour",
+        ["", "noise", "missed", "at dev threshold", "FA/h there", "P50 / P90 there"],
+        rows,
+    )
+    for warning in results["warnings"]:
+        console.say(f"Warning: {warning}")
+
+
+def _misses(point) -> str:
+    low, high = point["intervals"]["frr"].get("exact", (float("nan"),) * 2)
+    return f"{100 * point['frr']:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _rate(point) -> str:
+    low, high = point["intervals"]["fa_per_hour"].get("exact", (float("nan"),) * 2)
+    return f"{point['fa_per_hour']:.2f} [{low:.2f}, {high:.2f}]"
