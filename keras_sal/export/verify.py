@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_sal.detection import det_curve
 from keras_sal.export import conversion
+from keras_sal.export.bundle import Bundle, read
 from keras_sal.export.findings import Report, Row, VerificationError
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.footprint import footprint
@@ -63,8 +64,9 @@ def verify(
 
     Args:
         model: The whole-clip Keras model, on any backend.
-        exports: What `convert` returned or the path of the file, or a list of them. Files for
-            microcontrollers run in TensorFlow Lite Micro and, where it is installed, in LiteRT.
+        exports: What `convert` returned or the path of the file, or a list of them; a bundle, or
+            the path of one, stands for its model. Files for microcontrollers run in TensorFlow Lite
+            Micro and, where it is installed, in LiteRT.
         streams: Iterable of feature sequences `(frames, features)`; dicts of such arrays by input
             name where the model has several frame inputs.
         anchors_s: For each stream the times of its events, seconds; adds misses at the same
@@ -111,7 +113,7 @@ def verify(
         rows.append(
             _judged(
                 of_keras,
-                file=runner.path.name,
+                file=_name(runner, runners),
                 runtime=RUNTIMES[type(runner)],
                 quantization=_quantization(runner),
                 **_errors(seen, expected),
@@ -157,16 +159,26 @@ def _errors(seen, expected):
     return {"mean_error": float(differences.mean()), "max_error": float(differences.max())}
 
 
+def _name(runner, runners):
+    """The name of a file, with that of its folder where another file has the same."""
+    alike = {other.path.resolve() for other in runners if other.path.name == runner.path.name}
+    return runner.path.name if len(alike) == 1 else f"{runner.path.parent.name}/{runner.path.name}"
+
+
 def _streamed(runner, stream):
     runner.reset()
-    posteriors = runner.stream(stream)
-    return posteriors if isinstance(posteriors, dict) else {runner.ports.posteriors[0]: posteriors}
+    answers = runner.stream(stream)
+    if not isinstance(answers, dict):
+        return {"posterior": answers}
+    return {name.replace("logit", "posterior", 1): values for name, values in answers.items()}
 
 
 def _runners(exports):
     exports = exports if isinstance(exports, list | tuple) else [exports]
     runners = []
     for export in exports:
+        if isinstance(export, Bundle):
+            export = export.folder
         if not isinstance(export, tuple(RUNTIMES)):
             export = _open(Path(export))
         runners.append(export)
@@ -181,12 +193,14 @@ def _runners(exports):
 
 
 def _open(path):
+    if path.is_dir():
+        return read(path).open()
     if path.suffix == ".onnx":
         return OnnxModel(path)
     if path.suffix != ".tflite":
         raise ValueError(
-            "`exports` must be .tflite or .onnx files; others have no runtime here. "
-            f"Received: {str(path)!r}. Give a file written by `keras_sal.export`."
+            "`exports` must be .tflite or .onnx files or bundles; others have no runtime here. "
+            f"Received: {str(path)!r}. Give what was written by `keras_sal.export`."
         )
     return LiteModel(path) if Flatbuffer(path.read_bytes()).has_mixed_types() else MicroModel(path)
 

@@ -1,0 +1,192 @@
+"""`keras-sal export`: a trained model as a firmware folder, or as a LiteRT or ONNX file."""
+
+import tempfile
+from pathlib import Path
+
+from keras_sal.commands import material
+from keras_sal.commands.arguments import positive
+
+BUDGET = 0.5
+TARGETS = ("micro", "litert", "onnx")
+QUANTIZATIONS = {
+    "micro": ("int8", "int16x8", "float32"),
+    "litert": ("float32", "float16", "int8"),
+    "onnx": ("float32",),
+}
+
+
+def add(commands):
+    """Adds the parser of the command."""
+    parser = commands.add_parser(
+        "export",
+        help="a trained model as a firmware folder, or as a LiteRT or ONNX file",
+        description="Converts a trained model. For microcontrollers OUT is a folder with the "
+        "quantised model, C++ sources, README and manifest, and a threshold that was chosen with "
+        "that model on dev streams, or given; for LiteRT and ONNX it is a file.",
+        epilog="example: keras-sal export model.keras firmware --to micro --recordings "
+        "my_recordings --word computer --fa-per-hour 0.5",
+    )
+    parser.add_argument("model", metavar="MODEL", help=".keras file")
+    parser.add_argument("output", metavar="OUT", help="folder, or .tflite or .onnx file, to write")
+    parser.add_argument("--to", choices=TARGETS, default="micro", help="(%(default)s)")
+    parser.add_argument(
+        "--quantization",
+        choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
+        help="micro: int8, int16x8, float32; litert: float32, float16, int8 (the first of these)",
+    )
+    material.add_recordings(parser)
+    parser.add_argument(
+        "--calibration",
+        metavar="NPZ",
+        help="feature streams (frames, features) to calibrate with, positives among them, instead "
+        "of the train split of --recordings",
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--fa-per-hour",
+        type=positive(float),
+        default=BUDGET,
+        metavar="F",
+        help="choose the threshold on dev for so many false alarms (%(default)s)",
+    )
+    chosen.add_argument("--threshold", type=float, metavar="P", help="set it by hand")
+    parser.add_argument(
+        "--class-names", nargs="+", metavar="NAME", help="names of the outputs (the wake word)"
+    )
+    parser.add_argument(
+        "--frontend",
+        choices=("micro", "none"),
+        help="what computes the features (micro with --recordings, else none)",
+    )
+    material.add_trigger(parser)
+    parser.set_defaults(command=run)
+
+
+def run(model, output, to, quantization, **options):
+    """Runs `keras-sal export`."""
+    from keras_sal.console import Console
+
+    kinds = QUANTIZATIONS[to]
+    quantization = quantization or kinds[0]
+    if quantization not in kinds:
+        raise ValueError(
+            f"`--quantization` must be one of {kinds} for `--to {to}`. "
+            f"Received: --quantization {quantization}."
+        )
+    console, output = Console(), Path(output)
+    if to == "micro":
+        _check_threshold(options)
+    trained = material.load_model(model)
+    found = _recordings(options)
+    calibration = _calibration(found, options, console) if "int" in quantization else None
+    if to == "micro":
+        written = _bundle(trained, output, quantization, calibration, found, options, console)
+        console.say(f"{written.folder}: {_summary(written)}")
+    else:
+        file = _file(trained, output, to, quantization, calibration, console)
+        console.say(f"{file.path}: {file.flash_bytes:,} bytes, {quantization}")
+    console.say(f"Check it with: keras-sal verify {model} {output}")
+    return 0
+
+
+def choose_threshold(model, streams, fa_per_hour, *, data, track=iter, **scoring):
+    """The record of the threshold for a false-alarm budget, chosen with the model that ships.
+
+    Args:
+        model: A `StepRunner` with one class.
+        streams: `material.Streams` with anchors.
+        fa_per_hour: The budget.
+        data: What the streams are.
+        track: Iterates over a list.
+        **scoring: The trigger.
+    """
+    from keras_sal.detection import det_curve
+    from keras_sal.tuning import threshold_record
+
+    posteriors = []
+    for features in track(streams.features):
+        model.reset()
+        posteriors.append(model.stream(features))
+    curve = det_curve(posteriors, streams.anchors_s, **scoring)
+    return threshold_record(curve, fa_per_hour, data=data)
+
+
+def _check_threshold(options):
+    if options["threshold"] is None and not options["recordings"]:
+        raise ValueError(
+            "`--threshold` must be given, or `--recordings` to choose it on: firmware needs one. "
+            "Received neither."
+        )
+
+
+def _recordings(options):
+    from keras_sal.recordings import load_recordings
+
+    return load_recordings(options["recordings"]) if options["recordings"] else None
+
+
+def _calibration(found, options, console):
+    if options["calibration"]:
+        return material.read_features(options["calibration"]).features
+    if found is None:
+        raise ValueError(
+            "`--calibration` or `--recordings` must be given for an integer model: its ranges come "
+            "from real streams. Received neither. `--quantization float32` needs none."
+        )
+    with console.stage("Make train streams") as stage:
+        return material.calibration_streams(
+            found, options["word"], cache=options["cache"], progress=stage.progress
+        )
+
+
+def _bundle(trained, output, quantization, calibration, found, options, console):
+    from keras_sal.export import bundle, micro
+
+    scoring = {name: options[name] for name in material.TRIGGER}
+    frontend = options["frontend"] or ("micro" if found else "none")
+    names = options["class_names"] or ([options["word"]] if found else None)
+    with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+        with console.stage(f"Convert to {quantization} TensorFlow Lite Micro"):
+            converted = micro.convert(
+                trained, Path(folder) / "model.tflite", calibration, quantization=quantization
+            )
+        threshold = options["threshold"]
+        if threshold is None:
+            with console.stage("Make dev streams") as stage:
+                streams = material.held_out_streams(
+                    found, options["word"], "dev", cache=options["cache"], progress=stage.progress
+                )
+            with console.stage("Choose the threshold") as stage:
+                threshold = choose_threshold(
+                    converted,
+                    streams,
+                    options["fa_per_hour"],
+                    data=f"dev, {quantization} model in TensorFlow Lite Micro",
+                    track=stage.track,
+                    **scoring,
+                )
+        return bundle.write(
+            converted,
+            output,
+            threshold=threshold,
+            class_names=names,
+            frontend=None if frontend == "none" else frontend,
+            **scoring,
+        )
+
+
+def _file(trained, output, to, quantization, calibration, console):
+    from keras_sal.export import litert, onnx
+
+    with console.stage(f"Convert to {to}"):
+        if to == "onnx":
+            return onnx.convert(trained, output)
+        return litert.convert(trained, output, calibration, quantization=quantization)
+
+
+def _summary(written):
+    manifest = written.manifest
+    return (
+        f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
+        f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
+    )
