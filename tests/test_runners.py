@@ -7,8 +7,9 @@ import small_gru
 import stepping
 from keras import layers
 
-from keras_sal import runners
-from keras_sal.runners import KerasRunner, answer, frames_per_step, open_runner
+from keras_sal import keras_runner
+from keras_sal.keras_runner import KerasRunner
+from keras_sal.runners import answer, frames_per_step, open_runner
 from keras_sal.streaming import step_model
 
 FRAMES = 10  # a piece of 8, two of 1
@@ -93,6 +94,17 @@ class TestKerasRunner:
         [alone] = answer(runner, [{"frame_l": left, "frame_r": right}])
         np.testing.assert_allclose(alone["posterior_word"], given["posterior_word"], atol=1e-5)
 
+    @pytest.mark.parametrize("form", [lambda model: model, step_model], ids=["clip", "step"])
+    def test_mixed_precision(self, form):
+        """Computed in float16; states and posteriors are float32."""
+        layer = layers.GRU(4, return_sequences=True, dtype="mixed_float16")
+        gru = stepping.randomise(
+            keras.Sequential([keras.Input((None, 3)), layer, layers.Dense(1, "sigmoid")])
+        )
+        posteriors = open_runner(form(gru)).stream(features())
+        assert posteriors.dtype == "float32"
+        np.testing.assert_allclose(posteriors, whole(gru, features()), atol=5e-3)
+
     def test_follows_the_weights_of_the_model(self):
         gru = small_gru.model()
         runner = open_runner(gru)
@@ -141,8 +153,8 @@ class TestAnswer:
         np.testing.assert_allclose(several.stream(streams[1]), whole(gru, streams[1]), atol=1e-5)
 
     def test_longer_than_a_chunk_and_more_than_a_batch(self, monkeypatch):
-        monkeypatch.setattr(runners, "CHUNK_STEPS", (16, 4, 1))
-        monkeypatch.setattr(runners, "SIDE_BY_SIDE", 3)
+        monkeypatch.setattr(keras_runner, "CHUNK_STEPS", (16, 4, 1))
+        monkeypatch.setattr(keras_runner, "SIDE_BY_SIDE", 3)
         gru = small_gru.model()
         streams = [features(length, seed=length) for length in [3, 41, 9, 16]]
         for posteriors, clip in zip(answer(open_runner(gru), streams), streams, strict=True):
