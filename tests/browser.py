@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -24,21 +25,20 @@ def browser(profile):
     reads, they_write = os.pipe()
     they_read, writes = os.pipe()
 
-    def pipes():  # DevTools listens on 3 and speaks on 4
-        listen, speak = os.dup(they_read), os.dup(they_write)
-        os.dup2(listen, 3)
-        os.dup2(speak, 4)
-
     options = [
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
         *("--no-first-run", "--hide-scrollbars", "--autoplay-policy=no-user-gesture-required"),
         *("--disable-background-networking", "--remote-debugging-pipe", "--mute-audio"),
         f"--user-data-dir={profile}",
     ]
+    # DevTools listens on 3 and speaks on 4
+    ends = ((they_read, 103), (they_write, 104), (103, 3), (104, 4))
+    start = (
+        f"import os, sys; [os.dup2(*pair) for pair in {ends}]; os.execv(sys.argv[1], sys.argv[1:])"
+    )
     process = subprocess.Popen(
-        [CHROMIUM, *options, "about:blank"],
-        preexec_fn=pipes,
-        close_fds=False,
+        [sys.executable, "-c", start, CHROMIUM, *options, "about:blank"],
+        pass_fds=(they_read, they_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
