@@ -33,12 +33,12 @@ class CausalDepthwiseConv1D(layers.DepthwiseConv1D):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from keras_sal.layers import CausalDepthwiseConv1D
     >>> difference = CausalDepthwiseConv1D(2, use_bias=False)
     >>> difference.build((None, None, 1))
     >>> difference.set_weights([np.array([[[-1.0]], [[1.0]]])])
-    >>> np.asarray(difference(np.array([[[3.0], [5.0], [9.0]]])))[0, :, 0].tolist()
+    >>> keras.ops.convert_to_numpy(difference(np.array([[[3.0], [5.0], [9.0]]])))[0, :, 0].tolist()
     [3.0, 2.0, 4.0]
     """
 
@@ -113,10 +113,10 @@ class CumulativeAveragePooling1D(_Cumulative):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from keras_sal.layers import CumulativeAveragePooling1D
     >>> clip = np.array([[[3.0], [5.0], [1.0]]])
-    >>> np.asarray(CumulativeAveragePooling1D()(clip))[0, :, 0].tolist()
+    >>> keras.ops.convert_to_numpy(CumulativeAveragePooling1D()(clip))[0, :, 0].tolist()
     [3.0, 4.0, 3.0]
     """
 
@@ -157,16 +157,18 @@ class CumulativeMaxPooling1D(_Cumulative):
 
     Example:
 
-    >>> import numpy as np
+    >>> import keras, numpy as np
     >>> from keras_sal.layers import CumulativeMaxPooling1D
     >>> clip = np.array([[[-3.0], [-5.0], [1.0], [0.0]]])
-    >>> np.asarray(CumulativeMaxPooling1D()(clip))[0, :, 0].tolist()
+    >>> keras.ops.convert_to_numpy(CumulativeMaxPooling1D()(clip))[0, :, 0].tolist()
     [-3.0, -3.0, 1.0, 1.0]
     """
 
     def call(self, clips):
         """Takes the maximum up to each frame."""
-        return ops.associative_scan(ops.maximum, clips, axis=1)
+        by_time = ops.moveaxis(clips, 1, 0)
+        _, maxima = ops.scan(lambda y, x: (ops.maximum(y, x),) * 2, by_time[0], by_time)
+        return ops.moveaxis(maxima, 0, 1)
 
     def streaming_state_spec(self):
         """The maximum, and whether there is one yet."""

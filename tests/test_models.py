@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sal.models import conv_detector, gru_detector
+from keras_sal.models import (
+    conv_detector,
+    conv_gru_detector,
+    gru_detector,
+    multimodal_detector,
+)
 from keras_sal.streaming import initial_state, step_model
 
 
@@ -13,7 +18,10 @@ def micro_features(frames=11, features=40, seed=0):
     return np.random.default_rng(seed).uniform(0, 26, (2, frames, features)).astype("float32")
 
 
-@pytest.mark.parametrize("detector", [gru_detector, conv_detector])
+DETECTORS = [gru_detector, conv_detector, conv_gru_detector]
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
 class TestEveryDetector:
     def test_any_number_of_frames(self, detector):
         model = detector()
@@ -64,6 +72,23 @@ class TestEveryDetector:
             detector(feature_max=-1)
 
 
+@pytest.mark.parametrize("detector", [*DETECTORS, multimodal_detector])
+class TestSizes:
+    def test_grow(self, detector):
+        sizes = [detector(size=size).count_params() for size in ("nano", "micro", "small")]
+        assert 3 * sizes[0] < 2 * sizes[1] < sizes[2]
+        assert detector().count_params() == sizes[1]
+
+    def test_docstring_says_the_parameters(self, detector):
+        for size in ("nano", "micro", "small"):
+            row = f'| `"{size}"` | {detector(size=size).count_params():,} |'
+            assert row in detector.__doc__
+
+    def test_rejects_unknown_size(self, detector):
+        with pytest.raises(ValueError, match=r"`size` must be one of .*Received: size='huge'"):
+            detector(size="huge")
+
+
 class TestGRUDetector:
     def test_parameters(self):
         # Dense 40 * 32 + 32; GRU 3 gates of (32 + 48) * 48 weights, 2 * 48 biases; Dense 48 + 1.
@@ -81,18 +106,18 @@ class TestGRUDetector:
 
 class TestConvDetector:
     def test_parameters(self):
-        # Dense 40 * 32 and its norm; 4 blocks of 5 taps, 32 * 32 weights, 2 norms; Dense 32 + 1.
-        norm = 4 * 32
-        expected = (40 * 32 + norm) + 4 * (5 * 32 + 32 * 32 + 2 * norm) + (32 + 1)
-        assert conv_detector().count_params() == expected == 7_201
+        # Dense 40 * 40 and its norm; 3 blocks of 9 taps, 40 * 40 weights, 2 norms; Dense 40 + 1.
+        norm = 4 * 40
+        expected = (40 * 40 + norm) + 3 * (9 * 40 + 40 * 40 + 2 * norm) + (40 + 1)
+        assert conv_detector().count_params() == expected == 8_641
 
     def test_state_is_the_past_of_each_block(self):
         state = initial_state(step_model(conv_detector()))
-        assert [x.shape for x in state.values()] == [(1, 4 * d, 32) for d in (1, 2, 4, 8)]
+        assert [x.shape for x in state.values()] == [(1, 8 * d, 40) for d in (1, 2, 4)]
 
     def test_receptive_field(self):
         """The posterior depends on the last 1 + 4 * (1 + 2) = 13 frames."""
-        model = conv_detector(dilations=(1, 2))
+        model = conv_detector(kernel_frames=5, dilations=(1, 2))
         clip = micro_features(frames=20)
         changed = clip.copy()
         changed[:, 3] = 26 - changed[:, 3]
@@ -111,3 +136,119 @@ class TestConvDetector:
     def test_rejects_dilations(self, dilations):
         with pytest.raises(ValueError, match=r"`dilations` must be positive integers.*Received"):
             conv_detector(dilations=dilations)
+
+
+class TestConvGRUDetector:
+    def test_parameters(self):
+        norm = 4 * 32
+        # Dense and its norm; 5 taps and their norm; pointwise and its norm; GRU; Dense.
+        conv = (40 * 32 + norm) + (5 * 32 + norm) + (32 * 32 + norm)
+        expected = conv + 3 * ((32 + 40) * 40 + 2 * 40) + (40 + 1)
+        assert conv_gru_detector().count_params() == expected == 11_769
+
+    @pytest.mark.parametrize("frames_per_answer", [2, 3, 5])
+    def test_answers_less_often(self, frames_per_answer):
+        """Every answer is the one that a detector of every frame's convolution leads to."""
+        model = conv_gru_detector(frames_per_answer=frames_per_answer)
+        clip = micro_features(frames=6 * frames_per_answer)
+        whole = model.predict(clip, verbose=0)
+        assert whole.shape == (2, 6, 1)
+        step = step_model(model)
+        state = initial_state(step, 2)
+        for t in range(6):
+            frames = clip[:, t * frames_per_answer : (t + 1) * frames_per_answer]
+            result = step.predict_on_batch({"frame": frames, **state})
+            state = {name: result[f"{name}_next"] for name in state}
+            np.testing.assert_allclose(result["posterior"], whole[:, t], atol=1e-5)
+
+    def test_rejects_answers_that_skip_frames(self):
+        with pytest.raises(ValueError, match=r"`frames_per_answer` must be at most.*answer=6"):
+            conv_gru_detector(frames_per_answer=6)
+
+    @pytest.mark.parametrize(
+        "argument", ["features", "channels", "kernel_frames", "gru_units", "frames_per_answer"]
+    )
+    def test_rejects_size_out_of_range(self, argument):
+        with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}=-1"):
+            conv_gru_detector(**{argument: -1})
+
+
+class TestMultimodalDetector:
+    def test_parameters(self):
+        norm = 4 * 24
+        fast = (40 * 24 + norm) + (4 * 24 * 24 + norm)
+        slow = 6 * 16 + 16
+        expected = fast + slow + 3 * ((24 + 16 + 40) * 40 + 2 * 40) + (40 + 1)
+        assert multimodal_detector().count_params() == expected == 13_449
+
+    @pytest.mark.parametrize("rate_ratio", [1, 3])
+    def test_streams(self, rate_ratio):
+        model = multimodal_detector(rate_ratio=rate_ratio, slow_features=2, size="nano")
+        fast = micro_features(frames=5 * rate_ratio)
+        slow = np.random.default_rng(1).uniform(-1, 1, (2, 5, 2)).astype("float32")
+        whole = model.predict({"fast": fast, "slow": slow}, verbose=0)
+        assert whole.shape == (2, 5, 1)
+        step = step_model(model)
+        state = initial_state(step, 2)
+        for t in range(5):
+            now = fast[:, t * rate_ratio : (t + 1) * rate_ratio]
+            frames = {"frame_fast": now[:, 0] if rate_ratio == 1 else now, "frame_slow": slow[:, t]}
+            result = step.predict_on_batch(frames | state)
+            state = {name: result[f"{name}_next"] for name in state}
+            np.testing.assert_allclose(result["posterior"], whole[:, t], atol=1e-5)
+
+    def test_hears_both(self):
+        model = multimodal_detector(size="nano")
+        fast, slow = micro_features(frames=8), np.zeros((2, 2, 6), "float32")
+        answer = model.predict({"fast": fast, "slow": slow}, verbose=0)
+        for other in ({"fast": fast / 2, "slow": slow}, {"fast": fast, "slow": slow + 1}):
+            assert abs(model.predict(other, verbose=0) - answer).max() > 1e-4
+
+    @pytest.mark.parametrize("argument", ["fast_features", "slow_features", "rate_ratio"])
+    def test_rejects_size_out_of_range(self, argument):
+        with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}=-1"):
+            multimodal_detector(**{argument: -1})
+
+
+# Flash, arena: what each size was chosen for. That of the 64-bit interpreter, in bytes.
+BUDGETS = {
+    gru_detector: {"nano": (8_300, 6_500), "micro": (21_000, 6_500), "small": (56_000, 6_500)},
+    conv_detector: {"nano": (8_500, 7_000), "micro": (27_000, 11_264), "small": (61_000, 26_500)},
+    conv_gru_detector: {
+        "nano": (10_500, 8_800),
+        "micro": (20_500, 9_000),
+        "small": (58_000, 9_200),
+    },
+    multimodal_detector: {
+        "nano": (10_200, 8_400),
+        "micro": (21_500, 8_500),
+        "small": (65_000, 8_700),
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="about the converter process, which runs Keras on TensorFlow anyway",
+)
+@pytest.mark.parametrize("size", ["nano", "micro", "small"])
+@pytest.mark.parametrize("detector", BUDGETS)
+def test_exports_within_its_budget(detector, size, tmp_path):
+    micro = pytest.importorskip("keras_sal.export.micro")
+    pytest.importorskip("tflite_micro")
+    keras.utils.set_random_seed(0)
+    model = detector(size=size)
+    clip = micro_features(frames=200)[0]
+    if detector is multimodal_detector:
+        slow = np.random.default_rng(1).uniform(-1, 1, (50, 6)).astype("float32")
+        whole = model.predict({"fast": clip[None], "slow": slow[None]}, verbose=0)
+        clip = {"frame_fast": clip, "frame_slow": slow}
+    else:
+        whole = model.predict(clip[None], verbose=0)
+    exported = micro.convert(model, tmp_path / "model.tflite", [clip], min_posterior=0.0)
+    flash_bytes, arena_bytes = BUDGETS[detector][size]
+    assert 0.8 * flash_bytes < exported.flash_bytes <= flash_bytes
+    assert 0.8 * arena_bytes < exported.arena_bytes <= arena_bytes
+    assert {info.dtype for info in (*exported.inputs, *exported.outputs)} == {"int8"}
+    assert np.mean(abs(exported.stream(clip) - whole[0])) < 0.01

@@ -18,8 +18,8 @@ _REFUSED = [
             layers.GlobalMaxPooling2D,
         ],
         "it needs the whole clip to answer once",
-        "Use a GRU, or pool a trailing window: ZeroPadding1D((n - 1, 0)) and "
-        "AveragePooling1D(n, strides=1).",
+        "Use the cumulative pooling of keras_sal.layers, or pool a trailing window: "
+        "ZeroPadding1D((n - 1, 0)) and AveragePooling1D(n, strides=1).",
     ),
     (
         [layers.Flatten],

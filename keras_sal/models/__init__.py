@@ -1,0 +1,25 @@
+"""Small reference detectors to start from.
+
+Each is an ordinary functional model: clips `(batch, time, features)` in, one posterior per frame
+out, `(batch, time, classes)`, any number of frames. Train it with `fit`, then
+`keras_sal.streaming.step_model` runs it frame by frame and `keras_sal.export` ships it. All of them
+become pure int8 files for TensorFlow Lite Micro.
+
+Each comes in three sizes, `"nano"`, `"micro"` and `"small"`, for about 8, 20 and 60 KB of int8
+flash; the tables in their docstrings say what each costs. Flash and arena there are those of
+`keras_sal.export.micro` on a 64-bit computer; the arena of a 32-bit device is smaller. State bytes
+are those of int8, and four times as many in float32; multiply-adds are those of 100 frames a
+second. `keras_sal.costs.costs(model)` says the same of any model.
+
+Which one? `gru_detector` remembers without limit in the least memory: start with it.
+`conv_detector` suits hardware that favours convolutions, and forgets after a known time.
+`conv_gru_detector` sees several frames at once before it remembers, and can answer less often than
+it listens, which saves power. `multimodal_detector` hears two streams of different rates.
+"""
+
+from keras_sal.models.conv import conv_detector
+from keras_sal.models.conv_gru import conv_gru_detector
+from keras_sal.models.gru import gru_detector
+from keras_sal.models.multimodal import multimodal_detector
+
+__all__ = ["conv_detector", "conv_gru_detector", "gru_detector", "multimodal_detector"]

@@ -1,0 +1,82 @@
+"""The GRU detector."""
+
+import keras
+from keras import layers
+
+from keras_sal.models.parts import check_sizes, gru, of_size, posterior, scaled
+
+SIZES = {
+    "nano": {"dense_units": 16, "gru_units": 20},
+    "micro": {"dense_units": 32, "gru_units": 48},
+    "small": {"dense_units": 64, "gru_units": 96},
+}
+
+
+def gru_detector(
+    features=40,
+    dense_units=None,
+    gru_units=None,
+    classes=1,
+    *,
+    size="micro",
+    feature_max=26.0,
+    dropout=0.0,
+    name="gru_detector",
+):
+    """A dense layer, a GRU and a posterior: the smallest detector worth shipping.
+
+        h_t = GRU(relu(W x_t / feature_max + b), h_{t-1})
+        posterior_t = sigmoid(V h_t + c)                        (softmax if classes > 1)
+
+    Start here.
+
+    | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
+    |---|---|---|---|---|---|---|
+    | `"nano"` | 2,957 | 0.28 M | 20 bytes | unlimited | 8 KB | 6.2 KB |
+    | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 18 KB | 6.2 KB |
+    | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 54 KB | 6.2 KB |
+
+    The front-end of TensorFlow Lite Micro gives features from 0 to 26. They are divided by
+    `feature_max`, a constant, and not normalised by statistics of the training set: the converter
+    folds the division into the weights of the next layer, so that it costs the device neither an
+    operator nor precision.
+
+    Args:
+        features: Features of one frame. Default 40.
+        dense_units: Units of the layer before the GRU; 0 leaves it out. Default: 16, 32 or 64, by
+            `size`.
+        gru_units: Units of the GRU. Default: 20, 48 or 96, by `size`.
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
+        size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
+        feature_max: Largest value of a feature, > 0; 1 for features that are scaled already.
+            Default 26, the front-end of TensorFlow Lite Micro.
+        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from `(batch, time, features)` to `(batch, time, classes)`; its last layer
+        is named `posterior`.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+
+    >>> from keras_sal.models import gru_detector
+    >>> model = gru_detector()
+    >>> model.count_params(), model.output_shape
+    (13169, (None, None, 1))
+    """
+    dense_units, gru_units = of_size(size, SIZES, dense_units=dense_units, gru_units=gru_units)
+    check_sizes(
+        features=(features, 1),
+        dense_units=(dense_units, 0),
+        gru_units=(gru_units, 1),
+        classes=(classes, 1),
+    )
+    clips = keras.Input((None, features), name="features")
+    x = scaled(clips, feature_max)
+    if dense_units:
+        x = layers.Dense(dense_units, activation="relu", name="dense")(x)
+    x = gru(x, gru_units, dropout)
+    return keras.Model(clips, posterior(x, classes), name=name)
