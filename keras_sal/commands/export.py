@@ -7,6 +7,7 @@ from keras_sal.commands import material
 from keras_sal.commands.arguments import positive
 
 BUDGET = 0.5
+MAX_FA_PER_HOUR = 100.0
 TARGETS = ("micro", "litert", "onnx")
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
@@ -107,7 +108,8 @@ def choose_threshold(model, streams, fa_per_hour, *, data, track=iter, **scoring
     for features in track(streams.features):
         model.reset()
         posteriors.append(model.stream(features))
-    curve = det_curve(posteriors, streams.anchors_s, **scoring)
+    reach = max(MAX_FA_PER_HOUR, fa_per_hour)
+    curve = det_curve(posteriors, streams.anchors_s, max_fa_per_hour=reach, **scoring)
     return threshold_record(curve, fa_per_hour, data=data)
 
 
