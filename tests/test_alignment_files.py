@@ -1,11 +1,13 @@
 import math
 import sys
+import warnings
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_sal.alignment import Event, Events, find_events, read_events
+from keras_sal.alignment import FORMATS, Event, Events, find_events, read_events
 
 LONG = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -281,8 +283,10 @@ def test_does_not_guess_encodings(write):
             "a.csv",
             'onset_s,offset_s,text\n1,2,"x\n',
             {},
-            "must be a table.*after line 1.*quotation mark",
+            "must be a table.*line 2.*quotation mark",
         ),
+        ("a.csv", 'onset_s,"offset_s\n1,2\n', {}, "must be a table.*quotation mark"),
+        ("a.csv", "", {}, "must have the columns onset_s, offset_s.*the columns none"),
         ("a.vtt", "not subtitles", {}, "`path` must be subtitles"),
         ("a.txt", "no tabs\n", {}, "line 1: it has no tabs"),
         ("a.ctm", "rec 1 0.5\n", {}, "line 1: it has 3 of 5 fields"),
@@ -327,6 +331,39 @@ def test_what_was_written_is_read_again(tmp_path_factory, rows):
     written = sorted({(a / 1000, (a + b) / 1000, f"{n}{c}") for n, (a, b, c) in enumerate(rows)})
     path.write_text("".join(f"{a}\t{b}\t{c}\n" for a, b, c in written), "utf-8")
     assert [event[:3] for event in read_events(path, unit="s")] == written
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_damaged_files_are_read_right_or_refused(write, name):
+    """Whatever is cut out or thrown in: events with sane times, or a ValueError."""
+    whole = {
+        "csv": 'file,text,onset_s,offset_s\na.wav,yes,0.5,1\n"b, c.wav",no,1,2\n',
+        "tsv": "onset_s\toffset_s\ttext\n0.5\t1\tx\n",
+        "audacity": "0.5\t1\tx\n\\\t1\t2\n2\t3\ty\n",
+        "textgrid": LONG,
+        "ctm": "r 1 0.5 0.25 x 0.9\nr 1 1 0.5 y\n",
+        "rttm": "SPEAKER r 1 0.5 0.25 <NA> <NA> ann <NA> <NA>\n",
+        "vtt": "WEBVTT\n\n00:01.500 --> 00:02.250\ncomputer\n",
+        "srt": "1\n00:00:01,500 --> 00:00:02,250\ncomputer\n",
+    }[name]
+    junk = ["nan", "-1", "inf", "1e400", '"', "\n", "\r", "\t", ",", "\ufeff", "-->", "\u2028", "["]
+    rng = np.random.default_rng(0)
+    read = 0
+    for _ in range(150):
+        text = whole
+        for _ in range(rng.integers(1, 5)):
+            at = int(rng.integers(len(text) + 1))
+            cut = int(rng.integers(0, 20)) * int(rng.integers(2))
+            text = text[:at] + str(rng.choice(junk)) * (cut == 0) + text[at + cut :]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                events = read_events(write("a.txt", text), format=name)
+            except ValueError:
+                continue
+        read += 1
+        assert all(0 <= e.onset_s <= e.offset_s < math.inf for e in events)
+    assert read
 
 
 def words(text, length_s=0.25, pause_s=0.25, recording=""):

@@ -23,11 +23,8 @@ def read_csv(text, path, columns=None):
             f"else. Received: {', '.join(unknown)}. Write {{'onset_s': 'start'}} where the file "
             "calls the onset 'start'."
         )
-    header = text.split("\n", 1)[0]
-    delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    named = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = named
+    header, *lines = _fields(text, path)
+    named = [name.strip() for name in header[1]]
     where = {column: columns.get(column, column) for column in COLUMNS}
     needed = {*COLUMNS[:2], *columns}
     missing = [
@@ -40,28 +37,17 @@ def read_csv(text, path, columns=None):
             f"{', '.join(named) or 'none'}. Say what they are called in the file: "
             "columns={'onset_s': 'start', 'offset_s': 'end'}."
         )
-    rows = iter(reader)
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ValueError(
-                f"`path` must be a table; it can't be taken apart. Received: {str(path)!r}, after "
-                f"line {reader.line_num}: {error}. Is a quotation mark missing?"
-            ) from error
-        place = f"line {reader.line_num}"
-        if None in row or None in row.values():
-            fields = len(named) + len(row.pop(None, ())) - list(row.values()).count(None)
+    for number, fields in lines:
+        if len(fields) != len(named):
             yield Entry(
-                place,
-                fault=f"it has {fields} fields, the first line {len(named)}: put quotes round a "
-                "text that holds the separator",
+                f"line {number}",
+                fault=f"it has {len(fields)} fields, the first line {len(named)}: put quotes round "
+                "a text that holds the separator",
             )
             continue
+        row = dict(zip(named, fields, strict=True))
         onset, offset, said, recording = (row.get(where[column], "") for column in COLUMNS)
-        yield Entry(place, onset, offset, said, recording.strip())
+        yield Entry(f"line {number}", onset, offset, said, recording.strip())
 
 
 def read_audacity(text, path):
@@ -140,6 +126,21 @@ def read_vtt(text, path):
 def read_srt(text, path):
     """SubRip subtitles."""
     return _subtitles(text, path, "srt")
+
+
+def _fields(text, path):
+    """`(line, fields)` of the rows of a table, its separator told by the first one."""
+    delimiter = max(DELIMITERS, key=text.split("\n", 1)[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = [(0, [])]
+    try:
+        rows = [(reader.line_num, row) for row in reader if row] or rows
+    except csv.Error as error:
+        raise ValueError(
+            f"`path` must be a table; it can't be taken apart. Received: {str(path)!r}, line "
+            f"{reader.line_num}: {error}. Is a quotation mark missing?"
+        ) from error
+    return rows
 
 
 def _subtitles(text, path, name):

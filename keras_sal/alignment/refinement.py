@@ -103,8 +103,8 @@ class RefinedBatches(keras.utils.PyDataset):
         super().__init__(**{k: v for k, v in batching.items() if k not in own})
         require(
             targets.before_frames is not None or targets.after_frames is not None,
-            "`targets` must have `before_frames` or `after_frames`; the model is asked where labels "
-            "around an anchor fit. Received: both None. Give one.",
+            "`targets` must have `before_frames` or `after_frames`; the model is asked where "
+            "labels around an anchor fit. Received: both None. Give one.",
         )
         require(
             reach_s > 0 and 0 < step <= 1,
