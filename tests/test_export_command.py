@@ -118,7 +118,7 @@ def test_verify_fails_for_another_model(folder, exported, capsys):
     another.save(folder / "another.keras")
     np.savez(folder / "bare.npz", *streams_with_events(2, 80, seed=3)[0])
     assert main("verify", folder / "another.keras", exported, "--streams", folder / "bare.npz") == 1
-    assert "FAILED model.tflite in TensorFlow Lite Micro: mean error" in capsys.readouterr().out
+    assert "FAILED bundle/model.tflite in TensorFlow Lite Micro: mean error" in capsys.readouterr().out
 
 
 def test_verify_needs_one_source_of_streams(folder, exported, capsys):

@@ -5,6 +5,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+from export_task import same_on_every_backend
 from firmware_programs import (
     PROGRAMS,
     CortexM4,
@@ -19,7 +20,7 @@ from keras_sal import audio
 from keras_sal.export import bundle, sources
 from keras_sal.trigger import Scoring, Trigger, detect
 
-pytestmark = needs_compiler
+pytestmark = same_on_every_backend
 
 
 @pytest.fixture(params=[Host(), CortexM4()], ids=lambda machine: machine.name)
@@ -73,6 +74,7 @@ def case_bytes(posterior, threshold, scoring):
     return np.float32(levels).tobytes() + np.int32(counts).tobytes() + posterior.tobytes()
 
 
+@needs_compiler
 def test_trigger_answers_as_python_to_the_bit(machine, tmp_path):
     rng = np.random.default_rng(0)
     cases = [random_case(rng) for _ in range(600)]
@@ -142,6 +144,7 @@ def test_text_literals_are_plain_ascii(text, literal):
     assert sources.text_literal(text) == literal
 
 
+@needs_compiler
 def test_resolver_methods_are_those_of_tensorflow(tmp_path):
     """The header beside this test has the names of TensorFlow Lite Micro's own."""
     operators = [

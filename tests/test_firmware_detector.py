@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from export_task import same_on_every_backend
 from firmware_programs import PROGRAMS, CortexM4, Host, needs_compiler, run
 from replays import (
     FAILURE,
@@ -18,7 +19,7 @@ from replays import (
 from keras_sal.export import sources
 from keras_sal.trigger import Scoring
 
-pytestmark = needs_compiler
+pytestmark = [needs_compiler, same_on_every_backend]
 
 SCORING = Scoring(
     frame_step_s=0.01, smooth_frames=3, on_frames=2, hysteresis=0.05, refractory_s=0.07

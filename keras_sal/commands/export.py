@@ -35,6 +35,12 @@ def add(commands):
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
         help="micro: int8, int16x8, float32; litert: float32, float16, int8 (the first of these)",
     )
+    parser.add_argument(
+        "--state",
+        choices=("explicit", "internal"),
+        default="explicit",
+        help="micro: carried by the C++ detector, or kept by the interpreter (%(default)s)",
+    )
     material.add_recordings(parser)
     parser.add_argument(
         "--calibration",
@@ -142,14 +148,15 @@ def _calibration(found, options, console):
 
 
 def _bundle(trained, output, quantization, calibration, found, options, console):
-    from keras_sal.export import bundle, micro
+    from keras_sal.export import bundle, internal, micro
 
+    convert = {"explicit": micro.convert, "internal": internal.convert}[options["state"]]
     scoring = {name: options[name] for name in material.TRIGGER}
     frontend = options["frontend"] or ("micro" if found else "none")
     names = options["class_names"] or ([options["word"]] if found else None)
     with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
         with console.stage(f"Convert to {quantization} TensorFlow Lite Micro"):
-            converted = micro.convert(
+            converted = convert(
                 trained, Path(folder) / "model.tflite", calibration, quantization=quantization
             )
         threshold = options["threshold"]

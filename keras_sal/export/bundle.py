@@ -251,9 +251,10 @@ def read_manifest(folder):
 
 
 def _open(path):
+    from keras_sal.export.internal import InternalModel, is_internal
     from keras_sal.export.micro import MicroModel
 
-    return MicroModel(path)
+    return InternalModel(path) if is_internal(path) else MicroModel(path)
 
 
 def _check_folder(folder):

@@ -18,10 +18,11 @@ import numpy as np
 
 from keras_sal.detection import det_curve
 from keras_sal.export import conversion
-from keras_sal.export.bundle import Bundle, read
+from keras_sal.export.bundle import MANIFEST, Bundle, read
 from keras_sal.export.findings import Report, Row, VerificationError
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.footprint import footprint
+from keras_sal.export.internal import InternalLiteModel, InternalModel, is_internal
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.onnx import OnnxModel
@@ -39,7 +40,9 @@ MAX_FA_PER_HOUR = 100.0
 CLIPS_AT_ONCE = 16
 RUNTIMES = {
     MicroModel: "TensorFlow Lite Micro",
+    InternalModel: "TensorFlow Lite Micro",
     LiteModel: "LiteRT",
+    InternalLiteModel: "LiteRT",
     OnnxModel: "ONNX Runtime",
 }
 
@@ -162,9 +165,12 @@ def _errors(seen, expected):
 
 
 def _name(runner, runners):
-    """The name of a file, with that of its folder where another file has the same."""
-    alike = {other.path.resolve() for other in runners if other.path.name == runner.path.name}
-    return runner.path.name if len(alike) == 1 else f"{runner.path.parent.name}/{runner.path.name}"
+    """The name of a file, with that of its bundle, or its folder where another has the same."""
+    path = runner.path.resolve()
+    alike = {other.path.resolve() for other in runners if other.path.name == path.name}
+    if len(alike) == 1 and not (path.parent / MANIFEST).is_file():
+        return path.name
+    return f"{path.parent.name}/{path.name}"
 
 
 def _streamed(runner, stream):
@@ -185,7 +191,8 @@ def _runners(exports):
             export = _open(Path(export))
         runners.append(export)
         if isinstance(export, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
-            runners.append(LiteModel(export.path))
+            in_lite = InternalLiteModel if isinstance(export, InternalModel) else LiteModel
+            runners.append(in_lite(export.path))
     if not runners:
         raise ValueError(
             "`exports` must hold at least one exported file. Received: exports=[]. "
@@ -204,6 +211,8 @@ def _open(path):
             "`exports` must be .tflite or .onnx files or bundles; others have no runtime here. "
             f"Received: {str(path)!r}. Give what was written by `keras_sal.export`."
         )
+    if is_internal(path):
+        return InternalModel(path)
     return LiteModel(path) if Flatbuffer(path.read_bytes()).has_mixed_types() else MicroModel(path)
 
 
