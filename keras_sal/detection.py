@@ -34,7 +34,8 @@ Conventions
   observed values ("at least 90 % of the hits came within P90") and stand beside the FRR.
 - What is undefined is `nan`, never 0: the FRR without events, FA/h without negative audio.
 - With no false alarm in H hours the claim is at most 3/H an hour (95 %): see
-  `keras_sal.uncertainty`.
+  `keras_sal.uncertainty`, which also resamples recordings and speakers. Where a stream is many
+  recordings one after another, `det_curve(..., cuts_s=...)` says where they begin.
 
 A DET curve holds every threshold at which a hit or a false alarm changes, so nothing is sampled
 on a grid and nothing is interpolated.
@@ -122,7 +123,8 @@ def det_curve(
         anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
             each stream; empty where it has no event.
         max_fa_per_hour: float > 0. Operating points with more false alarms an hour are left
-            out, which is what makes long recordings cheap; `inf` keeps all. Defaults to 100.0.
+            out, which is what makes long recordings cheap; `inf` keeps all, at some seconds for
+            each hour. Defaults to 100.0.
         cuts_s: list of rising arrays `(cuts,)`, seconds from the start of the stream, one for
             each stream. They cut it into `cuts + 1` pieces, such as the recordings it is made
             of, from which `keras_sal.uncertainty.bootstrap` draws; the figures stay the same.

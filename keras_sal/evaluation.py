@@ -101,6 +101,21 @@ def evaluate(
 
     Raises:
         ValueError: If an argument is out of range, or a split was not heard.
+
+    Example:
+
+    >>> from keras_sal.tracks import Part, Said, Track
+    >>> clips = (Said("a.flac", 0.0, 1800.0, "computer"), Said("b.flac", 1800.0, 3600.0, "alexa"))
+    >>> track = Track("an hour", 3600.0, (1000.0,), clips)
+    >>> parts = (Part("dev", "clean", (track,)), Part("test", "clean", (track,)))
+    >>> posterior = np.zeros(3600)
+    >>> posterior[[1000, 2000]] = 0.9, 0.6
+    >>> times = {"frame_step_s": 1.0, "frame_offset_s": 0.0}
+    >>> answers = Answers("computer", parts, {"mine": [[posterior]] * 2}, {"mine": times})
+    >>> results = evaluate(answers, Judge(fa_per_hour=4.0, replicates=10))
+    >>> found = results["systems"][0]["conditions"]["clean"]
+    >>> found["at_threshold"]["frr"], found["at_threshold"]["false_alarms"], found["mean_frr"]
+    (0.0, 0, 0.0)
     """
     given, about = given or {}, about or {}
     steps = len(answers.systems) * len(answers.conditions)

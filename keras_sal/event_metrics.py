@@ -11,6 +11,9 @@ the reference's duration. The matching is one to one and as large as possible.
     precision = matched / estimated,  recall = matched / reference,
     F1 = 2 * matched / (estimated + reference)
 
+The polyphonic sound detection score (PSDS) is not here: `sed_scores_eval` computes it from the same
+posteriors, exactly and over all thresholds as `det_curve` does.
+
 Reference: Mesaros, Heittola, Virtanen, "Metrics for polyphonic sound event detection", Applied
 Sciences 6(6), 2016.
 """

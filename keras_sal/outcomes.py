@@ -96,6 +96,19 @@ def said_at(track: Track, time_s: float, words: Words) -> str:
 
     The word, where the times of the words are known; else the text of the recording; else the
     folder it lies in, as in `(noise/dog)`.
+
+    Args:
+        track: A `keras_sal.tracks.Track`.
+        time_s: Seconds from the start of the track.
+        words: What `read_words` gives.
+
+    Example:
+
+    >>> clips = (Said("noise/dog/1.wav", 0.0, 5.0), Said("a.wav", 5.0, 9.0, "turn it off"))
+    >>> track = Track("two", 9.0, (), clips)
+    >>> words = {"a.wav": [("turn", 0.5, 0.9), ("it", 0.9, 1.0), ("off", 1.1, 1.6)]}
+    >>> said_at(track, 4.0, words), said_at(track, 6.2, words), said_at(track, 6.2, {})
+    ('(noise/dog)', 'off', 'turn it off')
     """
     clip = track.clip_at(time_s)
     begun = [

@@ -50,6 +50,13 @@ class Track:
         duration_s: Its length in seconds.
         anchors_s: The times its events are judged by.
         clips: What is heard in it, in the order of time.
+
+    Example:
+
+    >>> clips = (Said("a.wav", 0.5, 2.0, "computer"), Said("b.wav", 3.0, 5.0, "alexa"))
+    >>> track = Track("two words", 6.0, (1.8,), clips)
+    >>> track.cuts_s, track.clip_at(2.5).text
+    ([3.0], 'computer')
     """
 
     name: str

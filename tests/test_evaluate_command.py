@@ -121,16 +121,28 @@ def test_compare_models(reports, capsys):
     assert "good.keras - good.keras (2)" in capsys.readouterr().out
 
 
+SHIPPED = {
+    "trigger": {
+        **{"threshold": [0.7], "smooth_frames": 3, "on_frames": 1},
+        **{"hysteresis": None, "refractory_s": 1.5},
+    },
+    "threshold": {"data": "dev", "rule": "fewest misses", "scoring": {}},
+    "frame_step_s": 0.01,
+    "frame_offset_s": 0.03,
+}
+
+
 def test_a_bundle_is_scored_as_it_ships(tmp_path, monkeypatch):
-    manifest = {
-        "trigger": {"threshold": [0.7], "smooth_frames": 3, "on_frames": 1, "hysteresis": None},
-        "threshold": {"data": "dev", "rule": "fewest misses"},
+    monkeypatch.setattr("keras_sal.export.bundle.read_manifest", lambda folder: SHIPPED)
+    given, times = hearing._shipped(tmp_path)
+    assert given["scoring"] == {
+        **{"smooth_frames": 3, "on_frames": 1},
+        **{"hysteresis": None, "refractory_s": 1.5},
     }
-    bundle = pytest.importorskip("keras_sal.export.bundle")
-    monkeypatch.setattr(bundle, "read_manifest", lambda folder: manifest)
-    given = hearing._shipped(tmp_path)
-    assert given["scoring"] == {"smooth_frames": 3, "on_frames": 1, "hysteresis": None}
     assert given["threshold"] == {"threshold": 0.7, "data": "dev", "rule": hearing.SHIPPED}
+    hearing._check_times("b", times, {"frame_step_s": 0.01, "frame_offset_s": 0.03})
+    with pytest.raises(ValueError, match="`--bundle` must answer to the frames of the recordings"):
+        hearing._check_times("b", times, {"frame_step_s": 0.02, "frame_offset_s": 0.04})
 
 
 @pytest.mark.parametrize(

@@ -98,12 +98,12 @@ def hear(
     paths = [Path(model) for model in models]
     folders = [Path(bundle) for bundle in bundles]
     names = _names([*paths, *folders], names)
-    systems, about, given = {}, {}, {}
+    systems, about, given, times = {}, {}, {}, {}
     for name, path in zip(names, [*paths, *folders], strict=True):
         with console.stage(f"Open {name}"):
             systems[name], about[name] = _open(path, runtime)
     for name, folder in zip(names[len(paths) :], folders, strict=True):
-        given[name] = _shipped(folder)
+        given[name], times[name] = _shipped(folder)
 
     folder = demo.find_recordings(recordings)
     if folder is None:
@@ -134,6 +134,8 @@ def hear(
             root=folder,
             progress=lambda name, done, total: stage.named_progress(f"{name} listens", done, total),
         )
+    for name, shipped in times.items():
+        _check_times(name, shipped, answers.times[name])
     streams = {condition: material["test", condition] for condition in conditions}
     return Heard(answers, streams, read_words(folder), about, given)
 
@@ -190,19 +192,31 @@ def _open(path, runtime):
     return runner, about
 
 
-def _shipped(folder) -> dict:
-    """The trigger of a bundle."""
+def _shipped(folder) -> tuple[dict, dict]:
+    """The trigger of a bundle, and the times of its frames."""
     from keras_sal.export.bundle import read_manifest
 
     manifest = read_manifest(folder)
     trigger = manifest["trigger"]
     thresholds = trigger["threshold"]
     threshold = thresholds[0] if isinstance(thresholds, list) else thresholds
-    record = manifest.get("threshold") or {}
-    return {
-        "scoring": {name: trigger[name] for name in TRIGGER if name in trigger},
+    record = {
+        key: value for key, value in (manifest["threshold"] or {}).items() if key != "scoring"
+    }
+    given = {
+        "scoring": {name: trigger[name] for name in TRIGGER},
         "threshold": {**record, "threshold": threshold, "rule": SHIPPED},
     }
+    return given, {name: manifest[name] for name in ("frame_step_s", "frame_offset_s")}
+
+
+def _check_times(name, shipped, heard):
+    """Refuses a bundle whose frames are others than those of the recordings."""
+    if any(abs(shipped[key] - heard[key]) > 1e-9 for key in heard):
+        raise ValueError(
+            f"`--bundle` must answer to the frames of the recordings; {name!r} answers at other "
+            f"times. Received: {shipped} for frames at {heard}. Export it again with these times."
+        )
 
 
 def _names(paths, names) -> list[str]:
