@@ -28,8 +28,9 @@ def align_words(samples, sample_rate, text, *, pronunciations=None):
     decoder of its own, so the times of a recording don't depend on what was aligned before it.
     Words that its dictionary doesn't have are read by letter (`pronunciation.pronounce`).
 
-    Against the Picovoice wake words' times of the same aligner, run otherwise, and against other
-    sources: `benchmarks/alignment_sources.py`. Times are good to some 50 ms.
+    Times are good to some 50 ms. On 240 recordings of four wake words, reading the words by letter
+    rather than looking them up moved half of the onsets and 90 % of the offsets by nothing, and
+    90 % of the onsets by at most 30 ms (`benchmarks/alignment_sources.py`).
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`.
