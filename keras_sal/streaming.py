@@ -20,6 +20,7 @@ hours, the step model is for live streams and for export.
 
 import math
 import warnings
+from fractions import Fraction
 
 import keras
 import numpy as np
@@ -233,6 +234,61 @@ def delay_frames(step):
     return sum(layer.delay_frames for layer in step.layers if isinstance(layer, Late))
 
 
+def receptive_field(model):
+    """Returns how many frames an answer of a clip model depends on.
+
+    Args:
+        model: As for `step_model`. It may look ahead.
+
+    Returns:
+        Frames of its fastest input, from the oldest to the newest that count; `math.inf` if a layer
+        remembers without limit, as recurrent and cumulative layers do, or is your own with a state.
+
+    Raises:
+        ValueError: If a layer cannot stream.
+
+    Example:
+
+    >>> from keras_sal.models import conv_detector, gru_detector
+    >>> from keras_sal.streaming import receptive_field
+    >>> receptive_field(conv_detector(kernel_frames=9, dilations=(1, 2, 4))), 1 + 8 * (1 + 2 + 4)
+    (57, 57)
+    >>> receptive_field(gru_detector())
+    inf
+    """
+    graph = plain_graph(model)
+    inputs, outputs, _ = _shortest_stream(graph, None, chunked=False, frames=None)
+    sees = max(x.sees for x in outputs)
+    return sees if sees == math.inf else int(sees * _fastest(inputs, graph.inputs))
+
+
+def frames_per_step(step, model):
+    """Returns how many frames of its fastest input a step takes, more than 1 with strides.
+
+    Args:
+        step: Step model of `model`.
+        model: The clip model.
+
+    Returns:
+        Number of frames.
+
+    Example:
+
+    >>> from keras_sal.models import conv_gru_detector
+    >>> from keras_sal.streaming import frames_per_step, step_model
+    >>> model = conv_gru_detector(frames_per_answer=3)
+    >>> frames_per_step(step_model(model), model)
+    3
+    """
+    frames = [x for name, x in step.input.items() if name.startswith("frame")]
+    return _fastest(frames, plain_graph(model).inputs)
+
+
+def _fastest(frames, clips):
+    by_rank = zip(frames, clips, strict=True)
+    return max(x.shape[1] if len(x.shape) == len(clip.shape) else 1 for x, clip in by_rank)
+
+
 def initial_state(step, batch_size=1):
     """Returns the state of streams that have not heard anything yet: zeros.
 
@@ -322,6 +378,7 @@ def _follow(graph, hops, batch_size, chunked, steps=None):
         x = keras.Input((*time, *clip.shape[2:]), batch_size, dtype=clip.dtype, name=name)
         whole = WholeSteps(hop, dtype=clip.dtype)(x) if chunked and hop > 1 else x
         inputs.append(x)
-        first_frames.append(Frames(whole, hop, sources=frozenset([i]), chunked=chunked))
+        frames = Frames(whole, hop, sources=frozenset([i]), chunked=chunked, sees=Fraction(1, hop))
+        first_frames.append(frames)
     stream = Stream(batch_size)
     return inputs, stream.follow(graph, first_frames), stream

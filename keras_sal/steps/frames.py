@@ -1,6 +1,7 @@
 """The frames of a clip tensor that one call of a streaming model works on."""
 
 import dataclasses
+import fractions
 
 import keras
 from keras import ops
@@ -22,6 +23,7 @@ class Frames:
         sources: Which inputs of the model they come from.
         chunked: Whether a call makes any number of steps, and not one.
         objection: The error for who cannot wait, if the frames come late.
+        sees: How far back the newest frame reaches, in steps; 1 / hop is one frame.
     """
 
     tensor: keras.KerasTensor | None
@@ -31,6 +33,7 @@ class Frames:
     sources: frozenset = frozenset()
     chunked: bool = False
     objection: Exception | None = None
+    sees: fractions.Fraction | float = fractions.Fraction(1)
 
     @property
     def kept(self):

@@ -8,6 +8,7 @@ a delay line too, that 1 is put into at every step, so that nothing has to count
 """
 
 import dataclasses
+import fractions
 
 import keras
 from keras import layers, ops
@@ -36,7 +37,8 @@ def aligned(stream, frames):
     """The same frames, all as late as the latest of them."""
     latest = min(frames, key=lambda x: x.lead)
     moved = [delayed(stream, x, latest.lead) for x in frames]
-    return [dataclasses.replace(x, objection=latest.objection) for x in moved]
+    sees = max(x.sees for x in moved)
+    return [dataclasses.replace(x, objection=latest.objection, sees=sees) for x in moved]
 
 
 def delayed(stream, x, lead):
@@ -49,7 +51,8 @@ def delayed(stream, x, lead):
         if dtype == "bool":  # a state is a number
             x = x.of(ops.cast(x.tensor, "float32"))
         window, states, next_states = past_and_new(stream, x, min(x.lead, 0) - min(lead, 0))
-        y = x.at(lead=lead).of_timed(window[:, : lead - x.lead])
+        sees = x.sees + fractions.Fraction(x.lead - lead, x.hop)
+        y = x.at(lead=lead, sees=sees).of_timed(window[:, : lead - x.lead])
         return [y.of(ops.cast(y.tensor, dtype))], states, next_states
 
     return stream.once("delay", (id(x.tensor), lead), make_step, x)

@@ -17,6 +17,8 @@ A layer streams if it has two methods besides `call`. This one smooths its input
 States start as zeros. That both ways give the same numbers is for the layer's tests to show.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -62,11 +64,12 @@ def own_step(layer, stream, frames, **kwargs):
     def make_step(x, *marks):
         shapes = layer.streaming_state_spec()
         states = [stream.new_state(shape, layer.compute_dtype) for shape in shapes]
+        forever = x.at(sees=math.inf if states else x.sees)
         if x.chunked:
             output, *next_states = chunk_step([x.tensor, *states, *(mark.tensor for mark in marks)])
-            return [x.of(output)], states, next_states
+            return [forever.of(output)], states, next_states
         output, next_states = for_each_frame(one_frame, [x, *marks], states)
-        return [output], states, next_states
+        return [forever.of(output.tensor)], states, next_states
 
     return stream.call(layer, make_step, frames, *marks)
 

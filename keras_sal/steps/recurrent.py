@@ -1,6 +1,7 @@
 """Recurrent layers: one call of the cell for each frame."""
 
 import functools
+import math
 
 import keras
 from keras import layers, ops
@@ -126,6 +127,6 @@ def _(layer: layers.RNN, stream, frames, initial_state=None, mask=None, **kwargs
             output, next_states = all_frames(inputs, states)
         else:
             output, next_states = for_each_frame(one_frame, inputs, states)
-        return [output], states, next_states
+        return [output.at(sees=math.inf).of(output.tensor)], states, next_states
 
     return stream.call(layer, make_step, frames, *masks, *marks)

@@ -8,6 +8,7 @@ v
 one frame a step, if the padding is used up exactly
 """
 
+import fractions
 import math
 
 import keras
@@ -34,7 +35,13 @@ def _windowed(layer, stream, x, over_window, padding=(0, 0), span=1, stride=1, i
     past = before + min(x.lead, 0) - stride * min(lead, 0)
     reason = "it looks at frames that have not come yet"
     objection = (x.objection or refusal(layer, reason, instead)) if lead < 0 else None
-    place = {"hop": x.hop // stride, "lead": lead, "longer": longer, "objection": objection}
+    place = {
+        "hop": x.hop // stride,
+        "lead": lead,
+        "longer": longer,
+        "objection": objection,
+        "sees": x.sees + fractions.Fraction(span - 1, x.hop),
+    }
 
     def make_step(x, *marks):
         quiet = x.of(silenced(x.tensor, [mark.tensor for mark in marks]))
