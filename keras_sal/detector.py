@@ -34,8 +34,8 @@ class StreamingDetector:
     `keras_sal.detection.detect` gives for the posteriors of the whole stream, whatever the chunks.
     To score hours of recordings, `keras_sal.runners.answer` is quicker.
 
-    A Keras model costs about a millisecond a call whatever the chunk; give it 80 ms at a time, or
-    export it: LiteRT, ONNX Runtime and TensorFlow Lite Micro take tens of microseconds a frame.
+    A Keras model costs up to a few milliseconds a call; give it 80 ms at a time, or export it:
+    LiteRT, ONNX Runtime and TensorFlow Lite Micro take tens of microseconds a frame.
 
     Args:
         model: Whatever `keras_sal.runners.open_runner` opens: a Keras model, the path of a
@@ -136,8 +136,7 @@ class StreamingDetector:
 
         Args:
             folder: The folder.
-            runtime: `"micro"` or `"litert"`; default `None`, as `keras_sal.runners.open_runner`
-                chooses.
+            runtime: `"micro"` or `"litert"`. Default `None`, which is `"micro"`.
             **changes: Arguments of `StreamingDetector` that shall not be as in the bundle.
 
         Returns:
@@ -155,7 +154,7 @@ class StreamingDetector:
             "class_names": written.manifest["classes"],
             **written.scoring,
         }
-        return cls(written.model_path, runtime=runtime, **options | changes)
+        return cls(written.model_path, runtime=runtime or "micro", **options | changes)
 
     def reset(self):
         """Starts a new stream: nothing heard, time 0."""

@@ -6,14 +6,16 @@ A *runner* answers the next frames of a stream and carries the state from call t
     posteriors = runner.stream(features)            # (frames, 40) -> (frames, 1)
     runner.reset()                                  # a new stream
 
-The runtimes, and when to take which:
+The runtimes, and what a frame of `keras_sal.models.gru_detector` costs in each on one core of a
+server (`benchmarks/speed_streaming.py`):
 
-- `"keras"` for Keras models, whole-clip or step models: long chunks, compiled, several streams side
-  by side. The quickest way to score hours on TensorFlow and JAX; PyTorch runs recurrent layers
-  frame by frame in Python. One frame at a time it costs the better part of a millisecond, and in a
-  loop of one's own around an uncompiled `model(...)` several.
-- `"micro"`, TensorFlow Lite Micro: what a microcontroller answers, to the bit.
-- `"litert"`, LiteRT, and `"onnx"`, ONNX Runtime: what an app answers, tens of microseconds a frame.
+- `"keras"` for Keras models, whole-clip or step models: compiled, long chunks, several streams side
+  by side. The quickest way to score hours: 1 us a frame, 10,000 times real time, on JAX and
+  TensorFlow; 20 us on PyTorch, which runs recurrent layers frame by frame in Python. Frame by frame
+  it costs 0.2 to 4 ms: give a live stream to it in chunks, and never in a loop around `step(...)`,
+  which Keras runs eagerly, 3 to 6 ms a frame.
+- `"micro"`, TensorFlow Lite Micro: what a microcontroller answers. 50 us a frame.
+- `"litert"`, LiteRT, 17 us, and `"onnx"`, ONNX Runtime, 35 us: what an app answers.
 
 `answer` runs a runner over whole recordings.
 """
@@ -37,8 +39,8 @@ def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
             model, the path of a `.keras`, `.tflite` or `.onnx` file, the folder of a bundle, or a
             runner, which is returned as it is.
         runtime: `"keras"`, `"micro"` (TensorFlow Lite Micro), `"litert"` or `"onnx"`. Default
-            `None`: by the kind of model; a `.tflite` file runs in TensorFlow Lite Micro if its ends
-            are integers, else in LiteRT.
+            `None`: by the kind of model; a bundle runs in TensorFlow Lite Micro, and so does a
+            `.tflite` file whose ends are integers; others run in LiteRT.
         max_delay_frames: For whole-clip Keras models, as in `keras_sal.streaming.step_model`: how
             many frames late the answers may come. Default 0.
         jit_compile: For Keras models, as in `keras.Model.compile`. Default `"auto"`, which on
@@ -158,7 +160,7 @@ def _open_path(path, runtime, *keras_options):
     if path.is_dir():
         from keras_sal.export import bundle
 
-        path = path / bundle.read_manifest(path)["model"]
+        path, runtime = path / bundle.read_manifest(path)["model"], runtime or "micro"
     if not path.is_file():
         raise FileNotFoundError(
             f"`model` must name a file or a bundle; there is none. Received: model={str(path)!r}. "

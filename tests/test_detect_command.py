@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import stepping
+from export_task import same_on_every_backend
 from keras import layers
 from recording_folders import REAL, burst, needs_recordings
 
@@ -116,6 +117,47 @@ def test_rejects_nothing_to_hear_and_too_much(folder, capsys, also):
 def test_rejects_a_model_that_is_not_there(capsys):
     assert cli.main(["detect", "lost.tflite", "tone.wav"]) == 1
     assert "`model` must name a file or a bundle" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@same_on_every_backend
+def test_a_bundle_brings_front_end_and_trigger(folder, tmp_path, capsys):
+    pytest.importorskip("tflite_micro", reason="needs the export extra")
+    from keras_sal.export import bundle, micro
+
+    rising = keras.Sequential(
+        [
+            keras.Input((None, audio.FEATURES)),
+            layers.GRU(4, return_sequences=True),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    path = tmp_path / "float.tflite"
+    micro.convert(rising, path, quantization="float32")
+    tone = str(folder / "tone.wav")
+    posteriors = micro.MicroModel(path).stream(audio.features(audio.read_audio(tone)))
+    rule = {"smooth_frames": 2, "refractory_s": 0.2, **TIMES}
+    threshold = float(np.median(posteriors))
+    again = detect(posteriors, threshold, **rule)
+    assert len(again) > 1
+    for name, frontend in (("hears", "micro"), ("deaf", None)):
+        bundle.write(
+            path,
+            tmp_path / name,
+            threshold=threshold,
+            class_names=["rise"],
+            frontend=frontend,
+            **rule,
+        )
+    assert cli.main(["detect", str(tmp_path / "hears"), tone, "--json"]) == 0
+    found = lines(capsys)
+    assert [line["time_s"] for line in found] == pytest.approx([each.time_s for each in again])
+    assert {line["class_name"] for line in found} == {"rise"}
+    arguments = ["detect", str(tmp_path / "hears"), tone, "--json", "--threshold", "1"]
+    assert cli.main([*arguments, "--class-names", "step"]) == 0
+    assert lines(capsys) == []
+    assert cli.main(["detect", str(tmp_path / "deaf"), tone]) == 1
+    assert "`model` must hear sound; the bundle takes features" in capsys.readouterr().err
 
 
 class PortAudioError(Exception):

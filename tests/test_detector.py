@@ -312,7 +312,8 @@ class TestRuntimes:
         features = streams_with_events(1, 130, seed=2)[0][0]
         expected = direct.process(features)
         assert expected.detections
-        for runtime in (None, "litert"):
+        for runtime, kind in ((None, "MicroModel"), ("litert", "LiteModel")):
+            assert type(open_runner(written.folder, runtime)).__name__ == kind
             detector = StreamingDetector.from_bundle(written.folder, runtime)
             found = detector.process(features).detections
             assert [d.class_name for d in found] == ["event"] * len(expected.detections)
