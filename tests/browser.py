@@ -45,10 +45,13 @@ def browser(profile):
     os.close(they_read)
     os.close(they_write)
     try:
-        yield Browser(reads, writes)
+        opened = Browser(reads, writes)
+        yield opened
+        opened.send("Browser.close")
+        process.wait(PATIENCE_S)
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()
+        process.wait()
         os.close(reads)
         os.close(writes)
 

@@ -23,7 +23,7 @@ PAGE = "report.html"
 FIGURES = "figures"
 GROUPS = {"miss": "Worst misses", "false alarm": "Worst false alarms", "hit": "Typical hits"}
 KERNEL = {"kernel": "exponential", "reach": 15.0}  # as StreamingAnchorLoss has by default
-CURVE_SIZE, MOMENT_SIZE, PLAIN_MOMENT_SIZE = (5.2, 3.9), (4.6, 3.7), (4.6, 2.9)
+CURVE_SIZE, MOMENT_SIZE, PLAIN_MOMENT_SIZE = (5.2, 3.9), (4.8, 3.9), (4.8, 3.1)
 PIXELS_PER_INCH = 96
 
 

@@ -18,6 +18,7 @@ LOGIT_ENDS = (1e-4, 1 - 1e-4)
 LOGIT_TICKS = (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 FEATURE_COLORS = "magma"
 LETTERS_A_SECOND = 21
+LONGEST_LABEL = 36
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ def det(artist: Artist, axes, results: dict, condition: str):
     axes.set_xlabel("false alarms an hour")
     axes.set_ylabel("missed words, %")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    _upright(artist, axes, budget, f"budget {budget:g}/h", "--")
+    _upright(artist, axes, budget, f"budget {budget:g}/h", "--", "bottom")
     if hours and x[0] < 3 / hours < x[-1]:
-        _upright(artist, axes, 3 / hours, f"3/H = {3 / hours:.2g}/h", ":")
+        _upright(artist, axes, 3 / hours, f"3/H = {3 / hours:.2g}/h", ":", "top")
     axes.set_title(f"Misses and false alarms: {plain(condition)}")
     axes.legend(loc="upper right")
 
@@ -186,7 +187,7 @@ def latency(artist: Artist, axes, latencies_s: dict, points: dict, condition: st
     axes.set_xlabel("detection - anchor, ms")
     axes.set_ylabel("share of the hits, %")
     axes.set_title(f"Latency: {plain(condition)}")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0)
+    _legend(axes)
 
 
 def moment(artist: Artist, axes, here, traces: list, features=None, kernel=None, said=()):
@@ -257,14 +258,20 @@ def moment(artist: Artist, axes, here, traces: list, features=None, kernel=None,
     axes.set_ylabel("score")
     zero = "the false alarm" if here.anchor_s is None else "the anchor"
     axes.set_xlabel(f"seconds from {zero}")
-    axes.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.24), ncols=min(3, len(traces) + 1), borderaxespad=0
-    )
+    _legend(axes)
 
 
 def plain(text: str) -> str:
-    """A label that matplotlib neither hides nor reads as mathematics."""
-    return "\u200b" + text.replace("$", r"\$")
+    """A label that matplotlib neither hides nor reads as mathematics, of bounded length."""
+    short = text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
+    return "\u200b" + short.replace("$", r"\$")
+
+
+def _legend(axes):
+    """The legend below the axes, in as many columns as there is room for."""
+    labels = axes.get_legend_handles_labels()[1]
+    columns = 1 if max(map(len, labels)) > 16 else 3
+    axes.figure.legend(loc="outside lower left", ncols=columns)
 
 
 def _write(artist, axes, said, here):
@@ -290,12 +297,12 @@ def _write(artist, axes, said, here):
         )
 
 
-def _upright(artist, axes, x, label, style):
-    """A labelled vertical line."""
+def _upright(artist, axes, x, label, style, end):
+    """A vertical line, labelled at its top or bottom."""
     axes.axvline(x, color=artist.theme.faint, linestyle=style, linewidth=1.0)
     axes.annotate(
         label,
-        (x, 0.02),
+        (x, 0.98 if end == "top" else 0.02),
         xytext=(-3, 0),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
@@ -303,5 +310,5 @@ def _upright(artist, axes, x, label, style):
         color=artist.theme.ink,
         rotation=90,
         ha="right",
-        va="bottom",
+        va=end,
     )
