@@ -5,6 +5,8 @@
 Every figure is a ratio of medians of runs that alternate between the two sides, so that a noisy
 machine slows both. Writes `benchmarks/results/speed_<backend>.json`. Run it once per backend; on
 TensorFlow and JAX the losses are compiled (XLA), on PyTorch they run eagerly, as Keras runs them.
+
+What a frame of a stream costs in every runtime is measured in `speed_streaming.py`.
 """
 
 import json

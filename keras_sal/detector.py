@@ -247,6 +247,11 @@ def _frontend(described):
 
 def _behind(rest, features):
     features = np.asarray(features, "float32")
+    if not np.isfinite(features).all():
+        raise ValueError(
+            "`chunk` must be finite; a single NaN or infinity spoils every state after it. "
+            f"Received: {int((~np.isfinite(features)).sum())} such values. Check the front-end."
+        )
     if rest is None:
         return features
     if not features.size:

@@ -363,6 +363,9 @@ def test_rejects_bad_chunks():
     detector.process(np.zeros((1, FEATURES)))
     with pytest.raises(ValueError, match=r"`chunk` must hold frames of the same shape as before"):
         detector.process(np.zeros((1, 39)))
+    with pytest.raises(ValueError, match="`chunk` must be finite"):
+        detector.process(np.full((1, FEATURES), np.nan))
+    assert len(detector.process(np.zeros((2, FEATURES))).posteriors) == 1, "it is not heard"
     listening = StreamingDetector(gru(), frontend=MicroFrontend())
     with pytest.raises(ValueError, match=r"`samples` must be finite and lie in \[-1, 1\]"):
         listening.process(np.full(480, 300.0))
