@@ -76,6 +76,13 @@ def test_export_writes_a_file(folder, target, file, runner, capsys):
     assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
 
 
+@pytest.mark.slow
+def test_export_refuses_a_gru_for_esphome(folder, capsys):
+    arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
+    assert main("export", folder / "model.keras", folder / "x", "--to", "esphome", *arguments) == 1
+    assert "ESPHome's micro_wake_word has no such operator" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -118,7 +125,9 @@ def test_verify_fails_for_another_model(folder, exported, capsys):
     another.save(folder / "another.keras")
     np.savez(folder / "bare.npz", *streams_with_events(2, 80, seed=3)[0])
     assert main("verify", folder / "another.keras", exported, "--streams", folder / "bare.npz") == 1
-    assert "FAILED bundle/model.tflite in TensorFlow Lite Micro: mean error" in capsys.readouterr().out
+    assert (
+        "FAILED bundle/model.tflite in TensorFlow Lite Micro: mean error" in capsys.readouterr().out
+    )
 
 
 def test_verify_needs_one_source_of_streams(folder, exported, capsys):

@@ -1,4 +1,4 @@
-"""`keras-sal export`: a trained model as a firmware folder, or as a LiteRT or ONNX file."""
+"""`keras-sal export`: a trained model for microcontrollers, ESPHome, LiteRT or ONNX."""
 
 import tempfile
 from pathlib import Path
@@ -8,9 +8,11 @@ from keras_sal.commands.arguments import positive
 
 BUDGET = 0.5
 MAX_FA_PER_HOUR = 100.0
-TARGETS = ("micro", "litert", "onnx")
+FIRMWARE = ("micro", "esphome")
+TARGETS = ("micro", "esphome", "litert", "onnx")
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
+    "esphome": ("int8",),
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
 }
@@ -20,10 +22,11 @@ def add(commands):
     """Adds the parser of the command."""
     parser = commands.add_parser(
         "export",
-        help="a trained model as a firmware folder, or as a LiteRT or ONNX file",
+        help="a trained model for microcontrollers, ESPHome, LiteRT or ONNX",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
         "quantised model, C++ sources, README and manifest, and a threshold that was chosen with "
-        "that model on dev streams, or given; for LiteRT and ONNX it is a file.",
+        "that model on dev streams, or given; for ESPHome's micro_wake_word a folder with model "
+        "and JSON; for LiteRT and ONNX it is a file.",
         epilog="example: keras-sal export model.keras firmware --to micro --recordings "
         "my_recordings --word computer --fa-per-hour 0.5",
     )
@@ -65,6 +68,7 @@ def add(commands):
         choices=("micro", "none"),
         help="what computes the features (micro with --recordings, else none)",
     )
+    parser.add_argument("--author", default="", metavar="NAME", help="esphome: who made it")
     material.add_trigger(parser)
     parser.set_defaults(command=run)
 
@@ -81,18 +85,22 @@ def run(model, output, to, quantization, **options):
             f"Received: --quantization {quantization}."
         )
     console, output = Console(), Path(output)
-    if to == "micro":
+    if to in FIRMWARE:
         _check_threshold(options)
     trained = material.load_model(model)
     found = _recordings(options)
     calibration = _calibration(found, options, console) if "int" in quantization else None
-    if to == "micro":
-        written = _bundle(trained, output, quantization, calibration, found, options, console)
-        console.say(f"{written.folder}: {_summary(written)}")
+    if to in FIRMWARE:
+        write = {"micro": _bundle, "esphome": _esphome}[to]
+        summary = _firmware(
+            trained, output, quantization, calibration, found, options, console, write
+        )
+        console.say(f"{output}: {summary}")
     else:
         file = _file(trained, output, to, quantization, calibration, console)
         console.say(f"{file.path}: {file.flash_bytes:,} bytes, {quantization}")
-    console.say(f"Check it with: keras-sal verify {model} {output}")
+    if to != "esphome":
+        console.say(f"Check it with: keras-sal verify {model} {output}")
     return 0
 
 
@@ -147,13 +155,11 @@ def _calibration(found, options, console):
         )
 
 
-def _bundle(trained, output, quantization, calibration, found, options, console):
-    from keras_sal.export import bundle, internal, micro
+def _firmware(trained, output, quantization, calibration, found, options, console, write):
+    """Converts, chooses the threshold with the converted model, and writes; returns a summary."""
+    from keras_sal.export import internal, micro
 
     convert = {"explicit": micro.convert, "internal": internal.convert}[options["state"]]
-    scoring = {name: options[name] for name in material.TRIGGER}
-    frontend = options["frontend"] or ("micro" if found else "none")
-    names = options["class_names"] or ([options["word"]] if found else None)
     with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
         with console.stage(f"Convert to {quantization} TensorFlow Lite Micro"):
             converted = convert(
@@ -172,16 +178,48 @@ def _bundle(trained, output, quantization, calibration, found, options, console)
                     options["fa_per_hour"],
                     data=f"dev, {quantization} model in TensorFlow Lite Micro",
                     track=stage.track,
-                    **scoring,
+                    **_scoring(options),
                 )
-        return bundle.write(
-            converted,
-            output,
-            threshold=threshold,
-            class_names=names,
-            frontend=None if frontend == "none" else frontend,
-            **scoring,
-        )
+        return write(converted, output, threshold, options)
+
+
+def _scoring(options):
+    return {name: options[name] for name in material.TRIGGER}
+
+
+def _bundle(converted, output, threshold, options):
+    from keras_sal.export import bundle
+
+    heard = bool(options["recordings"])
+    frontend = options["frontend"] or ("micro" if heard else "none")
+    written = bundle.write(
+        converted,
+        output,
+        threshold=threshold,
+        class_names=options["class_names"] or ([options["word"]] if heard else None),
+        frontend=None if frontend == "none" else frontend,
+        **_scoring(options),
+    )
+    manifest = written.manifest
+    return (
+        f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
+        f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
+    )
+
+
+def _esphome(converted, output, threshold, options):
+    from keras_sal.export import esphome
+
+    level = threshold["threshold"] if isinstance(threshold, dict) else threshold
+    written = esphome.write(
+        converted,
+        output,
+        wake_word=(options["class_names"] or [options["word"]])[0],
+        author=options["author"],
+        threshold=level,
+        smooth_frames=options["smooth_frames"],
+    )
+    return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"
 
 
 def _file(trained, output, to, quantization, calibration, console):
@@ -191,11 +229,3 @@ def _file(trained, output, to, quantization, calibration, console):
         if to == "onnx":
             return onnx.convert(trained, output)
         return litert.convert(trained, output, calibration, quantization=quantization)
-
-
-def _summary(written):
-    manifest = written.manifest
-    return (
-        f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
-        f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
-    )

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sal.export import micro
+from keras_sal.export.editing import Editor
 from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.litert import LiteModel
@@ -79,7 +80,7 @@ def internalise(file):
             "`source` must have explicit states to move inside. Received: a file without a state. "
             "Use it as it is: it remembers nothing, or does so itself already."
         )
-    _Rewriting(file).run(states)
+    _Internalising(file).run(states)
 
 
 class InternalModel(MicroModel):
@@ -119,59 +120,52 @@ def is_internal(path):
     return any(op.name == "VAR_HANDLE" for op in file.operators())
 
 
-class _Rewriting:
-    """Adds tensors, operators and a graph to a file."""
+class _Internalising:
+    """Moves states into variables, and adds the graph that fills these."""
 
     def __init__(self, file):
         self.file = file
-        self.schema = file.schema
-        self.codes = {}
-        self.filling = self.schema.SubGraphT()
+        self.make = Editor(file)
+        self.filling = file.schema.SubGraphT()
         self.filling.name = "fill_states"
         self.filling.tensors, self.filling.operators = [], []
         self.filling.inputs, self.filling.outputs = [], []
 
     def run(self, states):
-        graph, schema = self.file.graph, self.schema
-        once = schema.CallOnceOptionsT()
-        once.initSubgraphIndex = len(self.file.tree.subgraphs)
-        before, after = [self._operator("CALL_ONCE", [], [], "CallOnceOptions", once)], []
+        graph, subgraphs = self.file.graph, self.file.tree.subgraphs
+        once = {"initSubgraphIndex": len(subgraphs)}
+        before, after = [self.make.operator("CALL_ONCE", [], [], CallOnceOptions=once)], []
         for state in states:
             current, following = self.file.inputs[state], self.file.outputs[state + NEXT]
             handle = self._handle(graph, state, before)
-            before.append(self._operator("READ_VARIABLE", [handle], [current]))
-            after.append(self._operator("ASSIGN_VARIABLE", [handle, following], []))
+            before.append(self.make.operator("READ_VARIABLE", [handle], [current]))
+            after.append(self.make.operator("ASSIGN_VARIABLE", [handle, following], []))
             self._fill(state)
         graph.operators = [*before, *graph.operators, *after]
-        self.file.tree.subgraphs.append(self.filling)
+        subgraphs.append(self.filling)
         self._close(states)
 
     def _handle(self, graph, state, operators):
         """Adds a tensor that stands for the variable of a state, and the operator that makes it."""
-        tensor = self.schema.TensorT()
-        tensor.name, tensor.shape, tensor.type = f"{state}/handle", [], self._type("RESOURCE")
-        tensor.buffer = 0
-        graph.tensors.append(tensor)
-        handle = len(graph.tensors) - 1
-        options = self.schema.VarHandleOptionsT()
-        options.container, options.sharedName = "", state
-        operators.append(self._operator("VAR_HANDLE", [], [handle], "VarHandleOptions", options))
+        handle = self.make.tensor(graph, f"{state}/handle", [], "RESOURCE")
+        called = {"container": "", "sharedName": state}
+        operators.append(self.make.operator("VAR_HANDLE", [], [handle], VarHandleOptions=called))
         return handle
 
     def _fill(self, state):
         """Has the second graph set a state to its zero point."""
-        info, like = self.file.info(state), self.file.tensor(self.file.inputs[state])
+        info = self.file.info(state)
         handle = self._handle(self.filling, state, self.filling.operators)
-        buffer = self.schema.BufferT()
-        zeros = np.full(info.shape, info.zero_point or 0, info.dtype)
-        buffer.data = np.frombuffer(zeros.tobytes(), "uint8")
-        self.file.tree.buffers.append(buffer)
-        tensor = self.schema.TensorT()
-        tensor.name, tensor.shape, tensor.type = f"{state}/zero", like.shape, like.type
-        tensor.quantization, tensor.buffer = like.quantization, len(self.file.tree.buffers) - 1
-        self.filling.tensors.append(tensor)
-        zero = len(self.filling.tensors) - 1
-        self.filling.operators.append(self._operator("ASSIGN_VARIABLE", [handle, zero], []))
+        zero = self.make.tensor(
+            self.filling,
+            f"{state}/zero",
+            info.shape,
+            info.dtype.upper(),
+            scale=info.scale,
+            zero_point=info.zero_point,
+            data=np.full(info.shape, info.zero_point or 0, info.dtype),
+        )
+        self.filling.operators.append(self.make.operator("ASSIGN_VARIABLE", [handle, zero], []))
 
     def _close(self, states):
         """Takes the states from the ends of the graph and of its signature."""
@@ -185,26 +179,3 @@ class _Rewriting:
             setattr(self.file.graph, side, kept)
             mapped = [end for end in getattr(signature, side) if end.tensorIndex not in gone]
             setattr(signature, side, mapped)
-
-    def _operator(self, name, inputs, outputs, kind=None, options=None):
-        operator = self.schema.OperatorT()
-        operator.opcodeIndex = self._code(name)
-        operator.inputs, operator.outputs = inputs, outputs
-        if kind:
-            operator.builtinOptionsType = getattr(self.schema.BuiltinOptions, kind)
-            operator.builtinOptions = options
-        return operator
-
-    def _code(self, name):
-        """Index of an operator's code, added on first use."""
-        if name not in self.codes:
-            code = self.schema.OperatorCodeT()
-            code.builtinCode = getattr(self.schema.BuiltinOperator, name)
-            code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-            code.version = 1
-            self.file.tree.operatorCodes.append(code)
-            self.codes[name] = len(self.file.tree.operatorCodes) - 1
-        return self.codes[name]
-
-    def _type(self, name):
-        return getattr(self.schema.TensorType, name)
