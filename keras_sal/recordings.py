@@ -10,8 +10,9 @@ A folder of recordings holds a table `recordings.csv` with one row per sound fil
 | `onset_s`, `offset_s` | when the text begins and ends, in seconds; both empty if unknown |
 | `corpus`, `speaker` | where it comes from and who speaks (may be left out) |
 | `duration_s` | length of the file, to notice files that were cut short (may be left out) |
+| `noise` | `yes` for noise: played under the streams, and negative (may be left out) |
 
-Files below a folder `noise/` are noise: played under the streams, and negatives of their own.
+Files below a folder `noise/` are noise too.
 """
 
 import csv
@@ -237,8 +238,17 @@ def _check_row(directory, row, seen, convert):
         offset_s,
         row.get("corpus", ""),
         row.get("speaker", ""),
-        noise=Path(name).parts[0] == "noise",
+        noise=_is_noise(row.get("noise", ""), name),
     )
+
+
+def _is_noise(given, name):
+    if given.strip().casefold() not in ("", "yes", "no"):
+        raise ValueError(
+            "`noise` must be yes, no or empty; noise is played under speech. Received: "
+            f"noise={given}. Write yes."
+        )
+    return given.strip().casefold() == "yes" or Path(name).parts[0] == "noise"
 
 
 def _check_duration(given, duration_s):

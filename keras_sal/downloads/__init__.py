@@ -6,8 +6,10 @@
 >>> downloads.CATALOGUE["musan"].page
 'https://www.openslr.org/17'
 
-`download("speech-commands", "data")` makes `data/speech-commands`. An interrupted download goes on
-where it was; what is complete is not downloaded again; a damaged or forged file is removed.
+`download("speech-commands", "data")` makes `data/speech-commands`, with a table of recordings for
+`keras_sal.recordings.load_recordings` (give it `convert=True` for sets of other sample rates) and
+`keras-sal align`. An interrupted download goes on where it was; what is complete is not downloaded
+again; a damaged or forged file is removed. `tabulate` makes the table of folders of your own.
 """
 
 import json
@@ -16,10 +18,11 @@ from pathlib import Path
 
 from keras_sal.downloads.catalogue import CATALOGUE, Archive, DataSet
 from keras_sal.downloads.fetching import fetch
+from keras_sal.downloads.layouts import LAYOUTS, TABLE, tabulate
 from keras_sal.downloads.unpacking import unpack
 from keras_sal.files import write_json
 
-__all__ = ["CATALOGUE", "Archive", "DataSet", "download", "fetch", "unpack"]
+__all__ = ["CATALOGUE", "Archive", "DataSet", "download", "fetch", "tabulate", "unpack"]
 
 RECORD = "dataset.json"
 
@@ -40,8 +43,9 @@ def download(name, folder, *, keep_archives=False, say=print, progress=None, **f
         **fetching: `attempts` and `pause_s` of `fetch`.
 
     Returns:
-        The folder `folder/name`, a `pathlib.Path`. A `dataset.json` in it says where it is from,
-        under which licence, and how its archives were checked.
+        The folder `folder/name`, a `pathlib.Path`. Its `recordings.csv` lists the recordings of a
+        set of the catalogue; `dataset.json` says where it is from, under which licence, and how
+        its archives were checked.
 
     Raises:
         ValueError: If there is no such data set, or what arrived isn't it.
@@ -70,6 +74,10 @@ def download(name, folder, *, keep_archives=False, say=print, progress=None, **f
     target.mkdir(exist_ok=True)
     for archive in data_set.archives:
         _bring(archive, data_set, folder, target, keep_archives, say, progress, fetching)
+    layout = next((name for name in LAYOUTS if data_set.name.startswith(name)), None)
+    if layout:
+        count = tabulate(target, layout, corpus=data_set.name, replace=True)
+        say(f"{count:,} recordings are listed in {target / TABLE}")
     write_json(target / RECORD, _record(data_set))
     return target
 
