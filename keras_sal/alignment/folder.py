@@ -47,7 +47,7 @@ def align_folder(
     progress=None,
     **reading,
 ):
-    """Find event times for the recordings of a folder and write them into its `recordings.csv`.
+    r"""Find event times for the recordings of a folder and write them into its `recordings.csv`.
 
     The table is written whole, once all is done; the one before is kept as `recordings.csv.bak`.
     Other columns stay as they are. A row for which no times can be found keeps what it had.
@@ -72,6 +72,18 @@ def align_folder(
         FileNotFoundError: If there is no table, or no `labels`.
         ValueError: If the table or an argument doesn't fit.
         ImportError: If the method's package is missing.
+
+    Example:
+        >>> import tempfile, numpy as np, soundfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> tone = np.r_[np.zeros(4800), np.sin(np.arange(8000)), np.zeros(4800)] / 2
+        >>> soundfile.write(folder / "a.wav", tone, 16_000)
+        >>> _ = (folder / TABLE).write_text("file,text\na.wav,computer\n")
+        >>> times = align_folder(folder, "energy")
+        >>> times.found, dict(times.failures)
+        (1, {})
+        >>> print((folder / TABLE).read_text().splitlines()[1])
+        a.wav,computer,0.263,0.843
     """
     directory = Path(directory)
     if method not in METHODS or (method == "labels") != (labels is not None):

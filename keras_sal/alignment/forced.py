@@ -47,6 +47,14 @@ def align_words(samples, sample_rate, text, *, pronunciations=None):
         AlignmentError: If the text could not be found in the sound. It is a `ValueError`.
         ValueError: If the text has no words, or a word can't be pronounced.
         ImportError: If `pocketsphinx` is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> try:
+        ...     align_words(np.zeros(16_000), 16_000, "hey robot")
+        ... except AlignmentError:
+        ...     print("it isn't said there")
+        it isn't said there
     """
     pocketsphinx = needed("pocketsphinx", package="pocketsphinx", extra="align")
     words = words_of(text)

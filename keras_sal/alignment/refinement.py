@@ -96,6 +96,20 @@ class RefinedBatches(keras.utils.PyDataset):
 
     Raises:
         ValueError: If an argument doesn't fit, or there are no positives in the streams.
+
+    Example:
+
+    >>> from keras_sal import AnchorTargets
+    >>> from keras_sal.recordings import Recording
+    >>> from keras_sal.streams import Clip, Stream
+    >>> word = Recording("a.wav", "train", "computer", 2.0, onset_s=0.5, offset_s=1.0)
+    >>> features = np.zeros((998, 40), "float32")
+    >>> stream = Stream("one", (Clip(word, 3.0, class_index=0),), 10.0, features=features)
+    >>> targets = AnchorTargets(
+    ...     400, "offset", after_frames=25, frame_step_s=0.01, frame_offset_s=0.03
+    ... )
+    >>> RefinedBatches([stream], targets).anchors_s()
+    {'a.wav': 1.0}
     """
 
     def __init__(self, streams, targets, *, reach_s=0.5, step=1.0, hold_mean=True, **batching):

