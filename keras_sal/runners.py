@@ -185,6 +185,7 @@ def _open_path(path, runtime, *keras_options):
 
 
 def _open_tflite(path, runtime):
+    from keras_sal.export import internal
     from keras_sal.export.flatbuffer import Flatbuffer
     from keras_sal.export.litert import LiteModel
     from keras_sal.export.micro import MicroModel
@@ -193,7 +194,11 @@ def _open_tflite(path, runtime):
         inputs, _ = Flatbuffer(path.read_bytes()).ends()
         integers = any(info.scale is not None for info in inputs)
         runtime = "micro" if integers else "litert"
-    return {"micro": MicroModel, "litert": LiteModel}[runtime](path)
+    if internal.is_internal(path):  # which a plain runner can't reset
+        kinds = {"micro": internal.InternalModel, "litert": internal.InternalLiteModel}
+    else:
+        kinds = {"micro": MicroModel, "litert": LiteModel}
+    return kinds[runtime](path)
 
 
 def _check_runtime(model, runtime, runtimes, advice):

@@ -300,6 +300,25 @@ class TestRuntimes:
             count += len(found)
         assert count >= 6
 
+    @pytest.mark.parametrize("runtime", [None, "litert"])
+    def test_a_state_inside_the_file_is_reset(self, files, tmp_path, runtime):
+        from keras_sal.export import internal
+
+        internal.from_explicit(files / "int8.tflite", tmp_path / "internal.tflite")
+        features = streams_with_events(1, 130, seed=2)[0][0]
+        rule = {"frame_step_s": 0.01, "runtime": runtime}
+        explicit, kept = (
+            StreamingDetector(path, 0.5, **rule)
+            for path in (files / "int8.tflite", tmp_path / "internal.tflite")
+        )
+        expected = explicit.process(features)
+        assert expected.detections
+        for _ in range(2):
+            found = kept.process(features)
+            np.testing.assert_array_equal(found.posteriors, expected.posteriors)
+            assert found.detections == expected.detections
+            kept.reset()
+
     def test_from_bundle(self, files, tmp_path):
         from keras_sal.export import bundle
 
