@@ -103,6 +103,14 @@ MEMORYLESS = {
     "gaussian noise": lambda: [layers.GaussianNoise(0.5), layers.GaussianDropout(0.5)],
     "lambda": lambda: [layers.Lambda(lambda x: 2 * x)],
     "layer normalization": lambda: [layers.LayerNormalization()],
+    "layer normalization of two axes": lambda: [
+        layers.Reshape((-1, 2, 2)),
+        layers.LayerNormalization(axis=(2, 3)),
+        layers.Reshape((-1, WIDTH)),
+    ],
+    "layer normalization without scale": lambda: [
+        layers.LayerNormalization(center=False, scale=False, epsilon=0.1)
+    ],
     "layer normalization of axis 2": lambda: [layers.LayerNormalization(axis=2)],
     "leaky relu": lambda: [layers.LeakyReLU()],
     "normalization": lambda: [adapted_normalization()],

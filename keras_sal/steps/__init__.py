@@ -2,10 +2,11 @@
 
 `Stream` walks through a model. It calls the rule of a layer as the layer was called,
 `step(layer, stream, *inputs, **kwargs)`, with `Frames` in place of clip tensors, and gets the
-`Frames` of the outputs. Four rules stream most models:
+`Frames` of the outputs. Five rules stream most models:
 
 - `memoryless`: a layer that treats every frame alike is called on the frames alone. That it does
   so is not believed but seen: it is tried on random clips first.
+- `normalised`: normalisation over features is computed in operations that quantise.
 - `recurrent`: a recurrent layer becomes its cell.
 - `windowed`: a convolution or pooling becomes itself, unpadded, over a window that begins in the
   past.
@@ -14,7 +15,7 @@
 What can never stream is refused in `refused`, with the reason and what to use instead.
 """
 
-from keras_sal.steps import memoryless, own, recurrent, refused, windowed
+from keras_sal.steps import memoryless, normalised, own, recurrent, refused, windowed
 from keras_sal.steps.frames import Frames, HopTooShort
 from keras_sal.steps.stream import Stream, plain_graph
 
@@ -23,6 +24,7 @@ __all__ = [
     "HopTooShort",
     "Stream",
     "memoryless",
+    "normalised",
     "own",
     "plain_graph",
     "recurrent",

@@ -1,0 +1,63 @@
+"""What a step model does besides its layers survives int8: waiting, marks, cumulative maxima."""
+
+import numpy as np
+import pytest
+from export_task import same_on_every_backend, streams_with_events, trained
+from keras import layers
+
+from keras_sal.layers import CausalDepthwiseConv1D, CumulativeMaxPooling1D
+from keras_sal.streaming import delay_frames, step_model
+
+pytest.importorskip("tflite_micro")
+pytest.importorskip("tensorflow")
+
+from keras_sal.export import micro
+
+
+def centred(width):
+    return layers.Conv1D(16, width, padding="same", activation="relu")
+
+
+@pytest.mark.slow
+@same_on_every_backend
+@pytest.mark.parametrize(
+    ("hidden", "delay"),
+    [
+        ([centred(3), layers.GRU(16, return_sequences=True)], 1),
+        ([centred(3), centred(5), layers.GRU(16, return_sequences=True)], 3),
+        (
+            [layers.GRU(16, return_sequences=True), layers.Dense(8), CumulativeMaxPooling1D()],
+            0,
+        ),
+        (
+            [
+                CausalDepthwiseConv1D(5, dilation_rate=2, activation="relu"),
+                layers.GRU(16, return_sequences=True),
+            ],
+            0,
+        ),
+        ([layers.LayerNormalization(), layers.GRU(16, return_sequences=True)], 0),
+        ([layers.RMSNormalization(), layers.GRU(16, return_sequences=True)], 0),
+    ],
+    ids=[
+        "one frame late",
+        "three frames late",
+        "cumulative maximum",
+        "causal depthwise",
+        "layer norm",
+        "rms norm",
+    ],
+)
+def test_exports_to_int8(hidden, delay, tmp_path):
+    model = trained(hidden)
+    step = step_model(model, max_delay_frames=delay)
+    assert delay_frames(step) == delay
+    clips, _ = streams_with_events(8, 80, seed=1)
+    file = micro.convert(step, tmp_path / "step.tflite", list(clips[:6]), min_posterior=0.2)
+    whole = model.predict(clips, verbose=0)
+    assert whole[6:].std() > 0.05
+    errors = []
+    for clip, expected in zip(clips[6:], whole[6:], strict=True):
+        file.reset()
+        errors.append(abs(file.stream(clip)[delay:] - expected[: len(expected) - delay]))
+    assert np.mean(errors) < 5e-3
