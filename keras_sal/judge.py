@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from keras_sal.detection import DetCurve, Scoring
+from keras_sal.detection import DetCurve, Scoring, operating_point
 from keras_sal.outcomes import Words
 from keras_sal.tuning import threshold_record, tune
 
@@ -80,13 +80,22 @@ class Judge:
 
     def curve(self, answers, system: dict, condition: str) -> DetCurve:
         """The curve of a system of the results, down to its threshold."""
-        rule = untimed(system["scoring"])
+        name, rule = system["name"], untimed(system["scoring"])
         threshold = system["threshold"]["threshold"]
-        for bound in (self.max_fa_per_hour, math.inf):
-            curve = answers.curve(system["name"], "test", condition, max_fa_per_hour=bound, **rule)
-            if threshold is None or threshold > curve.floor:
-                break
-        return curve
+        curve = answers.curve(name, "test", condition, max_fa_per_hour=self.max_fa_per_hour, **rule)
+        if threshold is None or threshold > curve.floor:
+            return curve
+        rate = operating_point(
+            answers.of(name, "test", condition),
+            [track.anchors_s for track in answers.tracks("test", condition)],
+            threshold,
+            **system["scoring"],
+        ).fa_per_hour
+        bound = max(self.max_fa_per_hour, 1.01 * rate)
+        longer = answers.curve(name, "test", condition, max_fa_per_hour=bound, **rule)
+        if threshold > longer.floor:
+            return longer
+        return answers.curve(name, "test", condition, max_fa_per_hour=math.inf, **rule)
 
     def intervals(self, resample: Callable, *arguments, groups=None) -> list | None:
         """Intervals `[low, high]`, one for each figure; `None` with fewer than two groups."""

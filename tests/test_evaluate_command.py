@@ -79,6 +79,7 @@ def test_evaluate_scores_what_the_models_answer(reports):
 
 def test_evaluate_says_what_it_found(reports, capsys):
     arguments = ["evaluate", str(reports / "good.keras"), "--names", "mine", "--tune"]
+    arguments += ["--max-delay-s", "0.7"]
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
     arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--moments", "1"]
     assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
@@ -87,6 +88,7 @@ def test_evaluate_says_what_it_found(reports, capsys):
         assert text in shown
     results = json.loads((reports / "tuned" / "results.json").read_text())
     assert list(results["systems"][0]["conditions"]) == ["clean"]
+    assert results["systems"][0]["scoring"]["max_delay_s"] == 0.7
 
 
 def test_compare_folders(reports, capsys):
@@ -151,6 +153,7 @@ def test_a_bundle_is_scored_as_it_ships(tmp_path, monkeypatch):
         (["evaluate"], "`MODEL` must name at least one model or `--bundle`"),
         (["evaluate", "no.keras"], "`MODEL` must be a .keras, .tflite or .onnx file or a bundle"),
         (["evaluate", "a.keras", "--names", "a", "b"], "`--names` must name every model"),
+        (["evaluate", "a.keras", "--early-s", "-1"], "`early_s` must be a number of seconds"),
         (["compare", "a", "b", "c"], "`A B` must be one or two systems or folders. Received: 3"),
     ],
 )

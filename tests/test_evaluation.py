@@ -154,6 +154,15 @@ def test_a_threshold_below_the_curve_is_scored_all_the_same():
     results = evaluate(made_answers(), Judge(1.0, replicates=10), given={"good": given})
     point = system(results, "good")["conditions"]["clean"]["at_threshold"]
     assert point["fa_per_hour"] > 1000
+    low, high = point["intervals"]["fa_per_hour"]["recordings"]
+    assert low <= point["fa_per_hour"] <= high
+
+
+def test_equal_error_rate_by_hand(results):
+    """`good` misses 1 of 30 without a false alarm, and no lower threshold hits the last word
+    before most of the 254.7 s outside the windows hold an alarm."""
+    found = system(results, "good")["conditions"]["clean"]
+    assert found["eer"] == pytest.approx(1 / 30)
 
 
 def test_tuned_trigger_is_chosen_on_dev():

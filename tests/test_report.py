@@ -227,9 +227,15 @@ def test_shows_what_there_is_without_recordings(tmp_path):
     answers = made_answers()
     given = {"poor": {"threshold": {"threshold": None, "rule": "nothing fires"}}}
     results = evaluate(answers, Judge(30.0, replicates=10), given=given)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "of-another-report.png").touch()
     html = report.write(tmp_path, answers, results, most=1).read_text()
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"det-1.png", "latency-1.png", "miss-0.png"} <= figures
+    assert "of-another-report.png" not in figures
     assert "<audio" not in html
     assert "No threshold: nothing that this system does on dev is within the budget." in html
+    assert len(figures) == 10
     assert html.count("<article") == 6  # of two conditions, a miss and two hits of `good`
 
 

@@ -40,13 +40,9 @@ def add(commands):
     add_recordings(parser)
     add_judgement(parser, BUDGET)
     parser.add_argument(
-        "--smooth-frames", type=positive(int), default=1, metavar="N", help="(%(default)s)"
-    )
-    parser.add_argument(
-        "--on-frames", type=positive(int), default=1, metavar="N", help="(%(default)s)"
-    )
-    parser.add_argument(
-        "--tune", action="store_true", help="choose smoothing and on-frames on dev, for each model"
+        "--tune",
+        action="store_true",
+        help="choose --smooth-frames and --on-frames on dev, for each",
     )
     parser.add_argument(
         "--moments",
@@ -58,13 +54,46 @@ def add(commands):
     parser.add_argument(
         "--report", default="keras_sal_report", metavar="DIR", help="folder to write (%(default)s)"
     )
+    _add_scoring(parser.add_argument_group("trigger and hit window, but for bundles"))
     parser.set_defaults(command=run)
+
+
+SCORING = ("smooth_frames", "on_frames", "hysteresis", "refractory_s", "early_s", "max_delay_s")
+
+
+def _add_scoring(group):
+    group.add_argument(
+        "--smooth-frames",
+        type=positive(int),
+        default=1,
+        metavar="N",
+        help="mean of so many frames (%(default)s)",
+    )
+    group.add_argument(
+        "--on-frames",
+        type=positive(int),
+        default=1,
+        metavar="N",
+        help="on for so many frames (%(default)s)",
+    )
+    group.add_argument(
+        "--hysteresis", type=float, metavar="P", help="armed again this far below the threshold"
+    )
+    for name, default, what in (
+        ("--refractory-s", 1.0, "no second detection within"),
+        ("--early-s", 0.5, "a hit may come so long before its anchor"),
+        ("--max-delay-s", 1.0, "or so long after it"),
+    ):
+        group.add_argument(
+            name, type=float, default=default, metavar="S", help=f"{what} (%(default)s)"
+        )
 
 
 def run(models, bundle, report, names, moments, **options):
     """Runs `keras-sal evaluate`."""
     from keras_sal.answers import FILE
     from keras_sal.console import Console
+    from keras_sal.detection import Scoring
     from keras_sal.evaluation import evaluate
     from keras_sal.export.extras import check
     from keras_sal.files import write_json
@@ -76,11 +105,13 @@ def run(models, bundle, report, names, moments, **options):
     for package in ("matplotlib", "jinja2"):
         check(package, "write a report", extra="report")
     console, folder = Console(), Path(report)
-    scoring = {name: options.pop(name) for name in ("smooth_frames", "on_frames")}
     tuned, budget = options.pop("tune"), options.pop("fa_per_hour")
+    scoring = {name: options.pop(name) for name in SCORING}
+    scoring = {name: scoring[name] for name in SCORING[2 if tuned else 0 :]}
+    Scoring(frame_step_s=1.0, **scoring)
     resampling = {name: options.pop(name) for name in ("replicates", "seed")}
     heard = hearing.hear(console, models, bundle, names=names, **options)
-    judge = Judge(budget, {} if tuned else scoring, tuned, **resampling, words=heard.words)
+    judge = Judge(budget, scoring, tuned, **resampling, words=heard.words)
     with console.stage("Score") as stage:
         results = evaluate(
             heard.answers,

@@ -11,7 +11,7 @@ from keras_sal.anchors import anchor_kernel
 from keras_sal.answers import Answers
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.export.extras import need
-from keras_sal.files import finite, write_whole
+from keras_sal.files import finite, whole_folder, write_whole
 from keras_sal.outcomes import Words
 from keras_sal.report import figures, tables
 from keras_sal.report.figures import AFTER_S, BEFORE_S, DARK, LIGHT, Artist
@@ -59,12 +59,14 @@ def write(
         ImportError: If matplotlib or jinja2 is missing.
     """
     results = finite(results)
-    composer = _Composer(Path(folder), answers, results, streams or {}, words or {}, kernel)
     chosen = moments(answers, results, words or {}, most)
+    with whole_folder(Path(folder) / FIGURES) as drawn:
+        composer = _Composer(drawn, answers, results, streams or {}, words or {}, kernel)
+        curves, listening = composer.curves(), composer.moments(chosen, progress)
     sections = [
-        composer.curves(),
+        curves,
         _comparison(results),
-        composer.moments(chosen, progress),
+        listening,
         Section(
             "words",
             "What triggers falsely",
@@ -84,7 +86,7 @@ def write(
         lead=_lead(results),
         cards=[_card(system) for system in results["systems"]],
         warnings=results["warnings"],
-        sections=[section for section in sections if section],
+        sections=sections,
     )
     path = Path(folder) / PAGE
     write_whole(path, html)
@@ -98,8 +100,7 @@ class _Composer:
         self.answers, self.results, self.words = answers, results, words
         self.streams = streams
         self.kernel = kernel
-        self.folder = folder / FIGURES
-        self.folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.light, self.dark = Artist(LIGHT), Artist(DARK)
 
     def picture(self, name, alt, plot, *arguments, size, **keywords) -> Picture:
@@ -273,7 +274,7 @@ class _Composer:
         return sounds
 
 
-def _comparison(results) -> Section | None:
+def _comparison(results) -> Section:
     shown = [tables.footprint(results)]
     if results["parity"]:
         shown.insert(0, tables.parity(results))
