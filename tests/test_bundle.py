@@ -17,8 +17,9 @@ pytest.importorskip("tensorflow", reason="needs the export extra")
 
 from keras_sal import tuning
 from keras_sal.detection import det_curve
+from keras_sal.detector import StreamingDetector
 from keras_sal.export import bundle, micro
-from keras_sal.trigger import Scoring
+from keras_sal.trigger import Scoring, detect
 
 pytestmark = same_on_every_backend
 
@@ -125,6 +126,16 @@ def test_bundle_runs_as_the_model(written, model, threshold, stream):
     assert opened.scoring == TRIGGER
     model.reset()
     np.testing.assert_array_equal(opened.open().stream(stream), model.stream(stream))
+
+
+def test_streaming_detector_is_that_of_the_bundle(model, folder, threshold, stream):
+    made = bundle.write(model, folder / "own_features", threshold=threshold, **TRIGGER)
+    live = StreamingDetector.from_bundle(made.folder)
+    found = [d for part in np.split(stream, [7, 8, 130]) for d in live.process(part).detections]
+    model.reset()
+    expected = detect(model.stream(stream), threshold, **TRIGGER)
+    assert [(d.time_s, d.score) for d in found] == [(d.time_s, d.score) for d in expected]
+    assert len(found) >= 3
 
 
 def test_same_inputs_give_the_same_bytes(written, model, folder, threshold):

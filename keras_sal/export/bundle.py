@@ -7,7 +7,7 @@ The sources quantise a frame, carry the state, run the model and apply the trigg
 to the bit. `manifest.json` says everything they hold as JSON, with the hash of every file; `read`
 refuses a folder whose files are others. Format 1 of the manifest:
 
-- `format`, `keras_sal`: version of this format and of the package.
+- `format`: version of this format.
 - `model`, `quantization`, `state`: the file; how its numbers are kept; `"explicit"` (carried by
   the caller) or `"internal"` (kept by the interpreter).
 - `inputs`, `outputs`: lists of `name`, `index`, `shape`, `dtype`, `scale`, `zero_point`. A
