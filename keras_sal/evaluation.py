@@ -14,11 +14,11 @@ Two operating points are given for each system and condition:
 `results.json`
 --------------
 
-Numbers are in the units of their names, `null` where undefined. An *interval* is `[low, high]` at
-`level`. A *point* has the fields of `keras_sal.detection.OperatingPoint` and `intervals`: for `frr`
-and `fa_per_hour` `exact` (Clopper-Pearson, Poisson), for these and `latency_p50_s` and
-`latency_p90_s` `recordings` and `speakers` (bootstrap; a recording of an unknown speaker is a
-speaker of its own).
+Numbers are in the units of their names, `null` where undefined or infinite. An *interval* is
+`[low, high]` at `level`. A *point* has the fields of `keras_sal.detection.OperatingPoint` and
+`intervals`: for `frr` and `fa_per_hour` `exact` (Clopper-Pearson, Poisson), for these and
+`latency_p50_s` and `latency_p90_s` `recordings` and `speakers` (bootstrap; a recording of an
+unknown speaker is a speaker of its own).
 
     format              1; a reader should refuse another
     word                what is listened for
@@ -27,7 +27,9 @@ speaker of its own).
     replicates, seed    of the bootstrap
     area_fa_per_hour    up to which `mean_frr` goes
     parts               [{split, condition, streams, recordings, speakers, events, hours}]
-    systems             [{name, scoring, threshold, conditions, ...}], the first is the reference
+    systems             [{name, scoring, threshold, conditions}], the first is the reference; from
+                        the command line also model, runtime, bytes, sha256 and, where known,
+                        parameters, arena_bytes, macs, operators
       scoring             the trigger and the hit window: `keras_sal.detection.Scoring`
       threshold           {threshold, rule, ...}: `keras_sal.tuning.threshold_record`; or how it
                           was given; `threshold` is null where nothing fires within the budget
@@ -36,7 +38,8 @@ speaker of its own).
         at_budget, at_threshold   points; at_threshold may be null
         mean_frr                  area under FRR over FA/h, divided by its width
         eer                       equal error rate; null where it takes over 1600 FA/h
-        det                       {threshold, frr, fa_per_hour}: all operating points, aligned
+        det                       {threshold, frr, fa_per_hour}: aligned, the operating points at
+                                  which the hits change, and the last
         band                      {fa_per_hour, frr, low, high}: FRR by budget with its interval
         false_alarms, misses      [{track, time_s, anchor_s, score, said, file, speaker}] at the
                                   threshold; the score of a miss is the highest in its window
@@ -189,11 +192,7 @@ def _score(answers, name, condition, judge, rule, threshold) -> dict:
         else _point(curve, lambda c: c.point(level), voices, judge),
         "mean_frr": curve.mean_frr(judge.area_fa_per_hour),
         "eer": _eer(answers, system, condition, curve),
-        "det": {
-            "threshold": curve.threshold.tolist(),
-            "frr": curve.frr.tolist(),
-            "fa_per_hour": curve.fa_per_hour.tolist(),
-        },
+        "det": _det(curve),
         "band": {
             "fa_per_hour": budgets.tolist(),
             "frr": curve.frr_over(budgets).tolist(),
@@ -203,6 +202,15 @@ def _score(answers, name, condition, judge, rule, threshold) -> dict:
         "false_alarms": [_told(alarm, tracks) for alarm in alarms],
         "misses": [_told(o, tracks) for o in found if o.kind == "miss"],
         "triggered_by": _triggered_by(alarms, times_said(tracks, judge.words)),
+    }
+
+
+def _det(curve) -> dict:
+    """The corners of the curve: between them only false alarms change."""
+    changes = np.flatnonzero(np.diff(curve.hits)) + 1
+    corners = np.unique([0, *changes, len(curve.hits) - 1])
+    return {
+        name: getattr(curve, name)[corners].tolist() for name in ("threshold", "frr", "fa_per_hour")
     }
 
 

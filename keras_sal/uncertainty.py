@@ -247,12 +247,12 @@ def _resample(curves, figure, groups, replicates, level, seed) -> Interval:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NegativeHoursWarning)
         estimate = np.asarray(figure(*curves), "float64")
-        drawn = rng.multinomial(len(number), np.full(len(number), 1 / len(number)), replicates)
-        figures = np.array(
-            [figure(*(curve.reweighted(times[member]) for curve in curves)) for times in drawn]
-        )
+        figures = []
+        for _ in range(replicates):
+            times = rng.multinomial(len(number), np.full(len(number), 1 / len(number)))[member]
+            figures.append(figure(*(curve.reweighted(times) for curve in curves)))
     tail = (1 - level) / 2
-    low, high = _quantiles(figures, [tail, 1 - tail])
+    low, high = _quantiles(np.array(figures), [tail, 1 - tail])
     return Interval(*(x.item() if x.ndim == 0 else x for x in (estimate, low, high)))
 
 

@@ -90,6 +90,26 @@ def test_band_holds_its_curve(results):
         assert np.all(np.diff(frr) <= 0)
 
 
+def test_corners_of_the_curve_are_enough_to_draw_it():
+    """The fewest misses within each budget, from the corners and from the whole curve."""
+    streams, rng = made_answers().parts, np.random.default_rng(0)
+    noise = [[rng.beta(1, 20, 30_000).astype("float32")] for _ in streams]
+    for [p], part in zip(noise, streams, strict=True):
+        for anchor_s in part.tracks[0].anchors_s:
+            p[round(100 * anchor_s) :][:20] += rng.uniform(0, 0.4)
+    answers = Answers("computer", streams, {"noise": noise}, {"noise": TIMES})
+    results = evaluate(answers, Judge(30.0, replicates=5))
+    det = results["systems"][0]["conditions"]["clean"]["det"]
+    det = {name: np.array(values) for name, values in det.items()}
+    curve = answers.curve("noise", "test", "clean", max_fa_per_hour=600.0)
+    assert 10 < len(det["frr"]) < len(curve.frr)
+    assert det["threshold"][0] == np.inf
+    assert np.all(np.diff(det["threshold"]) < 0)
+    budgets = np.geomspace(1, 600, 50)
+    fewest = [det["frr"][det["fa_per_hour"] <= budget].min() for budget in budgets]
+    np.testing.assert_array_equal(fewest, curve.frr_over(budgets))
+
+
 def test_difference_by_hand(results):
     rows = {(row["condition"], row["figure"]): row for row in results["differences"]}
     frr = rows["clean", "frr_at_budget"]
