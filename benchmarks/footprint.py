@@ -1,0 +1,201 @@
+"""What the reference detectors take on a microcontroller, in int8, beside what others take.
+
+    python benchmarks/footprint.py --recordings DIR
+
+Trains each detector of each size briefly on the recordings, as far as a realistic range of logits
+needs it (accuracy is the business of `losses_bakeoff.py`), exports it for TensorFlow Lite Micro and
+measures the file: flash, the smallest arena in the 64-bit interpreter, multiply-adds, state, and
+how far its posteriors are from those of float Keras on test streams. `--models FILE.keras ...`
+measures trained models instead. Writes `benchmarks/results/footprint.json` after every model, and
+keeps what it holds of others.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sal import demo, files, provenance, recipe
+from keras_sal.console import Console
+from keras_sal.costs import costs
+from keras_sal.export import micro
+from keras_sal.losses import StreamingAnchorLoss
+from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
+from keras_sal.recordings import load_recordings
+
+DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
+SIZES = ("nano", "micro", "small")
+TARGETS = {"gru micro": (21_000, 6_656), "conv micro": (27_000, 11_264)}  # flash, arena: bytes
+TEST_FRAMES = 6_000
+
+# Bytes of the model file and of the tensor arena on a 64-bit computer, or as their makers declare.
+PEERS = [
+    {
+        "name": "MLPerf Tiny keyword spotting, DS-CNN int8",
+        "flash_bytes": 53_936,
+        "arena_bytes": 24_300,
+        "macs_per_second": 2.66e6,
+        "source": "https://github.com/mlcommons/tiny, kws_ref_model.tflite; arena by bisection",
+    },
+    {
+        "name": "microWakeWord v2, alexa",
+        "flash_bytes": 55_856,
+        "arena_bytes": 22_348,
+        "macs_per_second": 24e3 / 0.03,
+        "source": "https://github.com/esphome/micro-wake-word-models, alexa.json",
+    },
+    {
+        "name": "openWakeWord v0.1, alexa",
+        "flash_bytes": 3_270_307,
+        "arena_bytes": None,
+        "macs_per_second": None,
+        "source": "https://github.com/dscripka/openWakeWord, its three files together",
+    },
+]
+
+
+def footprint(model, name, calibration, streams):
+    """Exports a model and measures the file, and its posteriors on the streams."""
+    expected = costs(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        file = micro.convert(model, path, calibration, min_posterior=0.1)
+        errors = []
+        for features in streams:
+            file.reset()
+            exact = model.predict(features[None], verbose=0)[0]
+            errors.append(abs(file.stream(features) - exact))
+    errors = np.concatenate(errors)
+    reach = expected.receptive_field_frames
+    flash_bytes, arena_bytes = TARGETS.get(name, (None, None))
+    return {
+        "name": name,
+        "parameters": expected.parameters,
+        "flash_bytes": file.flash_bytes,
+        "estimated_flash_bytes": expected.flash_bytes,
+        "arena_bytes": file.arena_bytes,
+        "macs_per_answer": file.macs,
+        "macs_per_second": expected.macs_per_second,
+        "state_bytes": expected.state_values,
+        "receptive_field_frames": None if reach == math.inf else reach,
+        "operators": list(file.operators),
+        "posterior_error_mean": float(errors.mean()),
+        "posterior_error_max": float(errors.max()),
+        "frames_compared": len(errors),
+        "target_flash_bytes": flash_bytes,
+        "target_arena_bytes": arena_bytes,
+        "within_target": flash_bytes is None
+        or (file.flash_bytes <= flash_bytes and file.arena_bytes <= arena_bytes),
+    }
+
+
+def trained(material, arguments, console):
+    """The detectors by name, each trained as it is asked for."""
+    for path in arguments.models:
+        yield Path(path).stem, keras.models.load_model(path, compile=False)
+    for detector, size in [] if arguments.models else arguments.detectors:
+        keras.utils.set_random_seed(0)
+        model = DETECTORS[detector](size=size)
+        with console.stage(f"Train {detector} {size}") as stage:
+            recipe.train(
+                model,
+                StreamingAnchorLoss("sa+fl"),
+                material.train,
+                steps=arguments.steps,
+                callbacks=[stage.callback()],
+            )
+        yield f"{detector} {size}", model
+
+
+def kilobytes(count):
+    """Thousands of bytes, or nothing if they are not known."""
+    return "" if count is None else f"{count / 1000:.1f}"
+
+
+def table(rows):
+    """The detectors, then their peers, as the cells of a table."""
+    cells = [
+        [
+            row["name"],
+            f"{row['parameters']:,}",
+            kilobytes(row["flash_bytes"]),
+            kilobytes(row["arena_bytes"]),
+            f"{row['macs_per_second'] / 1e6:.2f}",
+            f"{row['state_bytes']:,}",
+            f"{row['posterior_error_mean']:.1e} / {row['posterior_error_max']:.2f}",
+        ]
+        for row in rows
+    ]
+    for peer in PEERS:
+        macs = peer["macs_per_second"]
+        macs = "" if macs is None else f"{macs / 1e6:.2f}"
+        sizes = kilobytes(peer["flash_bytes"]), kilobytes(peer["arena_bytes"])
+        cells.append([peer["name"], "", *sizes, macs, "", ""])
+    return cells
+
+
+def main():
+    """Trains, exports, measures, writes."""
+    every = [f"{detector}:{size}" for detector in DETECTORS for size in SIZES]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", help="folder of recordings")
+    parser.add_argument("--word", default="computer")
+    parser.add_argument("--hours", type=float, default=4.0, help="training streams, hours")
+    parser.add_argument("--steps", type=int, default=300, help="train steps of each detector")
+    parser.add_argument("--detectors", nargs="+", choices=every, default=every, metavar="D:SIZE")
+    parser.add_argument("--models", nargs="+", default=[], help="trained .keras files instead")
+    parser.add_argument("--cache", help="folder to keep features in")
+    parser.add_argument("--output", default=Path(__file__).parent / "results" / "footprint.json")
+    arguments = parser.parse_args()
+    arguments.detectors = [name.split(":") for name in arguments.detectors]
+
+    console = Console()
+    folder = demo.find_recordings(arguments.recordings)
+    if folder is None:
+        parser.error("no recordings found; give --recordings DIR")
+    with warnings.catch_warnings(), console.stage("Make streams") as stage:
+        warnings.simplefilter("ignore")
+        material = recipe.prepare(
+            load_recordings(folder),
+            arguments.word,
+            hours=arguments.hours,
+            cache=arguments.cache,
+            progress=stage.named_progress,
+        )
+    calibration = demo.calibration_sequences(material.train)
+    streams = [stream.features[:TEST_FRAMES] for stream in material.test["clean"][:2]]
+
+    output = Path(arguments.output)
+    rows = json.loads(output.read_text())["detectors"] if output.exists() else []
+    for name, model in trained(material, arguments, console):
+        with console.stage(f"Export and measure {name}"):
+            row = footprint(model, name, calibration, streams)
+        row["train_steps"] = None if arguments.models else arguments.steps
+        row["command"] = shlex.join(["python", "benchmarks/footprint.py", *sys.argv[1:]])
+        row["backend"] = keras.backend.backend()
+        rows = [*(other for other in rows if other["name"] != name), row]
+        results = {
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+            "detectors": rows,
+            "peers": PEERS,
+        }
+        files.write_json(output, results)
+    console.table(
+        "int8 on TensorFlow Lite Micro: KB of flash and of arena (64-bit host)",
+        ["detector", "parameters", "flash", "arena", "M MAC/s", "state bytes", "error mean / max"],
+        table(rows),
+    )
+    console.say(f"Written to {output}")
+    return 0 if all(row["within_target"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
