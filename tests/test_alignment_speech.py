@@ -1,6 +1,7 @@
 """Forced alignment and voice activity, on real recordings; pronunciations by hand."""
 
 import csv
+import math
 import sys
 
 import numpy as np
@@ -44,6 +45,27 @@ def test_aligns_real_words_as_recorded():
     assert len(rows) == 24
     assert np.median(difference_s) <= 0.01
     assert np.percentile(difference_s, 90) <= 0.05
+
+
+@needs_recordings
+def test_a_wrong_text_is_refused():
+    """On the split that the least score was not chosen on."""
+    pytest.importorskip("pocketsphinx")
+    rows = [row for row in rows_of("keywords/", 20) if row["text"] != "jarvis"]
+
+    def passed(least_score):
+        return sum(bool(aligned(heard(row), "jarvis", least_score=least_score)) for row in rows)
+
+    assert passed(-math.inf) >= 0.7 * len(rows)
+    assert passed(-3.5) <= 0.3 * len(rows)
+    assert all(aligned(heard(row), row["text"]) for row in rows)
+
+
+def aligned(sound, text, **options):
+    try:
+        return align_words(*sound, text, **options)
+    except AlignmentError:
+        return None
 
 
 @needs_recordings
@@ -109,6 +131,8 @@ def test_alignment_rejects():
     pytest.importorskip("pocketsphinx")
     with pytest.raises(ValueError, match=r"`text` must have words.*text='...'"):
         align_words(np.zeros(8000), SAMPLE_RATE, "...")
+    with pytest.raises(ValueError, match=r"`least_score` must be at most 0.*least_score=nan"):
+        align_words(np.zeros(8000), SAMPLE_RATE, "yes", least_score=math.nan)
     with pytest.raises(ValueError, match=r"`word` must be in Latin letters.*word='42'"):
         align_words(np.zeros(8000), SAMPLE_RATE, "route 42")
     with pytest.raises(ValueError, match=r"`pronunciations` must be in the phones.*'qq' as 'Q'"):
