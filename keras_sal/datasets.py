@@ -109,10 +109,10 @@ def training_streams(
     stream_s=60.0,
     pause_s=(0.1, 1.5),
     gain_db=(-12.0, 6.0),
-    speed=(0.9, 1.1),
-    tempo=(1.0, 1.0),
-    tilt_db=(0.0, 0.0),
-    rooms=0.0,
+    speed=(0.85, 1.18),
+    tempo=(0.8, 1.25),
+    tilt_db=(-3.0, 3.0),
+    rooms=0.5,
     snr_db=(0.0, 30.0),
     clean=0.25,
     seed=0,
@@ -135,11 +135,11 @@ def training_streams(
         stream_s: Length of a stream in seconds, roughly. Default 60.
         pause_s: Least and greatest pause between recordings, in seconds. Default `(0.1, 1.5)`.
         gain_db: Least and greatest gain of a recording, in dB. Default `(-12, 6)`.
-        speed: Least and greatest speed of a recording. Default `(0.9, 1.1)`.
-        tempo: Least and greatest tempo of a recording, its pitch kept. Default `(1, 1)`.
+        speed: Least and greatest speed of a recording. Default `(0.85, 1.18)`.
+        tempo: Least and greatest tempo of a recording, its pitch kept. Default `(0.8, 1.25)`.
         tilt_db: Least and greatest tilt of a recording's spectrum, in dB per octave. Default
-            `(0, 0)`.
-        rooms: Share of recordings heard across a simulated room, in `[0, 1]`. Default 0.
+            `(-3, 3)`.
+        rooms: Share of recordings heard across a simulated room, in `[0, 1]`. Default 0.5.
         snr_db: Least and greatest signal-to-noise ratio of a stream, in dB. Default `(0, 30)`.
         clean: Share of streams without added noise, in `[0, 1]`. Default 0.25.
         seed: What everything random is drawn from. Default 0.
@@ -168,6 +168,9 @@ def training_streams(
     """
     _check_range("pause_s", pause_s, 0)
     _check_range("speed", speed, 0.5, 2)
+    _check_range("tempo", tempo, 0.5, 2)
+    _check_range("tilt_db", tilt_db, -20, 20)
+    _check_range("rooms", (0, rooms), 0, 1)
     _check_range("gain_db", gain_db, -100, 100)
     _check_range("snr_db", snr_db, -100, 100)
     _check_range("clean", (0, clean), 0, 1)

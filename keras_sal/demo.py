@@ -2,11 +2,10 @@
 
 The same small GRU is trained twice, with frame-wise cross entropy and with `StreamingAnchorLoss`,
 from the same weights on the same crops. Both are scored on streams of speakers they have not heard;
-the better one on dev becomes an int8 file, which answers to the same streams in the interpreter of
-TensorFlow Lite Micro.
+the better one on dev becomes firmware for a microcontroller, whose model answers to the same
+streams in the interpreter of TensorFlow Lite Micro. A page shows and plays what all three did.
 """
 
-import dataclasses
 import math
 import os
 from pathlib import Path
@@ -14,21 +13,28 @@ from pathlib import Path
 import keras
 
 from keras_sal import recipe
-from keras_sal.export import micro
+from keras_sal.answers import FILE, collect
+from keras_sal.evaluation import evaluate
+from keras_sal.export import bundle, micro
+from keras_sal.export.extras import check
 from keras_sal.files import write_json, write_whole
+from keras_sal.judge import Judge
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.models import gru_detector
+from keras_sal.outcomes import read_words
 from keras_sal.provenance import machine, versions
 from keras_sal.recordings import load_recordings, partition
-from keras_sal.uncertainty import binomial_interval
+from keras_sal.runners import open_runner
+from keras_sal.tuning import threshold_record
 
 RECORDINGS = "KERAS_SAL_RECORDINGS"
+QUANTIZATION = "int16x8"
 CALIBRATION_STREAMS = 12
 DEFAULTS = {
-    "steps": 800,
+    "steps": 3000,
     "crop_frames": 400,
     "rate": 4e-3,
-    "hours": 4.0,
+    "hours": 8.0,
     "fa_per_hour": None,
     "seed": 0,
 }
@@ -60,80 +66,28 @@ def synthetic_recordings(word, folder, progress):
     return synthesis.synthesize(word, folder / name, progress=progress)
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What one system achieves on the test streams.
-
-    Args:
-        system: Its name.
-        fa_per_hour: The false-alarm budget.
-        frr: By condition, `(estimate, low, high)`: share of words missed at the budget, with its
-            exact 95 % interval.
-        latency_s: By condition, `(P50, P90)` seconds after the end of the word, at the budget.
-        threshold: Chosen on the dev streams for the budget.
-        at_threshold: By condition, `(FRR, FA/h)` at that threshold.
-        hours: By condition, hours of negatives.
-        dev_frr: Share of words missed on dev at the budget.
-    """
-
-    system: str
-    fa_per_hour: float
-    frr: dict
-    latency_s: dict
-    threshold: float
-    at_threshold: dict
-    hours: dict
-    dev_frr: float
-
-
-def evaluate(system, answer, material, fa_per_hour):
-    """Scores `answer(streams)` on dev, for the threshold, and on test.
-
-    Args:
-        system: Name of the system.
-        answer: Function from streams to posteriors.
-        material: A `keras_sal.recipe.Material`.
-        fa_per_hour: False-alarm budget.
-
-    Returns:
-        A `Result`.
-    """
-    dev = [stream for streams in material.dev.values() for stream in streams]
-    chosen = recipe.score(answer(dev), dev).at(fa_per_hour)
-    curves = {name: recipe.score(answer(part), part) for name, part in material.test.items()}
-    points = {name: curve.at(fa_per_hour) for name, curve in curves.items()}
-    fixed = {name: curve.point(chosen.threshold) for name, curve in curves.items()}
-    return Result(
-        system=system,
-        fa_per_hour=fa_per_hour,
-        frr={n: tuple(binomial_interval(p.misses, p.events)) for n, p in points.items()},
-        latency_s={n: (p.latency_p50_s, p.latency_p90_s) for n, p in points.items()},
-        threshold=chosen.threshold,
-        at_threshold={n: (p.frr, p.fa_per_hour) for n, p in fixed.items()},
-        hours={n: c.hours for n, c in curves.items()},
-        dev_frr=chosen.frr,
-    )
-
-
 def run(output, console, *, recordings=None, word="computer", variant="sa+fl", **options):
     """Does the whole job and writes its artefacts to one folder.
 
     Args:
-        output: The folder to write to: `model.keras`, `model.tflite`, `results.json`.
-        console: A `keras_sal.console.Console` that shows progress and the table.
+        output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
+            its figures, `results.json` and `posteriors.npz`.
+        console: A `keras_sal.console.Console` that shows progress.
         recordings: Folder of recordings, or `None`; see `find_recordings`. Where there are none,
             speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
-        **options: `steps` (800), `crop_frames` (400) and learning `rate` (0.004) of the training,
-            `hours` of training streams (4), `seed` (0), and `fa_per_hour`, the false-alarm budget
+        **options: `steps` (3000), `crop_frames` (400) and `rate` (0.004) of the training,
+            `hours` of training streams (8), `seed` (0), and `fa_per_hour`, the false-alarm budget
             (1, or the least that the hours of negatives can tell from none).
 
     Returns:
-        The results, as written to `results.json`.
+        The results, as written to `results.json`; see `keras_sal.evaluation`.
     """
     options = DEFAULTS | options
     output = Path(output)
+    for package in ("matplotlib", "jinja2"):
+        check(package, "write a report", extra="report")
     folder = find_recordings(recordings)
     if folder is None:
         with console.stage("Synthesise speech") as stage:
@@ -155,8 +109,20 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
         )
 
     budget = options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
+    judge = Judge(budget, words=read_words(folder), seed=options["seed"])
+
+    def listen(systems):
+        with console.stage(f"{' and '.join(systems)}: listen") as stage:
+            return collect(
+                systems,
+                word,
+                material.held_out,
+                root=folder,
+                progress=lambda name, done, total: stage.progress(done, total),
+            )
+
     losses = {"cross entropy": FrameCrossEntropy(), variant.upper(): StreamingAnchorLoss(variant)}
-    models, results = {}, []
+    models = {}
     for name, loss in losses.items():
         keras.utils.set_random_seed(options["seed"])
         models[name] = gru_detector()
@@ -171,48 +137,69 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
                 seed=options["seed"],
                 callbacks=[stage.callback()],
             )
-        with console.stage(f"Score {name}"):
-            results.append(
-                evaluate(
-                    f"{name}, float",
-                    lambda streams, name=name: recipe.answer(models[name], streams),
-                    material,
-                    budget,
-                )
-            )
+    answers = listen({name: open_runner(model) for name, model in models.items()})
 
-    best = min(range(len(results)), key=lambda i: results[i].dev_frr)
-    name = list(models)[best]
-    write_whole(output / "model.keras", models[name].save)
-    with console.stage(f"Export {name} to int8 TensorFlow Lite Micro"):
-        calibration = calibration_sequences(material.train)
-        detector = micro.convert(models[name], output / "model.tflite", calibration)
-    with console.stage("Run the file in TensorFlow Lite Micro") as stage:
-        results.append(
-            evaluate(
-                f"{name}, int8",
-                lambda streams: [
-                    detector.stream(stream.features)[:, 0] for stream in stage.track(streams)
-                ],
-                material,
-                budget,
-            )
+    def misses(name):
+        return answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour).frr_at(budget)
+
+    best = min(models, key=misses)
+    write_whole(output / "model.keras", models[best].save)
+    with console.stage(f"Convert {best} to {QUANTIZATION} TensorFlow Lite Micro"):
+        detector = micro.convert(
+            models[best],
+            output / "cache" / "model.tflite",
+            calibration_sequences(material.train),
+            quantization=QUANTIZATION,
         )
+    shipped = f"{best}, {QUANTIZATION}"
+    answers = answers.joined(listen({shipped: detector}))
+    record = threshold_record(
+        answers.curve(shipped, "dev", max_fa_per_hour=judge.max_fa_per_hour),
+        budget,
+        data=f"dev, {QUANTIZATION} model in TensorFlow Lite Micro",
+    )
+    firmware = bundle.write(
+        detector, output / "firmware", threshold=record, class_names=[word], frontend="micro"
+    )
 
-    summary = {
-        "word": word,
-        "recordings": str(folder),
-        "options": options,
-        "results": [dataclasses.asdict(result) for result in results],
-        "flash_bytes": detector.flash_bytes,
-        "arena_bytes": detector.arena_bytes,
-        "operators": list(detector.operators),
-        "backend": keras.backend.backend(),
-        "versions": versions(),
-        "machine": machine(),
-    }
-    write_json(output / "results.json", summary)
-    return summary
+    with console.stage("Score") as stage:
+        results = evaluate(
+            answers,
+            judge,
+            about={
+                shipped: {
+                    name: firmware.manifest[name]
+                    for name in ("flash_bytes", "arena_bytes", "macs", "operators")
+                }
+            },
+            provenance={
+                "command": f"keras-sal demo --word {word!r} --variant {variant}",
+                "recordings": str(folder),
+                "options": options,
+                "backend": keras.backend.backend(),
+                "versions": versions(),
+                "machine": machine(),
+            },
+            progress=stage.progress,
+        )
+    write_json(output / "results.json", results)
+    answers.save(output / FILE)
+    with console.stage("Draw the report") as stage:
+        _report(output, answers, results, material, judge, stage)
+    return results
+
+
+def _report(output, answers, results, material, judge, stage):
+    from keras_sal import report
+
+    report.write(
+        output,
+        answers,
+        results,
+        streams=material.test,
+        words=judge.words,
+        progress=stage.progress,
+    )
 
 
 def supported_rate(material):

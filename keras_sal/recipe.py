@@ -33,14 +33,24 @@ class Material:
     dev: dict
     test: dict
 
+    @property
+    def held_out(self):
+        """By `(split, condition)`, the streams that are not trained on."""
+        splits = {"dev": self.dev, "test": self.test}
+        return {
+            (split, condition): streams
+            for split, conditions in splits.items()
+            for condition, streams in conditions.items()
+        }
 
-def prepare(recordings, word, *, hours=4.0, seed=0, cache=None, progress=None):
+
+def prepare(recordings, word, *, hours=8.0, seed=0, cache=None, progress=None):
     """Makes the streams of the three splits.
 
     Args:
         recordings: From `keras_sal.datasets.load_recordings`.
         word: The wake word.
-        hours: Length of the training streams together. Defaults to 4.
+        hours: Length of the training streams together. Defaults to 8.
         seed: What the training streams are drawn from; dev and test are always the same.
         cache: A folder to keep features in, or `None`.
         progress: Called as `progress(name, done, total)`, or `None`.
@@ -97,7 +107,7 @@ def train(
     loss,
     streams,
     *,
-    steps=1200,
+    steps=3000,
     batch_size=32,
     crop_frames=CROP_FRAMES,
     rate=4e-3,
@@ -110,7 +120,7 @@ def train(
         model: A detector `(batch, time, 40)` to `(batch, time, 1)`.
         loss: A loss over packed targets.
         streams: Training streams.
-        steps: Train steps. Defaults to 1200.
+        steps: Train steps. Defaults to 3000.
         batch_size: Crops in a batch. Defaults to 32.
         crop_frames: Frames of a crop. Defaults to 400, 4 s.
         rate: The first learning rate. Defaults to 0.004.

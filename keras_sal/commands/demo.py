@@ -14,8 +14,9 @@ def add(commands):
         "demo",
         help="recordings to a verified microcontroller model, once through",
         description="Trains a small streaming GRU twice, with cross entropy and with the streaming "
-        "anchor loss, scores both, exports the better one to int8 TensorFlow Lite Micro, runs that "
-        "in its interpreter, and prints one table.",
+        "anchor loss, scores both, makes firmware of the better one, runs its model in the "
+        "interpreter of TensorFlow Lite Micro, prints one table and writes a page to look at and "
+        "listen to.",
         epilog="example: keras-sal demo --recordings my_recordings --word computer",
     )
     demo.add_argument(
@@ -29,9 +30,9 @@ def add(commands):
     )
     demo.add_argument("--word", default="computer", help="the wake word (%(default)s)")
     demo.add_argument("--variant", choices=VARIANTS, default="sa+fl", help="(%(default)s)")
-    demo.add_argument("--steps", type=positive(int), default=800, help="train steps (%(default)s)")
+    demo.add_argument("--steps", type=positive(int), default=3000, help="train steps (%(default)s)")
     demo.add_argument(
-        "--hours", type=positive(float), default=4.0, help="of training streams (%(default)s)"
+        "--hours", type=positive(float), default=8.0, help="of training streams (%(default)s)"
     )
     demo.add_argument(
         "--fa-per-hour",
@@ -46,6 +47,7 @@ def add(commands):
 def run(output, **options):
     """Runs `keras-sal demo`."""
     from keras_sal import demo
+    from keras_sal.commands.evaluate import show
     from keras_sal.console import Console
 
     console = Console()
@@ -53,40 +55,14 @@ def run(output, **options):
         warnings.simplefilter("ignore")
         warnings.simplefilter("once", UserWarning)
         warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
-        summary = demo.run(output, console, **options)
-    show(summary, console)
-    console.say(f"Artefacts in {Path(output).resolve()}: model.keras, model.tflite, results.json")
+        results = demo.run(output, console, **options)
+    show(results, console)
+    shipped = results["systems"][-1]
+    console.say(f"Flash {shipped['flash_bytes']:,} bytes, arena {shipped['arena_bytes']:,} bytes")
+    console.say(f"Operators: {', '.join(shipped['operators'])}")
+    output = Path(output).resolve()
+    console.say(f"Artefacts in {output}: model.keras, firmware/, report.html, results.json")
     return 0
-
-
-def show(summary, console):
-    """Prints the table of the demo, and what the file costs on a device."""
-    results = summary["results"]
-    rows = [
-        [
-            result["system"],
-            condition,
-            percent_interval(result["frr"][condition]),
-            milliseconds(result["latency_s"][condition]),
-            f"{100 * frr:.1f} %, {rate:.1f}",
-        ]
-        for result in results
-        for condition, (frr, rate) in result["at_threshold"].items()
-    ]
-    budget, hours = results[0]["fa_per_hour"], min(results[0]["hours"].values())
-    console.table(
-        f"{summary['word']!r} at {budget:g} false alarms an hour, {hours:.1f} h of negatives each",
-        ["", "noise", "misses [95 %]", "latency P50 / P90", "dev threshold: misses, FA/h"],
-        rows,
-    )
-    console.say(f"Flash {summary['flash_bytes']:,} bytes, arena {summary['arena_bytes']:,} bytes")
-    console.say(f"Operators: {', '.join(summary['operators'])}")
-
-
-def percent_interval(interval):
-    """Formats shares as percent."""
-    estimate, low, high = (100 * share for share in interval)
-    return f"{estimate:.1f} % [{low:.0f}, {high:.0f}]"
 
 
 def milliseconds(times_s):
