@@ -68,7 +68,7 @@ class Costs:
         state_values: Numbers that a stream remembers: bytes of state in int8.
         state_bytes: Bytes of state in float32.
         receptive_field_frames: Frames that an answer depends on; `math.inf` without limit.
-        flash_bytes: An estimate of the int8 file of `keras_sal.export.micro`, within a tenth for
+        flash_bytes: An estimate of the int8 file of `keras_sal.export.micro`, within a fifth for
             the detectors of `keras_sal.models`. Convert the model to know.
     """
 
