@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, MicroFrontend
 from keras_sal.runners import frames_per_step, open_runner, whole_steps
-from keras_sal.trigger import Detection, Trigger
+from keras_sal.trigger import Detection, Trigger, check_delay
 
 
 class Heard(NamedTuple):
@@ -122,7 +122,7 @@ class StreamingDetector:
             )
         if delay_frames is None:
             delay_frames = getattr(self.runner, "delay_frames", 0)
-        self.delay_frames = _check_delay(delay_frames)
+        self.delay_frames = check_delay(delay_frames)
         late_s = delay_frames * scoring["frame_step_s"]
         times = {"frame_offset_s": scoring.get("frame_offset_s", 0.0) + late_s}
         self.trigger = Trigger(threshold, classes=classes, **scoring | times)
@@ -152,6 +152,7 @@ class StreamingDetector:
             "threshold": written.threshold,
             "frontend": _frontend(written.manifest["frontend"]),
             "class_names": written.manifest["classes"],
+            "delay_frames": written.manifest["delay_frames"],
             **written.scoring,
         }
         return cls(written.model_path, runtime=runtime or "micro", **options | changes)
@@ -222,15 +223,6 @@ def _classes(runner, class_names):
             f"Received: class_names={class_names}. Name the background too, if it has a class."
         )
     return classes
-
-
-def _check_delay(delay_frames):
-    if isinstance(delay_frames, bool) or not hasattr(delay_frames, "__index__") or delay_frames < 0:
-        raise ValueError(
-            "`delay_frames` must be an integer >= 0; it counts answers. "
-            f"Received: delay_frames={delay_frames}. A causal model has 0."
-        )
-    return delay_frames
 
 
 def _frontend(described):

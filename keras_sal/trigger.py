@@ -292,6 +292,16 @@ def _columns(posterior: np.ndarray) -> np.ndarray:
     return posterior[:, None] if posterior.ndim == 1 else posterior
 
 
+def check_delay(delay_frames):
+    """Refuse what is not a number of answers."""
+    if isinstance(delay_frames, bool) or not hasattr(delay_frames, "__index__") or delay_frames < 0:
+        raise ValueError(
+            "`delay_frames` must be an integer >= 0; it counts answers. "
+            f"Received: delay_frames={delay_frames}. A causal model has 0."
+        )
+    return delay_frames
+
+
 def check_seconds(name: str, value: float):
     """Refuse what is not a length of time."""
     if not 0 <= value < math.inf:

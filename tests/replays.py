@@ -76,7 +76,7 @@ def replay(runner, features, events, positions):
     return b"".join(content), answers
 
 
-def expected_answers(posteriors, events, thresholds, scoring):
+def expected_answers(posteriors, events, thresholds, scoring, delay_frames=0):
     """`(steps, classes, 3)`: posterior, score and whether detected."""
     classes = len(thresholds)
     posteriors = iter(posteriors)
@@ -84,6 +84,7 @@ def expected_answers(posteriors, events, thresholds, scoring):
     for start, stop in streams_of(events):
         steps = [t for t in range(start, stop) if events[t] != FAILURE]
         stream = np.array([next(posteriors) for _ in steps], "float32").reshape(-1, classes)
+        steps, stream = steps[delay_frames:], stream[delay_frames:]
         for c in range(classes):
             answers[steps, c, 0] = stream[:, c]
             answers[steps, c, 1] = scoring.scores(stream[:, c])[0]
@@ -103,7 +104,7 @@ def streams_of(events):
     return zip(starts, [*starts[1:], len(events)], strict=True)
 
 
-def write_settings(runner, positions, folder, thresholds, scoring):
+def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0):
     """The sources of a detector for `runner`."""
     names = [f"class_{c}" for c in range(len(thresholds))]
     texts = sources.settings(
@@ -113,6 +114,7 @@ def write_settings(runner, positions, folder, thresholds, scoring):
         thresholds=thresholds,
         class_names=names,
         arena_bytes=1024,
+        delay_frames=delay_frames,
     )
     fixed = ("detector.h", "detector.cc", "trigger.h", "trigger.cc", "interpreter.h")
     for name, text in (texts | {name: sources.fixed(name) for name in fixed}).items():

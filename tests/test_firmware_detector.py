@@ -114,6 +114,19 @@ def test_detector_answers_as_python_to_the_bit(machine, tmp_path, name):
     assert expected[..., 2].sum() >= 5
 
 
+def test_answers_of_a_late_model_that_belong_to_no_frame_are_left_out(machine, tmp_path):
+    runner = RUNNERS["int8 posterior"]()
+    events = np.random.default_rng(4).choice([NOTHING, RESET, FAILURE], 200, p=[0.94, 0.03, 0.03])
+    positions = shuffled(runner)
+    content, posteriors = replay(runner, features_for(runner, len(events)), events, positions)
+    expected = expected_answers(posteriors, events, [0.6], SCORING, delay_frames=3)
+    files = write_settings(runner, positions, tmp_path, [0.6], SCORING, delay_frames=3)
+    answers = answers_of(machine, files, tmp_path, content).reshape(expected.shape)
+    np.testing.assert_array_equal(answers, expected)
+    assert expected[..., 2].sum() >= 3
+    assert (expected[:3, 0, 0] == 0).all()
+
+
 def test_int16_logit_is_within_rounding_of_python(machine, tmp_path):
     runner = dice("int16", "logit", 1, [4], scales=(1e-3, 3e-5, 5e-4), zeros=(0, 0, 0))
     output = runner.outputs[0]

@@ -15,6 +15,7 @@ refuses a folder whose files are others. Format 1 of the manifest:
   posterior.
 - `states`: `[input, output]` for each state: what came out goes back in.
 - `frame_step_s`, `frame_offset_s`: posterior `t` is answered at `offset + t * step` seconds.
+- `delay_frames`: how many answers late the model is; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
   `refractory_s`. `threshold`: how it was chosen, as `keras_sal.tuning.threshold_record` says.
@@ -35,7 +36,7 @@ from keras_sal.export import readme, sources
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.ports import NEXT
 from keras_sal.files import finite, whole_folder
-from keras_sal.trigger import Scoring, as_thresholds
+from keras_sal.trigger import Scoring, as_thresholds, check_delay
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -103,7 +104,7 @@ class Bundle:
         return _open(self.model_path)
 
 
-def write(model, folder, *, threshold, class_names=None, frontend=None, **scoring):
+def write(model, folder, *, threshold, class_names=None, frontend=None, delay_frames=0, **scoring):
     """Writes a bundle for a converted model.
 
     Use it after `keras_sal.export.micro.convert`, with the threshold that was chosen with the
@@ -118,6 +119,8 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, **scorin
         class_names: Names of the classes. Default: `"detection"`, or `"class_0"` and so on.
         frontend: `"micro"` where the features are those of `keras_sal.audio.MicroFrontend`, else
             None (default).
+        delay_frames: How many answers late the model is, if it looks ahead: what
+            `keras_sal.streaming.delay_frames` says of its step model. Default 0.
         **scoring: The trigger: fields of `keras_sal.trigger.Scoring`. `frame_step_s`, seconds from
             one posterior to the next, is required unless `threshold` is a record.
 
@@ -159,6 +162,7 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, **scorin
         "states": [[name, name + NEXT] for name in model.ports.states],
         "frame_step_s": scoring.frame_step_s,
         "frame_offset_s": scoring.frame_offset_s,
+        "delay_frames": check_delay(delay_frames),
         "classes": names,
         "frontend": frontend,
         "trigger": {"threshold": thresholds[0] if classes == 1 else thresholds}
@@ -181,6 +185,7 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, **scorin
             thresholds=thresholds,
             class_names=names,
             arena_bytes=model.arena_bytes,
+            delay_frames=delay_frames,
         ),
         **{name: sources.fixed(name) for name in FIXED},
         "main.cc": sources.fixed("main_audio.cc" if frontend else "main_frames.cc"),

@@ -74,7 +74,7 @@ def method(operator):
     return "Add" + IRREGULAR.get(operator, camel)
 
 
-def settings(model, positions, *, scoring, thresholds, class_names, arena_bytes):
+def settings(model, positions, *, scoring, thresholds, class_names, arena_bytes, delay_frames=0):
     """`detector_settings.h` and `.cc`: tensors, scales and the trigger's numbers.
 
     Args:
@@ -84,6 +84,7 @@ def settings(model, positions, *, scoring, thresholds, class_names, arena_bytes)
         thresholds: One for each class.
         class_names: One for each class.
         arena_bytes: Size of the tensor arena.
+        delay_frames: Answers at the start that belong to no frame.
     """
     ends = {info.name: info for info in (*model.inputs, *model.outputs)}
     frames = [ends[name] for name in model.ports.frames]
@@ -138,6 +139,7 @@ def settings(model, positions, *, scoring, thresholds, class_names, arena_bytes)
             "float PosteriorOf(Value output);",
             "",
             f"constexpr int kClasses = {len(class_names)};",
+            f"constexpr int kDelayFrames = {delay_frames};  // answers at the start to leave out",
             f"constexpr int kSmoothFrames = {scoring.smooth_frames};",
             "extern const char* const kClassNames[kClasses];",
             "extern const TriggerRule kTriggerRules[kClasses];",

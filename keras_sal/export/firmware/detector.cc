@@ -55,6 +55,7 @@ bool Detector::Reset() {
     detected_[c] = false;
     triggers_[c].Reset();
   }
+  early_ = kDelayFrames;
   return interpreter_->Reset();
 }
 
@@ -75,6 +76,10 @@ bool Detector::Step(const float* frame) {
   for (int i = 0; i < kNumStates; ++i) {
     memcpy(next, interpreter_->Output(kStates[i].output).data, kStates[i].values * sizeof(Value));
     next += kStates[i].values;
+  }
+  if (early_ > 0) {
+    --early_;
+    return true;
   }
   const Value* output = static_cast<const Value*>(interpreter_->Output(kPosteriorOutput).data);
   for (int c = 0; c < kClasses; ++c) {

@@ -44,6 +44,7 @@ class Detector {
   Value states_[kStateValues];
   float posteriors_[kClasses];
   bool detected_[kClasses];
+  int early_;  // answers still to come that belong to no frame
   Trigger triggers_[kClasses];
   float history_[kClasses][kSmoothFrames];
 };
