@@ -235,10 +235,10 @@ def collect(
     total = sum(len(streams) for streams in material.values())
     posteriors, times = {}, {}
     for name, system in systems.items():
-        stride = runners.frames_per_step(system)
+        stride, late = runners.frames_per_step(system), getattr(system, "delay_frames", 0)
         times[name] = {
             "frame_step_s": stride * frame_step_s,
-            "frame_offset_s": frame_offset_s + (stride - 1) * frame_step_s,
+            "frame_offset_s": frame_offset_s + (stride * (1 + late) - 1) * frame_step_s,
         }
         posteriors[name], done = [], 0
         for streams in material.values():
@@ -250,7 +250,7 @@ def collect(
                 streamed = hasattr(system, "stream")
                 answers = runners.answer(system, heard) if streamed else system(some)
                 posteriors[name][-1] += [
-                    _column(answer, stream, stride, name, class_index)
+                    _column(answer, stream, stride, name, class_index)[late:]
                     for answer, stream in zip(answers, some, strict=True)
                 ]
                 done += len(some)

@@ -313,6 +313,20 @@ def test_collect_starts_each_stream_afresh_and_says_how_far_it_is():
     assert said == [("runner", 0, 3), ("runner", 1, 3), ("runner", 2, 3), ("runner", 3, 3)]
 
 
+class Late(Striding):
+    """A runner whose first three answers belong to no frame."""
+
+    delay_frames = 3
+
+
+def test_answers_of_a_late_system_are_those_of_the_frames_and_their_times_are_later():
+    material = {("test", "clean"): [stream(100)]}
+    answers = collect({"late": Late(), "now": Striding()}, "computer", material)
+    assert [len(answers.of(name, "test")[0]) for name in ("late", "now")] == [97, 100]
+    assert answers.times["late"]["frame_offset_s"] == pytest.approx(0.03 + 3 * 0.01)
+    assert answers.times["now"]["frame_offset_s"] == pytest.approx(0.03)
+
+
 @pytest.mark.parametrize(
     ("answer", "class_index", "message"),
     [

@@ -57,6 +57,24 @@ def test_modules_of_own_layers_are_known_to_the_converter():
     assert conversion.own_modules(model) == [__name__]
 
 
+@keras.saving.register_keras_serializable(package="test_export_conversion")
+class Halving(layers.Layer):
+    def call(self, x):
+        return x / 2
+
+    def streaming_state_spec(self):
+        return []
+
+    def stream_step(self, frame, states):
+        return frame / 2, []
+
+
+def test_modules_of_own_layers_are_known_when_they_stream():
+    clips = keras.Input((None, 4))
+    step = conversion.step_model(keras.Model(clips, layers.Dense(1)(Halving()(clips))))
+    assert __name__ in conversion.own_modules(step)
+
+
 def test_rejects_layers_of_the_running_script():
     class Here(layers.Layer):
         def call(self, x):

@@ -137,7 +137,8 @@ def own_modules(model):
     for layer in model.layers:
         if hasattr(layer, "layers"):
             modules |= set(own_modules(layer))
-        for part in filter(None, (layer, getattr(layer, "cell", None))):
+        parts = (layer, getattr(layer, "cell", None), getattr(layer, "layer", None))
+        for part in filter(None, parts):
             module = type(part).__module__
             if module == "__main__":
                 raise ValueError(
