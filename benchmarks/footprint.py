@@ -1,4 +1,4 @@
-"""What the reference detectors take on a microcontroller, in int8, beside what others take.
+"""What the reference detectors take on a microcontroller, beside what others take.
 
     python benchmarks/footprint.py --recordings DIR
 
@@ -32,7 +32,11 @@ from keras_sal.recordings import load_recordings
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
 SIZES = ("nano", "micro", "small")
-TARGETS = {"gru micro": (21_000, 6_656), "conv micro": (27_000, 11_264)}  # flash, arena: bytes
+QUANTIZATIONS = ("int8", "int16x8")
+TARGETS = {  # flash, arena: bytes
+    ("gru micro", "int8"): (21_000, 6_656),
+    ("conv micro", "int8"): (27_000, 11_264),
+}
 TEST_FRAMES = 6_000
 
 # Bytes of the model file and of the tensor arena on a 64-bit computer, or as their makers declare.
@@ -61,12 +65,12 @@ PEERS = [
 ]
 
 
-def footprint(model, name, calibration, streams):
+def footprint(model, name, quantization, calibration, streams):
     """Exports a model and measures the file, and its posteriors on the streams."""
     expected = costs(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
-        file = micro.convert(model, path, calibration, min_posterior=0.1)
+        file = micro.convert(model, path, calibration, quantization=quantization, min_posterior=0.1)
         errors = []
         for features in streams:
             file.reset()
@@ -74,16 +78,17 @@ def footprint(model, name, calibration, streams):
             errors.append(abs(file.stream(features) - exact))
     errors = np.concatenate(errors)
     reach = expected.receptive_field_frames
-    flash_bytes, arena_bytes = TARGETS.get(name, (None, None))
+    flash_bytes, arena_bytes = TARGETS.get((name, quantization), (None, None))
     return {
         "name": name,
+        "quantization": quantization,
         "parameters": expected.parameters,
         "flash_bytes": file.flash_bytes,
         "estimated_flash_bytes": expected.flash_bytes,
         "arena_bytes": file.arena_bytes,
         "macs_per_answer": file.macs,
         "macs_per_second": expected.macs_per_second,
-        "state_bytes": expected.state_values,
+        "state_bytes": expected.state_values * (1 if quantization == "int8" else 2),
         "receptive_field_frames": None if reach == math.inf else reach,
         "operators": list(file.operators),
         "posterior_error_mean": float(errors.mean()),
@@ -114,6 +119,11 @@ def trained(material, arguments, console):
         yield f"{detector} {size}", model
 
 
+def key(row):
+    """What a row is about."""
+    return row["name"], row["quantization"]
+
+
 def kilobytes(count):
     """Thousands of bytes, or nothing if they are not known."""
     return "" if count is None else f"{count / 1000:.1f}"
@@ -124,6 +134,7 @@ def table(rows):
     cells = [
         [
             row["name"],
+            row["quantization"],
             f"{row['parameters']:,}",
             kilobytes(row["flash_bytes"]),
             kilobytes(row["arena_bytes"]),
@@ -137,7 +148,7 @@ def table(rows):
         macs = peer["macs_per_second"]
         macs = "" if macs is None else f"{macs / 1e6:.2f}"
         sizes = kilobytes(peer["flash_bytes"]), kilobytes(peer["arena_bytes"])
-        cells.append([peer["name"], "", *sizes, macs, "", ""])
+        cells.append([peer["name"], "", "", *sizes, macs, "", ""])
     return cells
 
 
@@ -150,6 +161,7 @@ def main():
     parser.add_argument("--hours", type=float, default=4.0, help="training streams, hours")
     parser.add_argument("--steps", type=int, default=300, help="train steps of each detector")
     parser.add_argument("--detectors", nargs="+", choices=every, default=every, metavar="D:SIZE")
+    parser.add_argument("--quantizations", nargs="+", choices=QUANTIZATIONS, default=QUANTIZATIONS)
     parser.add_argument("--models", nargs="+", default=[], help="trained .keras files instead")
     parser.add_argument("--cache", help="folder to keep features in")
     parser.add_argument("--output", default=Path(__file__).parent / "results" / "footprint.json")
@@ -175,22 +187,32 @@ def main():
     output = Path(arguments.output)
     rows = json.loads(output.read_text())["detectors"] if output.exists() else []
     for name, model in trained(material, arguments, console):
-        with console.stage(f"Export and measure {name}"):
-            row = footprint(model, name, calibration, streams)
-        row["train_steps"] = None if arguments.models else arguments.steps
-        row["command"] = shlex.join(["python", "benchmarks/footprint.py", *sys.argv[1:]])
-        row["backend"] = keras.backend.backend()
-        rows = [*(other for other in rows if other["name"] != name), row]
-        results = {
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-            "detectors": rows,
-            "peers": PEERS,
-        }
-        files.write_json(output, results)
+        for quantization in arguments.quantizations:
+            with console.stage(f"Export and measure {name}, {quantization}"):
+                row = footprint(model, name, quantization, calibration, streams)
+            row["train_steps"] = None if arguments.models else arguments.steps
+            row["command"] = shlex.join(["python", "benchmarks/footprint.py", *sys.argv[1:]])
+            row["backend"] = keras.backend.backend()
+            rows = [*(other for other in rows if key(other) != key(row)), row]
+            results = {
+                "versions": provenance.versions(),
+                "machine": provenance.machine(),
+                "detectors": rows,
+                "peers": PEERS,
+            }
+            files.write_json(output, results)
     console.table(
-        "int8 on TensorFlow Lite Micro: KB of flash and of arena (64-bit host)",
-        ["detector", "parameters", "flash", "arena", "M MAC/s", "state bytes", "error mean / max"],
+        "TensorFlow Lite Micro: KB of flash and of arena (64-bit host)",
+        [
+            "detector",
+            "numbers",
+            "parameters",
+            "flash",
+            "arena",
+            "M MAC/s",
+            "state bytes",
+            "error mean / max",
+        ],
         table(rows),
     )
     console.say(f"Written to {output}")

@@ -17,12 +17,16 @@ From there:
   convention for targets and the kernels; `AnchorSchedule` changes them during training.
 * `keras_sal.metrics`: frame and streaming figures for `compile`, over the same targets.
 * `keras_sal.clips`: crop, pad, stretch and join clips with their anchors on their frames.
+* `keras_sal.models`: detectors to start from, in three sizes; `keras_sal.costs`: what they cost.
 * `keras_sal.streaming.step_model(model)`: the same model, one frame at a time, explicit state.
-* `keras_sal.export.micro.convert(...)`: int8 for TensorFlow Lite Micro, run in its interpreter;
-  `litert` and `onnx` beside it, `verify` to hold them to the float model.
-* `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors.
-* `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings to streams of events.
-* `keras_sal.recipe`: all of it in four functions; `keras-sal demo` on the command line runs them.
+* `StreamingDetector`: audio in, detections out, from a Keras model or an exported file.
+* `keras_sal.export.micro.convert(...)`: TensorFlow Lite Micro, run in its interpreter; `bundle` for
+  the firmware around it, `litert` and `onnx` beside it, `verify` to hold them to the float model.
+* `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors;
+  `keras_sal.evaluation` and `keras_sal.report`: systems side by side, and a page of it.
+* `keras_sal.alignment`, `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings
+  to streams of events.
+* `keras_sal.recipe`: all of it in four functions; `keras-sal --help` on the command line.
 """
 
 from keras_sal import anchors, clips, detection, losses, metrics, models, streaming, targets
