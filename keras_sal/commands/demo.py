@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from keras_sal.commands.arguments import positive
+from keras_sal.commands.results import show
 
 VARIANTS = ("sal", "sa+fl", "safl")
 
@@ -47,7 +48,6 @@ def add(commands):
 def run(output, **options):
     """Runs `keras-sal demo`."""
     from keras_sal import demo
-    from keras_sal.commands.evaluate import show
     from keras_sal.console import Console
 
     console = Console()
@@ -63,8 +63,3 @@ def run(output, **options):
     output = Path(output).resolve()
     console.say(f"Artefacts in {output}: model.keras, firmware/, report.html, results.json")
     return 0
-
-
-def milliseconds(times_s):
-    """Formats times in seconds as milliseconds."""
-    return " / ".join(f"{1000 * time_s:.0f}" for time_s in times_s) + " ms"

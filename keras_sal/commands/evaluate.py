@@ -4,8 +4,8 @@ from pathlib import Path
 
 from keras_sal.commands import hearing
 from keras_sal.commands.arguments import positive
-from keras_sal.commands.demo import milliseconds
 from keras_sal.commands.hearing import add_judgement, add_recordings
+from keras_sal.commands.results import show
 
 BUDGET = 0.5
 
@@ -137,44 +137,3 @@ def run(models, bundle, report, names, moments, **options):
     show(results, console)
     console.say(f"Report: {page.resolve()}")
     return 0
-
-
-def show(results, console):
-    """Prints what each system does at the threshold chosen on dev."""
-    rows = []
-    for system in results["systems"]:
-        for condition, found in system["conditions"].items():
-            point, best = found["at_threshold"], found["at_budget"]
-            rows.append(
-                [
-                    system["name"],
-                    condition,
-                    _misses(best),
-                    *(
-                        (
-                            _misses(point),
-                            _rate(point),
-                            milliseconds((point["latency_p50_s"], point["latency_p90_s"])),
-                        )
-                        if point
-                        else ("-", "-", "-")
-                    ),
-                ]
-            )
-    console.table(
-        f"{results['word']!r} at {results['fa_per_hour']:g} false alarms an hour",
-        ["", "noise", "missed", "at dev threshold", "FA/h there", "P50 / P90 there"],
-        rows,
-    )
-    for warning in results["warnings"]:
-        console.say(f"Warning: {warning}")
-
-
-def _misses(point) -> str:
-    low, high = point["intervals"]["frr"].get("exact", (float("nan"),) * 2)
-    return f"{100 * point['frr']:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
-
-
-def _rate(point) -> str:
-    low, high = point["intervals"]["fa_per_hour"].get("exact", (float("nan"),) * 2)
-    return f"{point['fa_per_hour']:.2f} [{low:.2f}, {high:.2f}]"
