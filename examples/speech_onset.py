@@ -1,0 +1,112 @@
+"""Speech onset: to say within a fraction of a second that someone has begun to speak.
+
+Shows: a detector that is judged by the beginning of an event, not by its end. Against
+`keyword_spotting.py` four things change.
+
+1. The anchor is the onset: `AnchorTargets(anchor="onset")`.
+2. All frames from the onset to the end of the sentence are positive, not a few around the anchor.
+   The loss still presses hardest around the onset: the distances say where it is.
+3. The posterior stays high for seconds, so the trigger needs `hysteresis`: it fires once, and again
+   only after the score has fallen. A hit is due within 0.5 s of the onset.
+4. It need not know words: a `"nano"` model, a few hundred steps.
+
+Needs: recordings as for `keyword_spotting.py`, with noise (files below `noise/`) and sentences
+(recordings of the `--corpus`, with onset and offset times). The sounds that are no speech are
+5 s environmental sounds; there are minutes of them, so the figures are rough. A sentence with a
+long pause in it may be found twice, and the second time counts as a false alarm.
+
+Prints: the loss of each epoch, then misses and latency on test, clean and at an SNR of 10 dB.
+
+    python examples/speech_onset.py --steps 600
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from keras_sal import AnchorTargets, StreamingAnchorLoss
+from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
+from keras_sal.datasets import (
+    StreamBatches,
+    evaluation_streams,
+    load_recordings,
+    training_streams,
+)
+from keras_sal.demo import find_recordings
+from keras_sal.detection import det_curve, operating_point
+from keras_sal.models import gru_detector
+from keras_sal.runners import answer, open_runner
+
+EPOCHS = 6
+SPEECH = "speech"
+SNR_DB = 10.0
+TIMES = {"frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
+TRIGGER = {"smooth_frames": 5, "hysteresis": 0.3, "early_s": 0.2, "max_delay_s": 0.5}
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser.add_argument("--corpus", default="speechocean762", help="the sentences (%(default)s)")
+parser.add_argument("--steps", type=int, default=600, help="train steps (%(default)s)")
+parser.add_argument("--hours", type=float, default=1.5, help="of training streams (%(default)s)")
+parser.add_argument("--fa-per-hour", type=float, default=30.0, help="budget (%(default)s)")
+parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
+options = parser.parse_args()
+
+folder = find_recordings(options.recordings)
+if folder is None:
+    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+keras.utils.set_random_seed(0)
+
+# Whatever is said, the event is that something is said; what is no speech is noise.
+recordings = load_recordings(folder)
+recordings = [
+    *(replace(r, text=SPEECH) for r in recordings if r.corpus == options.corpus),
+    *(r for r in recordings if r.noise),
+]
+train = training_streams(
+    recordings, SPEECH, hours=options.hours, pause_s=(0.5, 3.0), cache=options.cache
+)
+
+
+def held_out(split, snr_db=None):
+    return evaluation_streams(
+        recordings, SPEECH, split, snr_db=snr_db, pause_s=(0.5, 3.0), cache=options.cache
+    )
+
+
+# Neither before_frames nor after_frames: positive from onset to offset.
+targets = AnchorTargets(frames=400, anchor="onset", **TIMES)
+batches = StreamBatches(train, targets, batch_size=32, batches=max(1, options.steps // EPOCHS))
+
+model = gru_detector(size="nano")
+rate = keras.optimizers.schedules.CosineDecay(4e-3, len(batches) * EPOCHS)
+model.compile(
+    keras.optimizers.Adam(rate, clipnorm=1.0),
+    loss=StreamingAnchorLoss("sa+fl"),
+)
+model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=2)
+
+
+def posteriors_and_anchors(streams):
+    posteriors = answer(open_runner(model), [stream.features for stream in streams])
+    return [p[:, 0] for p in posteriors], [stream.events[:, 0] for stream in streams]
+
+
+curve = det_curve(*posteriors_and_anchors(held_out("dev")), **TRIGGER, **TIMES)
+threshold = curve.threshold_at(options.fa_per_hour)
+if not np.isfinite(threshold):
+    sys.exit(f"No threshold keeps {options.fa_per_hour:g} false alarms an hour. Train for longer.")
+print(f"\nthreshold {threshold:.4f}, for {options.fa_per_hour:g} false alarms an hour on dev")
+for name, snr_db in (("clean", None), (f"{SNR_DB:g} dB", SNR_DB)):
+    posteriors, onsets_s = posteriors_and_anchors(held_out("test", snr_db))
+    found = operating_point(posteriors, onsets_s, threshold, **vars(curve.scoring))
+    print(
+        f"test, {name}: misses {found.misses} of {found.events} ({found.frr:.1%}), "
+        f"{found.fa_per_hour:.1f} false alarms an hour in {found.hours:.2f} h, "
+        f"latency P50 {1000 * found.latency_p50_s:.0f} ms, P90 {1000 * found.latency_p90_s:.0f} ms"
+    )
