@@ -1,0 +1,116 @@
+"""From a trained model to the folder that a firmware engineer gets.
+
+Shows: conversion for TensorFlow Lite Micro, the threshold chosen on dev with the *quantised* model
+(that of the float model is another one), the bundle of model, C++ sources and manifest, its
+verification against the float model, and the bundle as a detector on the computer, which answers
+what the device will answer.
+
+Needs: recordings as for `keyword_spotting.py`; `pip install "keras-sal[audio,export]"` whatever
+the backend; a model of 40 features of the micro front-end a frame and one posterior as `--model`,
+say the `model.keras` of `keras-sal demo`. Without one a small GRU is trained for a minute, which is
+enough to see everything work.
+
+Prints: flash, arena, operators; the threshold and how it was found; the verification, file by file;
+the files of the bundle; the detections in one test stream.
+
+    python examples/deploy_micro.py firmware --model model.keras --word computer
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import keras
+
+from keras_sal import StreamingAnchorLoss, StreamingDetector, recipe
+from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
+from keras_sal.datasets import evaluation_streams, load_recordings, training_streams
+from keras_sal.demo import calibration_sequences, find_recordings
+from keras_sal.detection import det_curve
+from keras_sal.export import bundle, micro
+from keras_sal.export.verify import verify
+from keras_sal.models import gru_detector
+from keras_sal.runners import answer
+from keras_sal.tuning import threshold_record
+
+TRIGGER = {"smooth_frames": 3, "frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("folder", help="folder to write: the bundle, and the .tflite file beside it")
+parser.add_argument("--model", metavar="KERAS", help=".keras file; else one is trained")
+parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
+parser.add_argument("--quantization", choices=("int8", "int16x8"), default="int16x8")
+parser.add_argument("--steps", type=int, default=600, help="train steps (%(default)s)")
+parser.add_argument("--hours", type=float, default=1.0, help="of training streams (%(default)s)")
+parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
+parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
+options = parser.parse_args()
+
+recorded = find_recordings(options.recordings)
+if recorded is None:
+    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+keras.utils.set_random_seed(0)
+folder = Path(options.folder)
+folder.mkdir(parents=True, exist_ok=True)
+
+recordings = load_recordings(recorded)
+train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
+dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
+test = evaluation_streams(recordings, options.word, "test", cache=options.cache)
+
+if options.model:
+    model = keras.models.load_model(options.model, compile=False)
+else:
+    model = recipe.train(gru_detector(), StreamingAnchorLoss("sa+fl"), train, steps=options.steps)
+
+# 1. Convert. The step model with explicit state is made inside; scales come from streams that hold
+#    the word, rolled through the model with their state.
+detector = micro.convert(
+    model,
+    folder / "detector.tflite",
+    calibration_sequences(train),
+    quantization=options.quantization,
+)
+print(f"flash {detector.flash_bytes:,} bytes, arena {detector.arena_bytes:,} bytes")
+print(f"operators {' '.join(detector.operators)}")
+
+# 2. Choose the threshold with what will run: the quantised model in its interpreter.
+posteriors = answer(detector, [stream.features for stream in dev])
+curve = det_curve([p[:, 0] for p in posteriors], [stream.events[:, 1] for stream in dev], **TRIGGER)
+record = threshold_record(curve, options.fa_per_hour, data=f"dev, {options.quantization} model")
+print(
+    f"threshold {record['threshold']:.4f}: misses {record['frr']:.1%} at "
+    f"{record['fa_per_hour']:.1f} false alarms an hour on dev"
+)
+
+# 3. Write the bundle: the trigger goes with the threshold that was chosen for it.
+written = bundle.write(
+    detector,
+    folder / "firmware",
+    threshold=record,
+    class_names=[options.word],
+    frontend="micro",
+)
+
+# 4. Hold it to the float model, over streams that nothing was chosen on.
+report = verify(
+    model,
+    written,
+    [stream.features for stream in test],
+    anchors_s=[stream.events[:, 1] for stream in test],
+    fa_per_hour=options.fa_per_hour,
+    must_pass=False,
+    **written.scoring,
+)
+print(f"\n{report}\nverification: {'; '.join(report.failures) or 'passed'}")
+print(f"\n{written.folder}: {', '.join(sorted(path.name for path in written.folder.iterdir()))}")
+
+# 5. Hear what the device will: audio in, detections out, all settings from the manifest.
+live = StreamingDetector.from_bundle(written.folder)
+stream = max(test, key=lambda stream: len(stream.events))
+print(f"\n{stream.name}, {len(stream.events)} words:")
+for detection in live.process(stream.samples()).detections:
+    print(f"  {detection.time_s:7.2f} s  {detection.class_name}  {detection.score:.3f}")
