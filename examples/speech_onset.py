@@ -117,6 +117,6 @@ for name, snr_db in (("clean", None), (f"{SNR_DB:g} dB", SNR_DB)):
     print(
         f"test, {name}: misses {found.misses} of {found.events} ({found.frr:.1%}), "
         f"{found.fa_per_hour:.1f} false alarms an hour in {found.hours:.2f} h, "
-        f"latency P50 {1000 * found.latency_p50_s:.0f} ms, P90 {1000 * found.latency_p90_s:.0f} ms\n"
-        f"  {again} of the {found.false_alarms} false alarms came within a sentence"
+        f"latency P50 {1000 * found.latency_p50_s:.0f} ms, P90 {1000 * found.latency_p90_s:.0f} ms"
     )
+    print(f"  {again} of the {found.false_alarms} false alarms came within a sentence")
