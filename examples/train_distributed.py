@@ -1,0 +1,95 @@
+"""Training on all devices there are, with `keras.distribution`.
+
+Shows: `keras.distribution.DataParallel` around an ordinary `fit`. The batch is split over the
+devices, and every device has the whole model. `StreamingAnchorLoss(normalize=True)` divides by what
+the whole batch holds, so that one device and many train the same model.
+
+Needs: recordings as for `keyword_spotting.py`. Keras spreads over devices on JAX; on the other
+backends this trains on one. One device runs the same lines. To try two on a CPU:
+
+    KERAS_BACKEND=jax XLA_FLAGS=--xla_force_host_platform_device_count=2 \
+        python examples/train_distributed.py --steps 500 --save model.keras
+
+The saved model is an ordinary one: `deploy_micro.py --model model.keras` takes it from there.
+
+Prints: the devices, the loss of each epoch, the steps a second, and the misses on dev.
+"""
+
+import argparse
+import sys
+import time
+
+import keras
+
+from keras_sal import StreamingAnchorLoss, recipe
+from keras_sal.datasets import (
+    StreamBatches,
+    evaluation_streams,
+    load_recordings,
+    training_streams,
+)
+from keras_sal.demo import find_recordings
+from keras_sal.models import gru_detector
+
+EPOCHS = 5
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
+parser.add_argument("--batch", type=int, default=64, help="crops in a batch (%(default)s)")
+parser.add_argument("--steps", type=int, default=500, help="train steps (%(default)s)")
+parser.add_argument("--hours", type=float, default=1.0, help="of training streams (%(default)s)")
+parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
+parser.add_argument("--save", metavar="KERAS", help="write the model to this .keras file")
+parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
+options = parser.parse_args()
+
+folder = find_recordings(options.recordings)
+if folder is None:
+    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+
+# Before the model is made: its weights are laid out as the distribution says.
+if keras.backend.backend() == "jax":
+    devices = keras.distribution.list_devices()
+    if options.batch % len(devices):
+        sys.exit(f"--batch must be a multiple of the {len(devices)} devices: each gets its share.")
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    print(f"{len(devices)} device(s): {', '.join(devices)}")
+else:
+    print(f"1 device: keras.distribution needs JAX, this is {keras.backend.backend()}")
+keras.utils.set_random_seed(0)
+
+recordings = load_recordings(folder)
+train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
+batches = StreamBatches(
+    train,
+    recipe.word_targets(),
+    batch_size=options.batch,
+    batches=max(1, options.steps // EPOCHS),
+)
+
+model = gru_detector()
+rate = keras.optimizers.schedules.CosineDecay(4e-3, len(batches) * EPOCHS)
+model.compile(
+    keras.optimizers.Adam(rate, clipnorm=1.0),
+    loss=StreamingAnchorLoss("sa+fl", normalize=True),
+)
+started_s = time.perf_counter()
+history = model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0).history
+for epoch, loss in enumerate(history["loss"], start=1):
+    print(f"epoch {epoch}: loss {loss:.6f}")
+steps_per_s = len(batches) * EPOCHS / (time.perf_counter() - started_s)
+print(f"{steps_per_s:.1f} steps a second, compilation included")
+
+if options.save:
+    model.save(options.save)
+    print(f"saved {options.save}")
+keras.distribution.set_distribution(None)  # the number of streams need not fit
+dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
+curve = recipe.score(recipe.answer(model, dev), dev)
+print(
+    f"dev: misses {curve.frr_at(options.fa_per_hour):.1%} of {curve.events} at "
+    f"{options.fa_per_hour:g} false alarms an hour in {curve.hours:.2f} h"
+)
