@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -44,14 +45,32 @@ def demo(*arguments):
 
 
 def test(*arguments):
-    """Runs the tests and doctests once per backend."""
+    """Runs the tests and doctests once per backend, as many backends at a time as there are cores.
+
+    What they print comes when they are done.
+    """
     install(TORCH)
     install("--editable", ".[dev]")
+
+    def tested(backend):
+        return subprocess.run(
+            [str(PROGRAMS / "python"), "-m", "pytest", *arguments],
+            cwd=HERE,
+            env={**os.environ, "KERAS_BACKEND": backend},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    print(f"Testing on {', '.join(BACKENDS)}", flush=True)
     failed = []
-    for backend in BACKENDS:
-        print(f"\nKERAS_BACKEND={backend}", flush=True)
-        if run("python", "-m", "pytest", *arguments, KERAS_BACKEND=backend):
-            failed.append(backend)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for backend, result in zip(BACKENDS, pool.map(tested, BACKENDS), strict=True):
+            print(f"\nKERAS_BACKEND={backend}\n{result.stdout}", flush=True)
+            if result.returncode:
+                failed.append(backend)
     if failed:
         print(f"Failed on {', '.join(failed)}")
     return bool(failed)

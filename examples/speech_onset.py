@@ -71,7 +71,12 @@ recordings = [
     *(r for r in recordings if r.noise),
 ]
 train = training_streams(
-    recordings, SPEECH, hours=options.hours, pause_s=(0.5, 3.0), cache=options.cache
+    recordings,
+    SPEECH,
+    hours=options.hours,
+    events_per_minute=4.0,
+    pause_s=(0.5, 3.0),
+    cache=options.cache,
 )
 
 
