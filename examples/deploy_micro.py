@@ -79,7 +79,12 @@ print(f"operators {' '.join(detector.operators)}")
 
 # 2. Choose the threshold with what will run: the quantised model in its interpreter.
 posteriors = answer(detector, [stream.features for stream in dev])
-curve = det_curve([p[:, 0] for p in posteriors], [stream.events[:, 1] for stream in dev], **TRIGGER)
+curve = det_curve(
+    [p[:, 0] for p in posteriors],
+    [stream.events[:, 1] for stream in dev],
+    max_fa_per_hour=2 * options.fa_per_hour,
+    **TRIGGER,
+)
 record = threshold_record(curve, options.fa_per_hour, data=f"dev, {options.quantization} model")
 print(
     f"threshold {record['threshold']:.4f}: misses {record['frr']:.1%} at "

@@ -134,7 +134,8 @@ def held_out(split):
 
 
 posteriors, ends_s, _ = held_out("dev")
-threshold = det_curve(posteriors, ends_s, **TIMES).threshold_at(options.fa_per_hour)
+curve = det_curve(posteriors, ends_s, max_fa_per_hour=2 * options.fa_per_hour, **TIMES)
+threshold = curve.threshold_at(options.fa_per_hour)
 if not np.isfinite(threshold):
     sys.exit(f"No threshold keeps {options.fa_per_hour:g} false alarms an hour. Train for longer.")
 posteriors, ends_s, pairs = held_out("test")

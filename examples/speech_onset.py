@@ -104,7 +104,13 @@ def posteriors_and_anchors(streams):
     return [p[:, 0] for p in posteriors], [stream.events[:, 0] for stream in streams]
 
 
-curve = det_curve(*posteriors_and_anchors(held_out("dev")), **TRIGGER, **HIT, **TIMES)
+curve = det_curve(
+    *posteriors_and_anchors(held_out("dev")),
+    max_fa_per_hour=2 * options.fa_per_hour,
+    **TRIGGER,
+    **HIT,
+    **TIMES,
+)
 threshold = curve.threshold_at(options.fa_per_hour)
 if not np.isfinite(threshold):
     sys.exit(f"No threshold keeps {options.fa_per_hour:g} false alarms an hour. Train for longer.")
