@@ -92,7 +92,7 @@ def losses(output):
 def test_keyword_spotting(few, cache):
     output = run(
         "keyword_spotting.py",
-        *("--steps", "120", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--steps", "80", "--hours", "0.1", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )
@@ -148,7 +148,7 @@ def test_deploy_micro(few, cache, tmp_path):
     output = run(
         "deploy_micro.py",
         tmp_path / "out",
-        *("--steps", "120", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--steps", "240", "--hours", "0.1", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )
