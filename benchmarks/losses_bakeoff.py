@@ -145,7 +145,7 @@ def main():
                 }
                 for part, streams in material.held_out.items()
             },
-            "recordings": str(folder),
+            "recordings": folder.name,
             "backend": keras.backend.backend(),
             "versions": provenance.versions(),
             "machine": provenance.machine(),

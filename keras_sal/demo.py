@@ -174,7 +174,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
             },
             provenance={
                 "command": f"keras-sal demo --word {word!r} --variant {variant}",
-                "recordings": str(folder),
+                "recordings": folder.name,
                 "options": options,
                 "backend": keras.backend.backend(),
                 "versions": versions(),

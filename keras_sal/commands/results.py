@@ -39,7 +39,7 @@ def _misses(point) -> str:
 
 def _rate(point) -> str:
     low, high = point["intervals"]["fa_per_hour"].get("exact", (float("nan"),) * 2)
-    return f"{point['fa_per_hour']:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{point['fa_per_hour']:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _milliseconds(times_s):
