@@ -16,7 +16,7 @@ from keras_sal import recipe
 from keras_sal.answers import FILE, collect
 from keras_sal.evaluation import evaluate
 from keras_sal.export import bundle, micro
-from keras_sal.export.extras import check
+from keras_sal.extras import check
 from keras_sal.files import write_json, write_whole
 from keras_sal.judge import Judge
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss

@@ -245,7 +245,7 @@ def test_says_that_there_is_no_microphone(folder, capsys, monkeypatch):
 
 
 def test_says_which_package_and_which_library_are_missing(folder, capsys, monkeypatch):
-    from keras_sal.export import extras
+    from keras_sal import extras
 
     def without_portaudio(name):
         raise OSError("PortAudio library not found")

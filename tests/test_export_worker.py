@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from keras_sal.export import ExportError, extras, worker
+from keras_sal import extras
+from keras_sal.export import ExportError, worker
 
 REPORTING = "from keras_sal.export.worker import Report; import sys; report = Report(sys.argv[1]); "
 

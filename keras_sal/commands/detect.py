@@ -158,7 +158,7 @@ def _listen(sounddevice, device, seconds):
 
 
 def _sounddevice():
-    from keras_sal.export.extras import need
+    from keras_sal.extras import need
 
     try:
         return need("sounddevice", "listen to the microphone", "live")

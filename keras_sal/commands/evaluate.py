@@ -95,7 +95,7 @@ def run(models, bundle, report, names, moments, **options):
     from keras_sal.console import Console
     from keras_sal.detection import Scoring
     from keras_sal.evaluation import evaluate
-    from keras_sal.export.extras import check
+    from keras_sal.extras import check
     from keras_sal.files import write_json
     from keras_sal.judge import Judge
     from keras_sal.report import write

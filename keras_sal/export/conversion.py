@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_sal.export import gates, worker
-from keras_sal.export.extras import check
 from keras_sal.export.ports import Ports
 from keras_sal.export.sequences import check_sequences
+from keras_sal.extras import check
 
 CONVERTER = "keras_sal.export.converter"
 MAX_SAMPLES = 10_000

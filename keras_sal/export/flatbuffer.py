@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_sal.export.extras import need
 from keras_sal.export.runner import TensorInfo
+from keras_sal.extras import need
 
 ALIGNMENT_BYTES = 16
 

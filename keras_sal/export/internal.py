@@ -19,11 +19,11 @@ import numpy as np
 
 from keras_sal.export import micro
 from keras_sal.export.editing import Editor
-from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.ports import NEXT, Ports
+from keras_sal.extras import need
 from keras_sal.files import check_path, write_whole
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from keras_sal import files
 from keras_sal.export import conversion, gates
-from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.mending import mend
 from keras_sal.export.runner import StepRunner
+from keras_sal.extras import need
 
 QUANTIZATIONS = ("float32", "float16", "int8")
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from keras_sal import files
 from keras_sal.export import arena, conversion, gates
-from keras_sal.export.extras import need
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.mending import mend
 from keras_sal.export.origins import origins
 from keras_sal.export.runner import StepRunner
 from keras_sal.export.worker import ExportError
+from keras_sal.extras import need
 
 QUANTIZATIONS = ("int8", "int16x8", "float32")
 ROOMY_ARENA_BYTES = 1 << 20

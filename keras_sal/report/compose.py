@@ -10,7 +10,7 @@ import numpy as np
 from keras_sal.anchors import anchor_kernel
 from keras_sal.answers import Answers
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.export.extras import need
+from keras_sal.extras import need
 from keras_sal.files import finite, whole_folder, write_whole
 from keras_sal.outcomes import Words
 from keras_sal.report import figures, tables

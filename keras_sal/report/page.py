@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from keras_sal.export.extras import need
+from keras_sal.extras import need
 
 NOTHING = "\N{EN DASH}"
 
