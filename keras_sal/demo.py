@@ -6,30 +6,20 @@ the better one on dev becomes firmware for a microcontroller, whose model answer
 streams in the interpreter of TensorFlow Lite Micro. A page shows and plays what all three did.
 """
 
-import math
-import os
 from pathlib import Path
 
 import keras
 
 from keras_sal import recipe
-from keras_sal.answers import FILE, collect
-from keras_sal.evaluation import evaluate
-from keras_sal.export import bundle, micro
-from keras_sal.extras import check
-from keras_sal.files import write_json, write_whole
-from keras_sal.judge import Judge
+from keras_sal.finding import RECORDINGS, find_recordings
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.models import gru_detector
-from keras_sal.outcomes import read_words
-from keras_sal.provenance import machine, versions
 from keras_sal.recordings import load_recordings, partition
-from keras_sal.runners import open_runner
-from keras_sal.tuning import threshold_record
+from keras_sal.shipping import Order, calibration_sequences, check_packages, ship, supported_rate
 
-RECORDINGS = "KERAS_SAL_RECORDINGS"
+__all__ = ["RECORDINGS", "calibration_sequences", "find_recordings", "run", "supported_rate"]
+
 QUANTIZATION = "int16x8"
-CALIBRATION_STREAMS = 12
 DEFAULTS = {
     "steps": 3000,
     "crop_frames": 400,
@@ -38,23 +28,6 @@ DEFAULTS = {
     "fa_per_hour": None,
     "seed": 0,
 }
-
-
-def find_recordings(directory=None):
-    """Finds a folder of recordings: given, named by the environment, or beside the checkout.
-
-    Args:
-        directory: A folder, or `None` to look at `KERAS_SAL_RECORDINGS` and then for
-            `../shared/recordings` beside the checkout.
-
-    Returns:
-        The folder, or `None` if none was named and none lies beside the checkout.
-    """
-    named = directory or os.environ.get(RECORDINGS)
-    if named:
-        return Path(named)
-    beside = Path(__file__).resolve().parents[2] / "shared" / "recordings"
-    return beside if (beside / "recordings.csv").is_file() else None
 
 
 def synthetic_recordings(word, folder, progress):
@@ -86,8 +59,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
     """
     options = DEFAULTS | options
     output = Path(output)
-    for package in ("matplotlib", "jinja2"):
-        check(package, "write a report", extra="report")
+    check_packages()
     folder = find_recordings(recordings)
     if folder is None:
         with console.stage("Synthesise speech") as stage:
@@ -107,19 +79,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
             cache=output / "cache",
             progress=stage.named_progress,
         )
-
-    budget = options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
-    judge = Judge(budget, words=read_words(folder), seed=options["seed"])
-
-    def listen(systems):
-        with console.stage(f"{' and '.join(systems)}: listen") as stage:
-            return collect(
-                systems,
-                word,
-                material.held_out,
-                root=folder,
-                progress=lambda name, done, total: stage.progress(done, total),
-            )
+    options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
 
     losses = {"cross entropy": FrameCrossEntropy(), variant.upper(): StreamingAnchorLoss(variant)}
     models = {}
@@ -137,82 +97,14 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
                 seed=options["seed"],
                 callbacks=[stage.callback()],
             )
-    answers = listen({name: open_runner(model) for name, model in models.items()})
-
-    def misses(name):
-        return answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour).frr_at(budget)
-
-    best = min(models, key=misses)
-    write_whole(output / "model.keras", models[best].save)
-    with console.stage(f"Convert {best} to {QUANTIZATION} TensorFlow Lite Micro"):
-        detector = micro.convert(
-            models[best],
-            output / "cache" / "model.tflite",
-            calibration_sequences(material.train),
-            quantization=QUANTIZATION,
-        )
-    shipped = f"{best}, {QUANTIZATION}"
-    answers = answers.joined(listen({shipped: detector}))
-    record = threshold_record(
-        answers.curve(shipped, "dev", max_fa_per_hour=judge.max_fa_per_hour),
-        budget,
-        data=f"dev, {QUANTIZATION} model in TensorFlow Lite Micro",
+    order = Order(
+        word,
+        folder,
+        material,
+        QUANTIZATION,
+        options["fa_per_hour"],
+        command=f"keras-sal demo --word {word!r} --variant {variant}",
+        options=options,
+        seed=options["seed"],
     )
-    firmware = bundle.write(
-        detector, output / "firmware", threshold=record, class_names=[word], frontend="micro"
-    )
-
-    with console.stage("Score") as stage:
-        results = evaluate(
-            answers,
-            judge,
-            about={
-                shipped: {
-                    name: firmware.manifest[name]
-                    for name in ("flash_bytes", "arena_bytes", "macs", "operators")
-                }
-            },
-            provenance={
-                "command": f"keras-sal demo --word {word!r} --variant {variant}",
-                "recordings": folder.name,
-                "options": options,
-                "backend": keras.backend.backend(),
-                "versions": versions(),
-                "machine": machine(),
-            },
-            progress=stage.progress,
-        )
-    write_json(output / "results.json", results)
-    answers.save(output / FILE)
-    with console.stage("Draw the report") as stage:
-        _report(output, answers, results, material, judge, stage)
-    return results
-
-
-def _report(output, answers, results, material, judge, stage):
-    from keras_sal import report
-
-    report.write(
-        output,
-        answers,
-        results,
-        streams=material.test,
-        words=judge.words,
-        progress=stage.progress,
-    )
-
-
-def supported_rate(material):
-    """Returns the least false-alarm rate >= 1 an hour that dev and each test condition support.
-
-    No false alarm in H hours only says that there are at most 3/H an hour (95 %).
-    """
-    dev = sum(stream.hours for streams in material.dev.values() for stream in streams)
-    test = [sum(stream.hours for stream in streams) for streams in material.test.values()]
-    return max(1.0, math.ceil(3.1 / min(dev, *test)))
-
-
-def calibration_sequences(streams):
-    """Picks the training streams with most events, to roll the state through."""
-    ranked = sorted(streams, key=lambda stream: -len(stream.events))
-    return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
+    return ship(models, order, output, console)

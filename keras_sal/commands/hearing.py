@@ -89,9 +89,9 @@ def hear(
     names=None,
 ) -> Heard:
     """Opens models and bundles, makes the streams, and lets everyone hear them."""
-    from keras_sal import demo
     from keras_sal.answers import collect
     from keras_sal.datasets import evaluation_streams
+    from keras_sal.finding import require_recordings
     from keras_sal.outcomes import read_words
     from keras_sal.recordings import load_recordings, partition
 
@@ -105,12 +105,7 @@ def hear(
     for name, folder in zip(names[len(paths) :], folders, strict=True):
         given[name], times[name] = _shipped(folder)
 
-    folder = demo.find_recordings(recordings)
-    if folder is None:
-        raise FileNotFoundError(
-            "`--recordings` must name a folder of recordings; none lies beside the checkout. "
-            "Give one, or set KERAS_SAL_RECORDINGS."
-        )
+    folder = require_recordings(recordings)
     found = load_recordings(folder)
     partition(found, word)
     conditions = {"clean": None} | {f"{snr:g} dB": snr for snr in snr_db}
@@ -144,10 +139,10 @@ def provenance(recordings=None) -> dict:
     """What results say of where they come from."""
     import keras
 
-    from keras_sal import demo
+    from keras_sal.finding import find_recordings
     from keras_sal.provenance import machine, versions
 
-    found = demo.find_recordings(recordings)
+    found = find_recordings(recordings)
     return {
         "command": shlex.join(["keras-sal", *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),

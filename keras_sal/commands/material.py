@@ -92,7 +92,7 @@ def load_model(path):
 def calibration_streams(recordings, word, *, cache, progress):
     """Streams of the train split to roll a model through."""
     from keras_sal.datasets import training_streams
-    from keras_sal.demo import calibration_sequences
+    from keras_sal.shipping import calibration_sequences
 
     streams = training_streams(
         recordings, word, hours=CALIBRATION_HOURS, cache=cache, progress=progress
