@@ -72,3 +72,38 @@ def change_tempo(samples, events, tempo):
     events = np.array(events, "float64")
     events[..., :2] /= tempo
     return np.clip(stretch.process(samples[None])[0], -1, 1), events
+
+
+def shift_time(samples, events, shift_s):
+    """A recording moved later, or earlier, within the same length, with its event times.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
+        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
+        shift_s: How much later, in seconds; negative for earlier. Rounded to a sample.
+
+    Returns:
+        `(samples, events)`: as many samples, `float32`, silent where nothing was recorded, and the
+        events at their new times.
+
+    Raises:
+        ValueError: If an event would be cut.
+
+    Example:
+        >>> samples, events = shift_time([0.5] * 16_000, [[0.25, 0.5, 0]], shift_s=0.5)
+        >>> float(samples[7999]), float(samples[8000]), events.tolist()
+        (0.0, 0.5, [[0.75, 1.0, 0.0]])
+    """
+    samples = np.asarray(samples, "float32")
+    length, shift = len(samples), round(shift_s * SAMPLE_RATE)
+    events = np.array(events, "float64")
+    events[..., :2] += shift / SAMPLE_RATE
+    if (events[..., 0] < 0).any() or (events[..., 1] > length / SAMPLE_RATE).any():
+        raise ValueError(
+            "`shift_s` must leave every event inside the recording; half a word is no word. "
+            f"Received: shift_s={shift_s}, which puts events at {events[..., :2].tolist()} of "
+            f"{length / SAMPLE_RATE:g} s. Shift less, or pad the recording."
+        )
+    kept = samples[max(0, -shift) : max(0, length - shift)]
+    silent = min(abs(shift), length)
+    return np.pad(kept, (silent, 0) if shift > 0 else (0, silent)), events
