@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_sal.synthesis as synthesis
-from keras_sal.synthesis import studio, synthesize
+from keras_sal.synthesis import studio, synthesize, voices
 from keras_sal.synthesis.prompts import near_phrases
 
 ABSENT = [name for name in synthesis.PACKAGES if not util.find_spec(name)]
@@ -144,9 +144,9 @@ def test_no_voice_in_two_splits(rows):
 @needs_engines
 @pytest.mark.parametrize("seed", range(5))
 def test_voices_that_sound_alike_stay_together(seed):
-    voices = synthesis._voices(np.random.default_rng(seed))
-    home = {voice: split for split, some in voices.items() for voice in some}
-    assert len(home) == sum(map(len, voices.values())) > 75
+    found = voices.espeak_voices(np.random.default_rng(seed))
+    home = {voice: split for split, some in found.items() for voice in some}
+    assert len(home) == sum(map(len, found.values())) > 75
     for family in (
         ("klatt", "klatt2", "klatt6", "adam", "edward2", "Reed"),
         ("steph", "steph2", "steph3"),
@@ -155,13 +155,13 @@ def test_voices_that_sound_alike_stay_together(seed):
     ):
         assert len({home[f"espeak-{name}"] for name in family}) == 1
     assert not any("robo" in voice or "whisper" in voice for voice in home)
-    assert min(map(len, voices.values())) >= 8
+    assert min(map(len, found.values())) >= 8
 
 
 @needs_engines
 @pytest.mark.parametrize("word", ["light", "the", "i", "smart mirror", "one", "hey robot"])
 def test_negatives_never_say_the_word(word):
-    clips = synthesis._plan(word, 3, 600.0, 0)
+    clips = synthesis.plan(word, 3, 600.0, 0)[0]
     texts = [clip.text for clip in clips if not clip.file.startswith(f"keywords/{word}/")]
     texts = [text for text in texts if text != word]
     assert len(texts) > 100
@@ -189,7 +189,7 @@ def test_progress(made, rows):
 def test_second_call_does_no_work(made, monkeypatch):
     folder, _ = made
     before = (folder / "recordings.csv").stat().st_mtime_ns
-    monkeypatch.setattr(synthesis, "_plan", lambda *_: pytest.fail("planned again"))
+    monkeypatch.setattr(synthesis, "plan", lambda *_, **__: pytest.fail("planned again"))
     assert make(folder, progress=lambda *_: pytest.fail("worked again")) == folder
     assert (folder / "recordings.csv").stat().st_mtime_ns == before
 
@@ -208,7 +208,7 @@ def test_same_arguments_same_samples(made, tmp_path, monkeypatch):
 
 @needs_engines
 def test_seed_changes_the_plan():
-    plans = [synthesis._plan("computer", 30, 120.0, seed) for seed in (0, 0, 1)]
+    plans = [synthesis.plan("computer", 30, 120.0, seed)[0] for seed in (0, 0, 1)]
     assert plans[0] == plans[1]
     assert [clip.text for clip in plans[0]] != [clip.text for clip in plans[2]]
     assert [clip.speaker for clip in plans[0]] != [clip.speaker for clip in plans[2]]
@@ -264,7 +264,7 @@ def test_empty_folder_is_filled_and_a_race_is_lost_gracefully(tmp_path, monkeypa
 
     def work(lots, total, progress):
         (folder / "synthesis.json").write_text(manifest)
-        return {clip.file: {} for clip in synthesis._plan("computer", UTTERANCES, NEGATIVES_S, 0)}
+        return {clip.file: {} for clip in synthesis.plan("computer", UTTERANCES, NEGATIVES_S, 0)[0]}
 
     monkeypatch.setattr(synthesis, "_work", work)
     assert make(folder) == folder

@@ -19,11 +19,9 @@ The engines are GPL-3 and therefore an extra, `pip install "keras-sal[demo]"`. T
 only in processes of their own (`studio.py`), so that a crash of theirs is not one of yours.
 """
 
-import collections
 import csv
 import importlib.metadata
 import importlib.util
-import itertools
 import json
 import math
 import os
@@ -32,17 +30,15 @@ import re
 import subprocess
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_sal.synthesis import studio
-from keras_sal.synthesis.prompts import prompts
+from keras_sal.synthesis.plan import lots, plan
+from keras_sal.synthesis.voices import ENGINES, kokoro_model, piper_model
 
 __all__ = ["synthesize"]
 
@@ -58,110 +54,7 @@ PACKAGES = {  # import name: distribution
     "soxr": "soxr",
 }
 
-# The plan ----------------------------------------------------------------------------------------
-
-SPLITS = {"train": 0.5, "dev": 0.2, "test": 0.3}
-NEGATIVES = {  # share of the time, mean seconds of a clip
-    "keywords": (0.25, 2.2),
-    "commands": (0.25, 3.1),
-    "sentences": (0.40, 4.0),
-    "noise": (0.10, studio.NOISE_S),
-}
-NOISES = ("white", "pink", "brown", "hum", "babble")
-JOE = "piper-joe"
-JOES_SHARE = {"target": 0.35, "keywords": 0.3, "commands": 0.3, "sentences": 0.2}  # of `train`
-EFFECTS = re.compile("robo|ricishay|demonic|announcer|fast|anxious|caleb|whisper", re.IGNORECASE)
-ALIKE = {  # measured: under 3 dB apart in their spectra, where the median pair is 12 dB apart
-    **dict.fromkeys(("henrique", "hugo", "michel", "miguel"), "diogo"),
-    **dict.fromkeys(("adam", "benjamin", "edward", "reed"), "klatt"),
-}
-
-
-@dataclass
-class _Clip:
-    """A clip to be made: a row of `recordings.csv` but for its times."""
-
-    file: str
-    corpus: str
-    split: str
-    speaker: str
-    text: str
-    seed: int
-    mixture: list[tuple[str, str]] = field(default_factory=list)  # of a babble: (speaker, text)
-
-
-def _voices(rng: np.random.Generator) -> dict[str, list[str]]:
-    """The variants of eSpeak by split; those that sound alike (klatt, klatt2) stay together."""
-    import espeakng_loader
-
-    families = collections.defaultdict(list)
-    for variant in sorted(Path(espeakng_loader.get_data_path(), "voices", "!v").iterdir()):
-        if not EFFECTS.search(variant.name):
-            stem = re.sub(r"(?<=..)\d+$", "", variant.name.lower())
-            families[ALIKE.get(stem, stem)].append(f"espeak-{variant.name}")
-    order = rng.permutation(sorted(families)).tolist()
-    return {
-        split: [voice for family in order[part] for voice in families[family]]
-        for split, part in _parts(len(order)).items()
-    }
-
-
-def _parts(count: int) -> dict[str, slice]:
-    """Which of `count` things go to which split, at least one to each."""
-    dev, test = (max(1, round(SPLITS[split] * count)) for split in ("dev", "test"))
-    train = count - dev - test
-    return {
-        "train": slice(0, train),
-        "dev": slice(train, train + dev),
-        "test": slice(train + dev, count),
-    }
-
-
-def _plan(word: str, utterances: int, negatives_s: float, seed: int) -> list[_Clip]:
-    """Every clip of the folder, in the order of its CSV."""
-    rng = np.random.default_rng([seed, zlib.crc32(word.encode())])
-    voices = _voices(rng)
-    texts = {"target": itertools.repeat(word), **prompts(word, rng)}
-    clips: list[_Clip] = []
-
-    def add(folder: str, corpus: str, split: str, speaker: str, text: str, mixture=()) -> None:
-        file = f"{folder.replace(' ', '_')}/{split}-{len(clips):05d}.flac"
-        draw = int(rng.integers(2**31))
-        clips.append(_Clip(file, corpus, split, speaker, text, draw, list(mixture)))
-
-    for split, part in _parts(utterances).items():
-        speakers = itertools.cycle(rng.permutation(voices[split]).tolist())
-        counts = {"target": part.stop - part.start}
-        for kind, (share, mean_s) in NEGATIVES.items():
-            counts[kind] = max(1, round(SPLITS[split] * share * negatives_s / mean_s))
-        for kind, lines in texts.items():
-            joes = round(JOES_SHARE[kind] * counts[kind]) if split == "train" else 0
-            for index, text in enumerate(itertools.islice(lines, counts[kind])):
-                folder = f"keywords/{text}" if kind in ("target", "keywords") else kind
-                engine = ("piper", JOE) if index < joes else ("espeak-ng", next(speakers))
-                add(folder, engine[0], split, engine[1], text)
-        for colour in itertools.islice(itertools.cycle(NOISES), max(len(NOISES), counts["noise"])):
-            crowd = range(18 if colour == "babble" else 0)
-            mixture = [(next(speakers), next(texts["sentences"])) for _ in crowd]
-            add(f"noise/{colour}", "synthetic-noise", split, "", "", mixture)
-    return clips
-
-
 # The work ----------------------------------------------------------------------------------------
-
-
-def _lots(clips: list[_Clip], aside: Path, folder: Path, seed: int) -> list[Path]:
-    """The clips parcelled out, on any machine alike: an engine's noise depends on its past."""
-    joes = [clip for clip in clips if clip.speaker == JOE]
-    others = [clip for clip in clips if clip.speaker != JOE]
-    parcels = [("piper", joes[first::2]) for first in range(2)]  # the slow ones first
-    parcels += [("espeak", others[first::8]) for first in range(8)]
-    lots = []
-    for number, (engine, parcel) in enumerate(parcels):
-        lot = {"engine": engine, "seed": seed + number, "folder": str(folder)}
-        lots.append(aside / f"{engine}-{number}.json")
-        lots[-1].write_text(json.dumps(lot | {"clips": [asdict(clip) for clip in parcel]}))
-    return lots
 
 
 def _run(lot: Path, running: set[subprocess.Popen], answers: queue.SimpleQueue) -> None:
@@ -218,9 +111,15 @@ def _work(
 # The call ----------------------------------------------------------------------------------------
 
 
-def _check(word: Any, utterances: Any, negatives_s: Any, seed: Any) -> None:
-    words = word.split(" ") if isinstance(word, str) else [""]
-    if not all(re.fullmatch(r"(?=.*[aeiouy])[a-z]+('[a-z]+)?", w) for w in words) or len(word) > 40:
+def _is_speakable(text: Any) -> bool:
+    words = text.split(" ") if isinstance(text, str) and len(text) <= 40 else [""]
+    return all(re.fullmatch(r"(?=.*[aeiouy])[a-z]+('[a-z]+)?", word) for word in words)
+
+
+def _check(
+    word: Any, utterances: Any, negatives_s: Any, seed: Any, near: Any, engines: Any
+) -> None:
+    if not _is_speakable(word):
         raise ValueError(
             "`word` must be English words in small letters, each with a vowel, parted by single "
             "spaces, 40 characters at most; digits, signs and words that can't be pronounced are "
@@ -241,6 +140,18 @@ def _check(word: Any, utterances: Any, negatives_s: Any, seed: Any) -> None:
         raise ValueError(
             "`seed` must be an integer from 0 to 2**31 - 1; everything that is drawn follows from "
             f"it. Received: seed={seed!r}. Give e.g. 0."
+        )
+    for phrase in near:
+        if not _is_speakable(phrase) or re.search(rf"\b{word}\b", phrase):
+            raise ValueError(
+                "`near` must be English words in small letters, as for `word`, and not contain the "
+                f"word; they are said as negatives. Received: near={phrase!r}. Write what it "
+                "sounds like, e.g. 'hey robert' for 'hey robot'."
+            )
+    if not set(engines) <= set(ENGINES):
+        raise ValueError(
+            f"`engines` must be of {', '.join(ENGINES)}; these come with the package. Received: "
+            f"engines={engines!r}. Give other voices as `voices` or `kokoro`."
         )
 
 
@@ -271,6 +182,10 @@ def synthesize(
     utterances: int = 300,
     negatives_s: float = 3000.0,
     seed: int = 0,
+    near: Sequence[str] = (),
+    engines: Sequence[str] = ENGINES,
+    voices: Sequence[str | os.PathLike] = (),
+    kokoro: tuple[str | os.PathLike, str | os.PathLike] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Fill a folder with synthetic speech in which a wake word has exact event times.
@@ -295,6 +210,14 @@ def synthesize(
         negatives_s: About how many seconds of other speech and of noise there are. False alarms on
             `test` are counted over 30 % of them: raise it to measure low rates.
         seed: Voices, texts and everything else that is drawn follow from it. 0 to 2**31 - 1.
+        near: Phrases that are easily mistaken for the word, said besides those that are found
+            without help.
+        engines: Which built-in ones speak: `"piper"`, `"espeak"`. Default both.
+        voices: Piper voices of yours that speak, too: `.onnx` files with their `.onnx.json` beside
+            them. Each speaker of a voice with several counts as a voice. From 3 on they are dealt
+            out to the splits, and the more there are, the less eSpeak speaks.
+        kokoro: Kokoro's model and voices, files as for the package `kokoro-onnx`, which must be
+            installed; its English voices speak, too, blended with each other within a split.
         progress: Called as `progress(done, total)` after each clip.
 
     Returns:
@@ -311,7 +234,9 @@ def synthesize(
     folder = synthesize("computer", "speech/computer", progress=lambda done, total: print(done))
     ```
     """
-    _check(word, utterances, negatives_s, seed)
+    _check(word, utterances, negatives_s, seed, near, engines)
+    models = [piper_model(path) for path in voices]
+    models += [kokoro_model(*kokoro)] if kokoro else []
     recipe = {
         "version": VERSION,
         "word": word,
@@ -319,26 +244,35 @@ def synthesize(
         "negatives_s": float(negatives_s),
         "seed": seed,
     }
+    others = {
+        "near": list(near),
+        "engines": sorted(set(ENGINES) - set(engines)) and sorted(engines),
+        "voices": {name: model.sha256 for model in models for name in model.speakers},
+    }
+    recipe |= {name: given for name, given in others.items() if given}
     directory = Path(directory).absolute()
     if _is_made(directory, recipe):
         return directory
-    missing = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
+    packages = PACKAGES | ({"kokoro_onnx": "kokoro-onnx"} if kokoro else {})
+    missing = [name for module, name in packages.items() if not importlib.util.find_spec(module)]
     if missing:
         raise ImportError(
             f"`synthesize` needs {', '.join(missing)}; the speech engines are GPL-3 and no part of "
             'a plain installation. Install them with: pip install "keras-sal[demo]"'
         )
-    clips = _plan(word, utterances, negatives_s, seed)
+    clips, cast = plan(
+        word, utterances, negatives_s, seed, near=near, engines=engines, models=models
+    )
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as aside:
         building = Path(aside, "building")
         building.mkdir()
-        times = _work(_lots(clips, Path(aside), building, seed), len(clips), progress)
+        times = _work(lots(clips, cast, Path(aside), building, seed), len(clips), progress)
         with (building / "recordings.csv").open("w", newline="", encoding="utf-8") as table:
             writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(clip) | times[clip.file] for clip in clips)
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES.values()}
+        versions = {name: importlib.metadata.version(name) for name in packages.values()}
         manifest = {"recipe": recipe, "versions": versions}
         (building / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         try:

@@ -3,7 +3,7 @@
 import difflib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -66,9 +66,11 @@ def near_phrases(word: str) -> list[str]:
     return [phrase for phrase in rhymes + likes if phrase != word]
 
 
-def prompts(word: str, rng: np.random.Generator) -> dict[str, Iterator[str]]:
+def prompts(
+    word: str, rng: np.random.Generator, near: Sequence[str] = ()
+) -> dict[str, Iterator[str]]:
     """Endless texts without the wake word, for each folder of negative speech."""
-    near = near_phrases(word)
+    near = list(dict.fromkeys((*near, *near_phrases(word))))
     slots = {"number": NUMBERS, "near": "|".join(near)}
 
     def choice(slot: re.Match) -> str:

