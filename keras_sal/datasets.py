@@ -6,12 +6,10 @@ on `evaluation_streams`, train on `StreamBatches` of `training_streams`.
 
 import math
 
-import keras
 import numpy as np
 
-from keras_sal import audio
-from keras_sal.audio import FRAME_STEP_S, SAMPLE_RATE
-from keras_sal.events import pad_events
+from keras_sal.audio import SAMPLE_RATE
+from keras_sal.batches import StreamBatches, positive
 from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
 
@@ -25,7 +23,6 @@ __all__ = [
     "training_streams",
 ]
 
-REACH_S = 2.0
 ROOMS = 200
 
 
@@ -77,7 +74,7 @@ def evaluation_streams(
         (4.5, 1, (448, 40))
     """
     _check_range("pause_s", pause_s, 0)
-    _positive("stream_s", stream_s)
+    positive("stream_s", stream_s)
     positives, negatives, noise = select(recordings, word, split, workers=workers)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     clips = [(recording, 0) for recording in positives]
@@ -174,7 +171,7 @@ def training_streams(
     _check_range("gain_db", gain_db, -100, 100)
     _check_range("snr_db", snr_db, -100, 100)
     _check_range("clean", (0, clean), 0, 1)
-    count = max(1, round(_positive("hours", hours) * 3600 / _positive("stream_s", stream_s)))
+    count = max(1, round(positive("hours", hours) * 3600 / positive("stream_s", stream_s)))
     positives, negatives, noise = select(recordings, word, split, workers=workers)
     share = _share_of_positives(positives, negatives, pause_s, events_per_minute)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
@@ -202,106 +199,12 @@ def training_streams(
     return compute_features(streams, workers=workers, cache=cache, progress=progress)
 
 
-class StreamBatches(keras.utils.PyDataset):
-    """Batches of random crops of streams, for `model.fit`.
-
-    Crops are cut from features in memory, so a batch takes a fraction of a train step. Which crops
-    follows from `(seed, epoch, index)` alone: the same whatever the number of workers. The order
-    of the batches is `fit`'s: pass `shuffle=False` to keep it, they are random already. No crop
-    begins inside an event or its positive frames, for a detector can't answer for what it did not
-    hear. Events up to 2 s outside a crop still count in its distances.
-
-    Args:
-        streams: A sequence of `Stream` with features.
-        targets: An `AnchorTargets` with `frames` set (the length of a crop),
-            `frame_step_s=0.01` and `frame_offset_s=0.03`.
-        batch_size: Crops in a batch, at least 1. Default 32.
-        batches: Batches in an epoch, at least 1. Default 100.
-        seed: What the crops are drawn from. Default 0.
-        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
-
-    Returns:
-        From `batches[index]`: `(features, targets)`, `float32` arrays of shapes
-        `(batch, time, 40)` and `(batch, time, channels + 1)`.
-
-    Raises:
-        ValueError: If a stream has no features, none is as long as a crop, or `targets` lacks
-            `frames` or counts other frames than the features.
-
-    Example:
-        >>> import numpy as np
-        >>> from keras_sal.targets import AnchorTargets
-        >>> stream = Stream("quiet", (), 10.0, features=np.zeros((998, 40), "float32"))
-        >>> targets = AnchorTargets(frames=400, frame_step_s=0.01, frame_offset_s=0.03)
-        >>> features, packed = StreamBatches([stream], targets, batch_size=8)[0]
-        >>> features.shape, packed.shape
-        ((8, 400, 40), (8, 400, 2))
-    """
-
-    def __init__(self, streams, targets, *, batch_size=32, batches=100, seed=0, **kwargs):
-        super().__init__(**kwargs)
-        _check_targets(targets)
-        if any(stream.features is None for stream in streams):
-            raise ValueError(
-                "`streams` must have features; crops are cut from them. Received: a stream without "
-                "features. Use `keras_sal.streams.compute_features(streams)`."
-            )
-        self.streams = list(streams)
-        self.targets = targets
-        self.batch_size = round(_positive("batch_size", batch_size))
-        self.batches = round(_positive("batches", batches))
-        self.seed = seed
-        self.epoch = 0
-        self._events = [stream.events for stream in self.streams]
-        self._starts = self._allowed_starts()
-
-    def __len__(self):
-        return self.batches
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        picked = self._starts[rng.integers(len(self._starts), size=self.batch_size)]
-        length = self.targets.frames
-        crops = [self.streams[s].features[start : start + length] for s, start in picked]
-        events = [self._events_near(s, start * FRAME_STEP_S) for s, start in picked]
-        return np.stack(crops), self.targets(pad_events(events))
-
-    def on_epoch_end(self):
-        """Move on to the next epoch's crops."""
-        self.epoch += 1
-
-    def _events_near(self, stream, start_s):
-        events = self._events[stream] - [start_s, start_s, 0]
-        end_s = self.targets.frames * FRAME_STEP_S
-        return events[(events[:, 1] > -REACH_S) & (events[:, 0] < end_s + REACH_S)]
-
-    def _allowed_starts(self):
-        """Every allowed crop as a row `(stream, first frame)`."""
-        after_s = (self.targets.after_frames or 0) * FRAME_STEP_S
-        rows = []
-        for index, (stream, events) in enumerate(zip(self.streams, self._events, strict=True)):
-            starts = np.arange(len(stream.features) - self.targets.frames + 1)
-            time_s = starts[:, None] * FRAME_STEP_S
-            inside = (time_s > events[:, 0]) & (time_s < events[:, 1] + after_s)
-            starts = starts[~inside.any(axis=1)]
-            rows.append(np.stack([np.full_like(starts, index), starts], axis=1))
-        starts = np.concatenate(rows or [np.empty((0, 2), int)])
-        if not len(starts):
-            longest = max((len(stream.features) for stream in self.streams), default=0)
-            raise ValueError(
-                f"`streams` must be longer than a crop; there is no room for one. Received: "
-                f"{len(self.streams)} streams of up to {longest} frames for crops of "
-                f"{self.targets.frames}. Make longer streams or shorter crops."
-            )
-        return starts
-
-
 def _share_of_positives(positives, negatives, pause_s, events_per_minute):
     """The probability of a positive that gives the event rate on average."""
     pause = np.mean(pause_s)
     positive_s = np.mean([recording.duration_s for recording in positives]) + pause
     negative_s = np.mean([recording.duration_s for recording in negatives]) + pause
-    rate = _positive("events_per_minute", events_per_minute) / 60
+    rate = positive("events_per_minute", events_per_minute) / 60
     share = rate * negative_s / (1 - rate * (positive_s - negative_s))
     if not 0 < share < 1:
         raise ValueError(
@@ -330,17 +233,6 @@ def _finish(name, placed, rng, pause_s, noise, snr_db):
     return Stream(name, tuple(placed), duration_s, seed, tuple(under), snr_db)
 
 
-def _check_targets(targets):
-    step_s, offset_s = targets.frame_step_s, targets.frame_offset_s
-    if not targets.frames or (step_s, offset_s) != (FRAME_STEP_S, audio.FRAME_OFFSET_S):
-        raise ValueError(
-            f"`targets` must have `frames` and count the frames of the features; else events fall "
-            f"on wrong frames. Received: frames={targets.frames}, frame_step_s={step_s}, "
-            f"frame_offset_s={offset_s}. Use AnchorTargets(frames=..., "
-            f"frame_step_s={FRAME_STEP_S}, frame_offset_s={audio.FRAME_OFFSET_S})."
-        )
-
-
 def _check_range(name, bounds, least, greatest=math.inf):
     low, high = bounds
     if not least <= low <= high <= greatest:
@@ -348,15 +240,6 @@ def _check_range(name, bounds, least, greatest=math.inf):
             f"`{name}` must be (least, greatest) within [{least}, {greatest}]; values are drawn "
             f"between the two. Received: {name}={bounds}. Give the smaller first."
         )
-
-
-def _positive(name, value):
-    if not 0 < value < math.inf:
-        raise ValueError(
-            f"`{name}` must be greater than 0; it is an amount. Received: {name}={value}. "
-            "Leave it at its default."
-        )
-    return value
 
 
 def _on_sample(time_s):

@@ -1,21 +1,16 @@
-import keras
 import numpy as np
 import pytest
+from made_streams import word_targets
 from recording_folders import REAL, burst, needs_recordings, small_corpus, write_folder
 
 from keras_sal import datasets
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, SAMPLE_RATE
+from keras_sal.audio import SAMPLE_RATE
 from keras_sal.datasets import (
-    REACH_S,
-    Stream,
     StreamBatches,
     evaluation_streams,
     load_recordings,
     training_streams,
 )
-from keras_sal.events import pad_events
-from keras_sal.streams import Clip
-from keras_sal.targets import AnchorTargets
 
 
 @pytest.fixture(scope="module")
@@ -218,135 +213,8 @@ class TestTrainingStreams:
             training_streams(recordings, "computer", **given)
 
 
-FRAMES = 97
-
-
-@pytest.fixture
-def targets():
-    return AnchorTargets(
-        frames=FRAMES,
-        anchor="offset",
-        before_frames=3,
-        after_frames=25,
-        frame_step_s=FRAME_STEP_S,
-        frame_offset_s=FRAME_OFFSET_S,
-    )
-
-
-class Said:
-    """A recording that need not exist: one second, its word from 0.2 to 0.6 s."""
-
-    duration_s, onset_s, offset_s = 1.0, 0.2, 0.6
-
-
-@pytest.fixture
-def streams():
-    """Features that tell where they are from: column 0 is the stream, column 1 the frame."""
-
-    def numbered(index, frames, starts_s):
-        features = np.zeros((frames, 40), "float32")
-        features[:, 0], features[:, 1] = index, np.arange(frames)
-        clips = tuple(Clip(Said, start_s, class_index=0) for start_s in starts_s)
-        return Stream(str(index), clips, frames * FRAME_STEP_S, features=features)
-
-    return [numbered(0, 701, [1.003, 2.1, 5.5]), numbered(1, FRAMES, []), numbered(2, 1303, [7.0])]
-
-
-class TestStreamBatches:
-    def test_targets_are_those_of_the_whole_stream(self, streams, targets):
-        whole = [
-            AnchorTargets(**targets.get_config() | {"frames": len(stream.features)})(
-                pad_events([stream.events])
-            )[0]
-            for stream in streams
-        ]
-        features, packed = StreamBatches(streams, targets, batch_size=300)[0]
-        assert features.shape == (300, FRAMES, 40)
-        assert packed.shape == (300, FRAMES, 2)
-        assert features.dtype == packed.dtype == np.float32
-        for crop, target in zip(features, packed, strict=True):
-            index, start = int(crop[0, 0]), int(crop[0, 1])
-            part = slice(start, start + FRAMES)
-            np.testing.assert_array_equal(crop, streams[index].features[part])
-            np.testing.assert_array_equal(target[:, 0], whole[index][part, 0])
-            near = np.abs(whole[index][part, 1]) <= REACH_S / FRAME_STEP_S
-            np.testing.assert_array_equal(target[near, 1], whole[index][part][near, 1])
-
-    def test_a_word_is_heard_whole_or_not_at_all(self, streams, targets):
-        """Every allowed start is drawn, and none from after an onset to the last positive frame."""
-        batches = StreamBatches(streams, targets, batch_size=20_000, batches=1)
-        features, packed = batches[0]
-        starts = {(int(crop[0, 0]), int(crop[0, 1])) for crop in features}
-        expected = set()
-        for index, stream in enumerate(streams):
-            for start in range(len(stream.features) - FRAMES + 1):
-                time_s = start * FRAME_STEP_S
-                if not any(on < time_s < off + 0.25 for on, off, _ in stream.events):
-                    expected.add((index, start))
-        assert starts == expected
-        heard = [crop for crop, label in zip(features, packed[..., 0], strict=True) if label[0] > 0]
-        assert heard == []
-
-    def test_same_seed_epoch_and_index_same_batch(self, streams, targets):
-        def batch(seed=0, epoch=0, index=0):
-            batches = StreamBatches(streams, targets, seed=seed)
-            for _ in range(epoch):
-                batches.on_epoch_end()
-            return batches[index]
-
-        for one, other in zip(batch(1, 2, 3), batch(1, 2, 3), strict=True):
-            np.testing.assert_array_equal(one, other)
-        for changed in (batch(2, 2, 3), batch(1, 1, 3), batch(1, 2, 4)):
-            assert (changed[0] != batch(1, 2, 3)[0]).any()
-
-    @pytest.mark.parametrize("workers", [1, 3])
-    def test_fit_sees_every_batch_of_every_epoch(self, streams, targets, workers):
-        seen = []
-
-        class Watched(StreamBatches):
-            def __getitem__(self, index):
-                seen.append((self.epoch, index))
-                return super().__getitem__(index)
-
-        model = keras.Sequential([keras.layers.Input((None, 40)), keras.layers.Dense(2)])
-        model.compile("sgd", "mse")
-        batches = Watched(streams, targets, batch_size=2, batches=4, workers=workers)
-        model.fit(batches, epochs=3, verbose=0)
-        trained = {(epoch, index) for epoch in (1, 2, 3) for index in range(4)}
-        assert trained == {(epoch, index) for epoch, index in seen if epoch > 0}  # 0: Keras peeks
-
-    def test_rejects_streams_without_features(self, targets):
-        with pytest.raises(ValueError, match=r"`streams` must have features.*compute_features"):
-            StreamBatches([Stream("bare", (), 10.0)], targets)
-
-    def test_rejects_streams_shorter_than_a_crop(self, streams, targets):
-        short = [Stream("short", (), 0.5, features=streams[1].features[:-1])]
-        with pytest.raises(
-            ValueError, match=r"longer than a crop.*1 streams of up to 96 frames.*97"
-        ):
-            StreamBatches(short, targets)
-
-    def test_rejects_no_streams(self, targets):
-        with pytest.raises(ValueError, match=r"longer than a crop.*0 streams of up to 0 frames"):
-            StreamBatches([], targets)
-
-    @pytest.mark.parametrize(
-        "change", [{"frames": None}, {"frame_step_s": 0.02}, {"frame_offset_s": 0.0}]
-    )
-    def test_rejects_targets_of_other_frames(self, streams, targets, change):
-        other = AnchorTargets(**targets.get_config() | change)
-        [(name, value)] = change.items()
-        with pytest.raises(ValueError, match=f"`targets` must have `frames`.*{name}={value}"):
-            StreamBatches(streams, other)
-
-    @pytest.mark.parametrize("name", ["batch_size", "batches"])
-    def test_rejects_nothing(self, streams, targets, name):
-        with pytest.raises(ValueError, match=f"`{name}` must be greater than 0.*{name}=0"):
-            StreamBatches(streams, targets, **{name: 0})
-
-
 @needs_recordings
-def test_real_streams(targets):
+def test_real_streams():
     """A slice of the real recordings; three of the positives came without times."""
     train = [recording for recording in load_recordings(REAL) if recording.split == "train"]
     untimed = [r for r in train if r.text == "computer" and np.isnan(r.onset_s)]
@@ -363,6 +231,6 @@ def test_real_streams(targets):
             assert stream.clip_at(offset_s).recording.text == "computer"
             assert stream.clip_at(onset_s) == stream.clip_at(offset_s)
             assert 0.1 < offset_s - onset_s < 2
-    features, packed = StreamBatches(clean, targets, batch_size=256)[0]
+    features, packed = StreamBatches(clean, word_targets(), batch_size=256)[0]
     assert np.isfinite(features).all()
     assert set(np.unique(packed[..., 0])) == {0, 1}
