@@ -1,0 +1,89 @@
+"""The micro front-end: the features that the device computes."""
+
+import numpy as np
+
+from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
+from keras_sal.extras import need
+
+FRAME_STEP_S = 0.01
+FRAME_OFFSET_S = 0.03
+FEATURES = 40
+
+_STEP = round(FRAME_STEP_S * SAMPLE_RATE)
+
+
+class MicroFrontend:
+    """The TensorFlow Lite Micro front-end, fed with chunks of any size.
+
+    Use it to stream audio into a detector exactly as the device does: a 30 ms window every 10 ms,
+    a 40-channel mel filter bank, noise suppression, automatic gain control (PCAN) and a logarithm,
+    all in integer arithmetic. The features are multiples of 0.0390625 between 0 and about 26. The
+    front-end is stateful: its noise estimate and the window's overlap carry over from call to call,
+    and the features do not depend on how the samples were cut into chunks.
+
+    Reference: TensorFlow Lite Micro, `tensorflow/lite/experimental/microfrontend`, as packaged in
+    `pymicro-features`.
+
+    Raises:
+        ImportError: If `pymicro-features` is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> frontend = MicroFrontend()
+        >>> frontend(np.zeros(479, "float32")).shape, frontend(np.zeros(161, "float32")).shape
+        ((0, 40), (2, 40))
+    """
+
+    def __init__(self):
+        package = need("pymicro_features", "hear as the device does", "audio")
+        self._frontend = package.MicroFrontend()
+        self._rest = np.zeros(0, "<i2")
+
+    def __call__(self, samples):
+        """Compute the frames that these samples complete.
+
+        Args:
+            samples: Array of shape `(samples,)`, any length: float in `[-1, 1]`, or `int16`.
+
+        Returns:
+            A `float32` array of shape `(frames, 40)`; the first frame takes 480 samples, each
+            further one 160.
+
+        Raises:
+            ValueError: If `samples` is not one channel in range.
+        """
+        pending = np.concatenate([self._rest, to_pcm16(samples)])
+        steps = len(pending) // _STEP
+        self._rest = pending[steps * _STEP :]
+        data, size, frames = pending.tobytes(), 2 * _STEP, []
+        for start in range(0, steps * size, size):
+            output = self._frontend.process_samples(data[start : start + size])
+            if output.features:
+                frames.append(output.features)
+        return np.array(frames, "float32").reshape(-1, FEATURES)
+
+    def reset(self):
+        """Forget everything heard so far, as a new front-end would."""
+        self._frontend.reset()
+        self._rest = self._rest[:0]
+
+
+def features(samples):
+    """The features of a whole recording, by a front-end that starts fresh.
+
+    Args:
+        samples: Array of shape `(samples,)`: float in `[-1, 1]`, or `int16`; 16 kHz.
+
+    Returns:
+        A `float32` array of shape `(frames, 40)`, with
+        `frames = (samples - 480) // 160 + 1` from 480 samples on, else 0.
+
+    Raises:
+        ValueError: If `samples` is not one channel in range.
+
+    Example:
+        >>> import numpy as np
+        >>> features(np.zeros(16_000, "float32")).shape
+        (98, 40)
+    """
+    return MicroFrontend()(samples)

@@ -1,0 +1,75 @@
+"""Samples: mono `float32` in `[-1, 1]` at 16 kHz."""
+
+import numpy as np
+
+from keras_sal.extras import need
+
+SAMPLE_RATE = 16_000
+
+_FULL_SCALE = 32_768
+
+
+def to_pcm16(samples):
+    """Samples as the 16-bit integers a microphone delivers.
+
+    Args:
+        samples: Array of shape `(samples,)`: float in `[-1, 1]`, or `int16` (returned as it is).
+
+    Returns:
+        A little-endian `int16` array of the same shape.
+
+    Raises:
+        ValueError: If `samples` has several channels, another type, or values out of range.
+
+    Example:
+        >>> to_pcm16([-1.0, 0.0, 0.5, 1.0]).tolist()
+        [-32768, 0, 16384, 32767]
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 1:
+        raise ValueError(
+            f"`samples` must have the shape (samples,); the front-end hears one channel. Received: "
+            f"samples.shape={samples.shape}. Average the channels or pick one."
+        )
+    if samples.dtype == np.int16:
+        return samples.astype("<i2", copy=False)
+    if not np.issubdtype(samples.dtype, np.floating) and samples.size:
+        raise ValueError(
+            f"`samples` must be floats in [-1, 1] or int16; other integers have no agreed scale. "
+            f"Received: samples.dtype={samples.dtype}. Convert with `samples.astype('int16')` if "
+            "they hold 16-bit values."
+        )
+    peak = np.abs(samples).max(initial=0)
+    if not peak <= 1:
+        raise ValueError(
+            f"`samples` must be finite and lie in [-1, 1]; floats are taken as full scale at 1. "
+            f"Received: samples with a peak of {peak}. Divide 16-bit values by 32768, or clip with "
+            "`numpy.clip(samples, -1, 1)`."
+        )
+    scaled = np.rint(samples.astype("float32") * _FULL_SCALE)
+    return np.minimum(scaled, _FULL_SCALE - 1).astype("<i2")
+
+
+def resample(samples, rate, new_rate):
+    """Samples at another rate, band-limited, at the same times.
+
+    Args:
+        samples: Array of shape `(samples,)`, float in `[-1, 1]`.
+        rate: Their rate in Hz, any positive number.
+        new_rate: The rate wanted, in Hz.
+
+    Returns:
+        A `float32` array of `round(samples * new_rate / rate)` samples in `[-1, 1]`.
+
+    Raises:
+        ImportError: If `soxr` is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> resample(np.zeros(44_100), 44_100, 16_000).shape
+        (16000,)
+    """
+    soxr = need("soxr", "resample sound", "audio")
+    length = round(len(samples) * new_rate / rate)
+    resampled = soxr.resample(np.asarray(samples, "float32"), rate, new_rate)[:length]
+    return np.clip(np.pad(resampled, (0, length - len(resampled))), -1, 1)
