@@ -306,7 +306,7 @@ def test_rejects_a_missing_file(tmp_path):
 
 def test_says_which_extra_is_missing(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "pysubs2", None)
-    with pytest.raises(ImportError, match=r'package pysubs2: pip install "keras-sal\[align\]"'):
+    with pytest.raises(ImportError, match=r'`pysubs2` is needed to read sub.*"keras-sal\[align\]"'):
         read_events(write("a.srt", ""))
 
 

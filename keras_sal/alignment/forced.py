@@ -6,8 +6,8 @@ import re
 import numpy as np
 
 from keras_sal.alignment.events import Event, words_of
-from keras_sal.alignment.packages import needed
 from keras_sal.alignment.pronunciation import pronounce
+from keras_sal.extras import need
 
 FRAME_S = 0.01
 SAMPLE_RATE = 16_000
@@ -69,7 +69,7 @@ def align_words(samples, sample_rate, text, *, pronunciations=None, least_score=
         ...     print("it isn't said there")
         it isn't said there
     """
-    pocketsphinx = needed("pocketsphinx", package="pocketsphinx", extra="align")
+    pocketsphinx = need("pocketsphinx", "align a text with sound", "align")
     words = words_of(text)
     if not least_score <= 0:
         raise ValueError(

@@ -5,7 +5,7 @@ import io
 import re
 
 from keras_sal.alignment.checking import Entry
-from keras_sal.alignment.packages import needed
+from keras_sal.extras import need
 
 DELIMITERS = ",;\t|"
 COLUMNS = ("onset_s", "offset_s", "text", "file")
@@ -93,7 +93,7 @@ def read_rttm(text, path, channel=None):
 
 def read_textgrid(text, path, tier=None):
     """A tier of a TextGrid, long or short, intervals or points; empty intervals are silence."""
-    textgrid_io = needed("praatio.utilities.textgrid_io", package="praatio", extra="align")
+    textgrid_io = need("praatio.utilities.textgrid_io", "read TextGrids", "align")
     unreadable = (
         "`path` must be a complete TextGrid, long or short, with times of at least 0. Received: "
         f"{str(path)!r}, {{}}. Save it again with Praat."
@@ -144,7 +144,7 @@ def _fields(text, path):
 
 
 def _subtitles(text, path, name):
-    pysubs2 = needed("pysubs2", package="pysubs2", extra="align")
+    pysubs2 = need("pysubs2", "read subtitles", "align")
     arrows = sum("-->" in line for line in text.splitlines())
     if text.strip() and not arrows and not text.startswith("WEBVTT"):
         raise ValueError(
