@@ -6,6 +6,8 @@ import sys
 
 from keras_sal.commands import COMMANDS
 
+INTERRUPTED = 130  # what shells give a program that Ctrl-C ended
+
 
 def main(arguments=None):
     """Runs the command line.
@@ -21,6 +23,9 @@ def main(arguments=None):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return command(**options)
+    except KeyboardInterrupt:
+        print("keras-sal: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         print(f"keras-sal: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,22 @@ to the function that runs it. That function takes the options as keywords, print
 that `keras-sal --help` is quick.
 """
 
-from keras_sal.commands import align, compare, demo, detect, evaluate, export, verify
+from keras_sal.commands import (
+    align,
+    compare,
+    demo,
+    detect,
+    download,
+    evaluate,
+    export,
+    synthesize,
+    tabulate,
+    train,
+    verify,
+)
 
-COMMANDS = (align, demo, evaluate, compare, export, verify, detect)
+COMMANDS = (
+    *(tabulate, download, synthesize, align),
+    *(train, demo, evaluate, compare),
+    *(export, verify, detect),
+)

@@ -1,6 +1,8 @@
 """What the arguments of the commands must be."""
 
 import argparse
+import shlex
+import sys
 
 
 def positive(kind):
@@ -14,3 +16,8 @@ def positive(kind):
 
     convert.__name__ = kind.__name__
     return convert
+
+
+def typed():
+    """Returns the command as it was typed."""
+    return shlex.join(["keras-sal", *sys.argv[1:]])

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_sal.commands.arguments import positive
+from keras_sal.commands.arguments import positive, typed
 
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
@@ -144,7 +142,7 @@ def provenance(recordings=None) -> dict:
 
     found = find_recordings(recordings)
     return {
-        "command": shlex.join(["keras-sal", *sys.argv[1:]]),
+        "command": typed(),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "recordings": str(found.resolve()) if found else "",
         "stream_seed": 0,

