@@ -15,7 +15,6 @@ A folder of recordings holds a table `recordings.csv` with one row per sound fil
 Files below a folder `noise/` are noise too.
 """
 
-import csv
 import math
 import re
 import warnings
@@ -26,14 +25,22 @@ from pathlib import Path
 
 from keras_sal import audio
 from keras_sal.alignment import energy_events
+from keras_sal.alignment.folder import LabelTimes, NoLabelsError, NoTimesError
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.augmentation import amplify_to_unit, speech_level_db
+from keras_sal.table import (
+    COLUMNS,
+    SPLITS,
+    TABLE,
+    check_duration,
+    check_fields,
+    check_split,
+    checked_times,
+    is_noise,
+    read_table,
+)
 
-TABLE = "recordings.csv"
-COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
-SPLITS = ("train", "dev", "test")
 NAMED_IN_WARNING = 5
-SLACK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,19 +71,28 @@ class Recording:
 
     def samples(self):
         """The sound: `float32 (samples,)` in `[-1, 1]`, mono at 16 kHz."""
-        return audio.read_audio(self.path, convert=True)
+        return audio.read_audio(self.path)
 
 
-def load_recordings(directory, *, convert=False):
+def load_recordings(directory, *, layout=None, events=None, convert=True, encoding=None, **reading):
     r"""Read a folder's table and check every row against its file's header.
 
     Nothing is decoded yet, so this takes well under a millisecond per recording. A bad row among
-    good ones is left out and named in a warning.
+    good ones is left out and named in a warning, and so is how many files have to be converted.
 
     Args:
         directory: The folder that holds `recordings.csv`; see the module's description.
-        convert: Accept any sample rate and channel count (they are converted on reading) instead
-            of 16 kHz mono only. Default `False`.
+        layout: What the subfolders mean, for a folder without a table: `"words"` (each is named by
+            what is said in it, `noise` has noise) or another layout of
+            `keras_sal.downloads.tabulate`, which writes the table down. Default `None`: there is
+            a table.
+        events: Event times that go before those of the table: a file for
+            `keras_sal.alignment.read_events` that names the recordings, or a folder with a file
+            for each. Default `None`.
+        convert: Accept any sample rate and channel count, converted on reading. `False` leaves out
+            what is not 16 kHz mono. Default `True`.
+        encoding: Of the table. `None` (default) reads UTF-8, and UTF-16 with a byte-order mark.
+        **reading: Options of `read_events`, for `events`.
 
     Returns:
         A list of `Recording`, in the order of the table.
@@ -97,12 +113,16 @@ def load_recordings(directory, *, convert=False):
         ('computer', 1.0, 0.8)
     """
     directory = Path(directory)
-    recordings, refused, seen = [], {}, set()
-    for row in _read_table(directory):
+    rows = _rows(directory, layout, encoding)
+    times = None if events is None else LabelTimes(directory, rows, Path(events), reading)
+    recordings, refused, seen, formats = [], {}, set(), Counter()
+    for number, row in enumerate(rows, 2):
         try:
-            recordings.append(_check_row(directory, row, seen, convert))
+            recording, kind = _check_row(directory, row, seen, convert)
+            recordings.append(_timed(recording, row["file"], times))
+            formats[kind] += 1
         except (OSError, ValueError) as error:
-            refused[row["file"] or f"row {len(recordings) + len(refused) + 2}"] = error
+            refused[row["file"] or f"row {number}"] = error
     if not recordings:
         name, error = next(iter(refused.items()))
         raise ValueError(
@@ -110,6 +130,7 @@ def load_recordings(directory, *, convert=False):
             f"Received: directory={str(directory)!r}. The first, {name}: {error}"
         )
     _warn_of(refused, len(recordings) + len(refused))
+    _warn_of_formats(formats)
     _warn_of_shared_speakers(recordings)
     return recordings
 
@@ -182,117 +203,91 @@ def select(recordings, word, split, *, workers=2):
     return positives, negatives, [recording for recording in negatives if recording.noise]
 
 
-def _read_table(directory):
-    table = directory / TABLE
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
-            f"directory={str(directory)!r}, which "
-            f"{'has none' if directory.is_dir() else 'is not a folder'}. Give the folder of the "
-            "recordings."
-        )
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, restval="")
-        rows = list(reader)
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(
-            f"{TABLE} must have the columns {', '.join(COLUMNS)}; {', '.join(missing)} not found. "
-            f"Received: {table} with the columns {', '.join(reader.fieldnames or ()) or 'none'}. "
-            "Name them in the first row, separated by commas."
-        )
+def _rows(directory, layout, encoding):
+    """What is known about each file, from the table or from the names of the folders."""
+    if layout is not None:
+        return _laid_out(directory, layout)
+    _, rows, _ = read_table(directory, encoding=encoding)
     if not rows:
         raise ValueError(
-            f"{TABLE} must list at least one recording; it has no rows. Received: {table}. Add a "
-            "row for each sound file."
+            f"{TABLE} must list at least one recording; it has no rows. Received: "
+            f"{str(directory / TABLE)!r}. Add a row for each sound file."
+        )
+    return rows
+
+
+def _laid_out(directory, layout):
+    from keras_sal.downloads.layouts import LAYOUTS, SOUNDS
+
+    if layout not in LAYOUTS:
+        raise ValueError(
+            f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
+            f"Received: layout={layout!r}. Put your recordings in a folder for each word."
+        )
+    found = (path for path in directory.rglob("*") if path.suffix.lower() in SOUNDS)
+    files = sorted(path.relative_to(directory) for path in found)
+    rows = [dict.fromkeys(COLUMNS, "") | row for row in LAYOUTS[layout](directory, files) if row]
+    if not rows:
+        raise ValueError(
+            f"`directory` must hold sound files in this layout ({', '.join(SOUNDS)}); none fits. "
+            f"Received: directory={str(directory)!r} with {len(files)} sound files, "
+            f"layout={layout!r}. Is it the right folder?"
         )
     return rows
 
 
 def _check_row(directory, row, seen, convert):
-    name, split = row["file"], row["split"]
-    if not name or name in seen:
+    """The recording of a row, and `(channels, sample_rate)` of its file."""
+    check_fields(row)
+    name, path = row["file"], directory / row["file"]
+    if not name:
         raise ValueError(
-            "`file` must name each sound file once; a file in two splits would be learned by heart "
-            f"and then tested. Received: file={name!r}{' again' if name else ''}. Remove the row."
+            "`file` must name a sound file; a row is about one. Received: file=''. Remove the row."
         )
-    seen.add(name)
-    if split not in SPLITS:
-        raise ValueError(
-            f"`split` must be one of {', '.join(SPLITS)}; it says what a recording is for. "
-            f"Received: split={split!r}. Rename it in {TABLE}."
-        )
-    path = directory / name
+    check_split(row["split"])
     frames, sample_rate, channels = audio.audio_info(path)
     if not convert:
         audio.check_format(path, sample_rate, channels)
+    _check_new(path, name, seen)
     duration_s = round(frames * SAMPLE_RATE / sample_rate) / SAMPLE_RATE
-    _check_duration(row.get("duration_s", ""), duration_s)
-    onset_s, offset_s = _check_times(row["onset_s"], row["offset_s"], duration_s)
-    return Recording(
+    check_duration(row.get("duration_s") or "", duration_s)
+    recording = Recording(
         path,
-        split,
+        row["split"],
         _normalise(row["text"]),
         duration_s,
-        onset_s,
-        offset_s,
-        row.get("corpus", ""),
-        row.get("speaker", ""),
-        noise=_is_noise(row.get("noise", ""), name),
+        *checked_times(row["onset_s"], row["offset_s"], duration_s),
+        row.get("corpus") or "",
+        row.get("speaker") or "",
+        noise=is_noise(row.get("noise") or "", name),
     )
+    return recording, (channels, sample_rate)
 
 
-def _is_noise(given, name):
-    if given.strip().casefold() not in ("", "yes", "no"):
+def _check_new(path, name, seen):
+    """Refuses a file that was listed before, under whatever name or link."""
+    status = path.stat()
+    identity = status.st_dev, status.st_ino
+    if identity in seen:
         raise ValueError(
-            "`noise` must be yes, no or empty; noise is played under speech. Received: "
-            f"noise={given}. Write yes."
+            "`file` must name each sound file once; a file in two splits would be learned by heart "
+            f"and then tested. Received: file={name!r} again. Remove the row."
         )
-    return given.strip().casefold() == "yes" or Path(name).parts[0] == "noise"
+    seen.add(identity)
 
 
-def _check_duration(given, duration_s):
-    """A file cut short may look whole; the table knows better, if it says how long it was."""
+def _timed(recording, file, times):
+    """The recording with the times of its labels; without labels, as it is."""
+    if times is None or not recording.text:
+        return recording
     try:
-        fits = not given.strip() or abs(float(given) - duration_s) <= SLACK_S
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"`duration_s` must be the length of the file, {duration_s:.3f} s; else the file was "
-            f"cut short or is another one. Received: duration_s={given}. Copy the file again, or "
-            "empty the field."
-        )
-
-
-def _check_times(onset, offset, duration_s):
-    received = f"Received: onset_s={onset}, offset_s={offset}"
-    try:
-        onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
-    except ValueError as error:
-        raise ValueError(
-            f"`onset_s` and `offset_s` must be numbers or empty; they are seconds. {received}. "
-            "Write 1.5, not 1,5 or 00:01.5."
-        ) from error
-    if math.isnan(onset_s) and math.isnan(offset_s):
-        return math.nan, math.nan
-    if math.isnan(onset_s) or math.isnan(offset_s):
-        raise ValueError(
-            f"`onset_s` and `offset_s` must both be given or both be empty; one time is no event. "
-            f"{received}. Add the other or remove both."
-        )
-    if not 0 <= onset_s < offset_s:
-        raise ValueError(
-            f"`onset_s` must be at least 0 and before `offset_s`; an event begins before it ends. "
-            f"{received}. Were the columns swapped?"
-        )
-    if offset_s > duration_s + SLACK_S:
-        guess = "Did you give milliseconds?" if offset_s > 10 * duration_s else "Is it this file?"
-        raise ValueError(
-            f"`offset_s` must lie within the recording; it lasts {duration_s:.3f} s. {received}. "
-            f"{guess}"
-        )
-    return onset_s, min(offset_s, duration_s)
+        onset_s, offset_s = times(file, recording.text)
+    except NoLabelsError:
+        return recording
+    except NoTimesError as error:
+        raise ValueError(f"{error}.") from error
+    onset_s, offset_s = checked_times(str(onset_s), str(offset_s), recording.duration_s)
+    return replace(recording, onset_s=onset_s, offset_s=offset_s)
 
 
 def _warn_of(refused, total):
@@ -302,6 +297,18 @@ def _warn_of(refused, total):
         warnings.warn(
             f"{len(refused)} of {total} recordings were left out. {' | '.join(named)}"
             + (f" | and {more} more" if more else ""),
+            stacklevel=3,
+        )
+
+
+def _warn_of_formats(formats):
+    others = {kind: count for kind, count in formats.items() if kind != (1, SAMPLE_RATE)}
+    if others:
+        (channels, rate), _ = max(others.items(), key=lambda item: item[1])
+        warnings.warn(
+            f"{sum(others.values())} of {sum(formats.values())} recordings are not mono at "
+            f"{SAMPLE_RATE} Hz (most: {channels} channel(s) at {rate} Hz) and are converted each "
+            "time they are read.",
             stacklevel=3,
         )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recording_folders import REAL, burst, needs_recordings, write_folder
+from recording_folders import REAL, SAMPLE_RATE, burst, needs_recordings, write_folder
 
 from keras_sal.recordings import Recording, load_recordings, partition, select
 
@@ -45,11 +45,21 @@ class TestLoadRecordings:
         [recording] = load_recordings(tmp_path)
         assert recording.offset_s == 1.0
 
-    def test_converts_when_asked(self, tmp_path):
-        write_folder(tmp_path, [keyword(samples=np.zeros((44_100, 2)), sample_rate=44_100)])
-        [recording] = load_recordings(tmp_path, convert=True)
-        assert recording.duration_s == 1.0
-        assert recording.samples().shape == (16_000,)
+    @pytest.mark.filterwarnings("error")
+    def test_a_folder_from_a_phone_simply_works(self, tmp_path):
+        """Stereo at 44.1 kHz: one note, and the times are those of the file."""
+        sound = np.stack([burst(2.0 * 44_100 / SAMPLE_RATE, 0, 9)[: 2 * 44_100]] * 2, axis=1)
+        rows = [
+            keyword(f"{n}.wav", samples=sound, sample_rate=44_100, duration_s=2.0) for n in range(3)
+        ]
+        write_folder(tmp_path, [*rows, keyword()])
+        expected = r"3 of 4 recordings are not mono.*2 channel\(s\) at 44100 Hz.*are converted"
+        with pytest.warns(UserWarning, match=expected) as caught:
+            recordings = load_recordings(tmp_path)
+        assert len(caught) == 1
+        assert [r.duration_s for r in recordings] == [2.0, 2.0, 2.0, 1.0]
+        assert (recordings[0].onset_s, recordings[0].offset_s) == (0.2, 0.7)
+        assert recordings[0].samples().shape == (32_000,)
 
     def test_rejects_a_missing_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"must hold a table.*none.*is not a folder"):
@@ -103,10 +113,10 @@ class TestLoadRecordings:
         """Alone an error; among good ones left out, counted and named in a warning."""
         write_folder(tmp_path / "alone", [row])
         with pytest.raises(ValueError, match=rf"all 1 of them were refused.*a\.\w+: .*{reason}"):
-            load_recordings(tmp_path / "alone")
+            load_recordings(tmp_path / "alone", convert=False)
         write_folder(tmp_path / "among", [row, *(keyword(f"{n}.flac") for n in range(9))])
         with pytest.warns(UserWarning, match=rf"1 of 10 recordings.*a\.\w+: .*{reason}"):
-            recordings = load_recordings(tmp_path / "among")
+            recordings = load_recordings(tmp_path / "among", convert=False)
         assert len(recordings) == 9
 
     def test_bad_files(self, tmp_path):
@@ -128,6 +138,27 @@ class TestLoadRecordings:
         with pytest.warns(UserWarning, match=r"in two splits.*file='a\.flac' again"):
             [recording] = load_recordings(tmp_path)
         assert recording.split == "train"
+
+    @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+    def test_a_file_listed_under_two_names_is_taken_once(self, tmp_path, link):
+        write_folder(tmp_path, [keyword(), keyword("b.flac", split="test")])
+        (tmp_path / "b.flac").unlink()
+        getattr(tmp_path / "b.flac", link)(tmp_path / "a.flac")
+        with pytest.warns(UserWarning, match=r"in two splits.*file='b\.flac' again"):
+            assert len(load_recordings(tmp_path)) == 1
+
+    def test_rejects_a_table_that_can_not_be_taken_apart(self, tmp_path):
+        """A quotation mark that is never closed would swallow all rows after it."""
+        write_folder(tmp_path, [keyword(), keyword("b.flac")])
+        table = tmp_path / "recordings.csv"
+        table.write_text(table.read_text().replace("computer", '"computer', 1))
+        with pytest.raises(ValueError, match=r"must be a table.*Is a quotation mark missing"):
+            load_recordings(tmp_path)
+
+    def test_rejects_columns_of_one_name(self, tmp_path):
+        (tmp_path / "recordings.csv").write_text("file,split,text,onset_s,offset_s,text\n")
+        with pytest.raises(ValueError, match=r"must have the columns.*each once; none not found"):
+            load_recordings(tmp_path)
 
     def test_warns_of_speakers_in_two_splits(self, tmp_path):
         rows = [
@@ -151,6 +182,79 @@ class TestLoadRecordings:
         assert sum(r.noise for r in negatives) == 160
         hours = sum(r.duration_s for r in negatives if r.split == "test") / 3600
         assert hours == pytest.approx(1.007, abs=0.001)
+
+
+class TestLayouts:
+    """A folder for each word, with or without a file of events, and no table."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        rows = [
+            {"file": f"{word}/{speaker}-1.flac", "samples": burst(1.0, 0.3, 0.6)}
+            for word in ("smart_mirror", "alexa")
+            for speaker in ("ann", "bob")
+        ]
+        rows.append({"file": "noise/hum.flac"})
+        write_folder(tmp_path, rows)
+        (tmp_path / "recordings.csv").unlink()
+        return tmp_path
+
+    @pytest.mark.filterwarnings("error")
+    def test_folders_of_words(self, folder):
+        recordings = load_recordings(folder, layout="words")
+        assert [(r.path.parent.name, r.text, r.speaker, r.noise) for r in recordings] == [
+            ("alexa", "alexa", "ann", False),
+            ("alexa", "alexa", "bob", False),
+            ("noise", "", "", True),
+            ("smart_mirror", "smart mirror", "ann", False),
+            ("smart_mirror", "smart mirror", "bob", False),
+        ]
+        assert all(math.isnan(r.onset_s) for r in recordings)
+        assert not (folder / "recordings.csv").exists()
+
+    def test_an_events_file_gives_the_times(self, folder):
+        """Those without labels have no times; those whose labels contradict are left out."""
+        (folder / "events.csv").write_text(
+            "file,text,onset_s,offset_s\n"
+            "smart_mirror/ann-1.flac,Smart,0.25,0.5\n"
+            "smart_mirror/ann-1.flac,mirror,0.5,0.75\n"
+            "alexa/ann-1.flac,alexa,0.1,0.3\n"
+            "alexa/ann-1.flac,alexa,0.5,0.7\n"
+            "alexa/bob-1.flac,computer,0.5,0.7\n"
+        )
+        expected = r"2 of 5 rec.*ann-1.flac: its text is several times.*bob-1.flac: its text is not"
+        with pytest.warns(UserWarning, match=expected):
+            recordings = load_recordings(folder, layout="words", events=folder / "events.csv")
+        times = {str(r.path.relative_to(folder)): (r.onset_s, r.offset_s) for r in recordings}
+        assert times.pop("smart_mirror/ann-1.flac") == (0.25, 0.75)
+        assert set(times) == {"smart_mirror/bob-1.flac", "noise/hum.flac"}
+        assert np.isnan(list(times.values())).all()
+
+    def test_an_events_file_in_milliseconds(self, folder):
+        events = folder / "events.csv"
+        events.write_text("file,text,onset_s,offset_s\nalexa/bob-1.flac,alexa,300,600\n")
+        with pytest.raises(ValueError, match="Did you give milliseconds"):
+            load_recordings(folder, layout="words", events=events)
+        recordings = load_recordings(folder, layout="words", events=events, unit="ms")
+        assert (recordings[1].onset_s, recordings[1].offset_s) == (0.3, 0.6)
+
+    def test_events_go_before_the_times_of_a_table(self, tmp_path):
+        write_folder(tmp_path, [keyword("a.flac"), keyword("b.flac")])
+        (tmp_path / "a.txt").write_text("0.4\t0.6\tcomputer\n")
+        recordings = load_recordings(tmp_path, events=tmp_path)
+        assert [(r.onset_s, r.offset_s) for r in recordings] == [(0.4, 0.6), (0.2, 0.7)]
+
+    def test_says_how_to_make_a_table(self, folder):
+        with pytest.raises(FileNotFoundError, match=r'keras-sal tabulate DIR.*layout="words"'):
+            load_recordings(folder)
+
+    @pytest.mark.parametrize(
+        ("layout", "message"),
+        [("magic", "`layout` must be one of words.*'magic'"), ("words", "none fits.*2 sound f")],
+    )
+    def test_rejects(self, folder, layout, message):
+        with pytest.raises(ValueError, match=message):
+            load_recordings(folder / "alexa", layout=layout)
 
 
 class TestPartition:

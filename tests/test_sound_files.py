@@ -65,6 +65,12 @@ def test_raw_samples_are_not_guessed(tmp_path):
         read_audio(tmp_path / "a.raw")
 
 
+def test_what_phones_record_has_to_be_converted(tmp_path):
+    (tmp_path / "memo.m4a").write_bytes(bytes(4) + b"ftypM4A " + bytes(99))
+    with pytest.raises(ValueError, match=r"readable sound file.*Convert it.*ffmpeg -i in\.m4a"):
+        read_audio(tmp_path / "memo.m4a")
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.flac", "a.ogg"])
 def test_nothing_but_zeros_is_no_sound_file(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(3200))

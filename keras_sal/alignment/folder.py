@@ -13,8 +13,8 @@ from keras_sal.alignment.forced import AlignmentError, align_words
 from keras_sal.alignment.reading import SUFFIXES, read_events
 from keras_sal.alignment.speech import speech_events
 from keras_sal.files import write_whole
+from keras_sal.table import TABLE, read_table
 
-TABLE = "recordings.csv"
 NEEDED = ("file", "text")
 TIMES = ("onset_s", "offset_s")
 METHODS = ("pocketsphinx", "vad", "energy", "labels")
@@ -94,7 +94,7 @@ def align_folder(
         )
     columns, rows, newline = _read(directory)
     if method == "labels":
-        find = _Labels(directory, rows, Path(labels), reading)
+        find = LabelTimes(directory, rows, Path(labels), reading)
     else:
         find = _Sound(directory, method, pronunciations)
     times = FolderTimes()
@@ -109,7 +109,7 @@ def align_folder(
         else:
             try:
                 found = find(row["file"], row["text"])
-            except _NoTimesError as error:
+            except NoTimesError as error:
                 times.failures[str(error)].append(row["file"])
                 times.kept += timed
                 continue
@@ -122,8 +122,12 @@ def align_folder(
     return times
 
 
-class _NoTimesError(Exception):
+class NoTimesError(Exception):
     """No times can be found for a row, and this is why."""
+
+
+class NoLabelsError(NoTimesError):
+    """No labels are about it."""
 
 
 class _Sound:
@@ -140,38 +144,47 @@ class _Sound:
         try:
             samples = read_audio(self._directory / file, convert=True)
         except FileNotFoundError as error:
-            raise _NoTimesError("there is no such file") from error
+            raise NoTimesError("there is no such file") from error
         except (OSError, ValueError) as error:
-            raise _NoTimesError("the sound is unreadable") from error
+            raise NoTimesError("the sound is unreadable") from error
         return self._find(samples, SAMPLE_RATE, text)
 
     def _pocketsphinx(self, samples, rate, text):
         try:
             words = align_words(samples, rate, text, pronunciations=self._pronunciations)
         except AlignmentError as error:
-            raise _NoTimesError("the aligner doesn't find the text in the sound") from error
+            raise NoTimesError("the aligner doesn't find the text in the sound") from error
         except ValueError as error:
-            raise _NoTimesError(f"{text!r} can't be pronounced: give pronunciations") from error
+            raise NoTimesError(f"{text!r} can't be pronounced: give pronunciations") from error
         return words[0].onset_s, words[-1].offset_s
 
     def _vad(self, samples, rate, text):
         events = speech_events(samples, rate)
         if len(events) != 1:
-            raise _NoTimesError("there is speech in several places" if events else "no speech")
+            raise NoTimesError("there is speech in several places" if events else "no speech")
         return events[0]
 
     def _energy(self, samples, rate, text):
         try:
             onset_s, offset_s = energy_events(samples, rate)
         except ValueError as error:
-            raise _NoTimesError("it is too short") from error
+            raise NoTimesError("it is too short") from error
         if not onset_s < offset_s:
-            raise _NoTimesError("nothing stands out in its energy")
+            raise NoTimesError("nothing stands out in its energy")
         return onset_s, offset_s
 
 
-class _Labels:
-    """Finds the times of a text in files that people or other programs wrote."""
+class LabelTimes:
+    """Finds the times of a text in files that people or other programs wrote.
+
+    Called as `times(file, text)`, it returns `(onset_s, offset_s)`, or raises `NoTimesError`.
+
+    Args:
+        directory: The folder of the recordings, a `pathlib.Path`.
+        rows: Dicts whose `file` is the path of a recording in it.
+        labels: The file, or the folder with a file for each recording, a `pathlib.Path`.
+        reading: A dict of options of `read_events`.
+    """
 
     def __init__(self, directory, rows, labels, reading):
         self._directory = directory
@@ -192,16 +205,17 @@ class _Labels:
                 )
 
     def __call__(self, file, text):
+        """Returns `(onset_s, offset_s)` of the text in a recording, or raises `NoTimesError`."""
         events = self._events.get(file) if self._folder is None else self._beside(file)
         if not events:
-            raise _NoTimesError("it has no labels")
+            raise NoLabelsError("it has no labels")
         unnamed = len(events) == 1 and not events[0].text
         found = events if unnamed else find_events(events, text)
         if len(found) != 1:
             how_often = "several times" if found else "not"
-            raise _NoTimesError(f"its text is {how_often} among its labels")
+            raise NoTimesError(f"its text is {how_often} among its labels")
         if found[0].offset_s <= found[0].onset_s:
-            raise _NoTimesError("its label marks a point in time, no stretch")
+            raise NoTimesError("its label marks a point in time, no stretch")
         return found[0][:2]
 
     def _beside(self, file):
@@ -217,7 +231,7 @@ class _Labels:
                 try:
                     return read_events(path, duration_s=length_s, **self._reading)
                 except ValueError as error:
-                    raise _NoTimesError(f"its label file is unusable: {error}") from error
+                    raise NoTimesError(f"its label file is unusable: {error}") from error
         return []
 
 
@@ -246,25 +260,15 @@ def _lengths(directory, files):
 
 
 def _read(directory):
-    path = directory / TABLE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"`directory` must hold a table {TABLE} with the columns file and text. Received: "
-            f"directory={str(directory)!r}. Write one with a row for each sound file."
-        )
-    text = path.read_bytes().decode("utf-8-sig")
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
-    rows = list(reader)
-    columns = list(reader.fieldnames or ())
-    torn = next((n for n, row in enumerate(rows, 2) if None in row), None)
-    if torn or not set(NEEDED) <= set(columns):
+    columns, rows, newline = read_table(directory, NEEDED)
+    torn = next((number for number, row in enumerate(rows, 2) if None in row), None)
+    if torn:
         raise ValueError(
-            f"{TABLE} must have the columns file and text, and no row more fields than columns. "
-            f"Received: {str(path)!r} with the columns {', '.join(columns) or 'none'}"
-            f"{f' and too many fields in row {torn}' if torn else ''}. Put quotes round a text "
-            "that holds a comma."
+            f"{TABLE} must have no row with more fields than columns. Received: "
+            f"{str(directory / TABLE)!r} with too many fields in row {torn}. Put quotes round a "
+            "text that holds a comma."
         )
-    return columns, rows, "\r\n" if "\r\n" in text else "\n"
+    return columns, [{name: row[name] or "" for name in columns} for row in rows], newline
 
 
 def _write(directory, columns, rows, newline):

@@ -112,7 +112,7 @@ def read_events(
                 f"Received: {option}={value!r} for {str(path)!r}, read as {name}. Remove it, or "
                 "give `format`."
             )
-    text = _decode(path, encoding)
+    text = read_text(path, encoding)
     entries = list(read(text, path, **options))
     if not entries:
         return Events()
@@ -134,7 +134,27 @@ def _format(path, given):
     return SUFFIXES[suffix]
 
 
-def _decode(path, encoding):
+def read_text(path, encoding=None):
+    """The text of a file, or an error that says what is wrong with its encoding.
+
+    Args:
+        path: The file, a `pathlib.Path`.
+        encoding: Its encoding; `None` (default) reads UTF-8, and UTF-16 with a byte-order mark.
+
+    Returns:
+        A string, without byte-order mark.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it isn't text in this encoding.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = path.write_bytes("Zoë".encode("utf-16"))
+        >>> read_text(path)
+        'Zoë'
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"`path` must name a file; there is none of this name. Received: path={str(path)!r}. "

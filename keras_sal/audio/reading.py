@@ -25,6 +25,7 @@ ENCODINGS = {  # names that FFmpeg gives to raw samples: bytes, and what libsndf
     for order in ("little", "big")
 }
 HEADERS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"caff")
+FOREIGN = (".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm")  # not read by libsndfile
 LOUDEST = 2.0  # lossy decoders and mixers go a little beyond full scale, integers far
 ENDLESS = 0x7FF0_0000  # what programs declare that write before they know how long it will be
 OGG_TAIL = 1 << 16
@@ -273,7 +274,10 @@ def _silent(path):
 
 
 def _unreadable(path, error):
+    advice = "Copy the file again, or leave it out."
+    if Path(path).suffix.lower() in FOREIGN:
+        advice = "Convert it, for example with `ffmpeg -i in.m4a out.flac`."
     return (
         f"`path` must be a readable sound file; it could not be decoded ({error}). Received: "
-        f"path={str(path)!r}. Copy the file again, or leave it out."
+        f"path={str(path)!r}. {advice}"
     )
