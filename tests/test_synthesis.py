@@ -1,3 +1,4 @@
+import collections
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from speech_models import write_kokoro, write_piper
 
 import keras_sal.synthesis as synthesis
 from keras_sal.synthesis import studio, synthesize, voices
@@ -176,6 +178,93 @@ def test_near_phrases(word):
     assert word not in phrases
 
 
+# Voices of the user's
+
+
+def pitch_hz(samples, rate=16_000):
+    """The strongest tone."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return np.argmax(spectrum) * rate / len(samples)
+
+
+@needs_engines
+def test_speakers_of_a_piper_voice_are_voices_of_their_own(tmp_path):
+    """Eight speakers who hum at 200, 400 ... 1600 Hz: each in one split, as it is called."""
+    path = write_piper(tmp_path / "hum.onnx", 8)
+    folder = make(tmp_path / "made", voices=[path], engines=(), negatives_s=30.0, utterances=40)
+    with (folder / "recordings.csv").open(newline="", encoding="utf-8") as table:
+        hummed = [row for row in csv.DictReader(table) if row["speaker"].startswith("piper-hum-")]
+    homes = {(row["speaker"], row["split"]) for row in hummed}
+    assert {speaker for speaker, _ in homes} == {f"piper-hum-p{n}" for n in range(8)}
+    assert len(homes) == 8
+    assert {split for _, split in homes} == {"train", "dev", "test"}
+    for row in hummed:
+        heard = read(folder, row)[int(float(row["onset_s"]) * 16e3) :][:4000]
+        expected = 200.0 * (1 + int(row["speaker"][-1]))
+        assert 0.84 * expected < pitch_hz(heard) < 1.19 * expected  # a vocal tract of its own
+
+
+@needs_engines
+def test_a_piper_voice_is_known_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "_work", lambda *_: collections.defaultdict(dict))
+    path = write_piper(tmp_path / "hum.onnx", 1)
+    folder = make(tmp_path / "made", voices=[path])
+    assert make(tmp_path / "made", voices=[path]) == folder
+    path.write_bytes(path.read_bytes() + b"changed")
+    with pytest.raises(ValueError, match=r"`directory` must be .* same arguments"):
+        make(tmp_path / "made", voices=[path])
+
+
+@pytest.mark.skipif(not util.find_spec("kokoro_onnx"), reason="not installed: kokoro-onnx")
+def test_kokoro_blends_voices_and_finds_its_words(tmp_path):
+    """Styles that hum at 400 and 600 Hz, for as long as it hums; blends are between."""
+    model, styles = write_kokoro(tmp_path, {"af_low": 4.0, "am_high": 6.0, "jf_else": 1.0})
+    kokoro = voices.kokoro_model(model, styles)
+    assert sorted(kokoro.speakers) == ["kokoro-af_low", "kokoro-am_high"]
+    blends = {name: ["af_low", "am_high"] for name in kokoro.speakers}
+    speak = studio.kokoro(0, **kokoro.settings, speakers=kokoro.speakers, blends=blends)
+    pitches = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        stretch = np.random.default_rng(seed).uniform(0.85, 1.18)
+        said = speak("kokoro-af_low", "computer", rng)
+        assert said.onset_s == pytest.approx(0.2 / stretch, abs=0.005)
+        assert said.offset_s == pytest.approx(len(said.samples) / 16e3 - 0.2 / stretch, abs=0.005)
+        pitches.append(pitch_hz(said.samples) / stretch)
+    assert 395 < min(pitches) < 420
+    assert 450 < max(pitches) < 510
+
+
+def test_sounding_finds_what_is_loud():
+    samples = np.zeros(24_000)
+    samples[5_000:11_000] = np.sin(np.arange(6_000))
+    first, last = studio.sounding(samples, 24_000)
+    assert (first, last) == pytest.approx((5_000, 11_000), abs=120)
+
+
+@needs_engines
+def test_without_espeak_other_voices_are_dealt_out(tmp_path):
+    model = voices.piper_model(write_piper(tmp_path / "hum.onnx", 6))
+    clips, _ = synthesis.plan("computer", 30, 300.0, 0, engines=(), models=[model])
+    speakers = {clip.speaker for clip in clips if clip.text}
+    assert speakers == set(model.speakers)
+    crowds = [mouth for clip in clips for mouth, _ in clip.mixture]
+    assert crowds
+    assert set(crowds) <= speakers
+    with pytest.raises(ValueError, match=r"must bring at least 3 voices.*Received: piper-joe\."):
+        synthesis.plan("computer", 30, 300.0, 0, engines=("piper",))
+
+
+@needs_engines
+def test_near_phrases_of_the_user_are_said(tmp_path):
+    plain, given = (
+        synthesis.plan("hey robot", 3, 2000.0, 0, near=near)[0] for near in ((), ("hay rowboat",))
+    )
+    assert sum(clip.text == "hay rowboat" for clip in plain) == 0
+    assert sum(clip.text == "hay rowboat" for clip in given) >= 10
+    assert any("i said hay rowboat" in clip.text for clip in given)
+
+
 # Once, whole, or not at all
 
 
@@ -301,6 +390,32 @@ def test_rejects_negatives_s(tmp_path, negatives_s):
 def test_rejects_seed(tmp_path, seed):
     with pytest.raises(ValueError, match=r"`seed` must be an integer from 0.*Received: seed="):
         synthesize("computer", tmp_path / "new", seed=seed)
+
+
+@pytest.mark.parametrize("near", ["", "Hay Rowboat", "c3po", "computer two", "x" * 41])
+def test_rejects_near(tmp_path, near):
+    with pytest.raises(ValueError, match=r"`near` must be English words.*Received: near="):
+        synthesize("computer", tmp_path / "new", near=[near])
+
+
+def test_rejects_engines(tmp_path):
+    with pytest.raises(ValueError, match=r"`engines` must be of piper, espeak; .*'festival'"):
+        synthesize("computer", tmp_path / "new", engines=["festival"])
+
+
+@pytest.mark.parametrize("config", [None, "{", "[]", '{"num_speakers": "many"}'])
+def test_rejects_voices(tmp_path, config):
+    (tmp_path / "a.onnx").write_bytes(b"voice")
+    if config is not None:
+        (tmp_path / "a.onnx.json").write_text(config)
+    with pytest.raises(ValueError, match=r"`voices` must be voices of Piper.*Received.*a\.onnx"):
+        synthesize("computer", tmp_path / "new", voices=[tmp_path / "a.onnx"])
+
+
+def test_rejects_kokoro(tmp_path):
+    (tmp_path / "voices.bin").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match=r"`kokoro` must be the files of the model.*voices\.bin"):
+        synthesize("computer", tmp_path / "new", kokoro=(tmp_path / "m", tmp_path / "voices.bin"))
 
 
 def test_rejects_directory_with_other_files(tmp_path):

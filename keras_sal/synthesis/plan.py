@@ -104,6 +104,8 @@ def lots(clips: list[Clip], voices: Cast, aside: Path, folder: Path, seed: int) 
     parcels += [("espeak", {}, rest[n::ESPEAK_LOTS]) for n in range(ESPEAK_LOTS)]
     paths = []
     for number, (engine, settings, parcel) in enumerate(parcels):
+        if not parcel:
+            continue
         lot = {"engine": engine, "seed": seed + number, "folder": str(folder)}
         lot |= {"settings": settings, "clips": [asdict(clip) for clip in parcel]}
         paths.append(aside / f"{engine}-{number}.json")
