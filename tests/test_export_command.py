@@ -14,8 +14,8 @@ pytest.importorskip("tflite_micro", reason="needs the export extra")
 pytest.importorskip("onnxruntime", reason="needs the export extra")
 pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
-from keras_sal import audio, cli
-from keras_sal.commands import material
+from keras_sal import audio, cli, finding
+from keras_sal.commands import export, material
 from keras_sal.export import bundle
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
@@ -37,6 +37,12 @@ def folder(tmp_path_factory):
     streams = {f"s{k}": stream for k, stream in enumerate(features)}
     np.savez(folder / "streams.npz", **streams, **anchors)
     return folder
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """No recordings are named or lie beside the checkout."""
+    monkeypatch.setattr(finding, "find_recordings", lambda directory=None: directory)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +99,7 @@ def test_export_refuses_a_gru_for_esphome(folder, capsys):
         (["--threshold", "0.5", "--calibration", "none.npz"], r"must name an \.npz file.*none"),
     ],
 )
-def test_export_rejects(folder, arguments, message, capsys):
+def test_export_rejects(folder, arguments, message, capsys, nowhere):
     assert main("export", folder / "model.keras", folder / "never", *arguments) == 1
     assert re.search(message, capsys.readouterr().err, re.DOTALL)
     assert not (folder / "never").exists()
@@ -130,9 +136,29 @@ def test_verify_fails_for_another_model(folder, exported, capsys):
     )
 
 
-def test_verify_needs_one_source_of_streams(folder, exported, capsys):
-    assert main("verify", folder / "model.keras", exported) == 1
+def test_verify_needs_one_source_of_streams(folder, exported, capsys, nowhere):
+    arguments = ("verify", folder / "model.keras", exported)
+    assert main(*arguments, "--recordings", folder, "--streams", folder / "streams.npz") == 1
     assert "`--recordings` or `--streams` must be given, one of them" in capsys.readouterr().err
+    assert main(*arguments) == 1
+    assert "`--recordings` must name a folder of recordings; none lies" in capsys.readouterr().err
+
+
+def test_recordings_are_found_only_where_they_are_needed(monkeypatch):
+    """For a threshold of firmware, or to calibrate; not to guess what features a model takes."""
+    monkeypatch.setenv(finding.RECORDINGS, "found")
+    given = {"calibration": "a.npz", "threshold": 0.5, "recordings": None}
+
+    def folder(to, quantization, **changed):
+        found = export._folder(to, quantization, given | changed)
+        return found and str(found)
+
+    assert folder("micro", "int8") is None
+    assert folder("micro", "int8", threshold=None) == "found"
+    assert folder("micro", "int8", calibration=None) == "found"
+    assert folder("micro", "float32", calibration=None) is None
+    assert folder("onnx", "float32", threshold=None, calibration=None) is None
+    assert folder("litert", "int8", calibration=None, recordings="given") == "given"
 
 
 # --- streams ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_sal.commands import hearing
-from keras_sal.commands.hearing import SHIPPED, add_judgement, add_recordings
+from keras_sal.commands.hearing import SHIPPED, add_hearing, add_judgement
 
 
 def add(commands):
@@ -18,7 +18,7 @@ def add(commands):
         epilog="example: keras-sal compare out/first out/second --fa-per-hour 0.5",
     )
     parser.add_argument("systems", nargs="+", metavar="A B", help="folders or models")
-    add_recordings(parser)
+    add_hearing(parser)
     add_judgement(parser, None)
     parser.add_argument("--json", metavar="FILE", help="file to write the differences to")
     parser.set_defaults(command=run)

@@ -6,9 +6,8 @@ import queue
 import sys
 from pathlib import Path
 
-from keras_sal.commands.arguments import positive
+from keras_sal.commands.arguments import TRIGGER, add_numbers, positive
 
-TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
 LIVE_CHUNK_S = 0.08  # eight frames, for which a Keras model takes one call
 FILE_CHUNK_S = 10.0
 BAR_WIDTH = 40
@@ -34,10 +33,7 @@ def add(commands):
     detect.add_argument(
         "--threshold", type=_numbers, help="0 to 1; one for each class, with commas (0.5)"
     )
-    detect.add_argument("--smooth-frames", type=int, metavar="N", help="average the posterior (1)")
-    detect.add_argument("--on-frames", type=int, metavar="N", help="frames above threshold (1)")
-    detect.add_argument("--hysteresis", type=float, help="must fall so far to fire again (off)")
-    detect.add_argument("--refractory-s", type=float, metavar="S", help="silence after firing (1)")
+    add_numbers(detect, TRIGGER, given=True)
     detect.add_argument(
         "--class-names", type=lambda text: text.split(","), metavar="NAMES", help="with commas"
     )

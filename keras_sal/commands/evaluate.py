@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from keras_sal.commands import hearing
-from keras_sal.commands.arguments import positive
-from keras_sal.commands.hearing import add_judgement, add_recordings
+from keras_sal.commands.arguments import TRIGGER, WINDOW, add_numbers, positive
+from keras_sal.commands.hearing import add_hearing, add_judgement
 from keras_sal.commands.results import show
 
 BUDGET = 0.5
+SCORING = TRIGGER | WINDOW
+TUNED = ("smooth_frames", "on_frames")
 
 
 def add(commands):
@@ -37,7 +39,7 @@ def add(commands):
     parser.add_argument(
         "--names", nargs="+", metavar="NAME", help="what models, then bundles, are called"
     )
-    add_recordings(parser)
+    add_hearing(parser)
     add_judgement(parser, BUDGET)
     parser.add_argument(
         "--tune",
@@ -54,39 +56,8 @@ def add(commands):
     parser.add_argument(
         "--report", default="keras_sal_report", metavar="DIR", help="folder to write (%(default)s)"
     )
-    _add_scoring(parser.add_argument_group("trigger and hit window, but for bundles"))
+    add_numbers(parser.add_argument_group("trigger and hit window, but for bundles"), SCORING)
     parser.set_defaults(command=run)
-
-
-SCORING = ("smooth_frames", "on_frames", "hysteresis", "refractory_s", "early_s", "max_delay_s")
-
-
-def _add_scoring(group):
-    group.add_argument(
-        "--smooth-frames",
-        type=positive(int),
-        default=1,
-        metavar="N",
-        help="mean of so many frames (%(default)s)",
-    )
-    group.add_argument(
-        "--on-frames",
-        type=positive(int),
-        default=1,
-        metavar="N",
-        help="on for so many frames (%(default)s)",
-    )
-    group.add_argument(
-        "--hysteresis", type=float, metavar="P", help="armed again this far below the threshold"
-    )
-    for name, default, what in (
-        ("--refractory-s", 1.0, "no second detection within"),
-        ("--early-s", 0.5, "a hit may come so long before its anchor"),
-        ("--max-delay-s", 1.0, "or so long after it"),
-    ):
-        group.add_argument(
-            name, type=float, default=default, metavar="S", help=f"{what} (%(default)s)"
-        )
 
 
 def run(models, bundle, report, names, moments, **options):
@@ -107,7 +78,7 @@ def run(models, bundle, report, names, moments, **options):
     console, folder = Console(), Path(report)
     tuned, budget = options.pop("tune"), options.pop("fa_per_hour")
     scoring = {name: options.pop(name) for name in SCORING}
-    scoring = {name: scoring[name] for name in SCORING[2 if tuned else 0 :]}
+    scoring = {name: scoring[name] for name in scoring if not tuned or name not in TUNED}
     Scoring(frame_step_s=1.0, **scoring)
     resampling = {name: options.pop(name) for name in ("replicates", "seed")}
     heard = hearing.hear(console, models, bundle, names=names, **options)

@@ -4,11 +4,18 @@ import tempfile
 from pathlib import Path
 
 from keras_sal.commands import material
-from keras_sal.commands.arguments import positive
+from keras_sal.commands.arguments import (
+    TIMES,
+    TRIGGER,
+    add_numbers,
+    add_recordings,
+    positive,
+)
 
 BUDGET = 0.5
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
+SCORING = TIMES | TRIGGER
 TARGETS = ("micro", "esphome", "litert", "onnx")
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
@@ -44,7 +51,7 @@ def add(commands):
         default="explicit",
         help="micro: carried by the C++ detector, or kept by the interpreter (%(default)s)",
     )
-    material.add_recordings(parser)
+    add_recordings(parser)
     parser.add_argument(
         "--calibration",
         metavar="NPZ",
@@ -69,7 +76,7 @@ def add(commands):
         help="what computes the features (micro with --recordings, else none)",
     )
     parser.add_argument("--author", default="", metavar="NAME", help="esphome: who made it")
-    material.add_trigger(parser)
+    add_numbers(parser.add_argument_group("trigger"), SCORING)
     parser.set_defaults(command=run)
 
 
@@ -85,6 +92,7 @@ def run(model, output, to, quantization, **options):
             f"Received: --quantization {quantization}."
         )
     console, output = Console(), Path(output)
+    options["recordings"] = _folder(to, quantization, options)
     if to in FIRMWARE:
         _check_threshold(options)
     trained = material.load_model(model)
@@ -133,6 +141,16 @@ def _check_threshold(options):
             "`--threshold` must be given, or `--recordings` to choose it on: firmware needs one. "
             "Received neither."
         )
+
+
+def _folder(to, quantization, options):
+    """The folder of recordings, looked for where it was not named but is needed."""
+    from keras_sal.finding import find_recordings
+
+    calibrated = options["calibration"] or "int" not in quantization
+    chosen = options["threshold"] is not None or to not in FIRMWARE
+    named = options["recordings"]
+    return named if named or (calibrated and chosen) else find_recordings()
 
 
 def _recordings(options):
@@ -184,7 +202,7 @@ def _firmware(trained, output, quantization, calibration, found, options, consol
 
 
 def _scoring(options):
-    return {name: options[name] for name in material.TRIGGER}
+    return {name: options[name] for name in SCORING}
 
 
 def _bundle(converted, output, threshold, options):

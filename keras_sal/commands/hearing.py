@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_sal.commands.arguments import positive, typed
+from keras_sal.commands.arguments import TRIGGER, add_recordings, positive, typed
 
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
-TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
 RUNTIMES = {
     "MicroModel": "TensorFlow Lite Micro",
     "LiteModel": "LiteRT",
@@ -29,15 +28,9 @@ class Heard(NamedTuple):
     given: dict
 
 
-def add_recordings(parser):
+def add_hearing(parser):
     """Adds the arguments that say what is heard."""
-    parser.add_argument(
-        "--recordings",
-        metavar="DIR",
-        help="folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
-        "beside the checkout",
-    )
-    parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
+    add_recordings(parser)
     parser.add_argument(
         "--snr-db",
         type=float,
@@ -46,7 +39,6 @@ def add_recordings(parser):
         metavar="DB",
         help="signal-to-noise ratios to score at besides clean streams (10)",
     )
-    parser.add_argument("--cache", metavar="DIR", help="folder to keep features in")
     parser.add_argument(
         "--class-index",
         type=int,

@@ -22,60 +22,6 @@ class Streams(NamedTuple):
     anchors_s: list | None
 
 
-def add_recordings(parser):
-    """Adds the arguments that name recordings."""
-    parser.add_argument(
-        "--recordings", metavar="DIR", help="folder with recordings.csv, to make streams of"
-    )
-    parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
-    parser.add_argument("--cache", metavar="DIR", help="folder to keep features in")
-
-
-def add_trigger(parser):
-    """Adds the arguments of the trigger."""
-    group = parser.add_argument_group("trigger")
-    group.add_argument(
-        "--frame-step-s",
-        type=float,
-        default=0.01,
-        metavar="S",
-        help="seconds from one posterior to the next (%(default)s)",
-    )
-    group.add_argument(
-        "--frame-offset-s",
-        type=float,
-        default=0.03,
-        metavar="S",
-        help="when the first posterior is there (%(default)s)",
-    )
-    group.add_argument(
-        "--smooth-frames", type=int, default=1, metavar="N", help="mean of so many (%(default)s)"
-    )
-    group.add_argument(
-        "--on-frames", type=int, default=1, metavar="N", help="on for so many (%(default)s)"
-    )
-    group.add_argument(
-        "--hysteresis", type=float, metavar="P", help="armed again this far below the threshold"
-    )
-    group.add_argument(
-        "--refractory-s",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="no second detection within (%(default)s)",
-    )
-
-
-TRIGGER = (
-    "frame_step_s",
-    "frame_offset_s",
-    "smooth_frames",
-    "on_frames",
-    "hysteresis",
-    "refractory_s",
-)
-
-
 def load_model(path):
     """Reads a `.keras` file."""
     import keras

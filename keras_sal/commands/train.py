@@ -21,9 +21,9 @@ EXAMPLES = """examples:
   keras-sal train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx
   keras-sal train my_recordings --word computer --resume --fa-per-hour 0.5
 
-DIR has recordings.csv; `keras-sal tabulate DIR` makes it of a folder for each word, and
-`keras-sal align DIR` finds when the words are said. Where its rows are all of one split, speakers
-are dealt out to train, dev and test."""
+DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by ann, noise/ has
+noise. Without a table, and where its rows are all of one split, speakers are dealt out to train,
+dev and test. `keras-sal align DIR` finds when the words of a table are said."""
 
 
 def add(commands):
@@ -41,7 +41,7 @@ def add(commands):
         "directory",
         nargs="?",
         metavar="DIR",
-        help="folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
+        help="folder of recordings; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
         "beside the checkout, else all speech is synthesised",
     )
     parser.add_argument("--recordings", metavar="DIR", help="the same")

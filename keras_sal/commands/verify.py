@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from keras_sal.commands import material
-from keras_sal.commands.arguments import positive
+from keras_sal.commands.arguments import (
+    TIMES,
+    TRIGGER,
+    add_numbers,
+    add_recordings,
+    positive,
+)
+
+SCORING = TIMES | TRIGGER
 
 
 def add(commands):
@@ -22,7 +30,7 @@ def add(commands):
     parser.add_argument(
         "exports", nargs="+", metavar="FILE", help=".tflite or .onnx file, or a bundle"
     )
-    material.add_recordings(parser)
+    add_recordings(parser)
     parser.add_argument(
         "--split", choices=("dev", "test"), default="test", help="of the recordings (%(default)s)"
     )
@@ -39,7 +47,7 @@ def add(commands):
         help="false alarms at which misses are compared (%(default)s)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures to it")
-    material.add_trigger(parser)
+    add_numbers(parser.add_argument_group("trigger"), SCORING)
     parser.set_defaults(command=run)
 
 
@@ -74,22 +82,24 @@ def _scoring(exports, options):
 
     for folder in filter(Path.is_dir, map(Path, exports)):
         return read(folder).scoring
-    return {name: options[name] for name in material.TRIGGER}
+    return {name: options[name] for name in SCORING}
 
 
 def _streams(options, console):
-    if bool(options["streams"]) == bool(options["recordings"]):
+    if options["streams"] and options["recordings"]:
         raise ValueError(
             "`--recordings` or `--streams` must be given, one of them: what the files are to hear. "
             f"Received: --recordings {options['recordings']}, --streams {options['streams']}."
         )
     if options["streams"]:
         return material.read_features(options["streams"])
+    from keras_sal.finding import require_recordings
     from keras_sal.recordings import load_recordings
 
+    folder = require_recordings(options["recordings"])
     with console.stage(f"Make {options['split']} streams") as stage:
         return material.held_out_streams(
-            load_recordings(options["recordings"]),
+            load_recordings(folder),
             options["word"],
             options["split"],
             cache=options["cache"],
