@@ -7,6 +7,7 @@ threshold is chosen on dev with the model as it ships, and the figures come from
 import hashlib
 import inspect
 import json
+import math
 import time
 import zlib
 from dataclasses import replace
@@ -18,8 +19,9 @@ from keras_sal import __version__, extras, models, recipe, shipping
 from keras_sal.files import write_whole
 from keras_sal.finding import find_recordings
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
-from keras_sal.recordings import load_recordings
+from keras_sal.recordings import load_recordings, partition
 from keras_sal.splitting import check_splits, split_by_speaker
+from keras_sal.table import TABLE
 
 MODELS = {
     "gru": models.gru_detector,
@@ -254,13 +256,22 @@ def _speech(word, output, console, **speech):
 
 def _recordings(folder, word, resplit, console):
     console.say(f"Recordings: {folder}")
-    found = load_recordings(folder, convert=True)
-    if resplit or len({recording.split for recording in found}) == 1:
+    bare = folder.is_dir() and not (folder / TABLE).is_file()
+    found = load_recordings(folder, layout="words" if bare else None)
+    if bare:
+        console.say(f"There is no {TABLE}: each folder is named by what is said in it")
+    if bare or resplit or len({recording.split for recording in found}) == 1:
         found = split_by_speaker(found, word)
         console.say("Their speakers are dealt out to train, dev and test")
     positives, negatives = check_splits(found, word)
     for split in positives:
         console.say(f"  {split}: {positives[split]} times {word!r}, {negatives[split]} others")
+    untimed = sum(math.isnan(recording.offset_s) for recording in partition(found, word)[0])
+    if untimed:
+        console.say(
+            f"{untimed} of {sum(positives.values())} have no times, which are taken from their "
+            "energy; `keras-sal align` finds better ones"
+        )
     return found
 
 

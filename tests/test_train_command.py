@@ -7,6 +7,7 @@ import re
 from importlib.util import find_spec
 
 import pytest
+import soundfile
 from recording_folders import burst, small_corpus, write_folder
 
 from keras_sal import StreamingDetector, cli, shipping, training
@@ -110,6 +111,31 @@ class TestTrain:
 def test_calibration_takes_the_streams_with_most_events():
     streams = [Stream(str(n), (), 1.0, features=n) for n in range(3)]
     assert calibration_sequences(streams) == [0, 1, 2]
+
+
+def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
+    """Its speakers, known by their files' names, are dealt out; times come from the energy."""
+    for text in ("hey_robot", "alexa"):
+        (tmp_path / "mine" / text).mkdir(parents=True)
+        for number in range(24):
+            path = tmp_path / "mine" / text / f"s{number % 8}-{number}.wav"
+            soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
+    found = {}
+    monkeypatch.setattr(
+        training.recipe,
+        "prepare",
+        lambda recordings, *_, **__: found.update(all=recordings) or 1 / 0,
+    )
+    with pytest.raises(ZeroDivisionError):
+        training.run(
+            tmp_path / "out", Console(), word="hey robot", recordings=tmp_path / "mine", synthetic=0
+        )
+    homes = {(r.speaker, r.split) for r in found}
+    assert len(homes) == 8
+    assert {split for _, split in homes} == {"train", "dev", "test"}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "There is no recordings.csv: each folder is named by what is said in it" in shown
+    assert "24 of 24 have no times, which are taken from their energy" in shown
 
 
 def table(folder, change):
