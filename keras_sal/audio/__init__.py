@@ -4,9 +4,11 @@ Samples are mono `float32` in `[-1, 1]` at 16 kHz, and `read_audio` makes them o
 Features are the 40 channels that the TensorFlow Lite Micro micro front-end computes every 10 ms, so
 a detector is trained on what the device will compute. Frame `t` is complete
 `FRAME_OFFSET_S + t * FRAME_STEP_S` seconds after the first sample: its window covers the 30 ms
-before that moment.
+before that moment. `LogMel` is another front-end on the same clock, as a Keras layer, for those who
+train on a GPU from sound and don't ship to microcontrollers.
 """
 
+from keras_sal.audio.logmel import LogMel, LogMelFrontend
 from keras_sal.audio.micro import (
     FEATURES,
     FRAME_OFFSET_S,
@@ -23,6 +25,8 @@ __all__ = [
     "FRAME_OFFSET_S",
     "FRAME_STEP_S",
     "SAMPLE_RATE",
+    "LogMel",
+    "LogMelFrontend",
     "MicroFrontend",
     "audio_info",
     "check_format",
