@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recording_folders import burst, write_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss
 from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches, likeliest_anchors
-from keras_sal.recordings import Recording
+from keras_sal.datasets import training_streams
+from keras_sal.recipe import word_targets
+from keras_sal.recordings import Recording, load_recordings
 from keras_sal.streams import Clip, Stream
 
 STEP_S, OFFSET_S = 0.01, 0.03
@@ -217,6 +220,40 @@ def test_callback_refines_on_the_epochs_it_is_told():
     assert refined == [2, 5]
     assert counting.models == ["model", "model"]
     assert logs == {"anchor_spread_s": 0.5}
+
+
+@pytest.mark.filterwarnings("error")
+def test_from_clip_labels_alone(tmp_path):
+    """A folder for each word, no table, no times: streams, training, refinement, new streams."""
+    rows = [
+        {"file": f"{word}/{n}.flac", "samples": burst(1.0, 0.3, 0.5 + 0.03 * n, hertz=hertz)}
+        for word, hertz in (("computer", 500), ("alexa", 2500))
+        for n in range(10)
+    ]
+    write_folder(tmp_path, rows)
+    (tmp_path / "recordings.csv").unlink()
+    recordings = load_recordings(tmp_path, layout="words")
+    assert all(np.isnan(recording.offset_s) for recording in recordings)
+    streams = training_streams(recordings, "computer", hours=1 / 60, rooms=0, stream_s=30)
+    batches = RefinedBatches(
+        streams, word_targets(frames=200), batch_size=2, batches=2, workers=2, reach_s=0.2
+    )
+    first_s = batches.anchors_s()
+    for path, anchor_s in first_s.items():
+        assert anchor_s == pytest.approx(0.5 + 0.03 * int(path.stem), abs=0.06)
+    inputs = keras.Input((None, 40))
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(inputs))
+    model.compile("adam", StreamingAnchorLoss())
+    callback = AnchorRefinement(batches, first=1)
+    model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[callback])
+    assert len(batches.moves) == 2
+    last_s = batches.anchors_s()
+    assert last_s.keys() == first_s.keys()
+    assert last_s != first_s
+    assert all(abs(last_s[path] - first_s[path]) <= 0.2 + 1e-6 for path in first_s)
+    for stream, before in zip(batches.streams, streams, strict=True):
+        assert stream.features is before.features
+        assert (stream.events[:, 1] <= stream.duration_s).all()
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import inspect
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_folders import REAL, needs_recordings
 
+from keras_sal import models
 from keras_sal.audio import (
     FEATURES,
     FRAME_OFFSET_S,
@@ -126,6 +128,15 @@ class TestMicroFrontend:
         with pytest.raises(ImportError, match=r'pip install "keras-sal\[audio\]"'):
             MicroFrontend()
 
+    def test_a_long_recording_in_chunks(self):
+        """Two minutes in chunks of a prime length."""
+        samples = 0.1 * np.random.default_rng(0).standard_normal(120 * SAMPLE_RATE)
+        samples = samples.clip(-1, 1).astype("float32")
+        frontend = MicroFrontend()
+        chunks = np.array_split(samples, np.arange(1237, len(samples), 1237))
+        streamed = np.concatenate([frontend(chunk) for chunk in chunks])
+        np.testing.assert_array_equal(streamed, features(samples))
+
     @needs_recordings
     def test_real_speech_in_chunks(self):
         samples = read_audio(min((REAL / "keywords" / "computer").glob("*.flac")))
@@ -134,6 +145,44 @@ class TestMicroFrontend:
         streamed = np.concatenate([frontend(chunk) for chunk in chunks])
         np.testing.assert_array_equal(streamed, features(samples))
         assert len(streamed) == (len(samples) - WINDOW) // STEP + 1
+
+
+class TestInt8:
+    """Detectors divide features by a constant; in 8 bits over that range speech is still there."""
+
+    FEATURE_MAX = inspect.signature(models.gru_detector).parameters["feature_max"].default
+
+    def quantised(self, computed):
+        """As TFLite keeps `[0, FEATURE_MAX]` in 8 bits."""
+        step = self.FEATURE_MAX / 255
+        return np.clip(np.rint(computed / step) - 128, -128, 127) + 128, step
+
+    def test_no_sound_is_beyond_the_constant(self):
+        """Not by more than a step in 8 bits, whatever comes out of silence at full scale."""
+        second = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+        rng = np.random.default_rng(0)
+        loud = [np.sign(rng.standard_normal(SAMPLE_RATE)), np.eye(1, SAMPLE_RATE, 5000)[0]]
+        loud += [np.sign(np.sin(2 * np.pi * hertz * second)) for hertz in (150, 440, 1000, 3000)]
+        greatest = max(
+            features(np.r_[np.zeros(SAMPLE_RATE), sound].astype("float32")).max() for sound in loud
+        )
+        step = self.FEATURE_MAX / 255
+        assert 0.8 * self.FEATURE_MAX < greatest <= self.FEATURE_MAX + step
+
+    def test_speech_keeps_its_shape(self, speechlike):
+        computed = features(speechlike)
+        whole, step = self.quantised(computed)
+        assert np.abs(whole * step - computed).max() <= 0.51 * step
+        assert step < 3 * 0.0390625
+
+    def test_what_is_barely_heard_is_heard(self):
+        """A tone 50 dB below full scale, over hiss 20 dB below it."""
+        second = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+        hiss = 3e-4 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+        tone = 10**-2.5 * (second > 0.5) * np.sin(2 * np.pi * 1000 * second)
+        quiet, heard = (self.quantised(features(x))[0] for x in (hiss, hiss + tone))
+        np.testing.assert_array_equal(quiet[:45], heard[:45])
+        assert (heard - quiet)[50:60].max() > 50
 
 
 def test_every_16_bit_value_survives():

@@ -18,7 +18,12 @@ But the aligner's own anchors, refined, are 60 ms from where they were, and thos
 67 and 66 ms off: what depends on the sound, a model learns as it is. So use it where anchors are
 crude, not where they are good to 50 ms. What it does to misses and latency has not been measured.
 
-    batches = RefinedBatches(streams, targets)
+From a folder for each word, and no times at all:
+
+    recordings = load_recordings("my_recordings", layout="words")
+    streams = training_streams(recordings, "computer")  # first anchors by energy
+    batches = RefinedBatches(streams, keras_sal.recipe.word_targets())
+    model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
     model.fit(batches, epochs=10, shuffle=False, callbacks=[AnchorRefinement(batches)])
 """
 
@@ -94,7 +99,7 @@ class RefinedBatches(keras.utils.PyDataset):
         reach_s: How far an anchor may move from where it was first, in seconds. Default 0.5.
         step: How much of the way it goes each time, in `(0, 1]`. Default 1.
         hold_mean: Take out of each move what all have in common. Default `True`.
-        **batching: `batch_size`, `batches`, `seed` and what else `StreamBatches` takes.
+        **batching: `batch_size`, `batches`, `seed`, `workers` and what else `StreamBatches` takes.
 
     Attributes:
         streams: The streams with their present anchors.
@@ -120,8 +125,7 @@ class RefinedBatches(keras.utils.PyDataset):
     """
 
     def __init__(self, streams, targets, *, reach_s=0.5, step=1.0, hold_mean=True, **batching):
-        own = ("batch_size", "batches", "seed")
-        super().__init__(**{k: v for k, v in batching.items() if k not in own})
+        super().__init__()  # of one worker: those of `StreamBatches` know of epochs and anchors
         require(
             targets.before_frames is not None or targets.after_frames is not None,
             "`targets` must have `before_frames` or `after_frames`; the model is asked where "
@@ -133,8 +137,8 @@ class RefinedBatches(keras.utils.PyDataset):
             f"way. Received: reach_s={reach_s}, step={step}. Use the defaults, 0.5 and 1.",
         )
         self.targets, self.reach_s, self.step, self.hold_mean = targets, reach_s, step, hold_mean
-        self._batching = {name: batching[name] for name in own if name in batching}
-        self._batches = StreamBatches(streams, targets, **self._batching)
+        self._batching = batching
+        self._batches = StreamBatches(streams, targets, **batching)
         self.moves = []
         self._first_s = {
             clip.recording.path: self._anchor_s(clip.recording)
