@@ -1,0 +1,182 @@
+"""What anchors of different sources cost in misses and latency, when they are trained on.
+
+    python benchmarks/anchor_cost.py --recordings DIR --word computer --seeds 3
+
+The positives of the train split get other event times, one for each recording; everything else is
+the same: the streams, the weights at first, the crops, the recipe, and the dev and test streams
+with their recorded times. Sources:
+
+- "recorded": the times that come with the recordings, from forced alignment;
+- "energy", "vad": from the sound alone; where the detector of speech finds none or several
+  stretches, the energy's;
+- "end of clip": the word is somewhere in the clip, and its end is taken as the anchor;
+- "..., refined": the same, moved to where a model finds them (`AnchorRefinement`), before the
+  recipe trains another one on them;
+- "jitter": the recorded ones, each moved by its own amount, uniformly up to so much either way.
+
+Each run is written to `benchmarks/results/anchor_cost_<word>.json` as it is done; what is there is
+not done again. `benchmarks/alignment_sources.py` compares the times themselves.
+"""
+
+import argparse
+import itertools
+import time
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+from anchor_refinement import distances, started
+from rows import Rows, figures, hours_and_events
+
+from keras_sal import finding, recipe
+from keras_sal.alignment import energy_events, speech_events
+from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches
+from keras_sal.audio import SAMPLE_RATE
+from keras_sal.console import Console
+from keras_sal.losses import StreamingAnchorLoss
+from keras_sal.models import gru_detector
+from keras_sal.recordings import load_recordings
+
+REFINED = ", refined"
+EPOCHS, EPOCH_STEPS, FIRST = 5, 80, 3  # of the refinement, as in anchor_refinement.py
+
+
+def recorded(recording, rng):
+    return recording.onset_s, recording.offset_s
+
+
+def energy(recording, rng):
+    return energy_events(recording.samples(), SAMPLE_RATE)
+
+
+def vad(recording, rng):
+    events = speech_events(recording.samples(), SAMPLE_RATE)
+    return tuple(events[0]) if len(events) == 1 else energy(recording, rng)
+
+
+def end_of_clip(recording, rng):
+    return 0.0, recording.duration_s
+
+
+def jitter(most_s):
+    def moved(recording, rng):
+        shift_s = rng.uniform(-most_s, most_s)
+        offset_s = float(np.clip(recording.offset_s + shift_s, 0.1, recording.duration_s))
+        return max(0.0, offset_s - (recording.offset_s - recording.onset_s)), offset_s
+
+    return moved
+
+
+SOURCES = {
+    "recorded": recorded,
+    "jitter 50 ms": jitter(0.05),
+    "jitter 100 ms": jitter(0.1),
+    "energy": energy,
+    "vad": vad,
+    "end of clip": end_of_clip,
+    f"energy{REFINED}": energy,
+    f"end of clip{REFINED}": end_of_clip,
+}
+
+
+def refined(streams, steps, seed):
+    """The streams with anchors where a model finds them that was trained on those they have."""
+    keras.utils.set_random_seed(seed)
+    batches = RefinedBatches(streams, recipe.word_targets(), batches=steps, seed=seed)
+    model = gru_detector()
+    model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
+    refinement = AnchorRefinement(batches, first=FIRST)
+    model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[refinement])
+    return batches.streams
+
+
+def anchors_s(streams):
+    """The anchor of each positive recording, by its file."""
+    return {
+        clip.recording.path: clip.recording.offset_s
+        for stream in streams
+        for clip in stream.clips
+        if clip.class_index is not None
+    }
+
+
+class Anchored:
+    """What `anchor_refinement.distances` asks: where anchors are."""
+
+    def __init__(self, streams):
+        self._streams = streams
+
+    def anchors_s(self):
+        return anchors_s(self._streams)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
+    parser.add_argument("--word", default="computer")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--hours", type=float, default=8.0)
+    parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
+    parser.add_argument("--cache", help="folder to keep features in")
+    parser.add_argument("--result", help="a .json file to write, else in benchmarks/results")
+    arguments = parser.parse_args()
+
+    console = Console()
+    folder = Path(finding.require_recordings(arguments.recordings))
+    with warnings.catch_warnings(), console.stage("Make streams") as stage:
+        warnings.simplefilter("ignore")
+        material = recipe.prepare(
+            load_recordings(folder),
+            arguments.word,
+            hours=arguments.hours,
+            cache=arguments.cache,
+            progress=stage.named_progress,
+        )
+    settings = {
+        "word": arguments.word,
+        "recordings": folder.name,
+        "steps": arguments.steps,
+        "hours": arguments.hours,
+        "streams": hours_and_events(material),
+    }
+    rows = Rows(arguments.result or f"anchor_cost_{arguments.word}", settings)
+    recorded_s = anchors_s(material.train)
+    for seed, source in itertools.product(range(arguments.seeds), arguments.sources):
+        key = {"case": source, "seed": seed}
+        if key in rows:
+            continue
+        rng = np.random.default_rng(seed)
+        find = SOURCES[source]
+        streams = started(
+            material.train, lambda recording, find=find, rng=rng: find(recording, rng)
+        )
+        if source.endswith(REFINED):
+            with console.stage(f"Seed {seed}, {source}: refine"):
+                streams = refined(
+                    streams, min(EPOCH_STEPS, max(1, arguments.steps // EPOCHS)), seed
+                )
+        keras.utils.set_random_seed(seed)
+        model = gru_detector()
+        begun = time.monotonic()
+        with console.stage(f"Seed {seed}, {source}") as stage:
+            recipe.train(
+                model,
+                StreamingAnchorLoss("sa+fl"),
+                streams,
+                steps=arguments.steps,
+                seed=seed,
+                callbacks=[stage.callback()],
+            )
+        rows.add(
+            key,
+            figures(model, material),
+            train_s=time.monotonic() - begun,
+            from_recorded=distances(Anchored(streams), recorded_s),
+        )
+    rows.show(console, f"{arguments.word!r} at 1 false alarm an hour, by source of anchors")
+
+
+if __name__ == "__main__":
+    main()

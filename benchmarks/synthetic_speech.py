@@ -1,0 +1,151 @@
+"""What a detector trained on synthetic speech does on real recordings.
+
+    python benchmarks/synthetic_speech.py --recordings DIR --word computer --seeds 3
+
+The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.synthesis`), on it with
+the real negatives of the train split, and with 10, 50 and all real positives besides; and, to tell
+what the synthetic speech is worth, on the real ones without it. It is judged on the real dev and
+test streams. Within a seed the 10 are among the 50.
+
+Each run is written to `benchmarks/results/synthetic_speech_<word>.json` as it is done; what is
+there is not done again.
+"""
+
+import argparse
+import itertools
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from rows import Rows, figures, hours_and_events
+
+from keras_sal import finding, recipe
+from keras_sal.console import Console
+from keras_sal.losses import StreamingAnchorLoss
+from keras_sal.models import gru_detector
+from keras_sal.recordings import load_recordings, partition
+from keras_sal.synthesis import synthesize
+
+ALL = 10**9
+CASES = {  # synthetic speech, real negatives, how many real positives
+    "synthetic alone": (True, False, 0),
+    "synthetic, real negatives": (True, True, 0),
+    "synthetic, real negatives, 10 real": (True, True, 10),
+    "synthetic, real negatives, 50 real": (True, True, 50),
+    "synthetic, real negatives, all real": (True, True, ALL),
+    "10 real": (False, True, 10),
+    "50 real": (False, True, 50),
+    "all real": (False, True, ALL),
+}
+
+
+def chosen(real, synthetic, word, case, seed):
+    """The recordings of a case: the train split is another one each time, dev and test are not."""
+    with_synthetic, with_negatives, count = CASES[case]
+    positives, negatives = (
+        [recording for recording in part if recording.split == "train"]
+        for part in partition(real, word)
+    )
+    order = np.random.default_rng(seed).permutation(len(positives))[:count]
+    train = [positives[index] for index in order]
+    train += negatives if with_negatives else []
+    train += synthetic if with_synthetic else []
+    return train + [recording for recording in real if recording.split != "train"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
+    parser.add_argument("--word", default="computer")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--hours", type=float, default=8.0)
+    parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
+    parser.add_argument("--voice", action="append", default=[], help="a Piper voice, besides")
+    parser.add_argument("--kokoro", nargs=2, help="files of Kokoro, besides")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cache", default="synthetic_speech_cache", help="features and speech")
+    parser.add_argument("--result", help="a .json file to write, else in benchmarks/results")
+    arguments = parser.parse_args()
+
+    console, word = Console(), arguments.word
+    cache = Path(arguments.cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = finding.require_recordings(arguments.recordings)
+    real = load_recordings(folder)
+    voices = [Path(voice).stem for voice in arguments.voice]
+    name = "-".join([word.replace(" ", "_"), str(arguments.utterances), *voices])
+    with console.stage("Synthesise speech") as stage:
+        made = synthesize(
+            word,
+            cache / f"{name}{'-kokoro' if arguments.kokoro else ''}",
+            utterances=arguments.utterances,
+            negatives_s=10.0 * arguments.utterances,
+            voices=arguments.voice,
+            kokoro=arguments.kokoro,
+            progress=stage.progress,
+        )
+    synthetic = [replace(recording, split="train") for recording in load_recordings(made)]
+    settings = {
+        "word": word,
+        "recordings": folder.name,
+        "steps": arguments.steps,
+        "hours": arguments.hours,
+        "utterances": arguments.utterances,
+        "voices": [*voices, *(["kokoro"] if arguments.kokoro else [])],
+    }
+    rows = None
+    for seed, case in itertools.product(range(arguments.seeds), arguments.cases):
+        key = {"case": case, "seed": seed}
+        recordings = chosen(real, synthetic, word, case, seed)
+        rows = rows or Rows(arguments.result or f"synthetic_speech_{word}", settings)
+        if key in rows:
+            continue
+        with warnings.catch_warnings(), console.stage("Make streams") as stage:
+            warnings.simplefilter("ignore")
+            material = recipe.prepare(
+                recordings,
+                word,
+                hours=arguments.hours,
+                seed=seed,
+                cache=cache,
+                progress=stage.named_progress,
+            )
+        keras.utils.set_random_seed(seed)
+        model = gru_detector()
+        started = time.monotonic()
+        with console.stage(f"Seed {seed}, {case}") as stage:
+            recipe.train(
+                model,
+                StreamingAnchorLoss("sa+fl"),
+                material.train,
+                steps=arguments.steps,
+                seed=seed,
+                callbacks=[stage.callback()],
+            )
+        rows.add(
+            key,
+            figures(model, material),
+            train_s=time.monotonic() - started,
+            real_positives=sum(r.path.is_relative_to(folder) for r in _positives(material)),
+            synthetic_positives=sum(r.path.is_relative_to(made) for r in _positives(material)),
+            streams=hours_and_events(material),
+        )
+    rows.show(console, f"{word!r} at 1 false alarm an hour")
+
+
+def _positives(material):
+    """The recordings of the word that are in the training streams."""
+    return {
+        clip.recording
+        for stream in material.train
+        for clip in stream.clips
+        if clip.class_index is not None
+    }
+
+
+if __name__ == "__main__":
+    main()
