@@ -106,6 +106,8 @@ def run(
     output = Path(output)
     shipping.check_output(output)
     folder = find_recordings(recordings)
+    if synthetic is None and (near or voices or kokoro):
+        synthetic = UTTERANCES
     synthetic = _utterances(synthetic, alone=folder is None, console=console)
     speech = {"utterances": synthetic, "seed": seed, "near": near, "voices": voices}
     speech |= {"kokoro": kokoro} if kokoro else {}
