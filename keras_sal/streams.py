@@ -5,19 +5,16 @@ sound and its features follow from the plan alone, so they are the same whoever 
 whatever order, and can be computed again to be listened to.
 """
 
-import hashlib
-import warnings
-import zipfile
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from keras_sal import audio, augmentation
 from keras_sal.alignment import energy_db
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.files import write_whole
+from keras_sal.features_cache import FeaturesCache
 
 FADE_S = 0.01
 ROOM_PERCENTILE = 10
@@ -37,13 +34,18 @@ class Clip:
         tilt_db: How much brighter it is, in dB per octave, default 0.
         room: The room it is heard across, see `keras_sal.augmentation.add_room`, or `None`
             (default).
+        part_s: From when to when it is heard, in seconds of the recording; `None` (default) is from
+            begin to end.
 
     Example:
+        >>> from pathlib import Path
         >>> from keras_sal.recordings import Recording
         >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
         >>> clip = Clip(recording, start_s=10.0, speed=1.25, class_index=0)
         >>> clip.end_s, clip.event
         (11.6, (10.4, 10.8, 0.0))
+        >>> Clip(recording, start_s=10.0, part_s=(0.0, 0.75)).end_s  # half of the word
+        10.75
     """
 
     recording: object
@@ -54,11 +56,13 @@ class Clip:
     tempo: float = 1.0
     tilt_db: float = 0.0
     room: int | None = None
+    part_s: tuple[float, float] | None = None
 
     @property
     def end_s(self):
         """Where it ends, in seconds from the start of the stream."""
-        return self.start_s + self.recording.duration_s / self.rate
+        from_s, to_s = self.part_s or (0.0, self.recording.duration_s)
+        return self.start_s + (to_s - from_s) / self.rate
 
     @property
     def rate(self):
@@ -71,12 +75,16 @@ class Clip:
         if self.class_index is None:
             return None
         onset_s, offset_s = self.recording.onset_s, self.recording.offset_s
-        start_s, rate = self.start_s, self.rate
-        return start_s + onset_s / rate, start_s + offset_s / rate, float(self.class_index)
+        start_s, rate, from_s = self.start_s, self.rate, (self.part_s or (0.0,))[0]
+        times_s = (start_s + (time_s - from_s) / rate for time_s in (onset_s, offset_s))
+        return *times_s, float(self.class_index)
 
     def samples(self):
         """What is heard of it: `float32 (samples,)`, altered as planned."""
         samples, none = self.recording.samples(), np.empty((0, 2))
+        if self.part_s is not None:
+            first, beyond = (round(time_s * SAMPLE_RATE) for time_s in self.part_s)
+            samples = samples[first:beyond]
         if self.speed != 1:
             samples, _ = augmentation.change_speed(samples, none, self.speed)
         if self.tempo != 1:
@@ -97,12 +105,14 @@ class Stream:
         clips: The recordings in it, in the order of time.
         duration_s: Its length in seconds.
         seed: What its room tone is drawn from.
-        noise: Recordings played one after another under it, from the beginning; none means pink
-            noise.
+        noise: Recordings played one after another under it, from the beginning, all at one level;
+            or clips, each from its start, one over the other, with gains relative to each other
+            (see `keras_sal.noise_tracks`). None means pink noise.
         snr_db: Signal-to-noise ratio in dB, kept for each clip; `None` adds no noise.
         features: `float32 (frames, 40)`, or `None` until `compute_features` has run.
 
     Example:
+        >>> from pathlib import Path
         >>> from keras_sal.recordings import Recording
         >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
         >>> stream = Stream("one word", (Clip(recording, 10.0, class_index=0),), 36.0)
@@ -150,7 +160,7 @@ class Stream:
         either side, so that a detector can't tell the seams by their silence.
         """
         pieces = [clip.samples() for clip in self.clips]
-        rooms_db = [np.percentile(energy_db(p, SAMPLE_RATE), ROOM_PERCENTILE) for p in pieces]
+        rooms_db = [_room_db(clip, p) for clip, p in zip(self.clips, pieces, strict=True)]
         rng = np.random.default_rng(self.seed)
         mix = augmentation.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
         mix *= augmentation.decibels(self._between_clips(rooms_db))
@@ -174,8 +184,23 @@ class Stream:
     def _noise(self, length, rng):
         if not self.noise:
             return augmentation.pink_noise(length, rng)
+        if isinstance(self.noise[0], Clip):
+            return self._placed_noise(length)
         pieces = [augmentation.amplify_to_unit(recording.samples()) for recording in self.noise]
         return np.resize(np.concatenate([_fade(len(p)) * p for p in pieces]), length)
+
+    def _placed_noise(self, length):
+        """Clips over one another; on average all together at a mean power of 1."""
+        track = np.zeros(length, "float32")
+        for clip in self.noise:
+            start, piece = round(clip.start_s * SAMPLE_RATE), replace(clip, gain_db=0.0).samples()
+            if start < length and piece.any():
+                level = augmentation.decibels(clip.gain_db)
+                heard = (_fade(len(piece)) * augmentation.amplify_to_unit(piece) * level)[
+                    : length - start
+                ]
+                track[start : start + len(heard)] += heard
+        return augmentation.amplify_to_unit(track) if track.any() else track
 
 
 def compute_features(streams, *, workers=2, cache=None, progress=None):
@@ -184,8 +209,9 @@ def compute_features(streams, *, workers=2, cache=None, progress=None):
     Args:
         streams: A sequence of `Stream`.
         workers: Threads, at least 1, default 2. The features do not depend on it.
-        cache: A folder to keep the features in, or `None` (default). A set of streams is found
-            again by its plan and by the size and time of the files it is made of.
+        cache: A folder to keep the features in, or `None` (default). Each stream is found again by
+            its plan and by the size and time of the files it is made of; see
+            `keras_sal.features_cache`.
         progress: Called as `progress(done, total)` after each stream, or `None`.
 
     Returns:
@@ -196,6 +222,7 @@ def compute_features(streams, *, workers=2, cache=None, progress=None):
 
     Example:
         >>> import tempfile, soundfile
+        >>> from pathlib import Path
         >>> from keras_sal.recordings import Recording
         >>> path = Path(tempfile.mkdtemp()) / "a.wav"
         >>> soundfile.write(path, np.sin(np.arange(16_000)), 16_000)
@@ -206,63 +233,27 @@ def compute_features(streams, *, workers=2, cache=None, progress=None):
     """
     if progress:
         progress(0, len(streams))
-    path = None if cache is None else Path(cache) / f"features-{_fingerprint(streams)}.npz"
-    found = _load(path, len(streams))
-    if found is None:
-        found = []
-        with ThreadPoolExecutor(workers) as pool:
-            for features in pool.map(lambda stream: audio.features(stream.samples()), streams):
-                found.append(features)
-                if progress:
-                    progress(len(found), len(streams))
-        if path is not None:
-            _save(path, found)
-    elif progress:
-        progress(len(streams), len(streams))
+    kept, found = None if cache is None else FeaturesCache(cache), []
+    compute = _features if kept is None else functools.partial(kept.get, compute=_features)
+    with ThreadPoolExecutor(workers) as pool:
+        for features in pool.map(compute, streams):
+            found.append(features)
+            if progress:
+                progress(len(found), len(streams))
     return [replace(s, features=f) for s, f in zip(streams, found, strict=True)]
+
+
+def _features(stream):
+    return audio.features(stream.samples())
+
+
+def _room_db(clip, piece):
+    """The level of the background of a clip; a part of a word may hold none of it."""
+    heard = piece if clip.part_s is None else replace(clip, part_s=None).samples()
+    return np.percentile(energy_db(heard, SAMPLE_RATE), ROOM_PERCENTILE)
 
 
 def _fade(length):
     """Gain 1, but rising from 0 and falling to 0 over the first and last 10 ms."""
     edge = np.arange(1, length + 1, dtype="float32") / (FADE_S * SAMPLE_RATE)
     return np.minimum(1, np.minimum(edge, edge[::-1]))
-
-
-def _fingerprint(streams):
-    """A name for what the features depend on: the code's constants, the plans, the files."""
-    digest = hashlib.sha256(repr((1, FADE_S, ROOM_PERCENTILE)).encode())
-    files = {}
-    for stream in streams:
-        digest.update(repr((stream.duration_s, stream.seed, stream.snr_db)).encode())
-        for clip in stream.clips:
-            files[clip.recording.path] = None
-            altered = (clip.gain_db, clip.speed, clip.tempo, clip.tilt_db, clip.room)
-            digest.update(repr((str(clip.recording.path), clip.start_s, altered)).encode())
-        for recording in stream.noise:
-            files[recording.path] = None
-            digest.update(str(recording.path).encode())
-    for path in files:
-        status = path.stat()
-        digest.update(repr((status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()[:32]
-
-
-def _load(path, count):
-    if path is None or not path.exists():
-        return None
-    try:
-        with np.load(path) as arrays:
-            return [arrays[str(index)] for index in range(count)]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        warnings.warn(f"The cached features in {path} are computed again: {error}", stacklevel=4)
-        return None
-
-
-def _save(path, features):
-    """Keep the features if the disk allows; they are worth more than the cache."""
-    arrays = {str(index): array for index, array in enumerate(features)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, lambda temporary: np.savez(temporary, **arrays))
-    except OSError as error:
-        warnings.warn(f"The features could not be kept in {path}: {error}", stacklevel=3)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from recording_folders import burst
 
 from keras_sal import audio
@@ -95,6 +97,82 @@ class TestSamples:
         assert (stream.samples() != other.samples()).any()
 
 
+class TestPlacedNoise:
+    @pytest.fixture
+    def hum(self, record):
+        tone = 0.3 * np.sin(np.arange(SAMPLE_RATE) * 0.1)
+        return record("hum.wav", tone)
+
+    def noise_of(self, record, placed):
+        """What is heard between two clips that are far apart, at 0 dB below them."""
+        speech = record("speech.wav", burst(1.0, 0.0, 1.0, amplitude=0.2, background=0))
+        clips = (Clip(speech, 0.0), Clip(speech, 9.0))
+        clean, noisy = (
+            Stream("a", clips, 10.0, seed=1, noise=placed, snr_db=snr).samples()
+            for snr in (None, 0)
+        )
+        return noisy - clean, speech_level_db(speech.samples())
+
+    def test_each_is_heard_from_its_start_at_its_gain(self, record, hum):
+        placed = (Clip(hum, 2.0, gain_db=-6.0), Clip(hum, 5.0, gain_db=0.0, speed=0.5))
+        track, _ = self.noise_of(record, placed)
+        second = track.reshape(10, SAMPLE_RATE)
+        heard = [number for number in range(10) if np.abs(second[number]).max() > 1e-4]
+        assert heard == [2, 5, 6]  # the slow one lasts two seconds
+        for number in (5, 6):
+            assert power_db(second[number]) - power_db(second[2]) == pytest.approx(6, abs=0.2)
+
+    @pytest.mark.parametrize("voices", [1, 2, 5])
+    def test_together_they_keep_the_ratio(self, record, voices):
+        """However many are played at once, the noise is 0 dB below the speech on average."""
+        rng = np.random.default_rng(0)
+        placed = tuple(
+            Clip(record(f"{n}.wav", 0.1 * rng.standard_normal(10 * SAMPLE_RATE).clip(-3, 3)), 0.0)
+            for n in range(voices)
+        )
+        track, level_db = self.noise_of(record, placed)
+        assert power_db(track) == pytest.approx(level_db, abs=0.5)
+
+    def test_what_lies_beyond_the_end_or_is_silent_is_not_heard(self, record, hum):
+        silence = record("silence.wav", np.zeros(SAMPLE_RATE))
+        track, _ = self.noise_of(record, (Clip(hum, 12.0), Clip(silence, 1.0)))
+        assert np.abs(track).max() == 0
+        track, _ = self.noise_of(record, (Clip(hum, 9.5),))
+        assert np.abs(track[: 9 * SAMPLE_RATE]).max() == 0
+        assert np.abs(track[round(9.6 * SAMPLE_RATE) :]).max() > 0.01
+
+
+class TestPartOfARecording:
+    @given(
+        from_s=st.floats(0, 0.35),
+        to_s=st.floats(0.5, 1.0),
+        speed=st.sampled_from([0.5, 0.9, 1.0, 1.7]),
+        start_s=st.floats(0, 1),
+    )
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_events_are_where_the_sound_is(self, click, from_s, to_s, speed, start_s):
+        """The click of the part sounds at its event, and the clip ends with the part."""
+        clip = Clip(click, start_s, speed=speed, class_index=0, part_s=(from_s, to_s))
+        samples = np.abs(Stream("part", (clip,), 4.0).samples())
+        onset_s, _, _ = clip.event
+        assert clip.end_s == pytest.approx(start_s + (to_s - from_s) / speed)
+        if from_s < CLICK_S - 0.02:  # else it is in the fade
+            assert samples.argmax() / SAMPLE_RATE == pytest.approx(onset_s, abs=2 / SAMPLE_RATE)
+        assert onset_s == pytest.approx(start_s + (CLICK_S - from_s) / speed)
+
+    def test_edges_fade_into_the_room_tone_of_the_whole_recording(self, record):
+        word = record("word.wav", burst(1.0, 0.2, 0.8, background=1e-3))
+        clip = Clip(word, 1.0, part_s=(0.3, 0.7))
+        samples = Stream("part", (clip,), 3.0).samples()
+        assert np.abs(clip.samples()[:20]).max() > 0.3
+        sounding = slice(round(1.05 * SAMPLE_RATE), round(1.35 * SAMPLE_RATE))
+        assert np.abs(samples[sounding]).max() > 0.45
+        for edge in (SAMPLE_RATE + np.arange(3), round(1.4 * SAMPLE_RATE) - np.arange(1, 4)):
+            assert np.abs(samples[edge]).max() < 0.02
+        for pause in (samples[:SAMPLE_RATE], samples[round(1.4 * SAMPLE_RATE) :]):
+            assert power_db(pause) == pytest.approx(-60, abs=2)
+
+
 class TestStream:
     def test_no_events(self):
         assert Stream("none", (), 10.0).events.shape == (0, 3)
@@ -140,67 +218,6 @@ class TestComputeFeatures:
         heard = []
         compute_features(streams, progress=lambda done, total: heard.append((done, total)))
         assert heard == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
-
-    def test_cache_saves_the_work(self, streams, tmp_path, monkeypatch):
-        fresh = compute_features(streams, cache=tmp_path / "cache")
-        monkeypatch.setattr(audio, "features", None)  # calling it would fail
-        heard = []
-        cached = compute_features(
-            streams, cache=tmp_path / "cache", progress=lambda *done: heard.append(done)
-        )
-        assert heard[-1] == (5, 5)
-        for stream, other in zip(fresh, cached, strict=True):
-            np.testing.assert_array_equal(stream.features, other.features)
-        assert len(list((tmp_path / "cache").iterdir())) == 1
-
-    @pytest.mark.parametrize(
-        "change", ["seed", "snr_db", "speed", "gain", "start", "file", "noise"]
-    )
-    def test_cache_notices_every_change(self, click, record, tmp_path, change):
-        def stream(**given):
-            clip = {"start_s": 0.5, "gain_db": 0.0, "speed": 1.0} | given.pop("clip", {})
-            given = {"seed": 0, "noise": (click,), "snr_db": 10.0} | given
-            return [Stream("one", (Clip(click, **clip),), 2.0, **given)]
-
-        compute_features(stream(), cache=tmp_path / "cache")
-        other = {
-            "seed": {"seed": 1},
-            "snr_db": {"snr_db": 11.0},
-            "noise": {"noise": ()},
-            "speed": {"clip": {"speed": 1.1}},
-            "gain": {"clip": {"gain_db": -3.0}},
-            "start": {"clip": {"start_s": 0.6}},
-            "file": {},
-        }[change]
-        if change == "file":
-            record("click.wav", burst(1.0, 0.1, 0.9))
-        [changed] = compute_features(stream(**other), cache=tmp_path / "cache")
-        [expected] = compute_features(stream(**other))
-        np.testing.assert_array_equal(changed.features, expected.features)
-        assert len(list((tmp_path / "cache").iterdir())) == 2
-
-    @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not an archive", "half"])
-    def test_damaged_cache_is_computed_again(self, streams, tmp_path, damage):
-        fresh = compute_features(streams, cache=tmp_path / "cache")
-        [file] = (tmp_path / "cache").iterdir()
-        whole = file.read_bytes()
-        file.write_bytes(whole[: len(whole) // 2] if damage == "half" else damage)
-        with pytest.warns(UserWarning, match="are computed again"):
-            again = compute_features(streams, cache=tmp_path / "cache")
-        np.testing.assert_array_equal(again[0].features, fresh[0].features)
-        assert file.read_bytes() == whole
-
-    def test_full_disk_costs_the_cache_only(self, streams, tmp_path, monkeypatch):
-        def no_space(file, **arrays):
-            with open(file, "wb") as half:  # noqa: PTH123
-                half.write(b"half")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(np, "savez", no_space)
-        with pytest.warns(UserWarning, match="could not be kept.*No space left"):
-            computed = compute_features(streams, cache=tmp_path / "cache")
-        assert computed[0].features is not None
-        assert list((tmp_path / "cache").iterdir()) == []
 
     def test_file_that_vanished(self, click, streams):
         click.path.unlink()
