@@ -1,19 +1,27 @@
-"""Data sets: streams to score on and batches to train on, made from recordings.
+"""Data sets: streams to score on and to train on, made from recordings.
 
 Start with `load_recordings` (the layout of a folder is described in `keras_sal.recordings`), score
-on `evaluation_streams`, train on `StreamBatches` of `training_streams`.
+on `evaluation_streams`, train on `training_streams`:
+
+- `keras_sal.batches.StreamBatches`: random crops of them, for `model.fit`;
+- `keras_sal.hard_negatives`: what the model fires on comes back in a share of each batch;
+- `keras_sal.stream_chunks`: chunks that carry on, for detectors that remember;
+- `keras_sal.sources`: the same for `tf.data` and `grain`.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.batches import StreamBatches, positive
+from keras_sal.noise_tracks import NoiseVariety, deck
 from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
 
 __all__ = [
+    "NoiseVariety",
     "Recording",
     "Stream",
     "StreamBatches",
@@ -24,6 +32,7 @@ __all__ = [
 ]
 
 ROOMS = 200
+PARTIAL = (0.2, 0.6)
 
 
 def evaluation_streams(
@@ -112,6 +121,8 @@ def training_streams(
     rooms=0.5,
     snr_db=(0.0, 30.0),
     clean=0.25,
+    noise_variety=None,
+    partial_words=0.0,
     seed=0,
     workers=2,
     cache=None,
@@ -139,6 +150,11 @@ def training_streams(
         rooms: Share of recordings heard across a simulated room, in `[0, 1]`. Default 0.5.
         snr_db: Least and greatest signal-to-noise ratio of a stream, in dB. Default `(0, 30)`.
         clean: Share of streams without added noise, in `[0, 1]`. Default 0.25.
+        noise_variety: A `NoiseVariety`, which plays the noise at other speeds and levels, two at
+            once, and babble; `None` (default) plays it as it was recorded.
+        partial_words: Share of the clips that are the first or last 20 to 60 % of a positive
+            recording's word, as negatives; at least 0, default 0. They confuse a detector that
+            knows the word by a part of it.
         seed: What everything random is drawn from. Default 0.
         workers: Threads that compute the features. Default 2.
         cache: A folder to keep the features in, or `None`.
@@ -171,64 +187,89 @@ def training_streams(
     _check_range("gain_db", gain_db, -100, 100)
     _check_range("snr_db", snr_db, -100, 100)
     _check_range("clean", (0, clean), 0, 1)
+    _check_range("partial_words", (0, partial_words), 0, 1)
     count = max(1, round(positive("hours", hours) * 3600 / positive("stream_s", stream_s)))
     positives, negatives, noise = select(recordings, word, split, workers=workers)
-    share = _share_of_positives(positives, negatives, pause_s, events_per_minute)
+    share = _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    decks = {0: _deck(positives, rng), None: _deck(negatives, rng)}
+    words, parts, others = (deck(r, rng) for r in (positives, positives, negatives))
     streams = []
     for index in range(count):
         placed, end_s = [], 0.0
         while end_s < stream_s:
-            class_index = 0 if rng.random() < share else None
+            kind, part_s = rng.random(), None
             start_s = _on_sample(end_s + rng.uniform(*pause_s))
+            if kind < share:
+                recording = next(words)
+            elif kind < share + partial_words:
+                recording = next(parts)
+                part_s = _part_of_word(recording, rng)
+            else:
+                recording = next(others)
             clip = Clip(
-                next(decks[class_index]),
+                recording,
                 start_s,
                 gain_db=rng.uniform(*gain_db),
                 speed=rng.uniform(*speed),
                 tempo=rng.uniform(*tempo),
                 tilt_db=rng.uniform(*tilt_db),
                 room=int(rng.integers(ROOMS)) if rng.random() < rooms else None,
-                class_index=class_index,
+                class_index=0 if kind < share else None,
+                part_s=part_s,
             )
             placed.append(clip)
             end_s = clip.end_s
         snr = None if rng.random() < clean else rng.uniform(*snr_db)
-        streams.append(_finish(f"{split}-{index:04d}", placed, rng, pause_s, noise, snr))
+        stream = _finish(f"{split}-{index:04d}", placed, rng, pause_s, noise, snr)
+        if noise_variety is not None and snr is not None:
+            speech = [recording for recording in negatives if not recording.noise]
+            own = np.random.default_rng([stream.seed, 1])
+            track = noise_variety.track(noise, speech, stream.duration_s, own)
+            stream = replace(stream, noise=track)
+        streams.append(stream)
     return compute_features(streams, workers=workers, cache=cache, progress=progress)
 
 
-def _share_of_positives(positives, negatives, pause_s, events_per_minute):
+def _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words):
     """The probability of a positive that gives the event rate on average."""
     pause = np.mean(pause_s)
     positive_s = np.mean([recording.duration_s for recording in positives]) + pause
     negative_s = np.mean([recording.duration_s for recording in negatives]) + pause
+    part_s = np.mean([_mean_part_s(recording) for recording in positives]) + pause
+    others_s = partial_words * part_s + (1 - partial_words) * negative_s
     rate = positive("events_per_minute", events_per_minute) / 60
-    share = rate * negative_s / (1 - rate * (positive_s - negative_s))
-    if not 0 < share < 1:
+    share = rate * others_s / (1 - rate * (positive_s - negative_s))
+    if not 0 < share < 1 - partial_words:
         raise ValueError(
             f"`events_per_minute` must leave room for negatives; recordings of the word last "
             f"{positive_s:.1f} s with their pause. Received: events_per_minute="
-            f"{events_per_minute}. Stay below {60 / positive_s:.0f}."
+            f"{events_per_minute}, partial_words={partial_words}. Stay below "
+            f"{60 / positive_s:.0f}."
         )
     return share
 
 
-def _deck(recordings, rng):
-    """Endlessly each recording once in random order, then all again."""
-    while True:
-        for index in rng.permutation(len(recordings)):
-            yield recordings[index]
+def _part_of_word(recording, rng):
+    """When the first or the last part of the word is said, with what is before or after it."""
+    part_s = rng.uniform(*PARTIAL) * (recording.offset_s - recording.onset_s)
+    if rng.random() < 0.5:
+        return 0.0, recording.onset_s + part_s
+    return recording.offset_s - part_s, recording.duration_s
+
+
+def _mean_part_s(recording):
+    """How long the parts of a recording last on average."""
+    around_s = recording.onset_s + recording.duration_s - recording.offset_s
+    return np.mean(PARTIAL) * (recording.offset_s - recording.onset_s) + around_s / 2
 
 
 def _finish(name, placed, rng, pause_s, noise, snr_db):
     """The stream of these clips, planned from the same draws of `rng` with and without noise."""
     duration_s = _on_sample(placed[-1].end_s + rng.uniform(*pause_s))
     seed = int(rng.integers(2**32))
-    under, under_s, deck = [], 0.0, _deck(noise, np.random.default_rng(seed))
+    under, under_s, drawn = [], 0.0, deck(noise, np.random.default_rng(seed))
     while snr_db is not None and noise and under_s < duration_s:
-        under.append(next(deck))
+        under.append(next(drawn))
         under_s += under[-1].duration_s
     return Stream(name, tuple(placed), duration_s, seed, tuple(under), snr_db)
 

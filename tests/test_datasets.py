@@ -6,6 +6,7 @@ from recording_folders import REAL, burst, needs_recordings, small_corpus, write
 from keras_sal import datasets
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.datasets import (
+    NoiseVariety,
     StreamBatches,
     evaluation_streams,
     load_recordings,
@@ -188,6 +189,53 @@ class TestTrainingStreams:
             assert low <= min(values) < max(values) <= high
             assert len(set(values)) == len(values)
 
+    @pytest.mark.usefixtures("plan_only")
+    @pytest.mark.parametrize("share", [0.1, 0.3])
+    def test_partial_words(self, recordings, share):
+        """So many of the clips are the first or last part of a word, as negatives."""
+        streams = training_streams(recordings, "computer", hours=2, partial_words=share)
+        clips = [clip for stream in streams for clip in stream.clips]
+        parts = [clip for clip in clips if clip.part_s is not None]
+        assert len(parts) / len(clips) == pytest.approx(share, rel=0.15)
+        assert len({clip.recording.path for clip in parts}) == 5
+        heard = []
+        for clip in parts:
+            assert clip.class_index is None
+            recording, (from_s, to_s) = clip.recording, clip.part_s
+            said = min(to_s, recording.offset_s) - max(from_s, recording.onset_s)
+            heard.append(said / (recording.offset_s - recording.onset_s))
+            assert from_s == 0 or to_s == recording.duration_s
+        assert 0.2 <= min(heard) < 0.25
+        assert 0.55 < max(heard) <= 0.6 + 1e-9
+        first = np.mean([clip.part_s[0] == 0 for clip in parts])
+        assert first == pytest.approx(0.5, abs=0.1)
+        events = sum(len(stream.events) for stream in streams)
+        minutes = sum(stream.hours for stream in streams) * 60
+        assert events / minutes == pytest.approx(8, rel=0.1)  # 960 events: sigma is 3 %
+
+    @pytest.mark.usefixtures("plan_only")
+    def test_noise_variety_changes_the_noise_alone(self, recordings):
+        def build(**given):
+            return training_streams(recordings, "computer", hours=0.5, stream_s=30, **given)
+
+        plain, varied = build(), build(noise_variety=NoiseVariety())
+        babbled = 0
+        for one, other in zip(plain, varied, strict=True):
+            assert (one.clips, one.seed, one.snr_db) == (other.clips, other.seed, other.snr_db)
+            assert bool(other.noise) == (one.snr_db is not None)
+            babbled += any(not clip.recording.noise for clip in other.noise)
+            assert {clip.recording.split for clip in other.noise} <= {"train"}
+            assert "computer" not in {clip.recording.text for clip in other.noise}
+        assert 0 < babbled < len(plain) / 2
+        assert build(noise_variety=NoiseVariety()) == varied
+
+    def test_noise_variety_is_heard(self, recordings):
+        variety = NoiseVariety(babble=1.0, voices=(2, 2))
+        [stream] = training_streams(
+            recordings, "computer", hours=10 / 3600, stream_s=10, clean=0, noise_variety=variety
+        )
+        assert np.isfinite(stream.features).all()
+
     def test_same_seed_same_streams(self, recordings):
         def build(seed, **given):
             return training_streams(recordings, "computer", hours=0.02, seed=seed, **given)
@@ -198,11 +246,16 @@ class TestTrainingStreams:
     @pytest.mark.parametrize(
         ("given", "message"),
         [
-            ({"events_per_minute": 60}, "leave room for negatives.*=60. Stay below 3"),
+            (
+                {"events_per_minute": 60},
+                r"leave room for negatives.*=60, partial_words=0\.0\. Stay below 3",
+            ),
             ({"events_per_minute": 0}, "`events_per_minute` must be greater than 0"),
             ({"hours": -1}, "`hours` must be greater than 0.*hours=-1"),
             ({"speed": (0.1, 1)}, r"`speed` must be \(least, greatest\) within \[0\.5, 2\]"),
             ({"snr_db": (10, 0)}, r"`snr_db` must be \(least, greatest\).*snr_db=\(10, 0\)"),
+            ({"partial_words": 2}, r"`partial_words` must be .*within \[0, 1\].*=\(0, 2\)"),
+            ({"partial_words": 0.99}, "leave room for negatives.*partial_words=0.99"),
             ({"clean": 1.5}, r"`clean` must be .*within \[0, 1\].*clean=\(0, 1\.5\)"),
             ({"gain_db": (0, 1000)}, r"`gain_db` must be .*within \[-100, 100\]"),
         ],
