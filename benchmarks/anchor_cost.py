@@ -40,6 +40,8 @@ from keras_sal.recordings import load_recordings
 
 REFINED = ", refined"
 EPOCHS, EPOCH_STEPS, FIRST = 5, 80, 3  # of the refinement, as in anchor_refinement.py
+REACH_S = 1.5  # of the refinement: clips end up to that much after the word
+WORD_S = 0.5  # how long a word is taken to be that ends with its clip
 
 
 def recorded(recording, rng):
@@ -56,7 +58,7 @@ def vad(recording, rng):
 
 
 def end_of_clip(recording, rng):
-    return 0.0, recording.duration_s
+    return max(0.0, recording.duration_s - WORD_S), recording.duration_s
 
 
 def jitter(most_s):
@@ -83,7 +85,9 @@ SOURCES = {
 def refined(streams, steps, seed):
     """The streams with anchors where a model finds them that was trained on those they have."""
     keras.utils.set_random_seed(seed)
-    batches = RefinedBatches(streams, recipe.word_targets(), batches=steps, seed=seed)
+    batches = RefinedBatches(
+        streams, recipe.word_targets(), batches=steps, seed=seed, reach_s=REACH_S
+    )
     model = gru_detector()
     model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
     refinement = AnchorRefinement(batches, first=FIRST)
