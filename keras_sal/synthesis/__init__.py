@@ -10,9 +10,9 @@ noise. Two engines speak:
 - eSpeak NG with some eighty variants of its formant synthesiser, in eight English accents: robotic,
   but many. The times come from its phoneme events.
 
-More can be brought along, which is what helps most: voices of Piper as files (`voices`; those with
-hundreds of speakers count as hundreds), and Kokoro with its voices (`kokoro`), whose times come
-from its sound, silent before and after the words.
+More can be brought along: voices of Piper as files (`voices`; one with hundreds of speakers counts
+as hundreds), and Kokoro with its voices (`kokoro`), whose times come from its sound, which is
+silent before and after the words.
 
 Each clip draws its own speed, pitch, vocal tract, room, microphone, level and noise. Voices that
 sound alike count as one, and each belongs to one split only (Piper's single voice to `train`), so
