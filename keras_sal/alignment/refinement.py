@@ -219,10 +219,10 @@ class RefinedBatches(keras.utils.PyDataset):
                 start = max(0, round((clip.start_s - LEAD_S) / step_s))
                 window = stream.features[start : start + frames]
                 time_s = (start + np.arange(frames)) * step_s + offset_s
-                place_s = (time_s - clip.start_s) * clip.rate
+                place_s = _in_recording(clip, time_s)
                 away_s = np.abs(place_s - self._first_s[clip.recording.path])
                 heard = np.arange(frames) < len(window)
-                inside = (place_s >= 0) & (place_s <= clip.recording.duration_s)
+                inside = (time_s >= clip.start_s) & (time_s <= clip.end_s)
                 allowed.append(heard & inside & (away_s <= self.reach_s))
                 windows.append(np.pad(window, ((0, frames - len(window)), (0, 0))))
                 clips.append(clip)
@@ -240,7 +240,7 @@ class RefinedBatches(keras.utils.PyDataset):
         for clip, start, anchor in zip(clips, starts, anchors, strict=True):
             if anchor >= 0:
                 time_s = (start + anchor) * step_s + offset_s
-                found_s[clip.recording.path].append((time_s - clip.start_s) * clip.rate)
+                found_s[clip.recording.path].append(_in_recording(clip, time_s))
         return found_s
 
     def _window_frames(self):
@@ -271,6 +271,12 @@ class RefinedBatches(keras.utils.PyDataset):
         shift_s = float(np.clip(shift_s, -recording.onset_s, max(most_s, -recording.onset_s)))
         times_s = recording.onset_s + shift_s, recording.offset_s + shift_s
         return replace(clip, recording=replace(recording, onset_s=times_s[0], offset_s=times_s[1]))
+
+
+def _in_recording(clip, time_s):
+    """A time in the stream as a time in the recording of a positive."""
+    onset_s, _, _ = clip.event
+    return clip.recording.onset_s + (time_s - onset_s) * clip.rate
 
 
 class AnchorRefinement(keras.callbacks.Callback):
