@@ -185,6 +185,18 @@ def test_faster_clips_and_targets_follow():
     assert packed.shape == (4, 300, 2)
 
 
+def test_a_part_of_a_recording_has_its_anchor_where_the_recording_has():
+    """From 0.3 s on, twice as fast: what ends at 1.2 s is heard to end 0.45 s after the start."""
+    recording = Recording(Path("a.wav"), "train", "yes", 2.0, 0.6, 1.1)
+    clip = Clip(recording, 2.0, speed=2.0, class_index=0, part_s=(0.3, 1.9))
+    assert clip.event == pytest.approx((2.15, 2.4, 0))
+    features = np.random.default_rng(0).standard_normal((998, 5)).astype("float32")
+    streams = [Stream("part", (clip,), 10.0, features=features)]
+    batches = RefinedBatches(streams, made_targets(), hold_mean=False)
+    batches.refine(Oracle(streams, {Path("a.wav"): 0.45}))
+    assert batches.anchors_s()[Path("a.wav")] == pytest.approx(1.2, abs=0.021)
+
+
 def test_rejects():
     streams, _ = made_streams(count=1)
     whole = AnchorTargets(frames=300, frame_step_s=STEP_S, frame_offset_s=OFFSET_S)
