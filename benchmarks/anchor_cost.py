@@ -162,7 +162,7 @@ def main():
                     streams, min(EPOCH_STEPS, max(1, arguments.steps // EPOCHS)), seed
                 )
         keras.utils.set_random_seed(seed)
-        model = gru_detector()
+        model = recipe.detector()
         begun = time.monotonic()
         with console.stage(f"Seed {seed}, {source}") as stage:
             recipe.train(

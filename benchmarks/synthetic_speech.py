@@ -25,7 +25,6 @@ from rows import Rows, figures, hours_and_events
 from keras_sal import finding, recipe
 from keras_sal.console import Console
 from keras_sal.losses import StreamingAnchorLoss
-from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.synthesis import synthesize
 
@@ -115,7 +114,7 @@ def main():
                 progress=stage.named_progress,
             )
         keras.utils.set_random_seed(seed)
-        model = gru_detector()
+        model = recipe.detector()
         started = time.monotonic()
         with console.stage(f"Seed {seed}, {case}") as stage:
             recipe.train(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import keras
 
-from keras_sal import __version__, extras, models, recipe, shipping
+from keras_sal import __version__, extras, recipe, shipping
 from keras_sal.files import write_whole
 from keras_sal.finding import find_recordings
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
@@ -23,11 +23,6 @@ from keras_sal.recordings import load_recordings, partition
 from keras_sal.splitting import check_splits, split_by_speaker
 from keras_sal.table import TABLE
 
-MODELS = {
-    "gru": models.gru_detector,
-    "conv": models.conv_detector,
-    "conv-gru": models.conv_gru_detector,
-}
 QUANTIZATIONS = {"gru": "int16x8", "conv": "int8", "conv-gru": "int16x8"}
 BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
 LOSSES = ("sal", "sa+fl", "safl", *BASELINES)
@@ -101,7 +96,6 @@ def run(
         ValueError: If the recordings can't be trained on, or an option doesn't fit.
     """
     objective = _loss(loss, strength)
-    detector = MODELS[model]
     shipping.check_packages()
     output = Path(output)
     shipping.check_output(output)
@@ -136,7 +130,7 @@ def run(
 
     def train():
         keras.utils.set_random_seed(seed)
-        trained = detector(size=size)
+        trained = recipe.detector(model, size)
         with console.stage(f"Train {trained.name}") as stage:
             recipe.train(
                 trained,

@@ -6,6 +6,7 @@ import json
 import re
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import soundfile
 from recording_folders import burst, small_corpus, write_folder
@@ -14,8 +15,9 @@ from keras_sal import StreamingDetector, cli, shipping, training
 from keras_sal.audio import read_audio
 from keras_sal.console import Console
 from keras_sal.export import bundle
+from keras_sal.recordings import Recording
 from keras_sal.shipping import calibration_sequences
-from keras_sal.streams import Stream
+from keras_sal.streams import Clip, Stream
 
 QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
 QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0")
@@ -109,8 +111,14 @@ class TestTrain:
 
 
 def test_calibration_takes_the_streams_with_most_events():
-    streams = [Stream(str(n), (), 1.0, features=n) for n in range(3)]
-    assert calibration_sequences(streams) == [0, 1, 2]
+    """Fourteen streams with 0, 1 ... 13 events: all but the first two."""
+    word = Recording("a.wav", "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
+    streams = [
+        Stream(str(n), (Clip(word, 1.0, class_index=0),) * n, 60.0, features=np.full((7, 40), n))
+        for n in range(14)
+    ]
+    taken = calibration_sequences(streams)
+    assert [int(features[0, 0]) for features in taken] == list(range(13, 1, -1))
 
 
 def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
@@ -120,13 +128,14 @@ def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
         for number in range(24):
             path = tmp_path / "mine" / text / f"s{number % 8}-{number}.wav"
             soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
-    found = {}
-    monkeypatch.setattr(
-        training.recipe,
-        "prepare",
-        lambda recordings, *_, **__: found.update(all=recordings) or 1 / 0,
-    )
-    with pytest.raises(ZeroDivisionError):
+    found = []
+
+    def prepare(recordings, word, **_):
+        found.extend(recordings)
+        raise InterruptedError
+
+    monkeypatch.setattr(training.recipe, "prepare", prepare)
+    with pytest.raises(InterruptedError):
         training.run(
             tmp_path / "out", Console(), word="hey robot", recordings=tmp_path / "mine", synthetic=0
         )
