@@ -1,0 +1,203 @@
+"""Does the input pipeline keep ahead of training? Batches a second against train steps a second.
+
+    python benchmarks/input_pipeline.py
+
+Measures what it costs to make features from the plans of training streams, to cut a batch of 32
+crops of 4 s from features in memory (by `StreamBatches` with 1 and 2 threads, `tf.data`, `grain`),
+and to train the small GRU on such a batch on each backend, each in a process of its own. Medians;
+the seconds of the clock, and those of the processor, which a busy machine does not change much.
+Writes `benchmarks/results/input_pipeline.json`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+RESULT = Path(__file__).parent / "results" / "input_pipeline.json"
+BACKENDS = ("tensorflow", "jax", "torch")
+BATCH_SIZE, CROP_FRAMES = 32, 400
+HOURS = 1.0
+
+
+def timed(run, rounds, blocks=5):
+    """Milliseconds of the clock a round, the median of some blocks of rounds, and of the processor.
+
+    Of blocks, for what is made ahead by threads costs nothing when it is asked for.
+    """
+    for _ in range(rounds):
+        run()
+    clock, started = [], time.process_time()
+    for _ in range(blocks):
+        before = time.perf_counter()
+        for _ in range(rounds):
+            run()
+        clock.append((time.perf_counter() - before) / rounds)
+    return {
+        "clock_ms": 1000 * statistics.median(clock),
+        "cpu_ms": 1000 * (time.process_time() - started) / (blocks * rounds),
+        "rounds": blocks * rounds,
+    }
+
+
+def make_batches(workers=1):
+    """Batches of streams whose features are numbers of the right size."""
+    from keras_sal import recipe
+    from keras_sal.datasets import StreamBatches
+    from keras_sal.recordings import Recording
+    from keras_sal.streams import Clip, Stream
+
+    rng = np.random.default_rng(0)
+    word = Recording(Path("word.wav"), "train", "word", 2.0, 0.5, 1.1)
+    streams = [
+        Stream(
+            str(number),
+            tuple(Clip(word, 1.0 + 7.5 * n, class_index=0) for n in range(8)),
+            60.0,
+            features=rng.uniform(0, 26, (5998, 40)).astype("float32"),
+        )
+        for number in range(round(60 * HOURS))
+    ]
+    targets = recipe.word_targets(CROP_FRAMES)
+    return StreamBatches(streams, targets, batch_size=BATCH_SIZE, workers=workers)
+
+
+def from_plans(rounds=3):
+    """Seconds of sound whose features a second of one processor makes, by what is done to it."""
+    import soundfile
+
+    from keras_sal import datasets
+    from keras_sal.augmentation import room_response
+    from keras_sal.datasets import NoiseVariety, training_streams
+    from keras_sal.recordings import Recording
+
+    rng = np.random.default_rng(0)
+    plain = {"speed": (1, 1), "tempo": (1, 1), "tilt_db": (0, 0), "rooms": 0.0, "clean": 1.0}
+    kinds = {
+        "unaltered": plain,
+        "altered as by default, without noise": {"clean": 1.0},
+        "altered as by default, with noise": {"clean": 0.0},
+        "with varied noise": {"clean": 0.0, "noise_variety": NoiseVariety(babble=0.0)},
+        "with babble": {"clean": 0.0, "noise_variety": NoiseVariety(babble=1.0)},
+    }
+    for room in range(datasets.ROOMS):  # simulated once
+        room_response(room)
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = []
+        for number in range(40):
+            path = Path(folder) / f"{number}.flac"
+            seconds = 10 if number % 4 == 0 else 2
+            sound = 0.1 * rng.standard_normal(16_000 * seconds).clip(-3, 3)
+            soundfile.write(path, sound, 16_000)
+            kind = {0: ("", True), 1: ("word", False)}.get(number % 4, ("other", False))
+            times_s = (0.5, 1.1) if kind[0] == "word" else ()
+            recordings.append(Recording(path, "train", kind[0], seconds, *times_s, noise=kind[1]))
+        rates = {}
+        for name, given in kinds.items():
+
+            def run(given=given, seed=0):
+                return training_streams(
+                    recordings, "word", hours=2 / 60, seed=seed, workers=1, **given
+                )
+
+            run()
+            found = []
+            for seed in range(rounds):
+                before = time.process_time()
+                streams = run(seed=seed)
+                seconds = sum(stream.duration_s for stream in streams)
+                found.append(seconds / (time.process_time() - before))
+            rates[name] = statistics.median(found)
+            print(f"features, {name}: {rates[name]:.0f} s of sound a CPU second", flush=True)
+    return rates
+
+
+def cutting(rounds=30):
+    """What a batch costs, by who carries it."""
+    import grain
+
+    from keras_sal.sources import grain_dataset, tf_dataset
+
+    def in_turn(batches):
+        numbers = iter(range(10**9))
+        return lambda: batches[next(numbers) % len(batches)]
+
+    def following(dataset):
+        elements = iter(dataset)
+        return lambda: next(elements)
+
+    batches = make_batches()
+    threads = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
+    makers = {
+        "StreamBatches": in_turn(batches),
+        "StreamBatches, 2 workers": in_turn(make_batches(workers=2)),
+        "tf.data, 2 parallel calls": following(tf_dataset(batches, num_parallel_calls=2)),
+        "grain, 2 threads": following(grain_dataset(batches).to_iter_dataset(threads)),
+        "grain, single crops, 2 threads": following(
+            grain_dataset(batches, crops=True).batch(BATCH_SIZE).to_iter_dataset(threads)
+        ),
+    }
+    found = {}
+    for name, make in makers.items():
+        found[name] = timed(make, rounds)
+        print(f"batch, {name}: {found[name]['clock_ms']:.1f} ms, {found[name]['cpu_ms']:.1f} CPU")
+    return found
+
+
+def train_step():
+    """What it costs to train the small GRU on a batch, on this process's backend."""
+    import keras
+
+    import keras_sal
+
+    x, y = make_batches()[0]
+    keras.utils.set_random_seed(0)
+    model = keras_sal.models.gru_detector()
+    model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
+    rounds = 1 if keras.backend.backend() == "torch" else 3
+    return timed(lambda: model.train_on_batch(x, y), rounds)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train-step", action="store_true", help="only that, as JSON")
+    if parser.parse_args().train_step:
+        print(json.dumps(train_step()))
+        return
+    from keras_sal import files, provenance
+
+    found = {
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "load_average_before": os.getloadavg()[0],
+        "batch": [BATCH_SIZE, CROP_FRAMES, 40],
+        "sound_s_per_cpu_s": from_plans(),
+        "batches": cutting(),
+        "train_steps": {},
+    }
+    for backend in BACKENDS:
+        program = [sys.executable, __file__, "--train-step"]
+        environment = os.environ | {"KERAS_BACKEND": backend}
+        said = subprocess.run(program, env=environment, capture_output=True, check=True, text=True)
+        found["train_steps"][backend] = json.loads(said.stdout.splitlines()[-1])
+        print(f"train step, {backend}: {found['train_steps'][backend]['clock_ms']:.0f} ms")
+    step_ms = min(step["clock_ms"] for step in found["train_steps"].values())
+    found["times_as_fast_as_the_fastest_train_step"] = {
+        name: step_ms / batch["clock_ms"] for name, batch in found["batches"].items()
+    }
+    found["load_average_after"] = os.getloadavg()[0]
+    files.write_json(RESULT, found)
+    print(f"Written to {RESULT}")
+
+
+if __name__ == "__main__":
+    main()
