@@ -76,9 +76,21 @@ class CropSource(BatchSource):
     """The crops of all epochs in a row: those of the first batch, then those of the second.
 
     Args:
-        batches: A `keras_sal.batches.StreamBatches`.
+        batches: A `keras_sal.batches.StreamBatches` without `augment`, which changes whole batches.
         epochs: How many epochs, at least 1; `None` (default) for no end.
+
+    Raises:
+        ValueError: If `batches` has no crops of its own, or `epochs` is less than 1.
     """
+
+    def __init__(self, batches, epochs=None):
+        super().__init__(batches, epochs)
+        require(
+            hasattr(batches, "draw") and getattr(batches, "augment", None) is None,
+            "`batches` must be StreamBatches without `augment` to give single crops; chunks go on "
+            "from batch to batch, and augmentation changes whole batches. Received: "
+            f"{type(batches).__name__}. Leave `augment` out and map it, or take whole batches.",
+        )
 
     def __len__(self):
         crops = len(self.batches) * self.batches.batch_size

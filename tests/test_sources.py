@@ -58,6 +58,14 @@ class TestSources:
         with pytest.raises(ValueError, match=r"`epochs` must be at least 1.*epochs=0"):
             BatchSource(batches, epochs=0)
 
+    def test_rejects_single_crops_of_batches_that_are_one(self, batches):
+        chunks = StreamChunks(three_streams(), word_targets(), batch_size=2)
+        with pytest.raises(ValueError, match=r"`batches` must be StreamBatches.*StreamChunks"):
+            CropSource(chunks)
+        batches.augment = lambda features, targets, rng: (features, targets)
+        with pytest.raises(ValueError, match=r"without `augment`.*StreamBatches"):
+            CropSource(batches)
+
     @pytest.mark.parametrize("make", [grain_dataset, tf_dataset])
     def test_says_what_is_missing(self, batches, monkeypatch, make):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
