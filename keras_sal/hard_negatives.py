@@ -29,7 +29,10 @@ TOGETHER = 32  # streams that a model answers side by side
 
 
 class FalseAlarm(NamedTuple):
-    """A detection that belongs to no event: in which stream, when, how sure, heard in what."""
+    """A detection that belongs to no event: in which stream, when, how sure, heard in what.
+
+    `path` is that of the recording heard then or last, `None` before the first of the stream.
+    """
 
     stream: int
     time_s: float
