@@ -90,7 +90,33 @@ class TestSizes:
             detector(size="huge")
 
 
+@pytest.mark.parametrize("frames_per_answer", [2, 3])
+@pytest.mark.parametrize("detector", [gru_detector, conv_detector])
+def test_answers_less_often(detector, frames_per_answer):
+    model = detector(frames_per_answer=frames_per_answer)
+    clip = micro_features(12)
+    expected = model.predict(clip, verbose=0)
+    assert expected.shape == (2, 12 // frames_per_answer, 1)
+    step = step_model(model)
+    state = initial_state(step, 2)
+    for t in range(expected.shape[1]):
+        frames = clip[:, t * frames_per_answer : (t + 1) * frames_per_answer]
+        result = step.predict_on_batch({"frame": frames, **state})
+        state = {name: result[f"{name}_next"] for name in state}
+        np.testing.assert_allclose(result["posterior"], expected[:, t], atol=1e-5)
+
+
 class TestGRUDetector:
+    def test_joins_frames_in_the_dense_layer(self):
+        more = gru_detector(frames_per_answer=3).count_params() - gru_detector().count_params()
+        assert more == 2 * 40 * 32
+
+    def test_rejects_several_frames_without_dense(self):
+        with pytest.raises(
+            ValueError, match=r"`dense_units` must be at least 1.*frames_per_answer=2"
+        ):
+            gru_detector(dense_units=0, frames_per_answer=2)
+
     def test_parameters(self):
         # Dense 40 * 32 + 32; GRU 3 gates of (32 + 48) * 48 weights, 2 * 48 biases; Dense 48 + 1.
         expected = (40 * 32 + 32) + 3 * ((32 + 48) * 48 + 2 * 48) + (48 + 1)

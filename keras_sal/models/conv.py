@@ -3,7 +3,14 @@
 import keras
 from keras import layers
 
-from keras_sal.models.parts import check_sizes, normalised_relu, of_size, posterior, scaled
+from keras_sal.models.parts import (
+    check_sizes,
+    normalised_relu,
+    of_size,
+    posterior,
+    scaled,
+    stacked,
+)
 
 SIZES = {
     "nano": {"channels": 16, "kernel_frames": 9, "dilations": (1, 6)},
@@ -20,6 +27,7 @@ def conv_detector(
     classes=1,
     *,
     size="micro",
+    frames_per_answer=1,
     feature_max=26.0,
     dropout=0.0,
     name="conv_detector",
@@ -35,6 +43,12 @@ def conv_detector(
     `1 + (kernel_frames - 1) * sum(dilations)` frames and on nothing before. Every batch
     normalisation is folded into the weights before it.
 
+    With `frames_per_answer=n` the first layer hears n frames at once and the convolutions run once
+    for them: the receptive field is n times as long, the multiply-adds and the time to train about
+    1 / n. Labels are then needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and
+    the latency grows by up to n - 1 frames. A word lasts half a second to a second; a receptive
+    field that is shorter than it can't tell it from its end.
+
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
     | `"nano"` | 1,777 | 0.15 M | 896 bytes | 57 frames | 9 KB | 6.9 KB |
@@ -49,14 +63,15 @@ def conv_detector(
             or (1, 2, 4, 8, 8), by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
         size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
+        frames_per_answer: Frames for each answer, at least 1. Default 1.
         feature_max: As for `gru_detector`.
         dropout: Fraction of the channels dropped in training at the end of each block, in [0, 1).
             Default 0.
         name: Name of the model.
 
     Returns:
-        A `keras.Model` from `(batch, time, features)` to `(batch, time, classes)`; its last layer
-        is named `posterior`.
+        A `keras.Model` from `(batch, time, features)` to
+        `(batch, time / frames_per_answer, classes)`; its last layer is named `posterior`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -80,6 +95,7 @@ def conv_detector(
         channels=(channels, 1),
         kernel_frames=(kernel_frames, 2),
         classes=(classes, 1),
+        frames_per_answer=(frames_per_answer, 1),
     )
     if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
         raise ValueError(
@@ -87,7 +103,8 @@ def conv_detector(
             f"the taps of a convolution. Received: dilations={dilations!r}. Try (1, 2, 4, 8)."
         )
     clips = keras.Input((None, features), name="features")
-    x = layers.Dense(channels, use_bias=False, name="dense")(scaled(clips, feature_max))
+    x = scaled(clips, feature_max)
+    x = stacked(x, channels, frames_per_answer, use_bias=False, name="dense")
     x = normalised_relu(x, "dense")
     for i, dilation in enumerate(dilations, start=1):
         past = (kernel_frames - 1) * dilation

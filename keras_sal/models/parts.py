@@ -36,6 +36,13 @@ def scaled(clips, feature_max, name="scale"):
     return layers.Rescaling(1.0 / feature_max, name=name)(clips)
 
 
+def stacked(x, units, frames, **options):
+    """A dense layer over `frames` frames at a time, which gives one frame for them."""
+    if frames == 1:
+        return layers.Dense(units, **options)(x)
+    return layers.Conv1D(units, frames, strides=frames, **options)(x)
+
+
 def gru(x, units, dropout):
     """A GRU with an answer for every frame."""
     if dropout:
