@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_sal import AnchorTargets
-from keras_sal.anchors import IGNORE
+from keras_sal.anchors import IGNORE, NO_ANCHOR
 from keras_sal.audio import SAMPLE_RATE, features
-from keras_sal.augmentation import Chain, FrequencyWarp, SpecAugment, TimeStretch
+from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment, TimeStretch
 from keras_sal.augmentation.features import _hertz, _mel
 
 BATCH, TIME, CHANNELS = 5, 211, 37
@@ -18,7 +18,8 @@ AUGMENTATIONS = (
     SpecAugment(),
     FrequencyWarp(),
     TimeStretch(),
-    Chain(TimeStretch(), FrequencyWarp(), SpecAugment()),
+    Scramble(0.5),
+    Chain(Scramble(), TimeStretch(), FrequencyWarp(), SpecAugment()),
 )
 
 
@@ -220,3 +221,58 @@ class TestTimeStretch:
     def test_rejects(self):
         with pytest.raises(ValueError, match=r"`factor` must be \(least, greatest\)"):
             TimeStretch((1.2, 0.8))
+
+
+class TestScramble:
+    def test_a_scrambled_clip_has_the_same_frames_in_another_order_and_no_anchor(self):
+        heard, targets = clicks([7, 100, 30])
+        heard[..., 1] = np.arange(TIME)
+        scrambled, packed = Scramble(1.0)(heard, targets, np.random.default_rng(0))
+        for clip, target in zip(scrambled, packed, strict=True):
+            assert sorted(clip[:, 1]) == list(range(TIME))
+            assert (target == [0, NO_ANCHOR]).all()
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_pieces_are_as_long_as_said(self, seed):
+        heard, targets = clicks([7])
+        heard[0, :, 1] = np.arange(TIME)
+        scrambled, _ = Scramble(1.0, (20, 30))(heard, targets, np.random.default_rng(seed))
+        joins = np.flatnonzero(np.diff(scrambled[0, :, 1]) != 1) + 1
+        lengths = np.diff([0, *joins, TIME])
+        assert len(lengths) > 5
+        assert (lengths >= 20).sum() >= len(lengths) - 1  # the last piece is what is left
+        # pieces that happen to keep their order look like one
+        assert np.median(lengths) <= 30
+
+    def test_a_share_of_the_clips(self):
+        heard, targets = clicks([50] * 1000)
+        _, packed = Scramble(0.25)(heard, targets, np.random.default_rng(0))
+        scrambled = (packed[:, :, 1] == NO_ANCHOR).all(axis=1)
+        assert scrambled.mean() == pytest.approx(0.25, abs=0.05)  # 3.6 standard deviations
+        np.testing.assert_array_equal(packed[~scrambled], targets[~scrambled])
+
+    def test_leaves_clips_with_frames_to_ignore_alone(self):
+        heard, targets = clicks([7, 7])
+        targets[1, -3:, 0] = IGNORE
+        _, packed = Scramble(1.0)(heard, targets, np.random.default_rng(0))
+        assert (packed[0, :, 0] == 0).all()
+        np.testing.assert_array_equal(packed[1], targets[1])
+
+    def test_targets_may_be_fewer_than_frames(self):
+        """For a detector that answers every third frame."""
+        heard, targets = np.ones((2, 30, 4)), np.ones((2, 10, 2))
+        _, packed = Scramble(1.0, (3, 6))(heard, targets, np.random.default_rng(0))
+        assert packed.shape == (2, 10, 2)
+        assert (packed[..., 0] == 0).all()
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ({"share": 1.5}, r"`share` must lie in \[0, 1\].*share=1.5"),
+            ({"piece_frames": (0, 5)}, r"`piece_frames` must be.*\(0, 5\)"),
+            ({"piece_frames": (9, 5)}, r"`piece_frames` must be.*\(9, 5\)"),
+        ],
+    )
+    def test_rejects(self, given, message):
+        with pytest.raises(ValueError, match=message):
+            Scramble(**given)

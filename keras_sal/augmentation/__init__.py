@@ -5,8 +5,8 @@ Waves first, features last, because sound is what differs in life:
 * `change_speed`, `change_pitch`, `change_tempo`, `shift_time`: another voice, another pace;
 * `add_room`, `add_noise`, `amplify`: another place;
 * `tilt`, `limit_band`, `through_codec`: another microphone, another line;
-* `SpecAugment`, `FrequencyWarp`, `TimeStretch`: what is cheap enough to be drawn anew for every
-  batch, on features and packed targets.
+* `SpecAugment`, `FrequencyWarp`, `TimeStretch`, `Scramble`: what is cheap enough to be drawn anew
+  for every batch, on features and packed targets.
 
 Functions on waves take what was drawn as arguments, so that a plan of a stream can hold it. Only
 what changes times takes and returns events; the rest leaves them where they are.
@@ -14,7 +14,7 @@ what changes times takes and returns events; the rest leaves them where they are
 
 from keras_sal.augmentation.channels import limit_band, tilt
 from keras_sal.augmentation.codecs import CODECS, through_codec
-from keras_sal.augmentation.features import Chain, FrequencyWarp, SpecAugment, TimeStretch
+from keras_sal.augmentation.features import Chain, FrequencyWarp, Scramble, SpecAugment, TimeStretch
 from keras_sal.augmentation.levels import amplify, amplify_to_unit, decibels, speech_level_db
 from keras_sal.augmentation.noise import add_noise, pink_noise
 from keras_sal.augmentation.pitch import change_pitch
@@ -25,6 +25,7 @@ __all__ = [
     "CODECS",
     "Chain",
     "FrequencyWarp",
+    "Scramble",
     "SpecAugment",
     "TimeStretch",
     "add_noise",

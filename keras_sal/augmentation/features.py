@@ -19,6 +19,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from keras_sal import clips
+from keras_sal.anchors import IGNORE, NO_ANCHOR
 from keras_sal.events import require
 
 LOWEST_HZ = 125.0  # of the filter bank of the micro front-end
@@ -214,6 +215,75 @@ class FrequencyWarp:
         knee = self.voice_hz * np.minimum(factor, 1) / factor
         slope = (nyquist - factor * knee) / (nyquist - knee)
         return np.where(hertz <= knee, factor * hertz, nyquist - slope * (nyquist - hertz))
+
+
+@dataclass(frozen=True)
+class Scramble:
+    """Cuts some clips into pieces and puts them together in another order: speech without the word.
+
+    What comes out holds the sounds of the word, of the voices that say it, and is a negative all
+    the same: label 0, no anchor. A detector that fires on the end of the word alone, or on a voice
+    it knows, is wrong. A clip with frames to ignore (label -1) is left as it is.
+
+    Args:
+        share: Share of the clips, in [0, 1]. Default 0.25.
+        piece_frames: Least and greatest length of a piece, in frames; shorter than the word.
+            Default `(12, 36)`.
+
+    Raises:
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> clip, targets = np.arange(6.0).reshape(1, 6, 1), np.ones((1, 6, 2))
+        >>> shuffle = Scramble(1.0, piece_frames=(2, 2))
+        >>> clip, targets = shuffle(clip, targets, np.random.default_rng(2))
+        >>> clip[0, :, 0].tolist(), targets[0, :, 0].tolist()
+        ([4.0, 5.0, 2.0, 3.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    """
+
+    share: float = 0.25
+    piece_frames: tuple[int, int] = (12, 36)
+
+    def __post_init__(self):
+        require(
+            0 <= self.share <= 1,
+            f"`share` must lie in [0, 1]; it is a share of the clips. Received: "
+            f"share={self.share}. Give 0 for none.",
+        )
+        low, high = self.piece_frames
+        require(
+            isinstance(low, Integral) and isinstance(high, Integral) and 1 <= low <= high,
+            "`piece_frames` must be (least, greatest), whole numbers of at least 1; lengths are "
+            f"drawn between the two. Received: piece_frames={self.piece_frames}. Stay well below "
+            "the length of the word.",
+        )
+
+    def __call__(self, features, targets, rng):
+        """Scrambles a share of the clips.
+
+        Args:
+            features: Array `(batch, time, features)`; it is not changed.
+            targets: Packed targets `(batch, answers, channels + 1)`; they are not changed.
+            rng: A `numpy.random.Generator`.
+
+        Returns:
+            `(features, targets)`, of the same shapes.
+        """
+        features, targets = np.array(features), np.array(targets)
+        chosen = rng.random(len(features)) < self.share
+        for clip in np.flatnonzero(chosen & ~(targets[..., :-1] == IGNORE).any(axis=(1, 2))):
+            features[clip] = features[clip, self._order(features.shape[1], rng)]
+            targets[clip, :, :-1] = 0
+            targets[clip, :, -1] = NO_ANCHOR
+        return features, targets
+
+    def _order(self, frames, rng):
+        """The frames in their new order."""
+        low, high = self.piece_frames
+        ends = np.cumsum(rng.integers(low, high + 1, frames // low + 1))
+        pieces = np.split(np.arange(frames), ends[ends < frames])
+        return np.concatenate([pieces[i] for i in rng.permutation(len(pieces))])
 
 
 @dataclass(frozen=True)
