@@ -19,12 +19,15 @@ class StreamBatches(Epochs):
     Args:
         streams: A sequence of `Stream` with features; see `keras_sal.crops` for several inputs.
         targets: An `AnchorTargets` with `frames` set (the length of a crop),
-            `frame_step_s=0.01` and `frame_offset_s=0.03`.
+            `frame_step_s=0.01` and `frame_offset_s=0.03`; see `keras_sal.crops` for a detector
+            that answers less often.
         batch_size: Crops in a batch, at least 1. Default 32.
         batches: Batches in an epoch, at least 1. Default 100.
         seed: What the crops are drawn from. Default 0.
         focus_share: Share of the crops of a batch that cover the moments given to `focus`, in
             `[0, 1]`. Default 0.25; without such moments all crops are drawn evenly.
+        augment: Called on each batch as `augment(features, targets, rng)`; see
+            `keras_sal.augmentation.features`. Default `None`.
         **ahead: `workers`, threads that make batches ahead, default 1, and `max_queue_size`; see
             `keras_sal.epochs.Epochs`.
 
@@ -61,6 +64,7 @@ class StreamBatches(Epochs):
         batches=100,
         seed=0,
         focus_share=0.25,
+        augment=None,
         **ahead,
     ):
         super().__init__(round(positive("batches", batches)), **ahead)
@@ -71,7 +75,7 @@ class StreamBatches(Epochs):
         )
         self.streams, self.targets = list(streams), targets
         self.batch_size = round(positive("batch_size", batch_size))
-        self.seed, self.focus_share = seed, focus_share
+        self.seed, self.focus_share, self.augment = seed, focus_share, augment
         self._own_crops = Crops(self.streams, targets)
         self.focus(())
         if not self._evenly:
@@ -84,7 +88,10 @@ class StreamBatches(Epochs):
 
     def at(self, epoch, index):
         """The batch `index` of any epoch."""
-        return self.crops.cut(self.draw(epoch, index))
+        features, targets = self.crops.cut(self.draw(epoch, index))
+        if self.augment is None:
+            return features, targets
+        return self.augment(features, targets, np.random.default_rng([self.seed, epoch, index, 1]))
 
     def draw(self, epoch, index):
         """Which crops are in a batch: integers `(batch, 2)`, rows `(stream, first frame)`."""

@@ -1,8 +1,9 @@
 """Crops: stretches of streams, and the targets that belong to them.
 
-A stream has one row of features for each answer of the detector; or, with several inputs, a dict
-of arrays of which each has a whole number of rows for an answer, as sound at 100 Hz has four for
-one of motion at 25 Hz. A crop is named by its stream and the first answer in it, counted from 0.
+A stream has one row of features for each answer of the detector, or several for a detector that
+answers less often; or, with several inputs, a dict of arrays of which each has a whole number of
+rows for an answer, as sound at 100 Hz has four for one of motion at 25 Hz. A crop is named by its
+stream and the first answer in it, counted from 0.
 """
 
 import functools
@@ -31,7 +32,8 @@ class Crops:
             dicts of arrays, the shortest of which has one row for each answer and the others a
             multiple of it (but for a few rows at the end).
         targets: An `AnchorTargets` with `frames` (the length of a crop, in answers) that counts
-            answers as the features do: `frame_step_s=0.01` and `frame_offset_s=0.03` for sound.
+            answers as the features do: `frame_step_s=0.01` and `frame_offset_s=0.03` for sound; or
+            n frames at a time, with the time of the last: 0.03 and 0.05 for three.
 
     Raises:
         ValueError: If a stream has no features, or `targets` counts other frames than they do.
@@ -55,8 +57,9 @@ class Crops:
                 "features. Use `keras_sal.streams.compute_features(streams)`."
             )
         self.streams, self.targets = list(streams), targets
-        self.answers = [_answers(stream.features) for stream in self.streams]
-        _check_targets(targets, self.streams, self.answers)
+        every = max(1, round((targets.frame_step_s or 0) / FRAME_STEP_S))
+        self.answers = [_answers(stream.features, every) for stream in self.streams]
+        _check_targets(targets, self.streams, self.answers, every)
         self._events = [stream.events for stream in self.streams]
         self._hops = [
             keras.tree.map_structure(lambda x, n=n: len(x) // max(n, 1), stream.features)
@@ -70,8 +73,8 @@ class Crops:
             rows: Integers `(crops, 2)`: the stream and the first answer of each crop.
 
         Returns:
-            `(features, targets)`: arrays of shapes `(crops, time, ...)` (a dict of them for several
-            inputs) and `(crops, time, channels + 1)`.
+            `(features, targets)`: arrays of shapes `(crops, frames, ...)` (a dict of them for
+            several inputs) and `(crops, answers, channels + 1)`.
         """
         frames = self.targets.frames
 
@@ -148,8 +151,13 @@ class Crops:
         return events[(events[:, 1] > -REACH_S) & (events[:, 0] < end_s + REACH_S)]
 
 
-def _answers(features):
-    """How many answers there are to features; every input has as many rows, or a multiple."""
+def _answers(features, every):
+    """How many answers there are to features: one for `every` rows of a single input.
+
+    Of several inputs each has as many rows as there are answers, or a multiple.
+    """
+    if not isinstance(features, dict):
+        return len(features) // every
     lengths = [len(x) for x in keras.tree.flatten(features)]
     answers = min(lengths)
     for length in lengths:
@@ -163,7 +171,7 @@ def _answers(features):
     return answers
 
 
-def _check_targets(targets, streams, answers):
+def _check_targets(targets, streams, answers, every):
     step_s, offset_s = targets.frame_step_s, targets.frame_offset_s
     if any(isinstance(stream.features, dict) for stream in streams):
         fits = step_s is not None and all(
@@ -171,7 +179,10 @@ def _check_targets(targets, streams, answers):
             for stream, n in zip(streams, answers, strict=True)
         )
     else:
-        fits = (step_s, offset_s) == (FRAME_STEP_S, audio.FRAME_OFFSET_S)
+        last_s = audio.FRAME_OFFSET_S + (every - 1) * FRAME_STEP_S
+        fits = step_s is not None and np.allclose(
+            (step_s, offset_s), (every * FRAME_STEP_S, last_s)
+        )
     if not targets.frames or not fits:
         raise ValueError(
             f"`targets` must have `frames` and count the frames of the features; else events fall "

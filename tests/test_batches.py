@@ -272,3 +272,43 @@ class TestSeveralInputs:
     def test_rejects_targets_of_other_frames(self):
         with pytest.raises(ValueError, match=r"`targets` must have `frames`.*frame_step_s=0\.01"):
             StreamBatches([two_inputs()], AnchorTargets(20, frame_step_s=0.01))
+
+
+class TestAnswersLessOften:
+    """A detector that answers every third frame, when the last of the three is complete."""
+
+    @pytest.fixture
+    def thirds(self):
+        return AnchorTargets(
+            30, anchor="offset", after_frames=8, frame_step_s=0.03, frame_offset_s=0.05
+        )
+
+    def test_crops_are_whole_answers(self, streams, thirds):
+        features, packed = StreamBatches(streams, thirds, batch_size=200)[0]
+        assert features.shape == (200, 3 * thirds.frames, 40)
+        assert packed.shape == (200, thirds.frames, 2)
+        whole = [whole_targets(stream, thirds) for stream in streams]
+        for crop, target in zip(features, packed, strict=True):
+            index, start = int(crop[0, 0]), int(crop[0, 1])
+            assert start % 3 == 0
+            part = slice(start // 3, start // 3 + thirds.frames)
+            np.testing.assert_array_equal(target[:, 0], whole[index][part, 0])
+
+    def test_rejects_answers_that_come_with_the_first_frame(self, streams, thirds):
+        wrong = AnchorTargets(thirds.frames, frame_step_s=0.03, frame_offset_s=0.03)
+        with pytest.raises(ValueError, match=r"frame_step_s=0\.03, frame_offset_s=0\.03"):
+            StreamBatches(streams, wrong)
+
+
+class TestAugment:
+    def test_is_drawn_anew_for_every_batch_from_the_seed(self, streams, targets):
+        def louder(features, packed, rng):
+            return features + rng.integers(1, 1000), packed
+
+        plain = StreamBatches(streams, targets, batches=3)
+        augmented = StreamBatches(streams, targets, batches=3, augment=louder)
+        added = [np.unique(augmented[i][0] - plain[i][0]) for i in range(3)]
+        assert [len(values) for values in added] == [1, 1, 1]
+        assert len({float(values[0]) for values in added}) == 3
+        again = StreamBatches(streams, targets, batches=3, augment=louder, workers=2)
+        np.testing.assert_array_equal(again[1][0], augmented[1][0])
