@@ -18,7 +18,7 @@ from keras_sal.files import write_json
 from keras_sal.judge import Judge
 from keras_sal.outcomes import read_words
 from keras_sal.provenance import machine, versions
-from keras_sal.recipe import Material
+from keras_sal.recipe import Material, frames_per_answer
 from keras_sal.runners import open_runner
 from keras_sal.tuning import threshold_record
 
@@ -104,7 +104,7 @@ def ship(models, order, output, console):
             detector = micro.convert(
                 models[best],
                 made / "cache.tflite",
-                calibration_sequences(order.material.train),
+                calibration_sequences(order.material.train, frames_per_answer(models[best])),
                 quantization=order.quantization,
             )
         answers = answers.joined(_listen({shipped: detector}, order, console))
@@ -154,10 +154,11 @@ def supported_rate(material):
     return max(1.0, math.ceil(3.1 / min(dev, *test)))
 
 
-def calibration_sequences(streams):
-    """Picks the training streams with most events, to roll the state through."""
-    ranked = sorted(streams, key=lambda stream: -len(stream.events))
-    return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
+def calibration_sequences(streams, frames_per_answer=1):
+    """Picks the training streams with most events, to roll the state through, in whole answers."""
+    ranked = sorted(streams, key=lambda stream: -len(stream.events))[:CALIBRATION_STREAMS]
+    whole = [len(stream.features) // frames_per_answer * frames_per_answer for stream in ranked]
+    return [stream.features[:end] for stream, end in zip(ranked, whole, strict=True)]
 
 
 def _put_in_place(made, output):

@@ -1,0 +1,212 @@
+"""How far the recipe of `keras-sal train` takes the micro detectors, word by word.
+
+    python benchmarks/wake_words.py                          four words, GRU and conv, seed 0
+    python benchmarks/wake_words.py --words alexa --models conv --seeds 1 2
+
+Trains each detector by the recipe, converts it, and lets the file answer to the dev and test
+streams in the interpreter of TensorFlow Lite Micro. The threshold is chosen on dev, clean and noisy
+together, at the budget; beside it stand the fewest misses that some threshold has on test within
+the budget. Runs are kept as they are done, and trained models in the cache, so that a study that
+was interrupted goes on.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import keras
+from rows import BUDGET, Rows, hours_and_events
+
+from keras_sal import finding, recipe
+from keras_sal.answers import collect
+from keras_sal.console import Console
+from keras_sal.evaluation import evaluate
+from keras_sal.export import micro
+from keras_sal.files import write_whole
+from keras_sal.judge import Judge
+from keras_sal.losses import StreamingAnchorLoss
+from keras_sal.recordings import load_recordings
+from keras_sal.runners import open_runner
+from keras_sal.shipping import calibration_sequences
+
+WORDS = ("alexa", "computer", "jarvis", "smart mirror")
+QUANTIZATIONS = {"gru": ("int8", "int16x8"), "conv": ("int8",)}
+POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")
+
+
+def trained(word, kind, seed, streams, options, cache, console):
+    """A detector trained by the recipe, or as it was kept, and the seconds that took."""
+    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}.keras"
+    if path.is_file():
+        return keras.models.load_model(path, compile=False), None
+    keras.utils.set_random_seed(seed)
+    model, started = recipe.detector(kind), time.monotonic()
+    with console.stage(f"Train {kind}, {word!r}, seed {seed}") as stage:
+        recipe.train(
+            model,
+            StreamingAnchorLoss("sa+fl"),
+            streams,
+            steps=options.steps,
+            seed=seed,
+            callbacks=[stage.callback()],
+        )
+    write_whole(path, model.save)
+    return model, time.monotonic() - started
+
+
+def scored(model, kind, word, material, folder, cache, console):
+    """The converted files, by quantization: bytes, and both operating points by condition."""
+    every = recipe.frames_per_answer(model)
+    systems, size = {"float32": open_runner(model)}, {"float32": {}}
+    for quantization in QUANTIZATIONS[kind]:
+        with console.stage(f"Convert to {quantization}"):
+            detector = micro.convert(
+                model,
+                cache / f"{kind}.tflite",
+                calibration_sequences(material.train, every),
+                quantization=quantization,
+            )
+        systems[quantization] = detector
+        size[quantization] = {
+            "flash_bytes": detector.flash_bytes,
+            "arena_bytes": detector.arena_bytes,
+            "macs": detector.macs,
+        }
+    with console.stage("Listen"):
+        answers = collect(systems, word, material.held_out, root=folder)
+    with console.stage("Score"):
+        results = evaluate(answers, Judge(BUDGET, replicates=300))
+    return {
+        system["name"]: size[system["name"]]
+        | {
+            condition: {
+                point: {name: found[point][name] for name in POINT}
+                | {"frr_95": found[point]["intervals"]["frr"]}
+                for point in ("at_budget", "at_threshold")
+                if found[point]
+            }
+            for condition, found in system["conditions"].items()
+        }
+        for system in results["systems"]
+    }
+
+
+class Words(Rows):
+    """The runs by word, detector and seed."""
+
+    def summary(self):
+        """The figures that the bar is about, a row for each file and condition."""
+        return [
+            {
+                "word": run["word"],
+                "detector": f"{run['model']} {name}",
+                "seed": run["seed"],
+                "flash_bytes": system.get("flash_bytes"),
+                "condition": condition,
+                **_figures(system[condition]),
+            }
+            for run in self.runs
+            for name, system in run["figures"].items()
+            for condition in run["conditions"]
+        ]
+
+    def show(self, console):
+        """Prints the summary."""
+        columns = ["word", "detector", "seed", "flash", "noise"]
+        columns += ["missed % [95 % by voice]", "P50 ms", "at dev threshold %", "FA/h there"]
+        rows = [
+            [
+                row["word"],
+                row["detector"],
+                str(row["seed"]),
+                f"{row['flash_bytes'] or 0:,}",
+                row["condition"],
+                _percent(row["frr"], row["frr_95_by_speaker"]),
+                _scaled(row["latency_p50_s"], 1000),
+                _percent(row.get("frr_at_dev_threshold"), None),
+                _scaled(row.get("fa_per_hour_at_dev_threshold"), 1),
+            ]
+            for row in self.summary()
+        ]
+        console.table(f"Test, at {BUDGET:g} false alarm an hour", columns, rows)
+
+
+def _figures(found):
+    best, chosen = found["at_budget"], found.get("at_threshold")
+    figures = {
+        "frr": best["frr"],
+        "frr_95_by_speaker": best["frr_95"]["speakers"],
+        "latency_p50_s": best["latency_p50_s"],
+    }
+    if chosen:
+        figures |= {
+            "frr_at_dev_threshold": chosen["frr"],
+            "fa_per_hour_at_dev_threshold": chosen["fa_per_hour"],
+            "latency_p50_s_at_dev_threshold": chosen["latency_p50_s"],
+        }
+    return figures
+
+
+def _percent(share, interval):
+    if share is None:
+        return "-"
+    low_high = "" if interval is None else " [{:.0f}, {:.0f}]".format(*(100 * x for x in interval))
+    return f"{100 * share:.1f}{low_high}"
+
+
+def _scaled(value, scale):
+    return "-" if value is None else f"{scale * value:.1f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
+    parser.add_argument("--words", nargs="+", default=WORDS)
+    parser.add_argument("--models", nargs="+", choices=QUANTIZATIONS, default=list(QUANTIZATIONS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=recipe.STEPS)
+    parser.add_argument("--hours", type=float, default=8.0)
+    parser.add_argument("--cache", default="wake_words_cache", help="features and models")
+    parser.add_argument("--result", default="wake_words", help="in benchmarks/results, or a .json")
+    options = parser.parse_args()
+
+    console, cache = Console(), Path(options.cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = finding.require_recordings(options.recordings)
+    recordings = load_recordings(folder)
+    settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
+    rows = Words(options.result, settings)
+    for word in options.words:
+        for seed in options.seeds:
+            keys = [{"word": word, "model": kind, "seed": seed} for kind in options.models]
+            keys = [key for key in keys if key not in rows]
+            if not keys:
+                continue
+            with warnings.catch_warnings(), console.stage(f"Streams of {word!r}") as stage:
+                warnings.simplefilter("ignore")
+                material = recipe.prepare(
+                    recordings,
+                    word,
+                    hours=options.hours,
+                    cache=cache,
+                    progress=stage.named_progress,
+                )
+            for key in keys:
+                kind = key["model"]
+                model, train_s = trained(word, kind, seed, material.train, options, cache, console)
+                rows.add(
+                    key,
+                    scored(model, kind, word, material, folder, cache, console),
+                    steps=options.steps,
+                    train_s=train_s,
+                    backend=keras.backend.backend(),
+                    parameters=model.count_params(),
+                    conditions=list(material.test),
+                    streams=hours_and_events(material),
+                )
+        rows.show(console)
+
+
+if __name__ == "__main__":
+    main()
