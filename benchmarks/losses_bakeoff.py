@@ -23,7 +23,6 @@ import numpy as np
 from keras_sal import demo, files, provenance, recipe
 from keras_sal.console import Console
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
-from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings
 
 LOSSES = {
@@ -120,7 +119,7 @@ def main():
     result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"
     for seed, loss in itertools.product(range(arguments.seeds), arguments.losses):
         keras.utils.set_random_seed(seed)
-        model = gru_detector()
+        model = recipe.detector()
         started = time.monotonic()
         with console.stage(f"Seed {seed}, {loss}") as stage:
             recipe.train(

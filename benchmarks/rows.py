@@ -98,7 +98,9 @@ def figures(model, material):
     """What a model does on test, at its best and at the threshold chosen on dev, by condition."""
 
     def curve(streams):
-        return recipe.score(recipe.answer(model, streams), streams, max_fa_per_hour=REACH)
+        return recipe.score(
+            recipe.answer(model, streams), streams, max_fa_per_hour=REACH, **recipe.TRIGGER
+        )
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the few hours: the settings say how many there are

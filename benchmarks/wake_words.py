@@ -76,7 +76,7 @@ def scored(model, kind, word, material, folder, cache, console):
     with console.stage("Listen"):
         answers = collect(systems, word, material.held_out, root=folder)
     with console.stage("Score"):
-        results = evaluate(answers, Judge(BUDGET, replicates=300))
+        results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER, replicates=300))
     return {
         system["name"]: size[system["name"]]
         | {
@@ -176,6 +176,7 @@ def main():
     folder = finding.require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
+    settings["trigger"] = recipe.TRIGGER
     rows = Words(options.result, settings)
     for word in options.words:
         for seed in options.seeds:

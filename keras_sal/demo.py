@@ -13,15 +13,14 @@ import keras
 from keras_sal import recipe
 from keras_sal.finding import RECORDINGS, find_recordings
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
-from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.shipping import Order, calibration_sequences, check_packages, ship, supported_rate
 
 __all__ = ["RECORDINGS", "calibration_sequences", "find_recordings", "run", "supported_rate"]
 
-QUANTIZATION = "int16x8"
+QUANTIZATION = "int8"
 DEFAULTS = {
-    "steps": 3000,
+    "steps": 6000,
     "crop_frames": 400,
     "rate": 4e-3,
     "hours": 8.0,
@@ -50,7 +49,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
             speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
-        **options: `steps` (3000), `crop_frames` (400) and `rate` (0.004) of the training,
+        **options: `steps` (6000), `crop_frames` (400) and `rate` (0.004) of the training,
             `hours` of training streams (8), `seed` (0), and `fa_per_hour`, the false-alarm budget
             (1, or the least that the hours of negatives can tell from none).
 
@@ -85,7 +84,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
     models = {}
     for name, loss in losses.items():
         keras.utils.set_random_seed(options["seed"])
-        models[name] = gru_detector()
+        models[name] = recipe.detector()
         with console.stage(f"Train with {name}") as stage:
             recipe.train(
                 models[name],

@@ -24,6 +24,7 @@ STEPS = 18_000
 WEIGHT_DECAY = 0.01
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.9, 1.1)), SpecAugment(2, 20, 2, 6))
 FRAMES_PER_ANSWER = 3
+TRIGGER = {"on_frames": 3}  # three answers, 90 ms, above the threshold
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from keras_sal.files import write_json
 from keras_sal.judge import Judge
 from keras_sal.outcomes import read_words
 from keras_sal.provenance import machine, versions
-from keras_sal.recipe import Material, frames_per_answer
+from keras_sal.recipe import TRIGGER, Material, frames_per_answer
 from keras_sal.runners import open_runner
 from keras_sal.tuning import threshold_record
 
@@ -88,12 +88,16 @@ def ship(models, order, output, console):
         ValueError: If `output` holds something else than a bundle under the name `firmware`.
     """
     check_output(output)
-    judge = Judge(order.fa_per_hour, words=read_words(order.folder), seed=order.seed)
+    judge = Judge(
+        order.fa_per_hour, scoring=TRIGGER, words=read_words(order.folder), seed=order.seed
+    )
     answers = _listen({name: open_runner(model) for name, model in models.items()}, order, console)
 
+    def on_dev(name):
+        return answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour, **judge.scoring)
+
     def misses(name):
-        curve = answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour)
-        return curve.frr_at(order.fa_per_hour)
+        return on_dev(name).frr_at(order.fa_per_hour)
 
     best = min(models, key=misses)
     shipped = f"{best}, {order.quantization}"
@@ -109,7 +113,7 @@ def ship(models, order, output, console):
             )
         answers = answers.joined(_listen({shipped: detector}, order, console))
         record = threshold_record(
-            answers.curve(shipped, "dev", max_fa_per_hour=judge.max_fa_per_hour),
+            on_dev(shipped),
             order.fa_per_hour,
             data=f"dev, {order.quantization} model in TensorFlow Lite Micro",
         )

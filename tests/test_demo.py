@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from recording_folders import burst, needs_recordings, write_folder
 
-from keras_sal import StreamingDetector, cli, demo, files, recipe
+from keras_sal import StreamingDetector, cli, demo, files, recipe, runners
 from keras_sal.audio import read_audio
 from keras_sal.console import Console
 from keras_sal.export import bundle
@@ -67,7 +67,7 @@ class TestDemo:
         _, results = finished
         *trained, shipped = (system["name"] for system in results["systems"])
         assert trained == ["cross entropy", "SA+FL"]
-        assert shipped in ("cross entropy, int16x8", "SA+FL, int16x8")
+        assert shipped in ("cross entropy, int8", "SA+FL, int8")
 
     def test_artefacts_are_those_of_the_results(self, finished, tones):
         output, results = finished
@@ -88,8 +88,10 @@ class TestDemo:
         model = keras.models.load_model(output / "model.keras")
         stream = material.test["clean"][0]
         [posterior] = recipe.answer(model, [stream])
-        on_chip = detector.stream(stream.features)[:, 0]
-        assert np.abs(posterior - on_chip).mean() < 2e-3  # a toy, trained for seconds
+        [on_chip] = runners.answer(detector, [stream.features])
+        assert (
+            np.abs(posterior - on_chip[:, 0]).mean() < 4e-3
+        )  # a toy, trained for seconds, in 8 bits
 
     def test_the_firmware_finds_the_word(self, finished, tones):
         output, _ = finished

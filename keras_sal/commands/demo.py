@@ -31,7 +31,7 @@ def add(commands):
     )
     demo.add_argument("--word", default="computer", help="the wake word (%(default)s)")
     demo.add_argument("--variant", choices=VARIANTS, default="sa+fl", help="(%(default)s)")
-    demo.add_argument("--steps", type=positive(int), default=3000, help="train steps (%(default)s)")
+    demo.add_argument("--steps", type=positive(int), default=6000, help="train steps (%(default)s)")
     demo.add_argument(
         "--hours", type=positive(float), default=8.0, help="of training streams (%(default)s)"
     )

@@ -75,9 +75,7 @@ def add(commands):
 def _add_model(group):
     group.add_argument("--model", choices=MODELS, default="gru", help="(%(default)s)")
     group.add_argument("--size", choices=SIZES, default="micro", help="(%(default)s)")
-    group.add_argument(
-        "--quantization", choices=QUANTIZATIONS, help="(int8 for conv, else int16x8)"
-    )
+    group.add_argument("--quantization", choices=QUANTIZATIONS, help="(int8)")
 
 
 def _add_training(group):
@@ -98,7 +96,8 @@ def _add_synthesis(group):
         "--synthetic",
         type=int,
         metavar="N",
-        help="say the word so often; 0 for never (300 where keras-sal[demo] is installed)",
+        help="say the word so often, besides the recordings (0; 300 without recordings). On our "
+        "recordings it did harm: compare",
     )
     group.add_argument(
         "--near",
