@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
     parser.add_argument("--word", default="computer")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--hours", type=float, default=8.0)
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
     parser.add_argument("--cache", help="folder to keep features in")

@@ -60,7 +60,7 @@ def main():
     parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
     parser.add_argument("--word", default="computer")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--hours", type=float, default=8.0)
     parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
     parser.add_argument("--voice", action="append", default=[], help="a Piper voice, besides")

@@ -7,9 +7,9 @@
 'https://www.openslr.org/17'
 
 `download("speech-commands", "data")` makes `data/speech-commands`, with a table of recordings for
-`keras_sal.recordings.load_recordings` (give it `convert=True` for sets of other sample rates) and
-`keras-sal align`. An interrupted download goes on where it was; what is complete is not downloaded
-again; a damaged or forged file is removed. `tabulate` makes the table of folders of your own.
+`keras_sal.recordings.load_recordings` and `keras-sal align`. An interrupted download goes on where
+it was; what is complete is not downloaded again; a damaged or forged file is removed. `tabulate`
+makes the table of folders of your own.
 """
 
 import json

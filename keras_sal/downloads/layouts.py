@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keras_sal.files import write_whole
 
-SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 TABLE = "recordings.csv"
 COLUMNS = ("file", "corpus", "split", "speaker", "text", "onset_s", "offset_s", "noise")
 SHARES = (("train", 80), ("dev", 90), ("test", 100))  # percent, cumulated
