@@ -22,12 +22,12 @@ def random_clip(frames=7, batch=2, features=WIDTH, seed=0):
     return np.random.default_rng(seed).normal(size=(batch, frames, features)).astype("float32")
 
 
-def randomise(model, seed=0):
+def randomise(model, seed=0, scale=0.3):
     """Gives every weight a value of its own: a bias of zero would hide a bias left out."""
     rng = np.random.default_rng(seed)
 
     def value(w):  # vectors stay positive: variances are among them
-        noise = rng.normal(scale=0.3, size=w.shape)
+        noise = rng.normal(scale=scale, size=w.shape)
         return w + (noise if w.ndim > 1 else abs(noise)) if w.dtype.kind == "f" else w
 
     model.set_weights([value(w) for w in model.get_weights()])

@@ -264,7 +264,8 @@ BUDGETS = {
 def test_exports_within_its_budget(detector, size, tmp_path):
     micro = pytest.importorskip("keras_sal.export.micro")
     pytest.importorskip("tflite_micro")
-    model = randomise(detector(size=size))  # biases of zero would be left out of the file
+    keras.utils.set_random_seed(0)
+    model = randomise(detector(size=size), scale=0.15)  # zero biases would be left out of the file
     clip = micro_features(frames=200)[0]
     if detector is multimodal_detector:
         slow = np.random.default_rng(1).uniform(-1, 1, (50, 6)).astype("float32")
@@ -277,4 +278,4 @@ def test_exports_within_its_budget(detector, size, tmp_path):
     assert 0.8 * flash_bytes < exported.flash_bytes <= flash_bytes
     assert 0.8 * arena_bytes < exported.arena_bytes <= arena_bytes
     assert {info.dtype for info in (*exported.inputs, *exported.outputs)} == {"int8"}
-    assert np.mean(abs(exported.stream(clip) - whole[0])) < 0.03
+    assert np.mean(abs(exported.stream(clip) - whole[0])) < 0.01
