@@ -1,6 +1,7 @@
 """A loss over packed targets: which frames count, and for how much."""
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -131,7 +132,9 @@ kept_frames = KeptFrames(name="kept_frames", reduction=None)
 
 def to_numpy(x):
     """Copies a tensor that has values to NumPy."""
-    return ops.convert_to_numpy(ops.stop_gradient(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, of one without values
+        return ops.convert_to_numpy(ops.stop_gradient(x))
 
 
 def check_posteriors(y_pred):
