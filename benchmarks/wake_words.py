@@ -27,7 +27,7 @@ from keras_sal.files import write_whole
 from keras_sal.judge import Judge
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings
-from keras_sal.runners import open_runner
+from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
 
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
@@ -57,14 +57,14 @@ def trained(word, kind, seed, streams, options, cache, console):
 
 def scored(model, kind, word, material, folder, cache, console):
     """The converted files, by quantization: bytes, and both operating points by condition."""
-    every = recipe.frames_per_answer(model)
     systems, size = {"float32": open_runner(model)}, {"float32": {}}
+    calibration = whole_streams(systems["float32"], calibration_sequences(material.train))
     for quantization in QUANTIZATIONS[kind]:
         with console.stage(f"Convert to {quantization}"):
             detector = micro.convert(
                 model,
                 cache / f"{kind}.tflite",
-                calibration_sequences(material.train, every),
+                calibration,
                 quantization=quantization,
             )
         systems[quantization] = detector

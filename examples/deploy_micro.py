@@ -23,17 +23,15 @@ from pathlib import Path
 import keras
 
 from keras_sal import StreamingAnchorLoss, StreamingDetector, recipe
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
+from keras_sal.audio import answer_times
 from keras_sal.datasets import evaluation_streams, load_recordings, training_streams
-from keras_sal.demo import calibration_sequences, find_recordings
 from keras_sal.detection import det_curve
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
-from keras_sal.models import gru_detector
-from keras_sal.runners import answer
+from keras_sal.finding import find_recordings
+from keras_sal.runners import answer, frames_per_step, open_runner, whole_streams
+from keras_sal.shipping import calibration_sequences
 from keras_sal.tuning import threshold_record
-
-TRIGGER = {"smooth_frames": 3, "frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -64,14 +62,20 @@ test = evaluation_streams(recordings, options.word, "test", cache=options.cache)
 if options.model:
     model = keras.models.load_model(options.model, compile=False)
 else:
-    model = recipe.train(gru_detector(), StreamingAnchorLoss("sa+fl"), train, steps=options.steps)
+    model = recipe.train(
+        recipe.detector(), StreamingAnchorLoss("sa+fl"), train, steps=options.steps
+    )
+
+# A detector may answer every few frames only: streams are cut to whole answers.
+runner = open_runner(model)
+scoring = recipe.TRIGGER | answer_times(frames_per_step(runner))
 
 # 1. Convert. The step model with explicit state is made inside; scales come from streams that hold
 #    the word, rolled through the model with their state.
 detector = micro.convert(
     model,
     folder / "detector.tflite",
-    calibration_sequences(train),
+    whole_streams(runner, calibration_sequences(train)),
     quantization=options.quantization,
 )
 print(f"flash {detector.flash_bytes:,} bytes, arena {detector.arena_bytes:,} bytes")
@@ -83,7 +87,7 @@ curve = det_curve(
     [p[:, 0] for p in posteriors],
     [stream.events[:, 1] for stream in dev],
     max_fa_per_hour=2 * options.fa_per_hour,
-    **TRIGGER,
+    **scoring,
 )
 record = threshold_record(curve, options.fa_per_hour, data=f"dev, {options.quantization} model")
 print(
@@ -104,7 +108,7 @@ written = bundle.write(
 report = verify(
     model,
     written,
-    [stream.features for stream in test],
+    whole_streams(runner, [stream.features for stream in test]),
     anchors_s=[stream.events[:, 1] for stream in test],
     fa_per_hour=options.fa_per_hour,
     must_pass=False,

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sal import runners
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
+from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, answer_times
 from keras_sal.curve import DetCurve
 from keras_sal.detection import det_curve
 from keras_sal.files import write_whole
@@ -236,10 +236,9 @@ def collect(
     posteriors, times = {}, {}
     for name, system in systems.items():
         stride, late = runners.frames_per_step(system), getattr(system, "delay_frames", 0)
-        times[name] = {
-            "frame_step_s": stride * frame_step_s,
-            "frame_offset_s": frame_offset_s + (stride * (1 + late) - 1) * frame_step_s,
-        }
+        times[name] = answer_times(
+            stride, late=late, frame_step_s=frame_step_s, frame_offset_s=frame_offset_s
+        )
         posteriors[name], done = [], 0
         for streams in material.values():
             posteriors[name].append([])

@@ -179,10 +179,7 @@ def _check_targets(targets, streams, answers, every):
             for stream, n in zip(streams, answers, strict=True)
         )
     else:
-        last_s = audio.FRAME_OFFSET_S + (every - 1) * FRAME_STEP_S
-        fits = step_s is not None and np.allclose(
-            (step_s, offset_s), (every * FRAME_STEP_S, last_s)
-        )
+        fits = np.allclose((step_s or 0, offset_s), [*audio.answer_times(every).values()])
     if not targets.frames or not fits:
         raise ValueError(
             f"`targets` must have `frames` and count the frames of the features; else events fall "

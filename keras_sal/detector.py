@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, MicroFrontend
+from keras_sal.audio import MicroFrontend, answer_times
 from keras_sal.runners import frames_per_step, open_runner, whole_steps
 from keras_sal.trigger import Detection, Trigger, check_delay
 
@@ -109,11 +109,7 @@ class StreamingDetector:
         self.class_names = None if class_names is None else list(class_names)
         classes = _classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
-            hop = frames_per_step(self.runner)
-            scoring = {
-                "frame_step_s": hop * FRAME_STEP_S,
-                "frame_offset_s": FRAME_OFFSET_S + (hop - 1) * FRAME_STEP_S,
-            } | scoring
+            scoring = answer_times(frames_per_step(self.runner)) | scoring
         elif "frame_step_s" not in scoring:
             raise ValueError(
                 "`frame_step_s` must be given; detections have a time, and only the micro "

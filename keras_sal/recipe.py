@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_sal import models, runners
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
+from keras_sal.audio import answer_times
 from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
 from keras_sal.datasets import StreamBatches, evaluation_streams, training_streams
 from keras_sal.detection import det_curve
@@ -137,38 +137,6 @@ def word_targets(frames=CROP_FRAMES, frames_per_answer=1):
     )
 
 
-def answer_times(frames_per_answer=1):
-    """Returns `frame_step_s` and `frame_offset_s` of the answers: each comes with its last frame.
-
-    Args:
-        frames_per_answer: Frames for each answer of the detector. Defaults to 1.
-
-    Example:
-        >>> {name: round(time, 2) for name, time in answer_times(3).items()}
-        {'frame_step_s': 0.03, 'frame_offset_s': 0.05}
-    """
-    return {
-        "frame_step_s": frames_per_answer * FRAME_STEP_S,
-        "frame_offset_s": FRAME_OFFSET_S + (frames_per_answer - 1) * FRAME_STEP_S,
-    }
-
-
-def frames_per_answer(model):
-    """Returns how many frames a detector of one input takes for each answer.
-
-    Args:
-        model: A detector `(batch, time, features)` to `(batch, time / n, classes)`.
-
-    Example:
-        >>> from keras_sal.models import gru_detector
-        >>> frames_per_answer(gru_detector(frames_per_answer=3))
-        3
-    """
-    frames = 840
-    _, answers, _ = model.compute_output_shape((1, frames, model.input_shape[-1]))
-    return frames // answers
-
-
 def train(
     model,
     loss,
@@ -205,7 +173,7 @@ def train(
     """
     batches = StreamBatches(
         streams,
-        word_targets(crop_frames, frames_per_answer(model)),
+        word_targets(crop_frames, runners.frames_per_step(runners.open_runner(model))),
         batch_size=batch_size,
         batches=max(1, steps // EPOCHS),
         seed=seed,

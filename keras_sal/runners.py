@@ -105,7 +105,7 @@ def answer(runner, streams):
     >>> [p.shape for p in answer(runner, [np.zeros((3, 40)), np.zeros((5, 40))])]
     [(3, 1), (5, 1)]
     """
-    streams = [whole_steps(runner, features)[0] for features in streams]
+    streams = whole_streams(runner, streams)
     if isinstance(runner, KerasRunner):
         return runner.answer(streams)
     answers = []
@@ -124,6 +124,27 @@ def frames_per_step(runner):
     if isinstance(runner, KerasRunner):
         return runner.frames_per_step
     return max(map(usual_hop, _step_shapes(runner).values()))
+
+
+def whole_streams(runner, streams):
+    """Leaves out the frames at the end of each stream that do not fill a step of a runner.
+
+    Args:
+        runner: What `open_runner` gives.
+        streams: List of features, `(frames, features)` each, or dicts of such arrays.
+
+    Returns:
+        A list of them.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_sal.models import gru_detector
+    >>> runner = open_runner(gru_detector(frames_per_answer=3))
+    >>> [len(x) for x in whole_streams(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
+    [6, 9]
+    """
+    return [whole_steps(runner, features)[0] for features in streams]
 
 
 def whole_steps(runner, features):

@@ -18,8 +18,8 @@ from keras_sal.files import write_json
 from keras_sal.judge import Judge
 from keras_sal.outcomes import read_words
 from keras_sal.provenance import machine, versions
-from keras_sal.recipe import TRIGGER, Material, frames_per_answer
-from keras_sal.runners import open_runner
+from keras_sal.recipe import TRIGGER, Material
+from keras_sal.runners import open_runner, whole_streams
 from keras_sal.tuning import threshold_record
 
 CALIBRATION_STREAMS = 12
@@ -91,7 +91,8 @@ def ship(models, order, output, console):
     judge = Judge(
         order.fa_per_hour, scoring=TRIGGER, words=read_words(order.folder), seed=order.seed
     )
-    answers = _listen({name: open_runner(model) for name, model in models.items()}, order, console)
+    runners = {name: open_runner(model) for name, model in models.items()}
+    answers = _listen(runners, order, console)
 
     def on_dev(name):
         return answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour, **judge.scoring)
@@ -108,7 +109,7 @@ def ship(models, order, output, console):
             detector = micro.convert(
                 models[best],
                 made / "cache.tflite",
-                calibration_sequences(order.material.train, frames_per_answer(models[best])),
+                whole_streams(runners[best], calibration_sequences(order.material.train)),
                 quantization=order.quantization,
             )
         answers = answers.joined(_listen({shipped: detector}, order, console))
@@ -158,11 +159,10 @@ def supported_rate(material):
     return max(1.0, math.ceil(3.1 / min(dev, *test)))
 
 
-def calibration_sequences(streams, frames_per_answer=1):
-    """Picks the training streams with most events, to roll the state through, in whole answers."""
-    ranked = sorted(streams, key=lambda stream: -len(stream.events))[:CALIBRATION_STREAMS]
-    whole = [len(stream.features) // frames_per_answer * frames_per_answer for stream in ranked]
-    return [stream.features[:end] for stream, end in zip(ranked, whole, strict=True)]
+def calibration_sequences(streams):
+    """Picks the training streams with most events, to roll the state through."""
+    ranked = sorted(streams, key=lambda stream: -len(stream.events))
+    return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
 
 
 def _put_in_place(made, output):

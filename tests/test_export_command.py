@@ -203,8 +203,11 @@ def tones(tmp_path_factory):
     return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
 
 
-def tone_model():
-    """A detector of 900 Hz that needs no training: the contrast of two channels."""
+def tone_model(every=1):
+    """A detector of 900 Hz that needs no training: the contrast of two channels.
+
+    It answers once for `every` frames.
+    """
     heard, other = (
         audio.features(burst(1.5, 0.2, 1.2, hertz=hertz))[40:60].mean(axis=0)
         for hertz in (900.0, 300.0)
@@ -213,18 +216,22 @@ def tone_model():
     kernel = np.zeros((FEATURES, 1), "float32")
     kernel[np.argmax(contrast)], kernel[np.argmin(contrast)] = 1, -1
     clips = keras.Input((None, FEATURES), name="features")
-    dense = layers.Dense(1, activation="sigmoid", name="posterior")
-    model = keras.Model(clips, dense(clips))
-    dense.set_weights([kernel, np.float32([-8])])
+    contrasts = layers.Dense(1, activation="sigmoid", name="posterior")
+    if every > 1:
+        kernel = np.stack([kernel / every] * every)
+        contrasts = layers.Conv1D(1, every, every, activation="sigmoid", name="posterior")
+    model = keras.Model(clips, contrasts(clips))
+    contrasts.set_weights([kernel, np.float32([-8])])
     return model
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("every", [1, 3])
 def test_recordings_give_calibration_threshold_and_verification(
-    tones, tmp_path, capsys, monkeypatch
+    every, tones, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(material, "CALIBRATION_HOURS", 0.05)
-    tone_model().save(tmp_path / "tone.keras")
+    tone_model(every).save(tmp_path / "tone.keras")
     options = ["--recordings", tones, "--cache", tmp_path / "cache", "--word", "computer"]
     trigger = ["--smooth-frames", 3, "--fa-per-hour", 1000]
     arguments = [tmp_path / "tone.keras", tmp_path / "firmware"]
@@ -234,6 +241,8 @@ def test_recordings_give_calibration_threshold_and_verification(
     assert record["budget_fa_per_hour"] == 1000
     assert record["data"] == "dev, int8 model in TensorFlow Lite Micro"
     assert record["scoring"]["smooth_frames"] == 3
+    assert record["scoring"]["frame_step_s"] == pytest.approx(0.01 * every)
+    assert record["scoring"]["frame_offset_s"] == pytest.approx(0.03 + 0.01 * (every - 1))
     assert record["events"] == 20  # ten, clean and with noise
     assert record["frr"] <= 0.2
     assert written.threshold == record["threshold"]

@@ -14,6 +14,7 @@ from keras_sal.audio.micro import (
     FRAME_OFFSET_S,
     FRAME_STEP_S,
     MicroFrontend,
+    answer_times,
     features,
 )
 from keras_sal.audio.reading import ENCODINGS, audio_info, check_format, read_audio, read_pcm
@@ -28,6 +29,7 @@ __all__ = [
     "LogMel",
     "LogMelFrontend",
     "MicroFrontend",
+    "answer_times",
     "audio_info",
     "check_format",
     "features",

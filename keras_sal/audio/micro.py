@@ -12,6 +12,31 @@ FEATURES = 40
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
+def answer_times(
+    frames_per_answer=1, *, late=0, frame_step_s=FRAME_STEP_S, frame_offset_s=FRAME_OFFSET_S
+):
+    """When a detector answers: with the last of the frames that an answer takes.
+
+    Args:
+        frames_per_answer: Frames for each answer. Default 1.
+        late: How many answers late the detector is, if it looks ahead. Default 0.
+        frame_step_s: Seconds from one frame to the next. Default 0.01.
+        frame_offset_s: When frame 0 is complete. Default 0.03.
+
+    Returns:
+        A dict of `frame_step_s` and `frame_offset_s` of the answers, as
+        `keras_sal.detection.Scoring` and `keras_sal.AnchorTargets` take them.
+
+    Example:
+        >>> {name: round(time, 2) for name, time in answer_times(3).items()}
+        {'frame_step_s': 0.03, 'frame_offset_s': 0.05}
+    """
+    return {
+        "frame_step_s": frames_per_answer * frame_step_s,
+        "frame_offset_s": frame_offset_s + (frames_per_answer * (1 + late) - 1) * frame_step_s,
+    }
+
+
 class MicroFrontend:
     """The TensorFlow Lite Micro front-end, fed with chunks of any size.
 

@@ -24,8 +24,8 @@ def positive(kind):
 
 
 TIMES = {  # name: type, default, metavar, help
-    "frame_step_s": (positive(float), 0.01, "S", "seconds from one posterior to the next"),
-    "frame_offset_s": (float, 0.03, "S", "when the first posterior is there"),
+    "frame_step_s": (positive(float), 0.01, "S", "from one posterior to the next, one a frame"),
+    "frame_offset_s": (float, 0.03, "S", "when the first posterior is there, one a frame"),
 }
 TRIGGER = {
     "smooth_frames": (positive(int), 1, "N", "mean of so many posteriors"),

@@ -76,13 +76,16 @@ def add(commands):
         help="what computes the features (micro with --recordings, else none)",
     )
     parser.add_argument("--author", default="", metavar="NAME", help="esphome: who made it")
-    add_numbers(parser.add_argument_group("trigger"), SCORING)
+    trigger = parser.add_argument_group("trigger")
+    add_numbers(trigger, TIMES, given=True)
+    add_numbers(trigger, TRIGGER)
     parser.set_defaults(command=run)
 
 
 def run(model, output, to, quantization, **options):
     """Runs `keras-sal export`."""
     from keras_sal.console import Console
+    from keras_sal.runners import open_runner
 
     kinds = QUANTIZATIONS[to]
     quantization = quantization or kinds[0]
@@ -96,8 +99,10 @@ def run(model, output, to, quantization, **options):
     if to in FIRMWARE:
         _check_threshold(options)
     trained = material.load_model(model)
+    runner = open_runner(trained)
+    options |= material.answer_times(runner, options)
     found = _recordings(options)
-    calibration = _calibration(found, options, console) if "int" in quantization else None
+    calibration = _calibration(runner, found, options, console) if "int" in quantization else None
     if to in FIRMWARE:
         write = {"micro": _bundle, "esphome": _esphome}[to]
         summary = _firmware(
@@ -159,7 +164,7 @@ def _recordings(options):
     return load_recordings(options["recordings"]) if options["recordings"] else None
 
 
-def _calibration(found, options, console):
+def _calibration(runner, found, options, console):
     if options["calibration"]:
         return material.read_features(options["calibration"]).features
     if found is None:
@@ -169,7 +174,7 @@ def _calibration(found, options, console):
         )
     with console.stage("Make train streams") as stage:
         return material.calibration_streams(
-            found, options["word"], cache=options["cache"], progress=stage.progress
+            runner, found, options["word"], cache=options["cache"], progress=stage.progress
         )
 
 
@@ -187,7 +192,12 @@ def _firmware(trained, output, quantization, calibration, found, options, consol
         if threshold is None:
             with console.stage("Make dev streams") as stage:
                 streams = material.held_out_streams(
-                    found, options["word"], "dev", cache=options["cache"], progress=stage.progress
+                    converted,
+                    found,
+                    options["word"],
+                    "dev",
+                    cache=options["cache"],
+                    progress=stage.progress,
                 )
             with console.stage("Choose the threshold") as stage:
                 threshold = choose_threshold(

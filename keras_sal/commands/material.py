@@ -35,20 +35,30 @@ def load_model(path):
     return keras.models.load_model(path, compile=False)
 
 
-def calibration_streams(recordings, word, *, cache, progress):
-    """Streams of the train split to roll a model through."""
+def answer_times(runner, options):
+    """When a model answers: as asked for, else by how many frames of 10 ms an answer takes."""
+    from keras_sal import audio, runners
+
+    times = audio.answer_times(runners.frames_per_step(runner))
+    return {name: time if options[name] is None else options[name] for name, time in times.items()}
+
+
+def calibration_streams(runner, recordings, word, *, cache, progress):
+    """Streams of the train split to roll a model through, in whole answers."""
     from keras_sal.datasets import training_streams
+    from keras_sal.runners import whole_streams
     from keras_sal.shipping import calibration_sequences
 
     streams = training_streams(
         recordings, word, hours=CALIBRATION_HOURS, cache=cache, progress=progress
     )
-    return calibration_sequences(streams)
+    return whole_streams(runner, calibration_sequences(streams))
 
 
-def held_out_streams(recordings, word, split, *, cache, progress):
-    """Streams of the dev or test split, clean and with noise."""
+def held_out_streams(runner, recordings, word, split, *, cache, progress):
+    """Streams of the dev or test split, clean and with noise, in whole answers."""
     from keras_sal.datasets import evaluation_streams
+    from keras_sal.runners import whole_streams
 
     streams = [
         stream
@@ -57,7 +67,8 @@ def held_out_streams(recordings, word, split, *, cache, progress):
             recordings, word, split, snr_db=snr_db, cache=cache, progress=progress
         )
     ]
-    return Streams([s.features for s in streams], [s.events[:, 1] for s in streams])
+    features = whole_streams(runner, [stream.features for stream in streams])
+    return Streams(features, [stream.events[:, 1] for stream in streams])
 
 
 def read_features(path):

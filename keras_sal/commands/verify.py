@@ -47,7 +47,9 @@ def add(commands):
         help="false alarms at which misses are compared (%(default)s)",
     )
     parser.add_argument("--json", metavar="FILE", help="write all figures to it")
-    add_numbers(parser.add_argument_group("trigger"), SCORING)
+    trigger = parser.add_argument_group("trigger")
+    add_numbers(trigger, TIMES, given=True)
+    add_numbers(trigger, TRIGGER)
     parser.set_defaults(command=run)
 
 
@@ -55,10 +57,13 @@ def run(model, exports, json, **options):
     """Runs `keras-sal verify`."""
     from keras_sal.console import Console
     from keras_sal.export.verify import verify
+    from keras_sal.runners import open_runner
 
     console = Console()
     trained = material.load_model(model)
-    streams = _streams(options, console)
+    runner = open_runner(trained)
+    options |= material.answer_times(runner, options)
+    streams = _streams(runner, options, console)
     scoring = _scoring(exports, options)
     with console.stage("Run the files"):
         report = verify(
@@ -85,7 +90,7 @@ def _scoring(exports, options):
     return {name: options[name] for name in SCORING}
 
 
-def _streams(options, console):
+def _streams(runner, options, console):
     if options["streams"] and options["recordings"]:
         raise ValueError(
             "`--recordings` or `--streams` must be given, one of them: what the files are to hear. "
@@ -99,6 +104,7 @@ def _streams(options, console):
     folder = require_recordings(options["recordings"])
     with console.stage(f"Make {options['split']} streams") as stage:
         return material.held_out_streams(
+            runner,
             load_recordings(folder),
             options["word"],
             options["split"],
