@@ -49,6 +49,7 @@ def run(
     near=(),
     voices=(),
     kokoro=None,
+    refine=True,
     resplit=False,
     resume=False,
     command="keras-sal train",
@@ -81,6 +82,8 @@ def run(
         near: Phrases that are easily mistaken for the word, to be synthesised too.
         voices: Piper voices that speak, too: paths of `.onnx` files.
         kokoro: Kokoro's model and voices, which speak, too; see `keras_sal.synthesis`.
+        refine: Whether the anchors are moved first to where a small model finds them; see
+            `keras_sal.recipe.refine`.
         resplit: Whether speakers are dealt out to the splits anew, as where the table has one split
             only; see `keras_sal.splitting`.
         resume: Whether to use the model that was trained before, with the same options.
@@ -126,16 +129,20 @@ def run(
     options = _defaults(recipe.prepare, "hours") | ({} if hours is None else {"hours": hours})
     options |= _defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
     options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
-    options |= {"synthetic": speech if synthetic else {}, "seed": seed}
+    options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
 
     def train():
         keras.utils.set_random_seed(seed)
+        streams = material.train
+        if refine:
+            with console.stage("Refine anchors") as stage:
+                streams = recipe.refine(streams, seed=seed, callbacks=[stage.callback()])
         trained = recipe.detector(model, size)
         with console.stage(f"Train {trained.name}") as stage:
             recipe.train(
                 trained,
                 objective,
-                material.train,
+                streams,
                 **training,
                 seed=seed,
                 callbacks=[Timetable(console, stage)],
@@ -260,7 +267,7 @@ def _recordings(folder, word, resplit, console):
     if untimed:
         console.say(
             f"{untimed} of {sum(positives.values())} have no times, which are taken from their "
-            "energy; `keras-sal align` finds better ones"
+            "energy; `keras-sal align` may find better ones"
         )
     return found
 

@@ -12,7 +12,7 @@ from recording_folders import burst, write_folder
 from keras_sal import AnchorTargets, StreamingAnchorLoss
 from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches, likeliest_anchors
 from keras_sal.datasets import training_streams
-from keras_sal.recipe import word_targets
+from keras_sal.recipe import refine, word_targets
 from keras_sal.recordings import Recording, load_recordings
 from keras_sal.streams import Clip, Stream
 
@@ -234,21 +234,27 @@ def test_callback_refines_on_the_epochs_it_is_told():
     assert logs == {"anchor_spread_s": 0.5}
 
 
-@pytest.mark.filterwarnings("error")
-def test_from_clip_labels_alone(tmp_path):
-    """A folder for each word, no table, no times: streams, training, refinement, new streams."""
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    """Streams from a folder for each word: no table, no times."""
+    folder = tmp_path_factory.mktemp("words")
     rows = [
         {"file": f"{word}/{n}.flac", "samples": burst(1.0, 0.3, 0.5 + 0.03 * n, hertz=hertz)}
         for word, hertz in (("computer", 500), ("alexa", 2500))
         for n in range(10)
     ]
-    write_folder(tmp_path, rows)
-    (tmp_path / "recordings.csv").unlink()
-    recordings = load_recordings(tmp_path, layout="words")
+    write_folder(folder, rows)
+    (folder / "recordings.csv").unlink()
+    recordings = load_recordings(folder, layout="words")
     assert all(np.isnan(recording.offset_s) for recording in recordings)
-    streams = training_streams(recordings, "computer", hours=1 / 60, rooms=0, stream_s=30)
+    return training_streams(recordings, "computer", hours=1 / 60, rooms=0, stream_s=30)
+
+
+@pytest.mark.filterwarnings("error")
+def test_from_clip_labels_alone(words):
+    """Training, refinement, new streams."""
     batches = RefinedBatches(
-        streams, word_targets(frames=200), batch_size=2, batches=2, workers=2, reach_s=0.2
+        words, word_targets(frames=200), batch_size=2, batches=2, workers=2, reach_s=0.2
     )
     first_s = batches.anchors_s()
     for path, anchor_s in first_s.items():
@@ -263,9 +269,25 @@ def test_from_clip_labels_alone(tmp_path):
     assert last_s.keys() == first_s.keys()
     assert last_s != first_s
     assert all(abs(last_s[path] - first_s[path]) <= 0.2 + 1e-6 for path in first_s)
-    for stream, before in zip(batches.streams, streams, strict=True):
+    for stream, before in zip(batches.streams, words, strict=True):
         assert stream.features is before.features
         assert (stream.events[:, 1] <= stream.duration_s).all()
+
+
+def test_the_recipe_refines(words):
+    def anchors_s(streams):
+        return {
+            clip.recording.path: clip.recording.offset_s
+            for stream in streams
+            for clip in stream.clips
+            if clip.class_index is not None
+        }
+
+    before_s, after_s = anchors_s(words), anchors_s(refine(words, steps=5, reach_s=0.1))
+    assert after_s.keys() == before_s.keys()
+    moves_s = [abs(after_s[path] - before_s[path]) for path in before_s]
+    assert 0 < max(moves_s) <= 0.1 + 1e-6
+    assert anchors_s(words) == before_s
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from keras_sal.shipping import calibration_sequences
 from keras_sal.streams import Clip, Stream
 
 QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
-QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,29 @@ class TestTrain:
         assert cli.main([*arguments, "--model", "conv", "--size", "nano", "--resume"]) == 130
         after = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
         assert after == before
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("refine", [True, False])
+def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
+    trained_on = []
+
+    def train(model, loss, streams, **_):
+        trained_on.extend(streams)
+        raise InterruptedError
+
+    monkeypatch.setattr(training.recipe, "refine", lambda streams, **_: ["refined", *streams])
+    monkeypatch.setattr(training.recipe, "train", train)
+    with pytest.raises(InterruptedError):
+        training.run(
+            tmp_path / "out",
+            Console(),
+            word="hey robot",
+            recordings=tones,
+            hours=0.03,
+            **({} if refine else {"refine": False}),
+        )
+    assert (trained_on[0] == "refined") == refine
 
 
 def test_calibration_takes_the_streams_with_most_events():

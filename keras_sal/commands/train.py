@@ -81,6 +81,12 @@ def _add_model(group):
 def _add_training(group):
     group.add_argument("--loss", choices=LOSSES, default="sa+fl", help="(%(default)s)")
     group.add_argument("--strength", type=float, metavar="S", help="of the anchor loss, >= 0 (5)")
+    group.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="first move the times of the words to where a small model finds them (yes)",
+    )
     for name, kind, metavar, what in (
         ("--steps", int, "N", "train steps"),
         ("--hours", float, "H", "of training streams"),
