@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from keras_sal import AnchorTargets
 from keras_sal.anchors import IGNORE, NO_ANCHOR
 from keras_sal.audio import SAMPLE_RATE, features
+from keras_sal.audio.mel import to_hertz, to_mel
 from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment, TimeStretch
-from keras_sal.augmentation.features import _hertz, _mel
 
 BATCH, TIME, CHANNELS = 5, 211, 37
 AUGMENTATIONS = (
@@ -155,9 +155,10 @@ class TestFrequencyWarp:
         heard = np.random.default_rng(0).normal(size=(1, 1, 23))
         warp = FrequencyWarp((factor, factor), lowest_hz=50, highest_hz=7900)
         warped, _ = warp(heard, None, np.random.default_rng(0))
-        mels = np.linspace(_mel(50.0), _mel(7900.0), 25)[1:-1]
+        mels = np.linspace(*to_mel([50, 7900]), 25)[1:-1]
         expected = [
-            np.interp(_mel(warp._warped(_hertz(mel), factor)), mels, heard[0, 0]) for mel in mels
+            np.interp(to_mel(warp._warped(to_hertz(mel), factor)), mels, heard[0, 0])
+            for mel in mels
         ]
         np.testing.assert_allclose(warped[0, 0], expected, atol=1e-9)
 

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sal.audio import mel
+from keras_sal.audio.micro import HIGHEST_HZ, LOWEST_HZ
 from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
 from keras_sal.events import require
 
@@ -75,8 +77,8 @@ class LogMel(keras.layers.Layer):
         channels=40,
         frame_step_s=0.01,
         window_s=0.03,
-        lowest_hz=125.0,
-        highest_hz=7500.0,
+        lowest_hz=LOWEST_HZ,
+        highest_hz=HIGHEST_HZ,
         sample_rate=SAMPLE_RATE,
         floor=1e-8,
         **kwargs,
@@ -155,12 +157,9 @@ class LogMel(keras.layers.Layer):
     def _triangles(self):
         """The share of each Fourier bin in each band: `float32 (bins, channels)`."""
         hertz = np.fft.rfftfreq(self._size, 1 / self.sample_rate)
-        mel, ends = (
-            1127 * np.log1p(np.array(f) / 700) for f in (hertz, (self.lowest_hz, self.highest_hz))
-        )
-        middles = np.linspace(*ends, self.channels + 2)[1:-1]
-        width = (ends[1] - ends[0]) / (self.channels + 1)
-        return np.maximum(0, 1 - np.abs(mel[:, None] - middles) / width).astype("float32")
+        middles, width = mel.bands(self.lowest_hz, self.highest_hz, self.channels)
+        distance = np.abs(mel.to_mel(hertz)[:, None] - middles) / width
+        return np.maximum(0, 1 - distance).astype("float32")
 
 
 class LogMelFrontend:

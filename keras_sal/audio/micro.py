@@ -8,6 +8,8 @@ from keras_sal.extras import need
 FRAME_STEP_S = 0.01
 FRAME_OFFSET_S = 0.03
 FEATURES = 40
+LOWEST_HZ = 125.0  # where the lowest filter begins
+HIGHEST_HZ = 7500.0  # where the highest ends
 
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 

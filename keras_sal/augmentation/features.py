@@ -20,11 +20,9 @@ import numpy as np
 
 from keras_sal import clips
 from keras_sal.anchors import IGNORE, NO_ANCHOR
+from keras_sal.audio import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE, mel
 from keras_sal.events import require
 
-LOWEST_HZ = 125.0  # of the filter bank of the micro front-end
-HIGHEST_HZ = 7500.0
-SAMPLE_RATE = 16_000
 VOICE_HZ = 4800.0
 
 
@@ -203,10 +201,9 @@ class FrequencyWarp:
 
     def _shares(self, factors, channels):
         """How much of each channel goes into each: `(clips, channels, channels)`."""
-        edges = _mel(np.array([self.lowest_hz, self.highest_hz]))
-        step = (edges[1] - edges[0]) / (channels + 1)
-        centre_hz = _hertz(edges[0] + step * np.arange(1, channels + 1))
-        heard = (_mel(self._warped(centre_hz, factors[:, None])) - edges[0]) / step - 1
+        middles, width = mel.bands(self.lowest_hz, self.highest_hz, channels)
+        warped = mel.to_mel(self._warped(mel.to_hertz(middles), factors[:, None]))
+        heard = (warped - mel.to_mel(self.lowest_hz)) / width - 1
         distance = np.clip(heard, 0, channels - 1)[:, None, :] - np.arange(channels)[:, None]
         return np.maximum(0, 1 - np.abs(distance))
 
@@ -347,14 +344,6 @@ def _masks(rng, batch, length, masks, widest):
     start = rng.integers(0, length - width + 1)
     place = np.arange(length)
     return ((start <= place) & (place < start + width)).any(axis=1)
-
-
-def _mel(hertz):
-    return 1127.0 * np.log1p(hertz / 700.0)
-
-
-def _hertz(mel):
-    return 700.0 * np.expm1(mel / 1127.0)
 
 
 def _check_factor(factor):

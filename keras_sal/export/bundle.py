@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal import provenance
+from keras_sal import audio, provenance
 from keras_sal.export import readme, sources
 from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.ports import NEXT
@@ -45,12 +45,12 @@ TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
 # The TensorFlow Lite Micro front-end as `keras_sal.audio.MicroFrontend` and `frontend.h` have it.
 MICRO_FRONTEND = {
     "kind": "micro",
-    "sample_rate": 16_000,
-    "window_ms": 30,
-    "step_ms": 10,
-    "features": 40,
-    "lower_band_hz": 125.0,
-    "upper_band_hz": 7500.0,
+    "sample_rate": audio.SAMPLE_RATE,
+    "window_ms": round(1000 * audio.FRAME_OFFSET_S),
+    "step_ms": round(1000 * audio.FRAME_STEP_S),
+    "features": audio.FEATURES,
+    "lower_band_hz": audio.LOWEST_HZ,
+    "upper_band_hz": audio.HIGHEST_HZ,
     "noise_smoothing_bits": 10,
     "noise_even_smoothing": 0.025,
     "noise_odd_smoothing": 0.06,
