@@ -206,32 +206,14 @@ def select(recordings, word, split, *, workers=2):
 def _rows(directory, layout, encoding):
     """What is known about each file, from the table or from the names of the folders."""
     if layout is not None:
-        return _laid_out(directory, layout)
+        from keras_sal.downloads.layouts import rows_of
+
+        return [dict.fromkeys(COLUMNS, "") | row for row in rows_of(directory, layout)]
     _, rows, _ = read_table(directory, encoding=encoding)
     if not rows:
         raise ValueError(
             f"{TABLE} must list at least one recording; it has no rows. Received: "
             f"{str(directory / TABLE)!r}. Add a row for each sound file."
-        )
-    return rows
-
-
-def _laid_out(directory, layout):
-    from keras_sal.downloads.layouts import LAYOUTS, SOUNDS
-
-    if layout not in LAYOUTS:
-        raise ValueError(
-            f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
-            f"Received: layout={layout!r}. Put your recordings in a folder for each word."
-        )
-    found = (path for path in directory.rglob("*") if path.suffix.lower() in SOUNDS)
-    files = sorted(path.relative_to(directory) for path in found)
-    rows = [dict.fromkeys(COLUMNS, "") | row for row in LAYOUTS[layout](directory, files) if row]
-    if not rows:
-        raise ValueError(
-            f"`directory` must hold sound files in this layout ({', '.join(SOUNDS)}); none fits. "
-            f"Received: directory={str(directory)!r} with {len(files)} sound files, "
-            f"layout={layout!r}. Is it the right folder?"
         )
     return rows
 

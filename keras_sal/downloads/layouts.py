@@ -50,26 +50,12 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
         smart_mirror/ann-1.wav,words,train,ann,smart mirror,,,
     """
     folder = Path(folder)
-    if layout not in LAYOUTS:
-        raise ValueError(
-            f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
-            f"Received: layout={layout!r}. Put your recordings in a folder for each word."
-        )
+    rows = rows_of(folder, layout)
     path = folder / TABLE
     if path.exists() and not replace:
         raise ValueError(
             f"`folder` must have no {TABLE} yet; it would be lost, with the times in it. Received: "
             f"folder={str(folder)!r}. Say replace=True if it may."
-        )
-    files = sorted(
-        file.relative_to(folder) for file in folder.rglob("*") if file.suffix.lower() in SOUNDS
-    )
-    rows = [row for row in LAYOUTS[layout](folder, files) if row]
-    if not rows:
-        raise ValueError(
-            f"`folder` must hold sound files ({', '.join(SOUNDS)}) in this layout; none fits. "
-            f"Received: folder={str(folder)!r} with {len(files)} sound files, layout={layout!r}. "
-            "Is it the right folder?"
         )
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
@@ -77,6 +63,35 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
     writer.writerows({"corpus": corpus or layout} | row for row in rows)
     write_whole(path, table.getvalue().encode())
     return len(rows)
+
+
+def rows_of(folder, layout):
+    """What a layout says of the sound files in a folder.
+
+    Args:
+        folder: A `pathlib.Path`.
+        layout: As in `tabulate`.
+
+    Returns:
+        A list of dicts, for each recording `file`, `split`, `speaker`, `text` and `noise`.
+
+    Raises:
+        ValueError: If there is no such layout, or no recording in it.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(
+            f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
+            f"Received: layout={layout!r}. Put your recordings in a folder for each word."
+        )
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
+    files = sorted(path.relative_to(folder) for path in found)
+    rows = list(LAYOUTS[layout](folder, files))
+    if not rows:
+        raise ValueError(
+            f"{str(folder)!r} must hold sound files ({', '.join(SOUNDS)}) in this layout; none "
+            f"fits. Received: {len(files)} sound files, layout={layout!r}. Is it the right folder?"
+        )
+    return rows
 
 
 def split_of(name):
