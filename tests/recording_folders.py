@@ -46,6 +46,40 @@ def write_folder(folder, rows):
     return folder
 
 
+def tone(file, text, hertz, onset_s, offset_s, duration_s=1.5, seed=0, **row):
+    """A row of a recording whose text is a tone between two times."""
+    samples = burst(duration_s, onset_s, offset_s, hertz=hertz, seed=seed)
+    times = {"duration_s": duration_s, "onset_s": onset_s, "offset_s": offset_s}
+    return {"file": file, "text": text, "samples": samples} | times | row
+
+
+def write_tones(folder, word="computer", speakers=None, **counts):
+    """Writes a "word" of 900 Hz among others of 300 Hz: learned in seconds.
+
+    Args:
+        folder: Where to write them.
+        word: Its name; the others are "alexa".
+        speakers: How many say them in turn; by default they are unknown.
+        **counts: How often each is said, by split.
+    """
+    rows = [
+        tone(
+            f"keywords/{text}/{split}{number}.flac",
+            text,
+            hertz,
+            0.3 + 0.03 * number,
+            0.3 + 0.03 * number + 0.4,
+            seed=number,
+            split=split,
+            speaker=f"s{number % speakers}" if speakers else "",
+        )
+        for split, count in counts.items()
+        for number in range(count)
+        for text, hertz in ((word, 900.0), ("alexa", 300.0))
+    ]
+    return write_folder(folder, rows)
+
+
 def write_table(folder, rows):
     with (folder / "recordings.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)

@@ -5,9 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from recording_folders import burst, needs_recordings, write_folder
+from recording_folders import needs_recordings, write_tones
 
-from keras_sal import StreamingDetector, cli, demo, files, recipe, runners
+from keras_sal import StreamingDetector, cli, demo, files, recipe, runners, shipping
 from keras_sal.audio import read_audio
 from keras_sal.console import Console
 from keras_sal.export import bundle
@@ -19,24 +19,8 @@ OPTIONS = {"steps": 240, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_pe
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
-    """A "word" of 900 Hz among others of 300 Hz: learned in seconds."""
-    rows = []
-    for split, count in (("train", 8), ("dev", 12), ("test", 12)):
-        for number in range(count):
-            for word, hertz in (("computer", 900.0), ("alexa", 300.0)):
-                onset_s = 0.3 + 0.03 * number
-                rows.append(
-                    {
-                        "file": f"keywords/{word}/{split}{number}.flac",
-                        "split": split,
-                        "text": word,
-                        "duration_s": 1.5,
-                        "onset_s": onset_s,
-                        "offset_s": onset_s + 0.4,
-                        "samples": burst(1.5, onset_s, onset_s + 0.4, hertz=hertz, seed=number),
-                    }
-                )
-    return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, train=8, dev=12, test=12)
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +91,7 @@ def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
     """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
     streams = [Stream("a", (), 60.0 * minutes)]
     material = recipe.Material([], {"clean": streams, "10 dB": streams}, {"clean": streams})
-    assert demo.supported_rate(material) == rate
-
-
-def test_find_recordings(tmp_path, monkeypatch):
-    monkeypatch.setenv(demo.RECORDINGS, str(tmp_path / "named"))
-    assert demo.find_recordings(tmp_path / "given") == tmp_path / "given"
-    assert demo.find_recordings() == tmp_path / "named"
+    assert shipping.supported_rate(material) == rate
 
 
 @pytest.mark.parametrize(

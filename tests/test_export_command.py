@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from export_task import FEATURES, same_on_every_backend, streams_with_events, trained
 from keras import layers
-from recording_folders import burst, write_folder
+from recording_folders import burst, write_tones
 
 pytest.importorskip("tflite_micro", reason="needs the export extra")
 pytest.importorskip("onnxruntime", reason="needs the export extra")
@@ -182,25 +182,8 @@ def test_features_reject_anchors_without_a_stream(tmp_path):
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
-    """A "word" of 900 Hz among others of 300 Hz."""
-    rows = []
-    for split, count in (("train", 8), ("dev", 10), ("test", 6)):
-        for number in range(count):
-            for word, hertz in (("computer", 900.0), ("alexa", 300.0)):
-                onset_s = 0.3 + 0.03 * number
-                samples = burst(1.5, onset_s, onset_s + 0.4, hertz=hertz, seed=number)
-                rows.append(
-                    {
-                        "file": f"keywords/{word}/{split}{number}.flac",
-                        "split": split,
-                        "text": word,
-                        "duration_s": 1.5,
-                        "onset_s": onset_s,
-                        "offset_s": onset_s + 0.4,
-                        "samples": samples,
-                    }
-                )
-    return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, train=8, dev=10, test=6)
 
 
 def tone_model(every=1):

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import soundfile
-from recording_folders import burst, small_corpus, write_folder
+from recording_folders import burst, small_corpus, write_tones
 
 from keras_sal import StreamingDetector, cli, shipping, training
 from keras_sal.audio import read_audio
@@ -25,23 +25,9 @@ QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
 
 @pytest.fixture(scope="module")
 def tones(tmp_path_factory):
-    """A "word" of 900 Hz among others of 300 Hz, by speakers who are all in one split."""
-    rows = []
-    for number in range(24):
-        for word, hertz in (("hey robot", 900.0), ("alexa", 300.0)):
-            onset_s = 0.3 + 0.02 * number
-            rows.append(
-                {
-                    "file": f"{word}/{number}.flac",
-                    "text": word,
-                    "speaker": f"s{number % 12}",
-                    "duration_s": 1.5,
-                    "onset_s": onset_s,
-                    "offset_s": onset_s + 0.4,
-                    "samples": burst(1.5, onset_s, onset_s + 0.4, hertz=hertz, seed=number),
-                }
-            )
-    return write_folder(tmp_path_factory.mktemp("tones") / "recordings", rows)
+    """Tones by speakers who are all in one split."""
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, "hey robot", speakers=12, train=24)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +65,8 @@ class TestTrain:
 
     def test_the_firmware_finds_the_word(self, trained, tones):
         detector = StreamingDetector.from_bundle(trained / "firmware")
-        said = detector.process(read_audio(tones / "hey robot" / "3.flac")).detections
+        samples = read_audio(tones / "keywords" / "hey robot" / "train3.flac")
+        said = detector.process(samples).detections
         assert [detection.class_name for detection in said] == ["hey robot"]
 
     def test_resume_trains_no_second_time(self, trained, tones, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from recording_folders import burst, write_folder
+from recording_folders import tone, write_folder
 
 from keras_sal.datasets import evaluation_streams
 from keras_sal.recordings import load_recordings
@@ -19,16 +19,17 @@ def tones(folder):
                 odd = (split, number, word) == ("test", 3, "alexa")
                 name = ODD.replace('"', "'") if odd else f"{split}{number}"
                 rows.append(
-                    {
-                        "file": f"keywords/{word}/{name}.flac",
-                        "split": split,
-                        "text": word,
-                        "speaker": f"{split}{number % 4}",
-                        "duration_s": 3.0,
-                        "onset_s": 1.0,
-                        "offset_s": 1.5,
-                        "samples": burst(3.0, 1.0, 1.5, hertz=900.0 if odd else hertz, seed=number),
-                    }
+                    tone(
+                        f"keywords/{word}/{name}.flac",
+                        word,
+                        900.0 if odd else hertz,
+                        1.0,
+                        1.5,
+                        duration_s=3.0,
+                        seed=number,
+                        split=split,
+                        speaker=f"{split}{number % 4}",
+                    )
                 )
     return write_folder(folder, rows)
 
