@@ -18,22 +18,20 @@ Each run is written to `benchmarks/results/anchor_cost_<word>.json` as it is don
 not done again. `benchmarks/alignment_sources.py` compares the times themselves.
 """
 
-import argparse
 import itertools
-import time
-import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
+import study
 from anchor_refinement import distances, started
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import finding, recipe
+from keras_sal import recipe
 from keras_sal.alignment import energy_events, speech_events
 from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.console import Console
+from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings
@@ -116,28 +114,19 @@ class Anchored:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
-    parser.add_argument("--word", default="computer")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--hours", type=float, default=8.0)
+    parser = study.options(__doc__, word="computer", seeds=3, steps=6000, result=None)
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
-    parser.add_argument("--cache", help="folder to keep features in")
-    parser.add_argument("--result", help="a .json file to write, else in benchmarks/results")
     arguments = parser.parse_args()
 
     console = Console()
-    folder = Path(finding.require_recordings(arguments.recordings))
-    with warnings.catch_warnings(), console.stage("Make streams") as stage:
-        warnings.simplefilter("ignore")
-        material = recipe.prepare(
-            load_recordings(folder),
-            arguments.word,
-            hours=arguments.hours,
-            cache=arguments.cache,
-            progress=stage.named_progress,
-        )
+    folder = require_recordings(arguments.recordings)
+    material = study.make_streams(
+        load_recordings(folder),
+        arguments.word,
+        console,
+        hours=arguments.hours,
+        cache=arguments.cache,
+    )
     settings = {
         "word": arguments.word,
         "recordings": folder.name,
@@ -161,22 +150,19 @@ def main():
                 streams = refined(
                     streams, min(EPOCH_STEPS, max(1, arguments.steps // EPOCHS)), seed
                 )
-        keras.utils.set_random_seed(seed)
-        model = recipe.detector()
-        begun = time.monotonic()
-        with console.stage(f"Seed {seed}, {source}") as stage:
-            recipe.train(
-                model,
-                StreamingAnchorLoss("sa+fl"),
-                streams,
-                steps=arguments.steps,
-                seed=seed,
-                callbacks=[stage.callback()],
-            )
+        model, train_s = study.trained(
+            f"Seed {seed}, {source}",
+            recipe.detector,
+            StreamingAnchorLoss("sa+fl"),
+            streams,
+            console,
+            steps=arguments.steps,
+            seed=seed,
+        )
         rows.add(
             key,
             figures(model, material),
-            train_s=time.monotonic() - begun,
+            train_s=train_s,
             from_recorded=distances(Anchored(streams), recorded_s),
         )
     rows.show(console, f"{arguments.word!r} at 1 false alarm an hour, by source of anchors")

@@ -10,25 +10,27 @@ measures trained models instead. Writes `benchmarks/results/footprint.json` afte
 keeps what it holds of others.
 """
 
-import argparse
 import json
 import math
 import shlex
 import sys
 import tempfile
-import warnings
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
+import study
 
-from keras_sal import demo, files, provenance, recipe
+from keras_sal import files, provenance
 from keras_sal.console import Console
 from keras_sal.costs import costs
 from keras_sal.export import micro
+from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
 from keras_sal.recordings import load_recordings
+from keras_sal.shipping import calibration_sequences
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
 SIZES = ("nano", "micro", "small")
@@ -101,21 +103,20 @@ def footprint(model, name, quantization, calibration, streams):
     }
 
 
-def trained(material, arguments, console):
+def detectors(material, arguments, console):
     """The detectors by name, each trained as it is asked for."""
     for path in arguments.models:
         yield Path(path).stem, keras.models.load_model(path, compile=False)
     for detector, size in [] if arguments.models else arguments.detectors:
-        keras.utils.set_random_seed(0)
-        model = DETECTORS[detector](size=size)
-        with console.stage(f"Train {detector} {size}") as stage:
-            recipe.train(
-                model,
-                StreamingAnchorLoss("sa+fl"),
-                material.train,
-                steps=arguments.steps,
-                callbacks=[stage.callback()],
-            )
+        model, _ = study.trained(
+            f"Train {detector} {size}",
+            partial(DETECTORS[detector], size=size),
+            StreamingAnchorLoss("sa+fl"),
+            material.train,
+            console,
+            steps=arguments.steps,
+            seed=0,
+        )
         yield f"{detector} {size}", model
 
 
@@ -155,38 +156,29 @@ def table(rows):
 def main():
     """Trains, exports, measures, writes."""
     every = [f"{detector}:{size}" for detector in DETECTORS for size in SIZES]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", help="folder of recordings")
-    parser.add_argument("--word", default="computer")
-    parser.add_argument("--hours", type=float, default=4.0, help="training streams, hours")
-    parser.add_argument("--steps", type=int, default=300, help="train steps of each detector")
+    parser = study.options(__doc__, word="computer", hours=4.0, steps=300)
     parser.add_argument("--detectors", nargs="+", choices=every, default=every, metavar="D:SIZE")
     parser.add_argument("--quantizations", nargs="+", choices=QUANTIZATIONS, default=QUANTIZATIONS)
     parser.add_argument("--models", nargs="+", default=[], help="trained .keras files instead")
-    parser.add_argument("--cache", help="folder to keep features in")
     parser.add_argument("--output", default=Path(__file__).parent / "results" / "footprint.json")
     arguments = parser.parse_args()
     arguments.detectors = [name.split(":") for name in arguments.detectors]
 
     console = Console()
-    folder = demo.find_recordings(arguments.recordings)
-    if folder is None:
-        parser.error("no recordings found; give --recordings DIR")
-    with warnings.catch_warnings(), console.stage("Make streams") as stage:
-        warnings.simplefilter("ignore")
-        material = recipe.prepare(
-            load_recordings(folder),
-            arguments.word,
-            hours=arguments.hours,
-            cache=arguments.cache,
-            progress=stage.named_progress,
-        )
-    calibration = demo.calibration_sequences(material.train)
+    folder = require_recordings(arguments.recordings)
+    material = study.make_streams(
+        load_recordings(folder),
+        arguments.word,
+        console,
+        hours=arguments.hours,
+        cache=arguments.cache,
+    )
+    calibration = calibration_sequences(material.train)
     streams = [stream.features[:TEST_FRAMES] for stream in material.test["clean"][:2]]
 
     output = Path(arguments.output)
     rows = json.loads(output.read_text())["detectors"] if output.exists() else []
-    for name, model in trained(material, arguments, console):
+    for name, model in detectors(material, arguments, console):
         for quantization in arguments.quantizations:
             with console.stage(f"Export and measure {name}, {quantization}"):
                 row = footprint(model, name, quantization, calibration, streams)

@@ -8,20 +8,20 @@ chooses it by dev.
 Writes `benchmarks/results/losses_bakeoff_<word>.json` and prints its table.
 """
 
-import argparse
 import itertools
 import shlex
 import statistics
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
+import study
 
-from keras_sal import demo, files, provenance, recipe
+from keras_sal import files, provenance, recipe
 from keras_sal.console import Console
+from keras_sal.finding import require_recordings
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
 from keras_sal.recordings import load_recordings
 
@@ -91,50 +91,36 @@ def interval(differences):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
-    parser.add_argument("--word", default="computer")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--hours", type=float, default=8.0)
+    parser = study.options(__doc__, word="computer", seeds=5, steps=6000)
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
-    parser.add_argument("--cache", help="folder to keep features in")
     arguments = parser.parse_args()
 
     console = Console()
-    folder = demo.find_recordings(arguments.recordings)
-    if folder is None:
-        parser.error("no recordings found; give --recordings DIR")
-    with warnings.catch_warnings(), console.stage("Make streams") as stage:
-        warnings.simplefilter("ignore")
-        material = recipe.prepare(
-            load_recordings(folder),
-            arguments.word,
-            hours=arguments.hours,
-            cache=arguments.cache,
-            progress=stage.named_progress,
-        )
+    folder = require_recordings(arguments.recordings)
+    material = study.make_streams(
+        load_recordings(folder),
+        arguments.word,
+        console,
+        hours=arguments.hours,
+        cache=arguments.cache,
+    )
 
     runs = []
     result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"
     for seed, loss in itertools.product(range(arguments.seeds), arguments.losses):
-        keras.utils.set_random_seed(seed)
-        model = recipe.detector()
-        started = time.monotonic()
-        with console.stage(f"Seed {seed}, {loss}") as stage:
-            recipe.train(
-                model,
-                LOSSES[loss](),
-                material.train,
-                steps=arguments.steps,
-                seed=seed,
-                callbacks=[stage.callback()],
-            )
-        trained_s = time.monotonic() - started
+        model, train_s = study.trained(
+            f"Seed {seed}, {loss}",
+            recipe.detector,
+            LOSSES[loss](),
+            material.train,
+            console,
+            steps=arguments.steps,
+            seed=seed,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the few hours: the table says how many there are
             found = figures(model, material)
-        runs.append({"loss": loss, "seed": seed, "train_s": trained_s, "figures": found})
+        runs.append({"loss": loss, "seed": seed, "train_s": train_s, "figures": found})
         summary = {
             "command": shlex.join(["python", "benchmarks/losses_bakeoff.py", *sys.argv[1:]]),
             "streams": {

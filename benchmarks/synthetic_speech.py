@@ -11,19 +11,17 @@ Each run is written to `benchmarks/results/synthetic_speech_<word>.json` as it i
 there is not done again.
 """
 
-import argparse
 import itertools
-import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
+import study
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import finding, recipe
+from keras_sal import recipe
 from keras_sal.console import Console
+from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.synthesis import synthesize
@@ -56,24 +54,19 @@ def chosen(real, synthetic, word, case, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
-    parser.add_argument("--word", default="computer")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--hours", type=float, default=8.0)
+    parser = study.options(
+        __doc__, word="computer", seeds=3, steps=6000, cache="synthetic_speech_cache", result=None
+    )
     parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
     parser.add_argument("--voice", action="append", default=[], help="a Piper voice, besides")
     parser.add_argument("--kokoro", nargs=2, help="files of Kokoro, besides")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--cache", default="synthetic_speech_cache", help="features and speech")
-    parser.add_argument("--result", help="a .json file to write, else in benchmarks/results")
     arguments = parser.parse_args()
 
     console, word = Console(), arguments.word
     cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    folder = finding.require_recordings(arguments.recordings)
+    folder = require_recordings(arguments.recordings)
     real = load_recordings(folder)
     voices = [Path(voice).stem for voice in arguments.voice]
     name = "-".join([word.replace(" ", "_"), str(arguments.utterances), *voices])
@@ -103,32 +96,22 @@ def main():
         rows = rows or Rows(arguments.result or f"synthetic_speech_{word}", settings)
         if key in rows:
             continue
-        with warnings.catch_warnings(), console.stage("Make streams") as stage:
-            warnings.simplefilter("ignore")
-            material = recipe.prepare(
-                recordings,
-                word,
-                hours=arguments.hours,
-                seed=seed,
-                cache=cache,
-                progress=stage.named_progress,
-            )
-        keras.utils.set_random_seed(seed)
-        model = recipe.detector()
-        started = time.monotonic()
-        with console.stage(f"Seed {seed}, {case}") as stage:
-            recipe.train(
-                model,
-                StreamingAnchorLoss("sa+fl"),
-                material.train,
-                steps=arguments.steps,
-                seed=seed,
-                callbacks=[stage.callback()],
-            )
+        material = study.make_streams(
+            recordings, word, console, hours=arguments.hours, cache=cache, seed=seed
+        )
+        model, train_s = study.trained(
+            f"Seed {seed}, {case}",
+            recipe.detector,
+            StreamingAnchorLoss("sa+fl"),
+            material.train,
+            console,
+            steps=arguments.steps,
+            seed=seed,
+        )
         rows.add(
             key,
             figures(model, material),
-            train_s=time.monotonic() - started,
+            train_s=train_s,
             real_positives=sum(r.path.is_relative_to(folder) for r in _positives(material)),
             synthetic_positives=sum(r.path.is_relative_to(made) for r in _positives(material)),
             streams=hours_and_events(material),

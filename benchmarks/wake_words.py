@@ -10,20 +10,20 @@ the budget. Runs are kept as they are done, and trained models in the cache, so 
 was interrupted goes on.
 """
 
-import argparse
-import time
-import warnings
+from functools import partial
 from pathlib import Path
 
 import keras
+import study
 from rows import BUDGET, Rows, hours_and_events
 
-from keras_sal import finding, recipe
+from keras_sal import recipe
 from keras_sal.answers import collect
 from keras_sal.console import Console
 from keras_sal.evaluation import evaluate
 from keras_sal.export import micro
 from keras_sal.files import write_whole
+from keras_sal.finding import require_recordings
 from keras_sal.judge import Judge
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings
@@ -40,19 +40,17 @@ def trained(word, kind, seed, streams, options, cache, console):
     path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
-    keras.utils.set_random_seed(seed)
-    model, started = recipe.detector(kind), time.monotonic()
-    with console.stage(f"Train {kind}, {word!r}, seed {seed}") as stage:
-        recipe.train(
-            model,
-            StreamingAnchorLoss("sa+fl"),
-            streams,
-            steps=options.steps,
-            seed=seed,
-            callbacks=[stage.callback()],
-        )
+    model, train_s = study.trained(
+        f"Train {kind}, {word!r}, seed {seed}",
+        partial(recipe.detector, kind),
+        StreamingAnchorLoss("sa+fl"),
+        streams,
+        console,
+        steps=options.steps,
+        seed=seed,
+    )
     write_whole(path, model.save)
-    return model, time.monotonic() - started
+    return model, train_s
 
 
 def scored(model, kind, word, material, folder, cache, console):
@@ -160,20 +158,17 @@ def _scaled(value, scale):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", help="else as `keras-sal demo` finds them")
+    parser = study.options(
+        __doc__, steps=recipe.STEPS, cache="wake_words_cache", result="wake_words"
+    )
     parser.add_argument("--words", nargs="+", default=WORDS)
     parser.add_argument("--models", nargs="+", choices=QUANTIZATIONS, default=list(QUANTIZATIONS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--steps", type=int, default=recipe.STEPS)
-    parser.add_argument("--hours", type=float, default=8.0)
-    parser.add_argument("--cache", default="wake_words_cache", help="features and models")
-    parser.add_argument("--result", default="wake_words", help="in benchmarks/results, or a .json")
     options = parser.parse_args()
 
     console, cache = Console(), Path(options.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    folder = finding.require_recordings(options.recordings)
+    folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
     settings["trigger"] = recipe.TRIGGER
@@ -184,15 +179,9 @@ def main():
             keys = [key for key in keys if key not in rows]
             if not keys:
                 continue
-            with warnings.catch_warnings(), console.stage(f"Streams of {word!r}") as stage:
-                warnings.simplefilter("ignore")
-                material = recipe.prepare(
-                    recordings,
-                    word,
-                    hours=options.hours,
-                    cache=cache,
-                    progress=stage.named_progress,
-                )
+            material = study.make_streams(
+                recordings, word, console, hours=options.hours, cache=cache
+            )
             for key in keys:
                 kind = key["model"]
                 model, train_s = trained(word, kind, seed, material.train, options, cache, console)

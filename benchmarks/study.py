@@ -1,0 +1,64 @@
+"""What the studies of the recipe have in common: options, streams, and a detector trained.
+
+`rows` keeps what they find.
+"""
+
+import argparse
+import time
+import warnings
+
+import keras
+
+from keras_sal import recipe
+
+OPTIONS = {
+    "recordings": {"help": "else as `keras-sal demo` finds them"},
+    "word": {"help": "the wake word (%(default)s)"},
+    "hours": {"type": float, "help": "of training streams (%(default)s)"},
+    "steps": {"type": int, "help": "train steps of each detector (%(default)s)"},
+    "seeds": {"type": int, "help": "how many (%(default)s)"},
+    "cache": {"help": "folder to keep features in, and whatever else takes long"},
+    "result": {"help": "name in benchmarks/results, or a .json file"},
+}
+
+
+def options(about, **defaults):
+    """A parser of the command line of a study, which adds what it alone has.
+
+    Args:
+        about: Text whose first line says what the study is.
+        **defaults: By name, the defaults of the options of `OPTIONS` that the study has.
+            `recordings` (None), `hours` (8) and `cache` (None) are always there.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    for name, default in ({"recordings": None, "hours": 8.0, "cache": None} | defaults).items():
+        parser.add_argument(f"--{name}", default=default, **OPTIONS[name])
+    return parser
+
+
+def make_streams(recordings, word, console, *, hours, cache, seed=0):
+    """The streams of a word, by `recipe.prepare`, without warnings of what is left out."""
+    with warnings.catch_warnings(), console.stage(f"Make streams of {word!r}") as stage:
+        warnings.simplefilter("ignore")
+        return recipe.prepare(
+            recordings, word, hours=hours, seed=seed, cache=cache, progress=stage.named_progress
+        )
+
+
+def trained(name, make, loss, streams, console, *, steps, seed):
+    """A detector trained by the recipe, and the seconds that took.
+
+    Args:
+        name: What is shown meanwhile.
+        make: Makes the detector: from the same weights for the same seed.
+        loss: A loss over packed targets.
+        streams: Training streams.
+        console: Where to show how far it is.
+        steps: Train steps.
+        seed: Of the weights and of the crops.
+    """
+    keras.utils.set_random_seed(seed)
+    model, started = make(), time.monotonic()
+    with console.stage(name) as stage:
+        recipe.train(model, loss, streams, steps=steps, seed=seed, callbacks=[stage.callback()])
+    return model, time.monotonic() - started
