@@ -27,8 +27,8 @@ from keras_sal.datasets import (
     load_recordings,
     training_streams,
 )
-from keras_sal.demo import find_recordings
 from keras_sal.detection import det_curve, operating_point
+from keras_sal.finding import find_recordings
 from keras_sal.models import gru_detector
 from keras_sal.runners import answer, open_runner
 

@@ -28,7 +28,7 @@ from keras_sal.datasets import (
     load_recordings,
     training_streams,
 )
-from keras_sal.demo import find_recordings
+from keras_sal.finding import find_recordings
 from keras_sal.models import gru_detector
 
 EPOCHS = 5

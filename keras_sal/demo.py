@@ -11,12 +11,10 @@ from pathlib import Path
 import keras
 
 from keras_sal import recipe
-from keras_sal.finding import RECORDINGS, find_recordings
+from keras_sal.finding import find_recordings
 from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
-from keras_sal.shipping import Order, calibration_sequences, check_packages, ship, supported_rate
-
-__all__ = ["RECORDINGS", "calibration_sequences", "find_recordings", "run", "supported_rate"]
+from keras_sal.shipping import Order, check_packages, ship, supported_rate
 
 QUANTIZATION = "int8"
 DEFAULTS = {
@@ -45,8 +43,8 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
         output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
             its figures, `results.json` and `posteriors.npz`.
         console: A `keras_sal.console.Console` that shows progress.
-        recordings: Folder of recordings, or `None`; see `find_recordings`. Where there are none,
-            speech is synthesised.
+        recordings: Folder of recordings, or `None`; see `keras_sal.finding.find_recordings`. Where
+            there are none, speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
         **options: `steps` (6000), `crop_frames` (400) and `rate` (0.004) of the training,

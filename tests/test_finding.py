@@ -1,0 +1,24 @@
+"""Where recordings are looked for."""
+
+import pytest
+
+from keras_sal import finding
+
+
+def test_what_is_given_goes_before_what_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv(finding.RECORDINGS, str(tmp_path / "named"))
+    for find in (finding.find_recordings, finding.require_recordings):
+        assert find(tmp_path / "given") == tmp_path / "given"
+        assert find() == tmp_path / "named"
+
+
+def test_says_how_to_name_recordings(tmp_path, monkeypatch):
+    monkeypatch.delenv(finding.RECORDINGS, raising=False)
+    beside = tmp_path / "shared" / "recordings"
+    monkeypatch.setattr(finding, "__file__", str(tmp_path / "checkout" / "package" / "finding.py"))
+    assert finding.find_recordings() is None
+    with pytest.raises(FileNotFoundError, match=r"none lies beside .* or set KERAS_SAL_RECORDINGS"):
+        finding.require_recordings()
+    beside.mkdir(parents=True)
+    (beside / "recordings.csv").touch()
+    assert finding.require_recordings() == beside
