@@ -1,5 +1,7 @@
 """Batches to train on: random crops of streams."""
 
+import math
+
 import numpy as np
 
 from keras_sal.crops import Crops
@@ -28,6 +30,9 @@ class StreamBatches(Epochs):
             `[0, 1]`. Default 0.25; without such moments all crops are drawn evenly.
         augment: Called on each batch as `augment(features, targets, rng)`; see
             `keras_sal.augmentation.features`. Default `None`.
+        augment_epochs: How many epochs are augmented, at least 1; the batches of later ones are
+            as cut. Batch normalisation keeps the statistics of what a model saw last, which should
+            be what it will hear. Default `None`: all epochs.
         **ahead: `workers`, threads that make batches ahead, default 1, and `max_queue_size`; see
             `keras_sal.epochs.Epochs`.
 
@@ -65,6 +70,7 @@ class StreamBatches(Epochs):
         seed=0,
         focus_share=0.25,
         augment=None,
+        augment_epochs=None,
         **ahead,
     ):
         super().__init__(round(positive("batches", batches)), **ahead)
@@ -76,6 +82,9 @@ class StreamBatches(Epochs):
         self.streams, self.targets = list(streams), targets
         self.batch_size = round(positive("batch_size", batch_size))
         self.seed, self.focus_share, self.augment = seed, focus_share, augment
+        self.augment_epochs = math.inf
+        if augment_epochs is not None:
+            self.augment_epochs = positive("augment_epochs", augment_epochs)
         self._own_crops = Crops(self.streams, targets)
         self.focus(())
         if not self._evenly:
@@ -89,7 +98,7 @@ class StreamBatches(Epochs):
     def at(self, epoch, index):
         """The batch `index` of any epoch."""
         features, targets = self.crops.cut(self.draw(epoch, index))
-        if self.augment is None:
+        if self.augment is None or epoch > self.augment_epochs:
             return features, targets
         return self.augment(features, targets, np.random.default_rng([self.seed, epoch, index, 1]))
 

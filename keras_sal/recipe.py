@@ -198,7 +198,8 @@ def train(
         rate: The first learning rate. Defaults to 0.004.
         seed: What the crops are drawn from.
         augment: Augmentation of batches, see `keras_sal.augmentation.features`, or `None`.
-            Defaults to `AUGMENT`.
+            Defaults to `AUGMENT`. The last of the twenty epochs is without it, so that batch
+            normalisation keeps the statistics of crops as they will be heard.
         hard_negatives: Whether a quarter of each batch goes to what the model fires on, looked for
             three times on the way; see `keras_sal.hard_negatives`. Defaults to `True`.
         callbacks: Keras callbacks.
@@ -213,6 +214,7 @@ def train(
         batches=max(1, steps // EPOCHS),
         seed=seed,
         augment=augment,
+        augment_epochs=EPOCHS - 1,
     )
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(batches) * EPOCHS)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)

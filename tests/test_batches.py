@@ -146,7 +146,7 @@ class TestStreamBatches:
         with pytest.raises(ValueError, match=f"`targets` must have `frames`.*{name}={value}"):
             StreamBatches(streams, word_targets(**change))
 
-    @pytest.mark.parametrize("name", ["batch_size", "batches"])
+    @pytest.mark.parametrize("name", ["batch_size", "batches", "augment_epochs"])
     def test_rejects_nothing(self, streams, targets, name):
         with pytest.raises(ValueError, match=f"`{name}` must be greater than 0.*{name}=0"):
             StreamBatches(streams, targets, **{name: 0})
@@ -312,3 +312,11 @@ class TestAugment:
         assert len({float(values[0]) for values in added}) == 3
         again = StreamBatches(streams, targets, batches=3, augment=louder, workers=2)
         np.testing.assert_array_equal(again[1][0], augmented[1][0])
+
+    def test_ends_with_the_epochs_it_is_told(self, streams, targets):
+        options = {"batches": 3, "augment": lambda features, packed, rng: (features + 1, packed)}
+        always = StreamBatches(streams, targets, **options)
+        once = StreamBatches(streams, targets, augment_epochs=1, **options)
+        for epoch, more in ((0, 0), (1, 0), (2, 1), (3, 1)):
+            difference = always.at(epoch, 2)[0] - once.at(epoch, 2)[0]
+            np.testing.assert_allclose(difference, more, atol=1e-5)
