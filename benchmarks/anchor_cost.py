@@ -10,7 +10,7 @@ with their recorded times. Sources:
 - "energy", "vad": from the sound alone; where the detector of speech finds none or several
   stretches, the energy's;
 - "end of clip": the word is somewhere in the clip, and its end is taken as the anchor;
-- "..., refined": the same, moved to where a model finds them (`AnchorRefinement`), before the
+- "..., refined": the same, moved to where a model finds them (`recipe.refine`), before the
   recipe trains another one on them;
 - "jitter": the recorded ones, each moved by its own amount, uniformly up to so much either way.
 
@@ -20,7 +20,6 @@ not done again. `benchmarks/alignment_sources.py` compares the times themselves.
 
 import itertools
 
-import keras
 import numpy as np
 import study
 from anchor_refinement import distances, started
@@ -28,16 +27,13 @@ from rows import Rows, figures, hours_and_events
 
 from keras_sal import recipe
 from keras_sal.alignment import energy_events, speech_events
-from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.console import Console
 from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
-from keras_sal.models import gru_detector
 from keras_sal.recordings import load_recordings
 
 REFINED = ", refined"
-EPOCHS, EPOCH_STEPS, FIRST = 5, 80, 3  # of the refinement, as in anchor_refinement.py
 REACH_S = 1.5  # of the refinement: clips end up to that much after the word
 WORD_S = 0.5  # how long a word is taken to be that ends with its clip
 
@@ -75,22 +71,10 @@ SOURCES = {
     "energy": energy,
     "vad": vad,
     "end of clip": end_of_clip,
+    f"recorded{REFINED}": recorded,
     f"energy{REFINED}": energy,
     f"end of clip{REFINED}": end_of_clip,
 }
-
-
-def refined(streams, steps, seed):
-    """The streams with anchors where a model finds them that was trained on those they have."""
-    keras.utils.set_random_seed(seed)
-    batches = RefinedBatches(
-        streams, recipe.word_targets(), batches=steps, seed=seed, reach_s=REACH_S
-    )
-    model = gru_detector()
-    model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
-    refinement = AnchorRefinement(batches, first=FIRST)
-    model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[refinement])
-    return batches.streams
 
 
 def anchors_s(streams):
@@ -146,10 +130,7 @@ def main():
             material.train, lambda recording, find=find, rng=rng: find(recording, rng)
         )
         if source.endswith(REFINED):
-            with console.stage(f"Seed {seed}, {source}: refine"):
-                streams = refined(
-                    streams, min(EPOCH_STEPS, max(1, arguments.steps // EPOCHS)), seed
-                )
+            streams = study.refined(streams, console, seed=seed, reach_s=REACH_S)
         model, train_s = study.trained(
             f"Seed {seed}, {source}",
             recipe.detector,

@@ -108,11 +108,13 @@ def main():
     runs = []
     result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"
     for seed, loss in itertools.product(range(arguments.seeds), arguments.losses):
+        if loss == arguments.losses[0]:
+            streams = study.refined(material.train, console, seed=seed)
         model, train_s = study.trained(
             f"Seed {seed}, {loss}",
             recipe.detector,
             LOSSES[loss](),
-            material.train,
+            streams,
             console,
             steps=arguments.steps,
             seed=seed,

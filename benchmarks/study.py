@@ -45,6 +45,13 @@ def make_streams(recordings, word, console, *, hours, cache, seed=0):
         )
 
 
+def refined(streams, console, *, seed, **options):
+    """The streams with their anchors refined as the recipe does it; `options` of its `refine`."""
+    keras.utils.set_random_seed(seed)
+    with console.stage(f"Refine anchors, seed {seed}") as stage:
+        return recipe.refine(streams, seed=seed, callbacks=[stage.callback()], **options)
+
+
 def trained(name, make, loss, streams, console, *, steps, seed):
     """A detector trained by the recipe, and the seconds that took.
 

@@ -182,9 +182,10 @@ def main():
             material = study.make_streams(
                 recordings, word, console, hours=options.hours, cache=cache
             )
+            streams = study.refined(material.train, console, seed=seed)
             for key in keys:
                 kind = key["model"]
-                model, train_s = trained(word, kind, seed, material.train, options, cache, console)
+                model, train_s = trained(word, kind, seed, streams, options, cache, console)
                 rows.add(
                     key,
                     scored(model, kind, word, material, folder, cache, console),

@@ -78,6 +78,9 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
         )
     options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
 
+    keras.utils.set_random_seed(options["seed"])
+    with console.stage("Refine anchors") as stage:
+        train = recipe.refine(material.train, seed=options["seed"], callbacks=[stage.callback()])
     losses = {"cross entropy": FrameCrossEntropy(), variant.upper(): StreamingAnchorLoss(variant)}
     models = {}
     for name, loss in losses.items():
@@ -87,7 +90,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
             recipe.train(
                 models[name],
                 loss,
-                material.train,
+                train,
                 steps=options["steps"],
                 crop_frames=options["crop_frames"],
                 rate=options["rate"],

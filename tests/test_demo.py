@@ -1,5 +1,6 @@
 """The whole line, once through: recordings to a verified microcontroller model."""
 
+import functools
 import json
 
 import keras
@@ -26,7 +27,10 @@ def tones(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "out"
-    summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
+    quick = functools.partial(recipe.refine, steps=50, reach_s=0.03)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "refine", quick)
+        summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
     return output, summary
 
 
