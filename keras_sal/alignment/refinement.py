@@ -11,12 +11,14 @@ What clip labels can't tell is where, within the event, all anchors together bel
 answers a little late, and anchors that followed it would drift later and later. So what all have in
 common is taken out of each move, and the place on average stays that of the first anchors.
 
-What it is worth, on the 219 training recordings of "computer", their anchors compared with forced
-alignment (`benchmarks/anchor_refinement.py`): anchors that were off by up to 400 ms either way
-(standard deviation 241 ms) are off by 68 ms afterwards, nearly all of it gained in the first move.
-But the aligner's own anchors, refined, are 60 ms from where they were, and those of the energy stay
-67 and 66 ms off: what depends on the sound, a model learns as it is. So use it where anchors are
-crude, not where they are good to 50 ms. What it does to misses and latency has not been measured.
+How far it moves them, on the 219 training recordings of "computer", their anchors compared with
+forced alignment (`benchmarks/anchor_refinement.py`): anchors that were off by up to 400 ms either
+way (standard deviation 241 ms) are off by 68 ms afterwards, nearly all of it gained in the first
+move. The aligner's own anchors, refined, are 60 ms from where they were, and those of the energy
+stay 67 and 66 ms off. Which are right? A detector misses fewer words when trained on refined
+anchors, the aligner's as well (`benchmarks/anchor_cost.py`): what matters to it is less where
+anchors are than that they are at the same place of each word. `keras_sal.recipe` refines them
+always.
 
 From a folder for each word, and no times at all:
 
