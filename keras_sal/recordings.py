@@ -16,7 +16,7 @@ Files below a folder `noise/` are noise too.
 """
 
 import math
-import re
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from keras_sal import audio
 from keras_sal.alignment import energy_events
+from keras_sal.alignment.events import words_of
 from keras_sal.alignment.folder import LabelTimes, NoLabelsError, NoTimesError
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.augmentation import amplify_to_unit, speech_level_db
@@ -139,7 +140,8 @@ def partition(recordings, word):
     """The recordings that are the wake word, and those in which it is not said.
 
     Recordings that hold the word among others are neither: calling them negatives would be wrong,
-    and when the word is said in them is unknown. Recordings without text are negatives.
+    and when the word is said in them is unknown. Recordings without text are negatives. Texts are
+    compared by their words: case, punctuation and hyphens don't matter.
 
     Args:
         recordings: A sequence of `Recording`.
@@ -158,8 +160,9 @@ def partition(recordings, word):
         >>> [r.text for r in positives], [r.text for r in negatives]
         (['computer'], ['alexa', ''])
     """
-    word = _normalise(word)
-    positives = [recording for recording in recordings if recording.text == word]
+    heard = [" ".join(words_of(recording.text)) for recording in recordings]
+    word = " ".join(words_of(word))
+    positives = [r for r, text in zip(recordings, heard, strict=True) if text == word]
     if not positives or not word:
         words = Counter(recording.text for recording in recordings if recording.text)
         available = ", ".join(f"{text!r} ({count})" for text, count in words.most_common(10))
@@ -167,8 +170,8 @@ def partition(recordings, word):
             f"`word` must be the whole text of some recordings; these are the positives. Received: "
             f"word={word!r}. Choose one of: {available or 'none, no recording has a text'}."
         )
-    said = re.compile(rf"\b{re.escape(word)}\b")
-    return positives, [recording for recording in recordings if not said.search(recording.text)]
+    said = _apart(word)
+    return positives, [r for r, t in zip(recordings, heard, strict=True) if said not in _apart(t)]
 
 
 def select(recordings, word, split, *, workers=2):
@@ -357,4 +360,9 @@ def _with_level(recording):
 
 
 def _normalise(text):
-    return " ".join(text.casefold().split())
+    return " ".join(unicodedata.normalize("NFC", text.casefold()).split())
+
+
+def _apart(text):
+    """A text with a space on both sides of each word; "robot's" has the word "robot" in it."""
+    return f" {text} ".replace("'", " ")

@@ -270,9 +270,27 @@ class TestPartition:
         assert [r.text for r in positives] == ["smart mirror"]
         assert [r.text for r in negatives] == ["smart", "mirror", "smart mirrors", ""]
 
-    @pytest.mark.parametrize("word", ["alexa", ""])
+    @pytest.mark.parametrize(
+        ("word", "same", "neither"),
+        [
+            ("hey robot", ["Hey, Robot!", "hey-robot", "HEY ROBOT"], ["oh hey, robot, now"]),
+            ("hey robot", ["hey robot."], ["hey robot's here", "hey-robot go"]),
+            ("o'clock", ["o’clock", "O'Clock"], ["one o’clock"]),  # noqa: RUF001
+            ("sch\u00f6n", ["scho\u0308n", "Sch\u00f6n"], ["so scho\u0308n"]),
+            ("\u0915\u093f", ["\u0915\u093f"], ["\u0915\u093f \u0939\u0948"]),
+        ],
+    )
+    def test_the_same_words_written_otherwise_are_no_negatives(self, word, same, neither):
+        other = "\u0915\u0940"  # differs from another one by a mark alone
+        texts = [*same, *neither, other]
+        recordings = [Recording(Path(f"{n}.wav"), "dev", t, 1.0) for n, t in enumerate(texts)]
+        positives, negatives = partition(recordings, word)
+        assert [r.text for r in positives] == same
+        assert [r.text for r in negatives] == [other]
+
+    @pytest.mark.parametrize("word", ["alexa", "", "!"])
     def test_rejects_an_unknown_word(self, recordings, word):
-        expected = rf"`word` must be.*word='{word}'.*one of: 'smart mirror' \(1\), 'smart' \(1\)"
+        expected = r"`word` must be.*word='(alexa)?'.*one of: 'smart mirror' \(1\), 'smart' \(1\)"
         with pytest.raises(ValueError, match=expected):
             partition(recordings, word)
 

@@ -1,6 +1,6 @@
 """Events as people and tools write them down: times, what is heard, and in which recording."""
 
-import re
+import unicodedata
 import warnings
 from collections import defaultdict
 from typing import NamedTuple
@@ -111,13 +111,22 @@ def find_events(events, phrase, *, max_pause_s=1.0):
 
 
 def words_of(text):
-    """The words of a text, in lower case and without punctuation.
+    r"""The words of a text, in lower case, without punctuation, each letter written in one way.
 
     Example:
         >>> words_of("Hey, Robot: it's 5 o'clock!")
         ['hey', 'robot', "it's", '5', "o'clock"]
+        >>> words_of("u\u0308ber") == words_of("\u00dcBER")
+        True
     """
-    return re.findall(r"\w+(?:['’]\w+)*", text.casefold().replace("’", "'"))  # noqa: RUF001
+    text = unicodedata.normalize("NFC", text.casefold()).replace("’", "'")  # noqa: RUF001
+    words = "".join(c if _is_in_words(c) else " " for c in text).split()
+    return [word.strip("'") for word in words if word.strip("'")]
+
+
+def _is_in_words(character):
+    """Whether it is a letter, a digit, a mark on one (vowels of Hindi), or stands between them."""
+    return character.isalnum() or character in "_'" or unicodedata.category(character)[0] == "M"
 
 
 def _match(events, wanted, max_pause_s):
