@@ -121,6 +121,38 @@ def test_a_name_that_fits_two_recordings_fits_none(tmp_path):
     assert times(tmp_path) == {"one/a.wav": ("0.5", "0.75"), "two/a.wav": ("", "")}
 
 
+def test_names_that_are_not_in_the_table_are_told(folder):
+    labels = folder / "labels.ctm"
+    labels.write_text("a 1 0.25 0.25 yes\nA.wav 1 0.5 0.25 yes\nz 1 0.5 0.25 yes\n")
+    with pytest.warns(UserWarning, match=r"2 names in .*labels.ctm are not.*left out: A.wav, z"):
+        align_folder(folder, "labels", labels=labels)
+
+
+def test_a_label_file_that_fits_two_recordings_fits_none(tmp_path):
+    files = ("a.wav", "one/a.wav", "one/b.wav", "two/b.wav", "two/c.wav")
+    write_folder(tmp_path, [{"file": file, "text": "yes"} for file in files])
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for name in "abc":
+        (labels / f"{name}.txt").write_text("0.25\t0.5\tyes\n")
+    found = align_folder(tmp_path, "labels", labels=labels)
+    assert found.failures == {"it has no labels": ["one/a.wav", "one/b.wav", "two/b.wav"]}
+    assert times(tmp_path)["a.wav"] == times(tmp_path)["two/c.wav"] == ("0.25", "0.5")
+
+
+def test_a_label_file_about_another_recording_is_not_taken(tmp_path):
+    write_folder(tmp_path, [{"file": f"{n}.wav", "text": "yes"} for n in "abc"])
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "a.ctm").write_text("b 1 0.25 0.25 yes\n")
+    (labels / "b.ctm").write_text("a 1 0.1 0.25 yes\nb 1 0.5 0.25 yes\n")
+    (labels / "c.ctm").write_text("utterance-17 1 0.25 0.25 yes\n")
+    found = align_folder(tmp_path, "labels", labels=labels)
+    assert found.failures == {"its label file is about another recording": ["a.wav"]}
+    assert times(tmp_path)["b.wav"] == ("0.5", "0.75")
+    assert times(tmp_path)["c.wav"] == ("0.25", "0.5")
+
+
 def test_labels_in_milliseconds_are_refused(folder):
     labels = folder / "labels.ctm"
     labels.write_text("a 1 250 250 yes\n")

@@ -3,12 +3,13 @@
 import csv
 import io
 import shutil
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from keras_sal.alignment.energy import energy_events
-from keras_sal.alignment.events import find_events
+from keras_sal.alignment.events import NAMED_IN_WARNING, find_events
 from keras_sal.alignment.forced import AlignmentError, align_words
 from keras_sal.alignment.reading import SUFFIXES, read_events
 from keras_sal.alignment.speech import speech_events
@@ -190,8 +191,8 @@ class LabelTimes:
         self._directory = directory
         self._reading = reading
         self._folder = labels if labels.is_dir() else None
+        self._files = files = _by_name([row["file"] for row in rows])
         if self._folder is None:
-            files = _by_name([row["file"] for row in rows])
             lengths = _lengths(directory, files)
             events = read_events(labels, duration_s=lengths, **reading)
             self._events = defaultdict(list)
@@ -203,6 +204,7 @@ class LabelTimes:
                     f"{str(labels)!r} about {events[0].recording!r}. Give a file with their names, "
                     "or a folder with a file for each."
                 )
+            _warn_of_strangers(labels, {event.recording for event in events} - set(files) - {""})
 
     def __call__(self, file, text):
         """Returns `(onset_s, offset_s)` of the text in a recording, or raises `NoTimesError`."""
@@ -220,18 +222,23 @@ class LabelTimes:
 
     def _beside(self, file):
         name = PurePosixPath(file)
+        places = [name] + [PurePosixPath(name.name)] * (self._files.get(name.stem) == file)
         paths = [
             self._folder / place.with_suffix(suffix)
-            for place in (name, PurePosixPath(name.name))
+            for place in places
             for suffix in (*SUFFIXES, ".TextGrid")
         ]
         for path in paths:
             if path.is_file() and path != self._directory / TABLE:
                 length_s = _lengths(self._directory, {file: file}).get(file)
                 try:
-                    return read_events(path, duration_s=length_s, **self._reading)
+                    events = read_events(path, duration_s=length_s, **self._reading)
                 except ValueError as error:
                     raise NoTimesError(f"its label file is unusable: {error}") from error
+                own = [e for e in events if self._files.get(e.recording, file) == file]
+                if events and not own:
+                    raise NoTimesError("its label file is about another recording")
+                return own
         return []
 
 
@@ -243,6 +250,16 @@ def _by_name(files):
         for name in (file, str(path.with_suffix("")), path.name, path.stem):
             named[name].add(file)
     return {name: next(iter(fits)) for name, fits in named.items() if len(fits) == 1}
+
+
+def _warn_of_strangers(labels, names):
+    if names:
+        shown = ", ".join(sorted(names)[:NAMED_IN_WARNING])
+        warnings.warn(
+            f"{len(names)} names in {labels} are not those of one recording of the table, and what "
+            f"is said of them is left out: {shown}",
+            stacklevel=4,
+        )
 
 
 def _lengths(directory, files):
