@@ -129,4 +129,4 @@ def is_noise(given, name):
             "`noise` must be yes, no or empty; noise is played under speech. Received: "
             f"noise={given}. Write yes."
         )
-    return given.strip().casefold() == "yes" or Path(name).parts[0] == "noise"
+    return given.strip().casefold() == "yes" or Path(name).parts[0].casefold() == "noise"

@@ -32,7 +32,7 @@ def table(folder):
 
 def test_folders_of_words(tmp_path):
     sounds(tmp_path, "smart_mirror/ann-1.wav", "smart_mirror/ann-2.WAV", "alexa/x.flac")
-    sounds(tmp_path, "noise/car/1.wav", "stray.wav")
+    sounds(tmp_path, "noise/car/1.wav")
     assert tabulate(tmp_path) == 4
     found = table(tmp_path)
     assert found["smart_mirror/ann-1.wav"] == (split_of("ann"), "smart mirror", "ann", "")
@@ -42,6 +42,37 @@ def test_folders_of_words(tmp_path):
     recordings = {r.path.name: r for r in load_recordings(tmp_path)}
     assert recordings["1.wav"].noise
     assert not recordings["x.flac"].noise
+
+
+def test_what_fits_no_word_is_left_out_and_named(tmp_path):
+    sounds(tmp_path, "yes/1.wav", "Noise/car/2.wav", "stray.wav", "yes/ann/3.wav")
+    sounds(tmp_path, "yes/.checkpoints/1.wav", "yes/._1.wav", "__MACOSX/yes/1.wav")
+    (tmp_path / "yes" / "phone.M4A").touch()
+    with pytest.warns(UserWarning, match="were left out") as warned:
+        assert tabulate(tmp_path) == 2
+    assert [str(warning.message).partition(";")[0] for warning in warned] == [
+        "1 sound files were left out: yes/phone.M4A",
+        "2 sound files were left out: stray.wav, yes/ann/3.wav",
+    ]
+    assert {file: row[1] for file, row in table(tmp_path).items()} == {
+        "Noise/car/2.wav": "",
+        "yes/1.wav": "yes",
+    }
+    assert [r.path.name for r in load_recordings(tmp_path) if r.noise] == ["2.wav"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_linked_folders_are_read_once_and_circles_end(tmp_path):
+    sounds(tmp_path / "elsewhere", "1.wav", "deep/2.wav")
+    folder = tmp_path / "made"
+    sounds(folder, "yes/3.wav", "yes/4.wav")
+    (folder / "noise").symlink_to(tmp_path / "elsewhere")
+    (folder / "yes" / "all").symlink_to(folder)
+    (folder / "also").symlink_to(folder / "yes")
+    (tmp_path / "elsewhere" / "back").symlink_to(folder)
+    (folder / "self").symlink_to("self")
+    tabulate(folder)
+    assert list(table(folder)) == ["noise/1.wav", "noise/deep/2.wav", "yes/3.wav", "yes/4.wav"]
 
 
 def test_splits_are_as_large_as_they_should_be_and_stay():
@@ -118,7 +149,9 @@ def test_a_downloaded_set_has_a_table(server, tmp_path):  # noqa: F811
 def test_rejects(tmp_path):
     with pytest.raises(ValueError, match=r"`layout` must be one of words, .*layout='timit'"):
         tabulate(tmp_path, "timit")
-    with pytest.raises(ValueError, match=r"must hold sound files .*none fits. Received: 0 sound"):
+    with pytest.raises(
+        ValueError, match=r"must hold sound files .*none fits. Received: 0 sound.*0 to be"
+    ):
         tabulate(tmp_path)
     sounds(tmp_path, "yes/1.wav")
     tabulate(tmp_path)

@@ -7,9 +7,11 @@ them.
 
 import csv
 import io
+import warnings
 import zlib
 from pathlib import Path
 
+from keras_sal.audio.reading import FOREIGN
 from keras_sal.files import write_whole
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
@@ -17,6 +19,7 @@ TABLE = "recordings.csv"
 COLUMNS = ("file", "corpus", "split", "speaker", "text", "onset_s", "offset_s", "noise")
 SHARES = (("train", 80), ("dev", 90), ("test", 100))  # percent, cumulated
 ESC_FOLDS = {"4": "dev", "5": "test"}
+NAMED_IN_WARNING = 5
 
 
 def tabulate(folder, layout="words", *, corpus=None, replace=False):
@@ -25,8 +28,9 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
     Args:
         folder: The folder.
         layout: `"words"`: a subfolder for each word, `smart_mirror/1.wav` (`smart mirror` is
-            said), and `noise` for noise; files are put in splits by a hash of their names, 80, 10
-            and 10 %, so the splits share speakers if your names don't tell them apart: a name
+            said), and `noise` for noise, which may have subfolders; files elsewhere are left out
+            and named in a warning. Files are put in splits by a hash of their names, 80, 10 and
+            10 %, so the splits share speakers if your names don't tell them apart: a name
             `ann-1.wav` is taken to be of the speaker `ann`. Or the name of a downloaded set:
             `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`, `"musan"`, `"demand"`
             or `"esc-50"`, with the splits of their authors where there are any.
@@ -83,15 +87,57 @@ def rows_of(folder, layout):
             f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
             f"Received: layout={layout!r}. Put your recordings in a folder for each word."
         )
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SOUNDS)
-    files = sorted(path.relative_to(folder) for path in found)
+    found = sorted(path.relative_to(folder) for path in _files(folder))
+    files = [path for path in found if path.suffix.lower() in SOUNDS]
+    foreign = [path for path in found if path.suffix.lower() in FOREIGN]
     rows = list(LAYOUTS[layout](folder, files))
     if not rows:
         raise ValueError(
             f"{str(folder)!r} must hold sound files ({', '.join(SOUNDS)}) in this layout; none "
-            f"fits. Received: {len(files)} sound files, layout={layout!r}. Is it the right folder?"
+            f"fits. Received: {len(files)} sound files and {len(foreign)} to be converted "
+            f"({', '.join(FOREIGN)}), layout={layout!r}. Is it the right folder?"
+        )
+    _warn_of(foreign, "convert them, for example with `ffmpeg -i in.m4a out.flac`")
+    if layout == "words":
+        listed = {row["file"] for row in rows}
+        _warn_of(
+            [file for file in files if file.as_posix() not in listed],
+            "a file must lie in a folder that is named by what is said in it, hey_robot/ann-1.wav",
         )
     return rows
+
+
+def _files(folder):
+    """The files in a folder and in those it links to; none twice, whatever leads in a circle."""
+    own, linked, seen = [folder] if folder.is_dir() else [], [], set()
+    while own or linked:
+        place = (own or linked).pop()
+        if place.resolve() in seen:
+            continue
+        seen.add(place.resolve())
+        try:
+            inside = sorted(place.iterdir())
+        except PermissionError as error:
+            warnings.warn(f"A folder was left out: {error}", stacklevel=4)
+            continue
+        for path in inside:
+            if path.name.startswith(".") or path.name == "__MACOSX":
+                continue
+            if path.is_dir():
+                (linked if path.is_symlink() else own).append(path)
+            else:
+                yield path
+
+
+def _warn_of(files, why):
+    if files:
+        named = ", ".join(file.as_posix() for file in files[:NAMED_IN_WARNING])
+        more = len(files) - NAMED_IN_WARNING
+        warnings.warn(
+            f"{len(files)} sound files were left out: {named}"
+            f"{f' and {more} more' if more > 0 else ''}; {why}.",
+            stacklevel=4,
+        )
 
 
 def split_of(name):
@@ -112,11 +158,9 @@ def _row(file, text="", speaker="", split=None, noise=False):
 
 def _words(folder, files):
     for file in files:
-        if len(file.parts) < 2:
-            continue
-        if file.parts[0] == "noise":
+        if len(file.parts) > 1 and file.parts[0].casefold() == "noise":
             yield _row(file, noise=True)
-        else:
+        elif len(file.parts) == 2:
             speaker, dash, _ = file.stem.partition("-")
             yield _row(file, _spoken(file.parent.name), speaker if dash else "")
 
