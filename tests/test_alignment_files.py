@@ -249,9 +249,17 @@ def test_asks_whether_times_are_milliseconds(write, duration_s):
     assert spoken(path, unit="s")[0] == (500.0, 1250.0, "a", "")
 
 
-def test_whole_seconds_are_no_milliseconds(write):
+def test_fractions_of_milliseconds_are_no_seconds(write):
+    path = write("a.csv", "onset_s,offset_s,text\n500.5,1250.25,a\n1500,2000,b\n")
+    with pytest.raises(ValueError, match=r"times in seconds.*from 500.5 to 1250.25.*milliseconds"):
+        read_events(path)
+    assert spoken(path, unit="ms")[1] == (1.5, 2.0, "b", "")
+
+
+def test_whole_seconds_and_long_speech_are_no_milliseconds(write):
     path = write("a.csv", "onset_s,offset_s,text\n1,2,a\n300,301,b\n")
     assert len(read_events(path)) == 2
+    assert len(read_events(write("b.csv", "onset_s,offset_s\n1.5,60.2\n70.5,165.1\n"))) == 2
 
 
 def test_does_not_guess_encodings(write):
@@ -291,6 +299,8 @@ def test_does_not_guess_encodings(write):
         ("a.txt", "no tabs\n", {}, "line 1: it has no tabs"),
         ("a.ctm", "rec 1 0.5\n", {}, "line 1: it has 3 of 5 fields"),
         ("a.ctm", "rec 1 x 1 w\n", {}, "line 1: the onset, 'x', or the duration, '1', is no"),
+        ("a.ctm", "my 2 1 0.5 0.25 yes\n", {}, "'yes' is no confidence: names must have no spaces"),
+        ("a.srt", "1\n-00:00:01,500 --> 00:00:02,250\nyes\n", {}, "there is a negative time"),
         ("a.rttm", "SPEAKER rec 1 0.5\n", {}, "line 1: it has 4 of at least 8 fields"),
     ],
 )

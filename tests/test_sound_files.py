@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from keras_sal.audio import ENCODINGS, SAMPLE_RATE, read_audio, read_pcm
+from keras_sal.audio import ENCODINGS, SAMPLE_RATE, audio_info, read_audio, read_pcm
 
 SECONDS = 0.5
 KINDS = [  # container, encoding, rate, channels
@@ -139,6 +139,20 @@ def test_a_file_of_no_bytes(tmp_path):
         read_audio(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("read", [audio_info, read_audio])
+def test_khz_written_for_hz(tmp_path, read):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16)
+    with pytest.raises(ValueError, match=r"at least 1000 samples a second.*16 Hz. Were kHz"):
+        read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("read", [audio_info, read_audio])
+def test_a_file_of_less_than_a_sample_at_16_khz(tmp_path, read):
+    soundfile.write(tmp_path / "a.wav", np.zeros(1), 96_000)
+    with pytest.raises(ValueError, match="must hold sound; the file has no samples"):
+        read(tmp_path / "a.wav")
+
+
 def test_links_in_a_circle_and_into_nothing(tmp_path):
     (tmp_path / "a.wav").symlink_to("b.wav")
     (tmp_path / "b.wav").symlink_to("a.wav")
@@ -198,7 +212,9 @@ class TestReadPcm:
         [
             (bytes(8), {"encoding": "s16"}, "`encoding` must be one of u8, s8.*encoding='s16'"),
             (bytes(8), {"channels": 0}, "`channels` must be a whole number of at least 1"),
-            (bytes(8), {"sample_rate": 0}, "`sample_rate` at least 1 Hz.*sample_rate=0"),
+            (bytes(8), {"channels": 4000}, "at most 1024.*channels=4000"),
+            (bytes(8), {"sample_rate": 16}, "`sample_rate` one of at least 1000.*sample_rate=16"),
+            (bytes(8), {"sample_rate": 16e3}, "must be a whole number.*sample_rate=16000.0"),
             (bytes(7), {}, r"whole samples of 1 channel\(s\) of 2 byte\(s\).*of 7 bytes"),
             (bytes(10), {"channels": 2}, r"whole samples of 2 channel\(s\).*of 10 bytes"),
             (b"", {}, "must hold sound; the file has no samples"),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from keras_sal.alignment.events import SLACK_S, Event, Events, named
 
 MILLISECONDS_FROM_S = 20.0  # whole numbers, and half of the events at least this long
+NO_WORD_FROM_S = 100.0  # the same for fractions: half a minute of speech is no mistake
 BEYOND = 10
 
 
@@ -96,11 +97,12 @@ def _check(entry, scale):
 def _refuse_milliseconds(events, path, duration_s):
     lengths = sorted(event.offset_s - event.onset_s for event in events)
     whole = all(e.onset_s.is_integer() and e.offset_s.is_integer() for e in events)
-    long = bool(lengths) and lengths[len(lengths) // 2] >= MILLISECONDS_FROM_S
+    least_s = MILLISECONDS_FROM_S if whole else NO_WORD_FROM_S
+    long = bool(lengths) and lengths[len(lengths) // 2] >= least_s
     known = [(e, _length(duration_s, e.recording)) for e in events]
     known = [(e, length_s) for e, length_s in known if math.isfinite(length_s)]
     beyond = sum(e.offset_s > BEYOND * length_s for e, length_s in known)
-    if (beyond and 2 * beyond >= len(known)) or (whole and long):
+    if (beyond and 2 * beyond >= len(known)) or long:
         first = events[0]
         raise ValueError(
             f"`path` must hold times in seconds; these are far too long. Received: {str(path)!r} "

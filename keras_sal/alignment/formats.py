@@ -11,6 +11,8 @@ DELIMITERS = ",;\t|"
 COLUMNS = ("onset_s", "offset_s", "text", "file")
 LEXICAL = ("LEXEME", "NON-LEX")
 NOT_AVAILABLE = "<NA>"
+NO_CONFIDENCE = (NOT_AVAILABLE, "NA", "-")
+NEGATIVE = re.compile(r"^\s*-\d[\d:.,]*\s*-->|-->\s*-\d", re.MULTILINE)
 
 
 def read_csv(text, path, columns=None):
@@ -68,6 +70,10 @@ def read_ctm(text, path, channel=None):
     for place, fields in _lines(text):
         if len(fields) < 5:
             entries.append(Entry(place, fault=f"it has {len(fields)} of 5 fields"))
+            continue
+        if len(fields) > 5 and not _is_confidence(fields[5]):
+            fault = f"{fields[5]!r} is no confidence: names must have no spaces in them"
+            entries.append(Entry(place, fault=fault))
             continue
         recording, heard_on, onset, duration, word = fields[:5]
         entries.append(_lasting(place, onset, duration, word, recording, heard_on))
@@ -151,6 +157,11 @@ def _subtitles(text, path, name):
             "`path` must be subtitles; there is no --> between times in it. Received: "
             f"{str(path)!r}, read as {name}. Is it another format?"
         )
+    if NEGATIVE.search(text):
+        raise ValueError(
+            "`path` must be subtitles with times of at least 0. Received: "
+            f"{str(path)!r}, in which there is a negative time. Shift them to the recording."
+        )
     lines = list(pysubs2.SSAFile.from_string(text, format_=name))
     for _ in range(arrows - len(lines)):
         yield Entry("a line", fault="its times can't be read: write 00:01:02.500 --> 00:01:03.250")
@@ -172,6 +183,14 @@ def _lasting(place, onset, duration, said, recording, channel):
         fault = f"the onset, {onset!r}, or the duration, {duration!r}, is no number"
         return Entry(place, fault=fault)
     return Entry(place, float(onset), offset, said, recording, channel)
+
+
+def _is_confidence(text):
+    try:
+        float(text)
+    except ValueError:
+        return text in NO_CONFIDENCE
+    return True
 
 
 def _of_channel(entries, channel, path):

@@ -26,6 +26,8 @@ ENCODINGS = {  # names that FFmpeg gives to raw samples: bytes, and what libsndf
 }
 HEADERS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"caff")
 FOREIGN = (".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm")  # not read by libsndfile
+LEAST_RATE = 1000  # less is kHz that were taken for Hz
+MOST_CHANNELS = 1024  # of libsndfile
 LOUDEST = 2.0  # lossy decoders and mixers go a little beyond full scale, integers far
 ENDLESS = 0x7FF0_0000  # what programs declare that write before they know how long it will be
 OGG_TAIL = 1 << 16
@@ -118,11 +120,13 @@ def read_pcm(path, sample_rate, *, channels=1, encoding="s16le"):
             f"`encoding` must be one of {', '.join(ENCODINGS)}; it is how a sample is written. "
             f"Received: encoding={encoding!r}. s16le is the most common."
         )
-    if not (isinstance(channels, int) and channels >= 1 and sample_rate >= 1):
+    whole = all(isinstance(n, int | np.integer) for n in (channels, sample_rate))
+    if not (whole and 1 <= channels <= MOST_CHANNELS and sample_rate >= LEAST_RATE):
         raise ValueError(
-            "`channels` must be a whole number of at least 1, `sample_rate` at least 1 Hz; a raw "
-            f"file doesn't say them. Received: channels={channels!r}, sample_rate={sample_rate!r}. "
-            "Look them up where it was recorded."
+            f"`channels` must be a whole number of at least 1 and at most {MOST_CHANNELS}, "
+            f"`sample_rate` one of at least {LEAST_RATE}, in Hz; a raw file doesn't say them. "
+            f"Received: channels={channels!r}, sample_rate={sample_rate!r}. Look them up where it "
+            "was recorded."
         )
     _check_there(path)
     width, subtype, order = ENCODINGS[encoding]
@@ -187,7 +191,13 @@ def audio_info(path):
     cut = _how_it_was_cut(path, info)
     if cut:
         raise ValueError(_unreadable(path, cut))
-    if info.frames == 0:
+    if info.samplerate < LEAST_RATE:
+        raise ValueError(
+            f"`path` must have at least {LEAST_RATE} samples a second; less is no speech. "
+            f"Received: path={str(path)!r} with {info.samplerate} Hz. Were kHz written for Hz? "
+            "Save it again."
+        )
+    if round(info.frames * SAMPLE_RATE / info.samplerate) == 0:
         raise ValueError(_silent(path))
     return info.frames, info.samplerate, info.channels
 
