@@ -67,13 +67,13 @@ def check_splits(recordings, word):
     Raises:
         ValueError: If a split lacks the word or other recordings, or train has too few of the word.
     """
+    parts = partition(recordings, word)
     positives, negatives = (
-        {split: sum(r.split == split for r in part) for split in SPLITS}
-        for part in partition(recordings, word)
+        {split: sum(r.split == split for r in part) for split in SPLITS} for part in parts
     )
-    for kind, counts, least in (
-        (f"times {word!r}", positives, LEAST),
-        ("recordings without it", negatives, dict.fromkeys(SPLITS, 1)),
+    for kind, part, counts, least in (
+        (f"times {word!r}", parts[0], positives, LEAST),
+        ("recordings without it", parts[1], negatives, dict.fromkeys(SPLITS, 1)),
     ):
         lacking = [split for split in SPLITS if counts[split] < least[split]]
         if lacking:
@@ -81,9 +81,7 @@ def check_splits(recordings, word):
             raise ValueError(
                 f"`recordings` must hold at least {least[split]} {kind} in {split}; "
                 f"{PURPOSES[split]}. Received: "
-                f"{', '.join(f'{counts[each]} in {each}' for each in SPLITS)}. Record more, or "
-                "change the column split of recordings.csv; `keras-sal train --resplit` deals "
-                "speakers out to the three."
+                f"{', '.join(f'{counts[each]} in {each}' for each in SPLITS)}. {_advice(part)}"
             )
     return positives, negatives
 
@@ -93,6 +91,22 @@ PURPOSES = {
     "dev": "its threshold is chosen on them",
     "test": "they tell how good it is",
 }
+
+
+def _advice(recordings):
+    speakers = set(map(_speaker, recordings))
+    if recordings and len(speakers) < len(SPLITS):
+        named = ", ".join(sorted({r.speaker or r.path.name for r in recordings}))
+        return (
+            f"These are of {len(speakers)} speaker(s), {named}, and none may be in two splits: "
+            "record others, or, if those are no speakers, empty the column speaker of "
+            "recordings.csv; without a table a speaker is what stands before the dash of a file's "
+            "name."
+        )
+    return (
+        "Record more, or change the column split of recordings.csv; `keras-sal train --resplit` "
+        "deals speakers out to the three."
+    )
 
 
 def _speaker(recording):

@@ -76,8 +76,11 @@ def test_counts():
 @pytest.mark.parametrize(
     ("recordings", "message"),
     [
-        (splits(9, 3, 4), r"at least 10 times 'computer' in train; .*Received: 9 in train, 3 in"),
-        (splits(12, 0, 4), r"at least 1 times 'computer' in dev; its threshold.*--resplit"),
+        (
+            splits(9, 3, 4),
+            r"at least 10 times 'computer' in train; .*Received: 9 in train, 3 in.*--resplit",
+        ),
+        (splits(12, 0, 4), r"at least 1 times 'computer' in dev; its threshold.*2 speaker"),
         (splits(12, 3, 0), r"at least 1 times 'computer' in test; they tell how good"),
         (splits(12, 3, 4, ("dev", "test")), r"at least 1 recordings without it in train"),
         (splits(12, 3, 4, ("train", "test")), r"at least 1 recordings without it in dev"),
@@ -86,3 +89,15 @@ def test_counts():
 def test_rejects_recordings_that_cannot_be_trained_on(recordings, message):
     with pytest.raises(ValueError, match=message):
         check_splits(recordings, "computer")
+
+
+@pytest.mark.parametrize("speakers", [["rec"], ["ann", "bob"]])
+def test_says_that_there_are_too_few_speakers_to_deal_out(speakers):
+    """`rec-1.wav`, `rec-2.wav`: what stands before the dash is no speaker, but is taken for one."""
+    found = [said("computer", speaker, take) for speaker in speakers for take in range(20)]
+    found += [said("alexa", f"s{s}") for s in range(3)]
+    expected = (
+        rf"of {len(speakers)} speaker\(s\), {', '.join(speakers)}, and none .*before the dash"
+    )
+    with pytest.raises(ValueError, match=expected):
+        check_splits(split_by_speaker(found, "computer"), "computer")
