@@ -153,6 +153,20 @@ def test_a_label_file_about_another_recording_is_not_taken(tmp_path):
     assert times(tmp_path)["c.wav"] == ("0.25", "0.5")
 
 
+@pytest.mark.parametrize("where", ["labels.ctm", "labels"])
+def test_a_row_without_a_file_has_no_labels(tmp_path, where):
+    write_folder(tmp_path, [{"file": "a.wav", "text": "yes"}])
+    (tmp_path / "recordings.csv").write_text("file,text\na.wav,yes\n,yes\n")
+    labels = tmp_path / where
+    if labels.suffix:
+        labels.write_text("a 1 0.25 0.25 yes\n")
+    else:
+        labels.mkdir()
+        (labels / "a.txt").write_text("0.25\t0.5\tyes\n")
+    found = align_folder(tmp_path, "labels", labels=labels)
+    assert (found.found, found.failures) == (1, {"it has no labels": [""]})
+
+
 def test_labels_in_milliseconds_are_refused(folder):
     labels = folder / "labels.ctm"
     labels.write_text("a 1 250 250 yes\n")

@@ -222,6 +222,8 @@ class LabelTimes:
 
     def _beside(self, file):
         name = PurePosixPath(file)
+        if not name.name:
+            return []
         places = [name] + [PurePosixPath(name.name)] * (self._files.get(name.stem) == file)
         paths = [
             self._folder / place.with_suffix(suffix)
@@ -247,6 +249,8 @@ def _by_name(files):
     named = defaultdict(set)
     for file in files:
         path = PurePosixPath(file)
+        if not path.name:
+            continue
         for name in (file, str(path.with_suffix("")), path.name, path.stem):
             named[name].add(file)
     return {name: next(iter(fits)) for name, fits in named.items() if len(fits) == 1}
