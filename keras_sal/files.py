@@ -46,7 +46,7 @@ def write_whole(path, content):
 def whole_folder(path):
     """Makes a folder beside `path` to fill, and moves it there if all went well.
 
-    A folder that stood at `path` is replaced only then.
+    A folder that stood at `path` is replaced only then; a file is not.
 
     Args:
         path: A `pathlib.Path`.
@@ -54,6 +54,11 @@ def whole_folder(path):
     Yields:
         The folder to write to.
     """
+    if path.exists() and not path.is_dir():
+        raise ValueError(
+            "`path` must be free or a folder; a file is in its place. Received: "
+            f"path={str(path)!r}. Give another name, or move the file away."
+        )
     temporary, former = _beside(path), _beside(path.with_name(f"{path.name}.former"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()

@@ -49,6 +49,15 @@ class TestWholeFolder:
         assert [file.name for file in path.iterdir()] == ["new.txt"]
         assert list(tmp_path.iterdir()) == [path]
 
+    def test_a_file_in_its_place_stays(self, tmp_path):
+        path = tmp_path / "bundle"
+        path.write_text("mine")
+        with pytest.raises(ValueError, match=r"a file is in its place.*bundle"):  # noqa: SIM117
+            with files.whole_folder(path):
+                pass
+        assert path.read_text() == "mine"
+        assert list(tmp_path.iterdir()) == [path]
+
     def test_keeps_what_stood_there_if_interrupted(self, tmp_path):
         path = tmp_path / "bundle"
         with files.whole_folder(path) as folder:
