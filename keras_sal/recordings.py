@@ -343,7 +343,9 @@ def _with_times(recording):
     except (OSError, ValueError) as error:
         return error
     if math.isnan(offset_s):
-        return ValueError("it has no event times, and nothing stands out in its energy.")
+        return ValueError(
+            "it has no event times, and nothing stands out in its energy, or several things do."
+        )
     return replace(recording, onset_s=onset_s, offset_s=offset_s)
 
 

@@ -54,6 +54,14 @@ def test_margin_widens_but_not_beyond_the_recording():
     assert energy_events(samples, SAMPLE_RATE, margin_s=10) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_word_said_several_times_has_no_event(times):
+    samples = np.concatenate([burst(2.0, 0.5, 1.1, seed=take) for take in range(times)])
+    assert np.isnan(energy_events(samples, SAMPLE_RATE)).all()
+    found = energy_events(samples, SAMPLE_RATE, max_other=1)
+    assert found[1] - found[0] == pytest.approx(0.66, abs=0.05)
+
+
 def test_bridges_short_pauses_only():
     samples = burst(3.0, 0.5, 0.9) + burst(3.0, 1.0, 1.4) + burst(3.0, 2.2, 2.4)
     onset_s, offset_s = energy_events(samples, SAMPLE_RATE)
@@ -87,6 +95,7 @@ def test_no_event_is_nan(samples):
         (np.zeros(1000), 16_000, {"bridge_s": -1}, "`bridge_s` must be at least 0.*bridge_s=-1"),
         (np.zeros(1000), 16_000, {"margin_s": -1}, "`margin_s` must be at least 0"),
         (np.zeros(1000), 16_000, {"min_contrast_db": -1}, "`min_contrast_db` must be at least 0"),
+        (np.zeros(1000), 16_000, {"max_other": 0}, "`max_other` must be greater than 0.*other=0"),
     ],
 )
 def test_rejects(samples, sample_rate, kwargs, message):
@@ -106,8 +115,9 @@ def test_against_forced_alignment_of_real_keywords():
     given_s = np.array([(float(row["onset_s"]), float(row["offset_s"])) for row in rows])
     found_s = np.array([energy_events(*soundfile.read(REAL / row["file"])) for row in rows])
     difference_s = found_s - given_s
-    median_s = np.median(difference_s, axis=0)
-    spread_s = np.percentile(np.abs(difference_s - median_s), [50, 90], axis=0)
     assert len(rows) == 433
+    assert np.isnan(difference_s).any(axis=1).sum() == 1  # "smart", half a second, "mirror"
+    median_s = np.nanmedian(difference_s, axis=0)
+    spread_s = np.nanpercentile(np.abs(difference_s - median_s), [50, 90], axis=0)
     np.testing.assert_allclose(median_s, [0.002, 0.002], atol=0.001)
-    np.testing.assert_allclose(spread_s, [[0.01, 0.04], [0.05, 0.11]], atol=0.001)
+    np.testing.assert_allclose(spread_s, [[0.01, 0.035], [0.05, 0.11]], atol=0.001)

@@ -48,12 +48,20 @@ def energy_db(samples, sample_rate):
 
 
 def energy_events(
-    samples, sample_rate, *, level=0.4, bridge_s=0.2, margin_s=0.03, min_contrast_db=6.0
+    samples,
+    sample_rate,
+    *,
+    level=0.4,
+    bridge_s=0.2,
+    margin_s=0.03,
+    min_contrast_db=6.0,
+    max_other=0.75,
 ):
     """When the one event of a recording begins and ends, found from its energy.
 
     Use it for recordings that hold one word (or one sound) and whose alignment failed or was never
-    made. A recording with several words gets the times of its loudest stretch.
+    made. A recording with several stretches that are about equal has no times: the word may be said
+    twice. Of 1479 recordings of one wake word, 2 are refused by that.
 
     The recording is pre-emphasised, which takes out hum; its level in dB is smoothed over 50 ms.
     With the background `b` (30th percentile of the level) and the peak `p`, a frame is active
@@ -65,7 +73,7 @@ def energy_events(
     How far to trust it: on the 433 aligned keyword recordings in the test split of the Picovoice
     wake-word benchmark (the defaults were chosen on the others), against forced alignment (itself
     good to about 50 ms), the median difference is +2 ms at the onset and at the offset; half of the
-    differences lie within 10 ms (onset) and 40 ms (offset) of it, 90 % within 50 ms and 110 ms.
+    differences lie within 10 ms (onset) and 35 ms (offset) of it, 90 % within 50 ms and 110 ms.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, of at least 25 ms.
@@ -76,10 +84,12 @@ def energy_events(
         margin_s: Seconds by which the event is widened on both sides. At least 0, default 0.03.
         min_contrast_db: A recording whose peak is less than this above its background has no
             event. At least 0, default 6.
+        max_other: A recording in which another stretch has more than this share of what the event
+            has above the background has no event. In `(0, 1]`, default 0.75; 1 takes the strongest.
 
     Returns:
         `(onset_s, offset_s)`, floats in seconds from the start of the recording, and
-        `(nan, nan)` where nothing stands out from the background.
+        `(nan, nan)` where nothing stands out from the background, or several things do.
 
     Raises:
         ValueError: If `samples` is not one channel of finite numbers of at least 25 ms, or a
@@ -97,6 +107,11 @@ def energy_events(
         raise ValueError(
             f"`level` must lie between 0 and 1; it is a place between the background (0) and the "
             f"peak (1). Received: level={level}. Use the default, 0.4."
+        )
+    if not 0 < max_other <= 1:
+        raise ValueError(
+            "`max_other` must be greater than 0 and at most 1; it is a share of the event. "
+            f"Received: max_other={max_other}. Use the default, 0.75."
         )
     for name, value in (
         ("bridge_s", bridge_s), ("margin_s", margin_s), ("min_contrast_db", min_contrast_db)
@@ -117,7 +132,11 @@ def energy_events(
     breaks = np.flatnonzero(np.diff(active) > round(bridge_s / STEP_S)) + 1
     stretches = np.split(active, breaks)
     above = np.maximum(level_db - background, 0)
-    event = max(stretches, key=lambda frames: above[frames[0] : frames[-1] + 1].sum())
+    strengths = [above[frames[0] : frames[-1] + 1].sum() for frames in stretches]
+    *_, second, first = [0.0, *sorted(strengths)]
+    if max_other < 1 and second > max_other * first:
+        return float("nan"), float("nan")
+    event = stretches[int(np.argmax(strengths))]
     centre_s = WINDOW_S / 2
     onset_s = event[0] * STEP_S + centre_s - margin_s
     offset_s = event[-1] * STEP_S + centre_s + margin_s

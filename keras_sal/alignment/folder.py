@@ -171,7 +171,7 @@ class _Sound:
         except ValueError as error:
             raise NoTimesError("it is too short") from error
         if not onset_s < offset_s:
-            raise NoTimesError("nothing stands out in its energy")
+            raise NoTimesError("nothing stands out in its energy, or several things do")
         return onset_s, offset_s
 
 
