@@ -5,6 +5,7 @@ Uses `rich`, which comes with Keras.
 
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 
 import keras
@@ -26,6 +27,15 @@ class Console:
     def say(self, text):
         """Prints a line."""
         self._rich.print(text, soft_wrap=True)
+
+    @contextmanager
+    def saying_warnings(self):
+        """Prints the warnings that are for users, each once and as a line; others not at all."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("once", UserWarning)
+            warnings.showwarning = lambda message, *_, **__: self.say(f"Warning: {message}")
+            yield
 
     @contextmanager
     def stage(self, name):

@@ -143,7 +143,12 @@ def ship(models, order, output, console):
 
 
 def check_output(output):
-    """Refuses an output folder with something else under the name of the firmware."""
+    """Refuses a file, and a folder with something else under the name of the firmware."""
+    if Path(output).exists() and not Path(output).is_dir():
+        raise NotADirectoryError(
+            "`output` must be a folder, or nothing yet; the artefacts are written into it. "
+            f"Received: {output}, a file. Name another one."
+        )
     firmware = Path(output) / FIRMWARE
     if firmware.is_dir() and any(firmware.iterdir()):
         bundle.read_manifest(firmware)

@@ -137,6 +137,15 @@ def test_tabulate_lists_a_folder(words, capsys):
     assert "hey robot" in shown
 
 
+def test_tabulate_says_what_it_leaves_out(words, capsys):
+    (words / "alexa" / "phone.m4a").touch()
+    assert cli.main(["tabulate", str(words)]) == 0
+    shown = capsys.readouterr()
+    assert "\nWarning: " in f"\n{shown.out}"
+    assert "phone.m4a" in shown.out
+    assert not shown.err
+
+
 def test_tabulate_replaces_a_table_only_if_told(words, capsys):
     arguments = ["tabulate", str(words)]
     assert cli.main(arguments) == 0

@@ -227,6 +227,14 @@ def test_an_output_with_other_firmware_is_refused(tmp_path, capsys):
     assert "Make streams" not in capsys.readouterr().out
 
 
+def test_a_file_for_an_output_is_refused(tmp_path, capsys):
+    folder = small_corpus(tmp_path / "recordings")
+    (tmp_path / "out").write_text("mine")
+    assert cli.main(["train", str(folder), "--word", "a", "--output", str(tmp_path / "out")]) == 1
+    assert "`output` must be a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
     from keras_sal import extras
 

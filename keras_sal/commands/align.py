@@ -1,7 +1,6 @@
 """`keras-sal align`: event times for a folder of recordings."""
 
 import argparse
-import warnings
 
 METHODS = ("pocketsphinx", "vad", "energy")
 
@@ -62,19 +61,16 @@ def run(directory, method, labels, pronounce, **options):
             f"read. Received: {', '.join(f'--{name}' for name in reading)}. Leave them out."
         )
     method = method if labels is None else "labels"
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
-        with console.stage(f"times by {method}") as stage:
-            times = align_folder(
-                directory,
-                method,
-                labels=labels,
-                everything=options["all"],
-                pronunciations=_gather(pronounce),
-                progress=stage.progress,
-                **reading,
-            )
+    with console.saying_warnings(), console.stage(f"times by {method}") as stage:
+        times = align_folder(
+            directory,
+            method,
+            labels=labels,
+            everything=options["all"],
+            pronunciations=_gather(pronounce),
+            progress=stage.progress,
+            **reading,
+        )
     return show(times, console)
 
 

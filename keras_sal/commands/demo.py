@@ -1,6 +1,5 @@
 """`keras-sal demo`: recordings to a verified microcontroller model, once through."""
 
-import warnings
 from pathlib import Path
 
 from keras_sal.commands.arguments import positive
@@ -51,10 +50,7 @@ def run(output, **options):
     from keras_sal.console import Console
 
     console = Console()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("once", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
+    with console.saying_warnings():
         results = demo.run(output, console, **options)
     show(results, console)
     shipped = results["systems"][-1]

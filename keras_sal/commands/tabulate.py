@@ -54,9 +54,10 @@ def run(directory, layout, corpus, replace):
             f"`DIR` must be a folder. Received: {directory}, which is none. Give another one."
         )
     console = Console()
-    count = tabulate(directory, layout, corpus=corpus, replace=replace)
-    console.say(f"{count:,} recordings are listed in {Path(directory) / TABLE}")
-    recordings = load_recordings(directory, convert=True)
+    with console.saying_warnings():
+        count = tabulate(directory, layout, corpus=corpus, replace=replace)
+        console.say(f"{count:,} recordings are listed in {Path(directory) / TABLE}")
+        recordings = load_recordings(directory, convert=True)
     texts = Counter(recording.text for recording in recordings if recording.text)
     rows = [
         [text, *(str(sum(r.split == s and r.text == text for r in recordings)) for s in SPLITS)]

@@ -1,7 +1,6 @@
 """`keras-sal train`: from recordings to a detector for a microcontroller, without configuration."""
 
 import argparse
-import warnings
 from pathlib import Path
 
 from keras_sal.commands.arguments import positive, typed
@@ -143,10 +142,7 @@ def run(directory, recordings, word, output, **options):
     output = Path(output or f"keras_sal_{word.replace(' ', '_')}")
     given = ("steps", "hours", "rate", "batch_size", "crop_frames")
     options = {k: v for k, v in options.items() if k not in given or v is not None}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("once", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: console.say(f"Warning: {message}")
+    with console.saying_warnings():
         results = training.run(
             output,
             console,
