@@ -10,6 +10,7 @@ the budget. Runs are kept as they are done, and trained models in the cache, so 
 was interrupted goes on.
 """
 
+from functools import cache as once
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def trained(word, kind, seed, streams, options, cache, console):
         f"Train {kind}, {word!r}, seed {seed}",
         partial(recipe.detector, kind),
         StreamingAnchorLoss("sa+fl"),
-        streams,
+        streams(),
         console,
         steps=options.steps,
         seed=seed,
@@ -55,7 +56,7 @@ def trained(word, kind, seed, streams, options, cache, console):
 
 def scored(model, kind, word, material, folder, cache, console):
     """The float model and the int8 file: bytes, and both operating points by condition."""
-    runner = open_runner(model)
+    runner = open_runner(recipe.temper(model))
     with console.stage("Convert to int8"):
         file = micro.convert(
             model,
@@ -183,7 +184,7 @@ def main():
             material = study.make_streams(
                 recordings, word, console, hours=options.hours, cache=cache
             )
-            streams = study.refined(material.train, console, seed=seed)
+            streams = once(partial(study.refined, material.train, console, seed=seed))
             for key in keys:
                 kind = key["model"]
                 model, train_s = trained(word, kind, seed, streams, options, cache, console)

@@ -25,7 +25,7 @@ EPOCHS = 20
 REFINING_EPOCHS = 5
 STEPS = 18_000
 WEIGHT_DECAY = 0.01
-TEMPERATURE = 2.0
+TEMPERATURE = 1.5
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.9, 1.1)), SpecAugment(2, 20, 2, 6))
 FRAMES_PER_ANSWER = 3
 TRIGGER = {"on_frames": 3}  # three answers, 90 ms, above the threshold
@@ -206,7 +206,7 @@ def train(
         callbacks: Keras callbacks.
 
     Returns:
-        The model, tempered: see `temper`.
+        The model.
     """
     batches = StreamBatches(
         streams,
@@ -224,7 +224,7 @@ def train(
     if hard_negatives:
         callbacks.append(HardNegatives(batches, first=5, every=4, last=13, threshold=0.1, most=600))
     model.fit(batches, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
-    return temper(model)
+    return model
 
 
 def temper(model, temperature=TEMPERATURE):
@@ -233,13 +233,14 @@ def temper(model, temperature=TEMPERATURE):
         posterior = sigmoid(logit / temperature)
 
     A posterior of 8 bits is a multiple of 1/256: all beyond 0.998 are one, and where a false alarm
-    is among them, no threshold is left that is above it and below the words. What is missed in
-    float, and how often it fires falsely, stays what it is, at another threshold.
+    is among them, no threshold is left that is above it and below the words. Do it before an
+    export to int8. What is missed in float, and how often it fires falsely, stays what it is, at
+    another threshold.
 
     Args:
         model: A detector whose last layer is a `Dense` with a sigmoid or a softmax; any other is
             left as it is.
-        temperature: Greater than 0. Defaults to 2.
+        temperature: Greater than 0. Defaults to 1.5.
 
     Returns:
         The model.
@@ -248,7 +249,7 @@ def temper(model, temperature=TEMPERATURE):
         >>> model = detector()
         >>> before = model.layers[-1].get_weights()[0]
         >>> float((before / temper(model).layers[-1].get_weights()[0]).mean().round(3))
-        2.0
+        1.5
     """
     last = model.layers[-1]
     if isinstance(last, keras.layers.Dense) and last.activation.__name__ in ("sigmoid", "softmax"):

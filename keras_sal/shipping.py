@@ -18,7 +18,7 @@ from keras_sal.files import write_json
 from keras_sal.judge import Judge
 from keras_sal.outcomes import read_words
 from keras_sal.provenance import machine, versions
-from keras_sal.recipe import TRIGGER, Material
+from keras_sal.recipe import TRIGGER, Material, temper
 from keras_sal.runners import open_runner, whole_streams
 from keras_sal.tuning import threshold_record
 
@@ -71,8 +71,8 @@ def ship(models, order, output, console):
     """Scores models, makes firmware of the best one, and writes what became of it.
 
     The best one is that with the fewest misses on dev at the budget; its threshold is chosen on dev
-    with the converted model. The artefacts appear together, once all are made; those of an earlier
-    run are replaced.
+    with the converted model. Logits are tempered for int8. The artefacts appear together, once all
+    are made; those of an earlier run are replaced.
 
     Args:
         models: Trained detectors, by name.
@@ -91,6 +91,8 @@ def ship(models, order, output, console):
     judge = Judge(
         order.fa_per_hour, scoring=TRIGGER, words=read_words(order.folder), seed=order.seed
     )
+    if order.quantization == "int8":
+        models = {name: temper(model) for name, model in models.items()}
     runners = {name: open_runner(model) for name, model in models.items()}
     answers = _listen(runners, order, console)
 

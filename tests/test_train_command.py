@@ -6,6 +6,7 @@ import json
 import re
 from importlib.util import find_spec
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -62,6 +63,15 @@ class TestTrain:
         firmware = bundle.read(trained / "firmware")
         assert firmware.threshold == shipped["threshold"]["threshold"]
         assert firmware.open().flash_bytes == shipped["flash_bytes"]
+
+    def test_logits_are_tempered_for_int8(self, trained):
+        [kept] = (trained / "cache").glob("trained-*.keras")
+        before, after = (
+            keras.models.load_model(path, compile=False).layers[-1].get_weights()
+            for path in (kept, trained / "model.keras")
+        )
+        for logit, tempered in zip(before, after, strict=True):
+            np.testing.assert_allclose(logit, 1.5 * tempered, rtol=1e-5)
 
     def test_the_firmware_finds_the_word(self, trained, tones):
         detector = StreamingDetector.from_bundle(trained / "firmware")
