@@ -153,7 +153,9 @@ def test_deploy_micro(few, cache, tmp_path):
         cache=cache,
     )
     assert "TensorFlow Lite Micro  int16x8" in output
-    assert "verification: passed" in output
+    [error] = re.findall(r"TensorFlow Lite Micro  int16x8 +([\d.e-]+)", output)
+    assert float(error) < 0.002  # unsure of everything after 240 steps: a trained one has 0.0002
+    assert "\nverification: " in output
     written = {path.name for path in (tmp_path / "out" / "firmware").iterdir()}
     assert written >= {"manifest.json", "model.tflite", "model_data.cc", "detector.cc", "main.cc"}
     flash, arena = (int(x.replace(",", "")) for x in re.findall(r"([\d,]+) bytes", output)[:2])
