@@ -250,7 +250,7 @@ def words(tmp_path_factory):
     return training_streams(recordings, "computer", hours=1 / 60, rooms=0, stream_s=30)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:__array__ implementation:DeprecationWarning")
 def test_from_clip_labels_alone(words):
     """Training, refinement, new streams."""
     batches = RefinedBatches(
