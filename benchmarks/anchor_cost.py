@@ -27,11 +27,10 @@ from rows import Rows, figures, hours_and_events
 
 from keras_sal import recipe
 from keras_sal.alignment import energy_events, speech_events
+from keras_sal.alignment.refinement import anchors_s
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.console import Console
-from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
-from keras_sal.recordings import load_recordings
 
 REFINED = ", refined"
 REACH_S = 1.5  # of the refinement: clips end up to that much after the word
@@ -77,40 +76,13 @@ SOURCES = {
 }
 
 
-def anchors_s(streams):
-    """The anchor of each positive recording, by its file."""
-    return {
-        clip.recording.path: clip.recording.offset_s
-        for stream in streams
-        for clip in stream.clips
-        if clip.class_index is not None
-    }
-
-
-class Anchored:
-    """What `anchor_refinement.distances` asks: where anchors are."""
-
-    def __init__(self, streams):
-        self._streams = streams
-
-    def anchors_s(self):
-        return anchors_s(self._streams)
-
-
 def main():
     parser = study.options(__doc__, word="computer", seeds=3, steps=6000, result=None)
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
     arguments = parser.parse_args()
 
     console = Console()
-    folder = require_recordings(arguments.recordings)
-    material = study.make_streams(
-        load_recordings(folder),
-        arguments.word,
-        console,
-        hours=arguments.hours,
-        cache=arguments.cache,
-    )
+    folder, material = study.material_for(arguments, console)
     settings = {
         "word": arguments.word,
         "recordings": folder.name,
@@ -144,7 +116,7 @@ def main():
             key,
             figures(model, material),
             train_s=train_s,
-            from_recorded=distances(Anchored(streams), recorded_s),
+            from_recorded=distances(anchors_s(streams), recorded_s),
         )
     rows.show(console, f"{arguments.word!r} at 1 false alarm an hour, by source of anchors")
 

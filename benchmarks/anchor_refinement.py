@@ -20,7 +20,7 @@ from alignment_sources import RECORDINGS, RESULTS
 
 from keras_sal import StreamingAnchorLoss, files, models, provenance
 from keras_sal.alignment import energy_events
-from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches
+from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches, anchors_s
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.datasets import load_recordings, training_streams
 from keras_sal.recipe import word_targets
@@ -62,10 +62,9 @@ def started(streams, find):
     return [replace(stream, clips=tuple(map(altered, stream.clips))) for stream in streams]
 
 
-def distances(batches, recorded_s):
-    """How the anchors lie around the recorded ones."""
-    anchors_s = batches.anchors_s()
-    away_s = np.array([anchors_s[path] - time_s for path, time_s in recorded_s.items()])
+def distances(found_s, recorded_s):
+    """How anchors lie around the recorded ones."""
+    away_s = np.array([found_s[path] - time_s for path, time_s in recorded_s.items()])
     median_s = np.median(away_s)
     half_s, most_s = np.percentile(np.abs(away_s - median_s), [50, 90])
     return {
@@ -82,22 +81,17 @@ def distances(batches, recorded_s):
 def main(cache=None):
     recordings = load_recordings(RECORDINGS)
     streams = training_streams(recordings, WORD, hours=4.0, seed=0, cache=cache)
-    recorded_s = {
-        clip.recording.path: clip.recording.offset_s
-        for stream in streams
-        for clip in stream.clips
-        if clip.class_index is not None
-    }
+    recorded_s = anchors_s(streams)
     results = {}
     for name, find in starts().items():
         keras.utils.set_random_seed(0)
         batches = RefinedBatches(started(streams, find), word_targets(), batches=STEPS)
-        before = distances(batches, recorded_s)
+        before = distances(batches.anchors_s(), recorded_s)
         model = models.gru_detector()
         model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
         refinement = AnchorRefinement(batches, first=FIRST)
         model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[refinement])
-        after = distances(batches, recorded_s)
+        after = distances(batches.anchors_s(), recorded_s)
         results[name] = {"before": before, "after": after, "moves": batches.moves}
         print(name, before, after, sep="\n  ", flush=True)
     RESULTS.mkdir(exist_ok=True)

@@ -26,10 +26,8 @@ from keras_sal import files, provenance
 from keras_sal.console import Console
 from keras_sal.costs import costs
 from keras_sal.export import micro
-from keras_sal.finding import require_recordings
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
-from keras_sal.recordings import load_recordings
 from keras_sal.shipping import calibration_sequences
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
@@ -165,14 +163,7 @@ def main():
     arguments.detectors = [name.split(":") for name in arguments.detectors]
 
     console = Console()
-    folder = require_recordings(arguments.recordings)
-    material = study.make_streams(
-        load_recordings(folder),
-        arguments.word,
-        console,
-        hours=arguments.hours,
-        cache=arguments.cache,
-    )
+    _, material = study.material_for(arguments, console)
     calibration = calibration_sequences(material.train)
     streams = [stream.features[:TEST_FRAMES] for stream in material.test["clean"][:2]]
 

@@ -22,9 +22,7 @@ import study
 
 from keras_sal import files, provenance, recipe
 from keras_sal.console import Console
-from keras_sal.finding import require_recordings
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
-from keras_sal.recordings import load_recordings
 
 LOSSES = {
     "cross entropy": FrameCrossEntropy,
@@ -99,14 +97,7 @@ def main():
     arguments = parser.parse_args()
 
     console = Console()
-    folder = require_recordings(arguments.recordings)
-    material = study.make_streams(
-        load_recordings(folder),
-        arguments.word,
-        console,
-        hours=arguments.hours,
-        cache=arguments.cache,
-    )
+    folder, material = study.material_for(arguments, console)
 
     runs = []
     result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"

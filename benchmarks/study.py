@@ -10,6 +10,8 @@ import warnings
 import keras
 
 from keras_sal import recipe
+from keras_sal.finding import require_recordings
+from keras_sal.recordings import load_recordings
 
 OPTIONS = {
     "recordings": {"help": "else as `keras-sal demo` finds them"},
@@ -34,6 +36,19 @@ def options(about, **defaults):
     for name, default in ({"recordings": None, "hours": 8.0, "cache": None} | defaults).items():
         parser.add_argument(f"--{name}", default=default, **OPTIONS[name])
     return parser
+
+
+def material_for(arguments, console):
+    """The folder of recordings and the streams that the command line of a study asks for."""
+    folder = require_recordings(arguments.recordings)
+    material = make_streams(
+        load_recordings(folder),
+        arguments.word,
+        console,
+        hours=arguments.hours,
+        cache=arguments.cache,
+    )
+    return folder, material
 
 
 def make_streams(recordings, word, console, *, hours, cache, seed=0):

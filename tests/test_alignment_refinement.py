@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from recording_folders import burst, write_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss
-from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches, likeliest_anchors
+from keras_sal.alignment.refinement import (
+    AnchorRefinement,
+    RefinedBatches,
+    anchors_s,
+    likeliest_anchors,
+)
 from keras_sal.datasets import training_streams
 from keras_sal.recipe import refine, word_targets
 from keras_sal.recordings import Recording, load_recordings
@@ -275,14 +280,6 @@ def test_from_clip_labels_alone(words):
 
 
 def test_the_recipe_refines(words):
-    def anchors_s(streams):
-        return {
-            clip.recording.path: clip.recording.offset_s
-            for stream in streams
-            for clip in stream.clips
-            if clip.class_index is not None
-        }
-
     before_s, after_s = anchors_s(words), anchors_s(refine(words, steps=5, reach_s=0.1))
     assert after_s.keys() == before_s.keys()
     moves_s = [abs(after_s[path] - before_s[path]) for path in before_s]

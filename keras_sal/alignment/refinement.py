@@ -91,6 +91,32 @@ def likeliest_anchors(posteriors, *, before_frames, after_frames, allowed=None):
     return np.where(np.isfinite(scores.max(axis=1)), found, -1)
 
 
+def anchors_s(streams, anchor="offset"):
+    """The anchor of each positive recording, in seconds, in a dict from its path.
+
+    Args:
+        streams: A sequence of `keras_sal.streams.Stream`.
+        anchor: `"onset"` or `"offset"` (default) of the event.
+
+    Returns:
+        A dict.
+
+    Example:
+
+    >>> from keras_sal.recordings import Recording
+    >>> from keras_sal.streams import Clip, Stream
+    >>> word = Recording("a.wav", "train", "computer", 2.0, onset_s=0.5, offset_s=1.0)
+    >>> anchors_s([Stream("one", (Clip(word, 3.0, class_index=0),), 10.0)])
+    {'a.wav': 1.0}
+    """
+    return {
+        clip.recording.path: _anchor_s(clip.recording, anchor)
+        for stream in streams
+        for clip in stream.clips
+        if clip.class_index is not None
+    }
+
+
 class RefinedBatches(keras.utils.PyDataset):
     """`StreamBatches` whose anchors move to where the model finds them.
 
@@ -142,12 +168,7 @@ class RefinedBatches(keras.utils.PyDataset):
         self._batching = batching
         self._batches = StreamBatches(streams, targets, **batching)
         self.moves = []
-        self._first_s = {
-            clip.recording.path: self._anchor_s(clip.recording)
-            for stream in streams
-            for clip in stream.clips
-            if clip.class_index is not None
-        }
+        self._first_s = anchors_s(streams, targets.anchor)
         require(
             self._first_s,
             "`streams` must hold positives; their anchors are refined. Received: none in "
@@ -171,12 +192,7 @@ class RefinedBatches(keras.utils.PyDataset):
 
     def anchors_s(self):
         """The present anchor of each positive recording, in seconds, in a dict from its path."""
-        return {
-            clip.recording.path: self._anchor_s(clip.recording)
-            for stream in self.streams
-            for clip in stream.clips
-            if clip.class_index is not None
-        }
+        return anchors_s(self.streams, self.targets.anchor)
 
     def refine(self, model):
         """Moves the anchors to where `model` finds them.
@@ -256,9 +272,6 @@ class RefinedBatches(keras.utils.PyDataset):
         after = self.targets.after_frames or 0
         return round((LEAD_S + longest_s) / self.targets.frame_step_s) + after + 1
 
-    def _anchor_s(self, recording):
-        return recording.onset_s if self.targets.anchor == "onset" else recording.offset_s
-
     def _within_reach(self, path, anchor_s):
         first_s = self._first_s[path]
         return float(np.clip(anchor_s, first_s - self.reach_s, first_s + self.reach_s))
@@ -268,11 +281,15 @@ class RefinedBatches(keras.utils.PyDataset):
         recording = clip.recording
         if clip.class_index is None or recording.path not in moved:
             return clip
-        shift_s = moved[recording.path] - self._anchor_s(recording)
+        shift_s = moved[recording.path] - _anchor_s(recording, self.targets.anchor)
         most_s = recording.duration_s - recording.offset_s
         shift_s = float(np.clip(shift_s, -recording.onset_s, max(most_s, -recording.onset_s)))
         times_s = recording.onset_s + shift_s, recording.offset_s + shift_s
         return replace(clip, recording=replace(recording, onset_s=times_s[0], offset_s=times_s[1]))
+
+
+def _anchor_s(recording, anchor):
+    return recording.onset_s if anchor == "onset" else recording.offset_s
 
 
 def _in_recording(clip, time_s):
