@@ -37,6 +37,16 @@ def cut_half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def cut_rf64(path):
+    soundfile.write(path, burst(1.0, 0.2, 0.7), 16_000, format="RF64")
+    cut_half(path)
+
+
+def with_one_channel_inverted(path):
+    sound = burst(1.0, 0.2, 0.7)
+    soundfile.write(path, np.stack([sound, -sound], axis=1), 16_000)
+
+
 def with_nan(path):
     samples = burst(1.0, 0.2, 0.7)
     samples[8000] = np.nan
@@ -72,6 +82,8 @@ def far_too_loud(path):
     ("spoil", "reason"),
     [
         (cut_half, r"could not be decoded \(it ends after \d+ of 32000 bytes\)"),
+        (cut_rf64, r"could not be decoded \(it ends after \d+ of 320\d\d bytes\)"),
+        (with_one_channel_inverted, "channels that don't cancel each other out.*with 2 channels"),
         (with_nan, "must hold finite samples.*peak of nan"),
         (with_infinity, "must hold finite samples.*peak of inf"),
         (far_too_loud, r"must hold finite samples in \[-1, 1\].*Divide integers by 32768"),

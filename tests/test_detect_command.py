@@ -93,6 +93,12 @@ def test_a_threshold_for_each_class(folder, capsys):
     assert "class 1" in line
 
 
+def test_a_threshold_that_is_no_number(folder, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["detect", str(folder / "two.keras"), "--threshold", "0.5;0.8"])
+    assert "must be a number, or one for each class" in capsys.readouterr().err
+
+
 def test_other_rates_are_resampled(folder, capsys):
     arguments = ["detect", str(folder / "loud.keras"), str(folder / "tone44.wav"), "--json"]
     assert cli.main(arguments) == 0

@@ -98,6 +98,16 @@ def test_speech_commands_has_the_splits_of_its_authors(tmp_path):
     assert noise == ["pink.wav"]
 
 
+def test_speech_commands_without_the_lists_of_its_authors(tmp_path):
+    sounds(tmp_path, "yes/a_nohash_0.wav", "loose.wav")
+    (tmp_path / "validation_list.txt").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"must hold testing_list\.txt; .*Unpack"):
+        tabulate(tmp_path, "speech-commands")
+    assert not (tmp_path / "recordings.csv").exists()
+    (tmp_path / "testing_list.txt").write_text("")
+    assert tabulate(tmp_path, "speech-commands") == 1  # the loose one is of no word
+
+
 def test_librispeech_has_transcripts_and_speakers(tmp_path):
     folder = sounds(tmp_path, "LibriSpeech/dev-clean/84/121123/84-121123-0000.flac").joinpath(
         "LibriSpeech/dev-clean/84/121123"

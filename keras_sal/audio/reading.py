@@ -28,11 +28,13 @@ HEADERS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd"
 FOREIGN = (".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm")  # not read by libsndfile
 LEAST_RATE = 1000  # less is kHz that were taken for Hz
 MOST_CHANNELS = 1024  # of libsndfile
+CANCELLED = 0.02  # of the amplitude of channels; less is left in their mean if some are inverted
 LOUDEST = 2.0  # lossy decoders and mixers go a little beyond full scale, integers far
 ENDLESS = 0x7FF0_0000  # what programs declare that write before they know how long it will be
 OGG_TAIL = 1 << 16
 CUT = re.compile(
-    r"^ *(?:data|SSND|riff|Data Size) *: (?P<said>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE
+    r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (?P<said>\d+) \(should be (?P<there>\d+)\)",
+    re.MULTILINE,
 )
 
 
@@ -59,7 +61,8 @@ def read_audio(path, *, convert=True):
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is unreadable, empty, cut short, not 16 kHz mono (unless
-            `convert`), or holds samples that are not finite or far beyond `[-1, 1]`.
+            `convert`), or holds samples that are not finite or far beyond `[-1, 1]`, or channels
+            that cancel each other out.
         ImportError: If `soundfile` (or `soxr`, to convert) is missing.
 
     Example:
@@ -104,7 +107,7 @@ def read_pcm(path, sample_rate, *, channels=1, encoding="s16le"):
         FileNotFoundError: If there is no such file.
         ValueError: If an argument doesn't fit, or the file is empty, not a whole number of samples
             of each channel, has a header, or holds samples that are not finite or far beyond
-            `[-1, 1]`.
+            `[-1, 1]`, or channels that cancel each other out.
         ImportError: If `soundfile` or `soxr` is missing.
 
     Example:
@@ -233,7 +236,14 @@ def _mono(path, samples, rate):
             f"example 16-bit integers or NaN. Received: path={str(path)!r} with a peak of {peak}. "
             "Divide integers by 32768 and save the file again."
         )
-    samples = np.clip(samples.mean(axis=1), -1, 1)
+    mean = samples.mean(axis=1)
+    if np.square(mean).mean() < CANCELLED**2 * np.square(samples).mean():
+        raise ValueError(
+            "`path` must hold channels that don't cancel each other out; their mean is what is "
+            f"heard, and here it is next to nothing. Received: path={str(path)!r} with "
+            f"{samples.shape[1]} channels, some of them inverted. Keep one of them."
+        )
+    samples = np.clip(mean, -1, 1)
     return samples if rate == SAMPLE_RATE else resample(samples, rate, SAMPLE_RATE)
 
 

@@ -1,5 +1,6 @@
 """`keras-sal detect`: a detector on sound files or the microphone, detections as they happen."""
 
+import argparse
 import contextlib
 import json
 import queue
@@ -31,7 +32,7 @@ def add(commands):
     detect.add_argument("--device", help="microphone, by number or part of its name (the default)")
     detect.add_argument("--seconds", type=positive(float), help="stop listening after so many")
     detect.add_argument(
-        "--threshold", type=_numbers, help="0 to 1; one for each class, with commas (0.5)"
+        "--threshold", type=_thresholds, help="0 to 1; one for each class, with commas (0.5)"
     )
     add_numbers(detect, TRIGGER, given=True)
     detect.add_argument(
@@ -213,5 +214,10 @@ def _meter(detector, shown):
         yield _Bars(live, names)
 
 
-def _numbers(text):
-    return [float(number) for number in text.split(",")]
+def _thresholds(text):
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a number, or one for each class with commas: 0.5 or 0.5,0.8. Received: {text}"
+        ) from None

@@ -42,6 +42,7 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
 
     Raises:
         ValueError: If there is no such layout, no recording in it, or a table already.
+        FileNotFoundError: If a file is missing that says which split a recording is of.
 
     Example:
         >>> import tempfile
@@ -81,6 +82,7 @@ def rows_of(folder, layout):
 
     Raises:
         ValueError: If there is no such layout, or no recording in it.
+        FileNotFoundError: If a file is missing that says which split a recording is of.
     """
     if layout not in LAYOUTS:
         raise ValueError(
@@ -166,11 +168,16 @@ def _words(folder, files):
 
 
 def _speech_commands(folder, files):
-    lists = {
-        split: set((folder / name).read_text(encoding="utf-8").split())
-        for split, name in (("dev", "validation_list.txt"), ("test", "testing_list.txt"))
-    }
-    for file in files:
+    lists = {}
+    for split, name in (("dev", "validation_list.txt"), ("test", "testing_list.txt")):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"`folder` must hold {name}; it says which clips of the corpus are of {split}. "
+                f"Received: {folder}, which has none. Unpack the archive again, or take the layout "
+                "'words'."
+            )
+        lists[split] = set((folder / name).read_text(encoding="utf-8").split())
+    for file in (file for file in files if len(file.parts) > 1):
         word, name = file.parts[-2:]
         if word == "_background_noise_":
             yield _row(file, noise=True)
