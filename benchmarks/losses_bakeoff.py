@@ -1,31 +1,33 @@
-"""The same small GRU with each loss, over several seeds, on the same streams.
+"""The same small GRU with each loss, on several wake words and seeds, on the same streams.
 
-    python benchmarks/losses_bakeoff.py --recordings DIR --word computer --seeds 5
+    python benchmarks/losses_bakeoff.py --recordings DIR --words computer jarvis --seeds 3
 
-Within a seed all losses start from the same weights and see the same crops, with the same refined
-anchors. "reach 5" are five answers, 150 ms; by default an anchor reaches 15, 450 ms. Figures are
-read off the DET curves of the dev and test streams ("FRR at a false-alarm rate"). Whoever chooses a
-loss chooses it by dev.
-Writes `benchmarks/results/losses_bakeoff_<word>.json` and prints its table.
+Within a word and a seed all losses start from the same weights and see the same crops, with the
+same refined anchors. "reach 5" are five answers, 150 ms. Figures are read off the DET curves of the
+dev and test streams ("FRR at a false-alarm rate"). Whoever chooses a loss chooses it by dev.
+
+Each run is written to `benchmarks/results/losses_bakeoff.json` as it is done; what is there is not
+done again. The table has the mean over words and seeds, and how much more or less is missed than
+with cross entropy: mean and 95 % interval over the pairs of word and seed.
 """
 
 import itertools
-import shlex
 import statistics
-import sys
 import warnings
-from pathlib import Path
 
-import keras
 import numpy as np
 import study
+from rows import Rows, hours_and_events
 
-from keras_sal import files, provenance, recipe
+from keras_sal import recipe
 from keras_sal.console import Console
+from keras_sal.finding import require_recordings
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
+from keras_sal.recordings import load_recordings
 
+BASE = "cross entropy"
 LOSSES = {
-    "cross entropy": FrameCrossEntropy,
+    BASE: FrameCrossEntropy,
     "cross entropy, events x 3": lambda: FrameCrossEntropy(class_weight=(1, 3)),
     "focal": FrameFocalLoss,
     "sal": lambda: StreamingAnchorLoss("sal"),
@@ -33,6 +35,9 @@ LOSSES = {
     "safl": lambda: StreamingAnchorLoss("safl"),
     "sal, reach 5": lambda: StreamingAnchorLoss("sal", reach=5),
     "sa+fl, reach 5": lambda: StreamingAnchorLoss("sa+fl", reach=5),
+    "safl, reach 5": lambda: StreamingAnchorLoss("safl", reach=5),
+    "sal, reach 2, strength 2": lambda: StreamingAnchorLoss("sal", reach=2, strength=2),
+    "sa+fl, reach 2, strength 2": lambda: StreamingAnchorLoss("sa+fl", reach=2, strength=2),
 }
 BUDGETS = (1.0, 5.0)
 
@@ -52,104 +57,121 @@ def figures(model, material):
     return found
 
 
-def summarise(runs):
-    """Mean and range over seeds, and the paired difference to cross entropy."""
-    rows = []
-    for loss in dict.fromkeys(run["loss"] for run in runs):
-        mine = [run for run in runs if run["loss"] == loss]
-        base = {run["seed"]: run for run in runs if run["loss"] == "cross entropy"}
-        for case in mine[0]["figures"]:
-            frr = [100 * run["figures"][case]["frr"] for run in mine]
-            change = [
-                100 * (run["figures"][case]["frr"] - base[run["seed"]]["figures"][case]["frr"])
-                for run in mine
-                if run["seed"] in base
-            ]
-            p50, p90 = (
-                statistics.mean(1000 * run["figures"][case][f"latency_{q}_s"] for run in mine)
-                for q in ("p50", "p90")
-            )
-            rows.append(
-                {
-                    "loss": loss,
-                    "case": case,
-                    "seeds": len(mine),
-                    "frr_percent": [statistics.mean(frr), min(frr), max(frr)],
-                    "change_percent": interval(change),
-                    "latency_ms": [p50, p90],
-                }
-            )
-    return rows
+class Losses(Rows):
+    """The runs by word, loss and seed."""
+
+    def summary(self):
+        """By loss and case, over all words and over each: misses, their change, and latency."""
+        words = list(dict.fromkeys(run["word"] for run in self.runs))
+        losses = list(dict.fromkeys(run["loss"] for run in self.runs))
+        every = [("all", words)] + [(word, [word]) for word in words]
+        return [
+            {"words": name, "loss": loss, "case": case, **self._over(some, loss, case)}
+            for (name, some), loss, case in itertools.product(every, losses, self.cases)
+            if any(run["word"] in some and run["loss"] == loss for run in self.runs)
+        ]
+
+    @property
+    def cases(self):
+        """The names of the figures of a run."""
+        return list(self.runs[0]["figures"]) if self.runs else []
+
+    def _over(self, words, loss, case):
+        mine, base = (
+            {
+                (run["word"], run["seed"]): run["figures"][case]
+                for run in self.runs
+                if run["loss"] == name and run["word"] in words
+            }
+            for name in (loss, BASE)
+        )
+        percent = [100 * found["frr"] for found in mine.values()]
+        change = [100 * (mine[pair]["frr"] - base[pair]["frr"]) for pair in mine if pair in base]
+        return {
+            "runs": len(mine),
+            "frr_percent": [statistics.mean(percent), min(percent), max(percent)],
+            "change_percent": interval(change),
+            "latency_ms": [
+                _mean_ms(found[f"latency_{quantile}_s"] for found in mine.values())
+                for quantile in ("p50", "p90")
+            ],
+        }
+
+    def show(self, console):
+        """Prints the summary over all words."""
+        rows = [row for row in self.summary() if row["words"] == "all"]
+        console.table(
+            "Misses (mean [least, greatest]) and latency, over words and seeds",
+            ["loss", "case", "runs", "missed %", "against cross entropy, 95 %", "P50/P90 ms"],
+            [
+                [
+                    row["loss"],
+                    row["case"],
+                    str(row["runs"]),
+                    _shown(row["frr_percent"], "{:.1f} [{:.1f}, {:.1f}]"),
+                    _shown(row["change_percent"], "{:+.1f} [{:+.1f}, {:+.1f}]"),
+                    _shown(row["latency_ms"], "{:.0f} / {:.0f}"),
+                ]
+                for row in rows
+            ],
+        )
+        console.say(f"Written to {self.path}")
 
 
 def interval(differences):
-    """Mean and 95 % bootstrap interval over seeds."""
+    """Mean and 95 % bootstrap interval, or `None` where there is nothing to compare."""
     if not differences:
-        return [float("nan")] * 3
+        return None
     rng = np.random.default_rng(0)
     means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
     return [float(np.mean(differences)), *map(float, np.percentile(means, [2.5, 97.5]))]
 
 
+def _mean_ms(seconds):
+    known = [value for value in seconds if value is not None and np.isfinite(value)]
+    return 1000 * statistics.mean(known) if known else None
+
+
+def _shown(values, layout):
+    return "-" if values is None or None in values else layout.format(*values)
+
+
 def main():
-    parser = study.options(__doc__, word="computer", seeds=5, steps=6000)
+    parser = study.options(__doc__, words=study.WORDS, seeds=3, steps=6000, result="losses_bakeoff")
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
-    arguments = parser.parse_args()
+    options = parser.parse_args()
 
     console = Console()
-    folder, material = study.material_for(arguments, console)
-
-    runs = []
-    result = Path(__file__).parent / "results" / f"losses_bakeoff_{arguments.word}.json"
-    for seed, loss in itertools.product(range(arguments.seeds), arguments.losses):
-        if loss == arguments.losses[0]:
-            streams = study.refined(material.train, console, seed=seed)
-        model, train_s = study.trained(
-            f"Seed {seed}, {loss}",
-            recipe.detector,
-            LOSSES[loss](),
-            streams,
-            console,
-            steps=arguments.steps,
-            seed=seed,
+    folder = require_recordings(options.recordings)
+    recordings = load_recordings(folder)
+    settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
+    rows = Losses(options.result, settings)
+    for word in options.words:
+        pairs = itertools.product(range(options.seeds), options.losses)
+        keys = [{"word": word, "loss": loss, "seed": seed} for seed, loss in pairs]
+        keys = [key for key in keys if key not in rows]
+        if not keys:
+            continue
+        material = study.make_streams(
+            recordings, word, console, hours=options.hours, cache=options.cache
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the few hours: the table says how many there are
-            found = figures(model, material)
-        runs.append({"loss": loss, "seed": seed, "train_s": train_s, "figures": found})
-        summary = {
-            "command": shlex.join(["python", "benchmarks/losses_bakeoff.py", *sys.argv[1:]]),
-            "streams": {
-                " ".join(part): {
-                    "hours": sum(stream.hours for stream in streams),
-                    "events": sum(len(stream.events) for stream in streams),
-                }
-                for part, streams in material.held_out.items()
-            },
-            "recordings": folder.name,
-            "backend": keras.backend.backend(),
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-            "summary": summarise(runs),
-            "runs": runs,
-        }
-        files.write_json(result, summary)
-
-    console.table(
-        f"{arguments.word!r}, {arguments.seeds} seeds: misses (mean [range]) and latency",
-        ["loss", "case", "FRR %", "change against cross entropy, 95 %", "P50/P90 ms"],
-        [
-            [
-                row["loss"],
-                row["case"],
-                "{:.1f} [{:.1f}, {:.1f}]".format(*row["frr_percent"]),
-                "{:+.1f} [{:+.1f}, {:+.1f}]".format(*row["change_percent"]),
-                "{:.0f} / {:.0f}".format(*row["latency_ms"]),
-            ]
-            for row in summarise(runs)
-        ],
-    )
-    console.say(f"Written to {result}")
+        for seed, todo in itertools.groupby(keys, key=lambda key: key["seed"]):
+            streams = study.refined(material.train, console, seed=seed)
+            for key in todo:
+                model, train_s = study.trained(
+                    f"{word}, seed {seed}, {key['loss']}",
+                    recipe.detector,
+                    LOSSES[key["loss"]](),
+                    streams,
+                    console,
+                    steps=options.steps,
+                    seed=seed,
+                )
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of the few hours, which each run says
+                    found = figures(model, material)
+                rows.add(key, found, train_s=train_s, streams=hours_and_events(material))
+    rows.show(console)
 
 
 if __name__ == "__main__":

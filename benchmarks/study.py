@@ -13,9 +13,11 @@ from keras_sal import recipe
 from keras_sal.finding import require_recordings
 from keras_sal.recordings import load_recordings
 
+WORDS = ("alexa", "computer", "jarvis", "smart mirror")
 OPTIONS = {
     "recordings": {"help": "else as `keras-sal demo` finds them"},
     "word": {"help": "the wake word (%(default)s)"},
+    "words": {"nargs": "+", "metavar": "WORD", "help": f"wake words ({', '.join(WORDS)})"},
     "hours": {"type": float, "help": "of training streams (%(default)s)"},
     "steps": {"type": int, "help": "train steps of each detector (%(default)s)"},
     "seeds": {"type": int, "help": "how many (%(default)s)"},

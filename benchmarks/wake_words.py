@@ -31,7 +31,6 @@ from keras_sal.recordings import load_recordings
 from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
 
-WORDS = ("alexa", "computer", "jarvis", "smart mirror")
 KINDS = ("gru", "conv")
 POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")
 
@@ -161,9 +160,12 @@ def _scaled(value, scale):
 
 def main():
     parser = study.options(
-        __doc__, steps=recipe.STEPS, cache="wake_words_cache", result="wake_words"
+        __doc__,
+        words=study.WORDS,
+        steps=recipe.STEPS,
+        cache="wake_words_cache",
+        result="wake_words",
     )
-    parser.add_argument("--words", nargs="+", default=WORDS)
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     options = parser.parse_args()
