@@ -4,8 +4,8 @@
 
 The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.synthesis`), on it with
 the real negatives of the train split, and with 10, 50 and all real positives besides; and, to tell
-what the synthetic speech is worth, on the real ones without it. It is judged on the real dev and
-test streams. Within a seed the 10 are among the 50.
+what the synthetic speech is worth, on the real ones without it, and with what is not the word only.
+It is judged on the real dev and test streams. Within a seed the 10 are among the 50.
 
 Each run is written to `benchmarks/results/synthetic_speech_<word>.json` as it is done; what is
 there is not done again.
@@ -27,21 +27,23 @@ from keras_sal.recordings import load_recordings, partition
 from keras_sal.synthesis import synthesize
 
 ALL = 10**9
-CASES = {  # synthetic speech, real negatives, how many real positives
-    "synthetic alone": (True, False, 0),
-    "synthetic, real negatives": (True, True, 0),
-    "synthetic, real negatives, 10 real": (True, True, 10),
-    "synthetic, real negatives, 50 real": (True, True, 50),
-    "synthetic, real negatives, all real": (True, True, ALL),
-    "10 real": (False, True, 10),
-    "50 real": (False, True, 50),
-    "all real": (False, True, ALL),
+WORD, OTHERS = "the word", "others"
+CASES = {  # what is synthetic, real negatives, how many real positives
+    "synthetic alone": ((WORD, OTHERS), False, 0),
+    "synthetic, real negatives": ((WORD, OTHERS), True, 0),
+    "synthetic, real negatives, 10 real": ((WORD, OTHERS), True, 10),
+    "synthetic, real negatives, 50 real": ((WORD, OTHERS), True, 50),
+    "synthetic, real negatives, all real": ((WORD, OTHERS), True, ALL),
+    "synthetic negatives, real negatives, all real": ((OTHERS,), True, ALL),
+    "10 real": ((), True, 10),
+    "50 real": ((), True, 50),
+    "all real": ((), True, ALL),
 }
 
 
 def chosen(real, synthetic, word, case, seed):
     """The recordings of a case: the train split is another one each time, dev and test are not."""
-    with_synthetic, with_negatives, count = CASES[case]
+    made, with_negatives, count = CASES[case]
     positives, negatives = (
         [recording for recording in part if recording.split == "train"]
         for part in partition(real, word)
@@ -49,7 +51,8 @@ def chosen(real, synthetic, word, case, seed):
     order = np.random.default_rng(seed).permutation(len(positives))[:count]
     train = [positives[index] for index in order]
     train += negatives if with_negatives else []
-    train += synthetic if with_synthetic else []
+    for part, spoken in zip((WORD, OTHERS), partition(synthetic, word), strict=True):
+        train += spoken if part in made else []
     return train + [recording for recording in real if recording.split != "train"]
 
 
@@ -103,7 +106,7 @@ def main():
             f"Seed {seed}, {case}",
             recipe.detector,
             StreamingAnchorLoss("sa+fl"),
-            material.train,
+            study.refined(material.train, console, seed=seed),
             console,
             steps=arguments.steps,
             seed=seed,

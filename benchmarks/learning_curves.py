@@ -1,0 +1,108 @@
+"""What limits a detector of the recipe: less of one thing at a time, and what it costs.
+
+    python benchmarks/learning_curves.py --recordings DIR --word jarvis --seeds 2
+
+The detector is trained with half of what it learns from, one thing at a time, and at other sizes.
+What hurts most when there is less of it is what more of would help most. Voices, and who says
+everything else, are halved by speaker: within a seed the same half for all that ask for it. Dev and
+test streams are the same for all.
+
+Each run is written to `benchmarks/results/learning_curves_<word>.json` as it is done; what is there
+is not done again.
+"""
+
+import itertools
+from functools import partial
+
+import numpy as np
+import study
+from rows import Rows, figures, hours_and_events
+
+from keras_sal import recipe
+from keras_sal.console import Console
+from keras_sal.finding import require_recordings
+from keras_sal.losses import StreamingAnchorLoss
+from keras_sal.recordings import load_recordings, partition
+
+CASES = {
+    "all": {},
+    "half of the voices that say the word": {"halved": "positives"},
+    "half of the recordings of the word": {"halved": "takes"},
+    "half of the speakers of everything else": {"halved": "negatives"},
+    "half of the hours of streams": {"hours": 0.5},
+    "half of the steps": {"steps": 0.5},
+    "a third of the steps": {"steps": 1 / 3},
+    "nano": {"size": "nano"},
+    "small": {"size": "small"},
+}
+
+
+def halved(recordings, word, what, seed):
+    """The recordings without half of what there is of something in the train split."""
+    train = [recording for recording in recordings if recording.split == "train"]
+    positives, negatives = partition(train, word)
+    name_of = {"positives": _speaker, "takes": _path, "negatives": _speaker}[what]
+    part = negatives if what == "negatives" else positives
+    names = sorted({name_of(recording) for recording in part if not recording.noise})
+    dropped = set(np.random.default_rng(seed).permutation(names)[: len(names) // 2])
+    out = {recording.path for recording in part if name_of(recording) in dropped}
+    return [recording for recording in recordings if recording.path not in out]
+
+
+def _speaker(recording):
+    return recording.speaker or _path(recording)
+
+
+def _path(recording):
+    return str(recording.path)
+
+
+def main():
+    parser = study.options(__doc__, word="jarvis", seeds=2, steps=6000, result=None)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    options = parser.parse_args()
+
+    console = Console()
+    folder = require_recordings(options.recordings)
+    recordings = load_recordings(folder)
+    settings = {
+        "word": options.word,
+        "recordings": folder.name,
+        "steps": options.steps,
+        "hours": options.hours,
+    }
+    rows = Rows(options.result or f"learning_curves_{options.word.replace(' ', '_')}", settings)
+    for seed, case in itertools.product(range(options.seeds), options.cases):
+        key, less = {"case": case, "seed": seed}, CASES[case]
+        if key in rows:
+            continue
+        what = less.get("halved")
+        heard = halved(recordings, options.word, what, seed) if what else recordings
+        material = study.make_streams(
+            heard,
+            options.word,
+            console,
+            hours=options.hours * less.get("hours", 1),
+            cache=options.cache,
+        )
+        model, train_s = study.trained(
+            f"Seed {seed}, {case}",
+            partial(recipe.detector, size=less.get("size", "micro")),
+            StreamingAnchorLoss("sa+fl"),
+            study.refined(material.train, console, seed=seed),
+            console,
+            steps=round(options.steps * less.get("steps", 1)),
+            seed=seed,
+        )
+        rows.add(
+            key,
+            figures(model, material),
+            train_s=train_s,
+            recordings=len(heard),
+            streams=hours_and_events(material),
+        )
+    rows.show(console, f"{options.word!r} at 1 false alarm an hour, with less to learn from")
+
+
+if __name__ == "__main__":
+    main()
