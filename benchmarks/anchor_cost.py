@@ -30,7 +30,6 @@ from keras_sal.alignment import energy_events, speech_events
 from keras_sal.alignment.refinement import anchors_s
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.console import Console
-from keras_sal.losses import StreamingAnchorLoss
 
 REFINED = ", refined"
 REACH_S = 1.5  # of the refinement: clips end up to that much after the word
@@ -106,7 +105,7 @@ def main():
         model, train_s = study.trained(
             f"Seed {seed}, {source}",
             recipe.detector,
-            StreamingAnchorLoss("sa+fl"),
+            recipe.objective(),
             streams,
             console,
             steps=arguments.steps,

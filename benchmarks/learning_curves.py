@@ -21,7 +21,6 @@ from rows import Rows, figures, hours_and_events
 from keras_sal import recipe
 from keras_sal.console import Console
 from keras_sal.finding import require_recordings
-from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
 
 CASES = {
@@ -88,7 +87,7 @@ def main():
         model, train_s = study.trained(
             f"Seed {seed}, {case}",
             partial(recipe.detector, size=less.get("size", "micro")),
-            StreamingAnchorLoss("sa+fl"),
+            recipe.objective(),
             study.refined(material.train, console, seed=seed),
             console,
             steps=round(options.steps * less.get("steps", 1)),

@@ -6,9 +6,15 @@ Within a word and a seed all losses start from the same weights and see the same
 same refined anchors. "reach 5" are five answers, 150 ms. Figures are read off the DET curves of the
 dev and test streams ("FRR at a false-alarm rate"). Whoever chooses a loss chooses it by dev.
 
-Each run is written to `benchmarks/results/losses_bakeoff.json` as it is done; what is there is not
-done again. The table has the mean over words and seeds, and how much more or less is missed than
-with cross entropy: mean and 95 % interval over the pairs of word and seed.
+    python benchmarks/losses_bakeoff.py --plain --steps 3000
+
+is for a pipeline without the recipe's other means: anchors as they come with the recordings, no
+hard negatives, and no augmentation of batches.
+
+Each run is written to `benchmarks/results/losses_bakeoff.json`, or `losses_bakeoff_plain.json`, as
+it is done; what is there is not done again. The table has the mean over words and seeds, and how
+much more or less is missed than with cross entropy: mean and 95 % interval over the pairs of word
+and seed.
 """
 
 import itertools
@@ -35,11 +41,10 @@ LOSSES = {
     "safl": lambda: StreamingAnchorLoss("safl"),
     "sal, reach 5": lambda: StreamingAnchorLoss("sal", reach=5),
     "sa+fl, reach 5": lambda: StreamingAnchorLoss("sa+fl", reach=5),
-    "safl, reach 5": lambda: StreamingAnchorLoss("safl", reach=5),
-    "sal, reach 2, strength 2": lambda: StreamingAnchorLoss("sal", reach=2, strength=2),
-    "sa+fl, reach 2, strength 2": lambda: StreamingAnchorLoss("sa+fl", reach=2, strength=2),
+    "sal, reach 2 before, 5 after": lambda: StreamingAnchorLoss("sal", reach=(2, 5)),
 }
 BUDGETS = (1.0, 5.0)
+PLAIN = {"augment": None, "hard_negatives": False}
 
 
 def figures(model, material):
@@ -137,15 +142,16 @@ def _shown(values, layout):
 
 
 def main():
-    parser = study.options(__doc__, words=study.WORDS, seeds=3, steps=6000, result="losses_bakeoff")
+    parser = study.options(__doc__, words=study.WORDS, seeds=3, steps=6000, result=None)
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
+    parser.add_argument("--plain", action="store_true", help="the loss alone, not the recipe")
     options = parser.parse_args()
 
     console = Console()
     folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
-    rows = Losses(options.result, settings)
+    rows = Losses(options.result or f"losses_bakeoff{'_plain' * options.plain}", settings)
     for word in options.words:
         pairs = itertools.product(range(options.seeds), options.losses)
         keys = [{"word": word, "loss": loss, "seed": seed} for seed, loss in pairs]
@@ -156,7 +162,9 @@ def main():
             recordings, word, console, hours=options.hours, cache=options.cache
         )
         for seed, todo in itertools.groupby(keys, key=lambda key: key["seed"]):
-            streams = study.refined(material.train, console, seed=seed)
+            streams = material.train
+            if not options.plain:
+                streams = study.refined(streams, console, seed=seed)
             for key in todo:
                 model, train_s = study.trained(
                     f"{word}, seed {seed}, {key['loss']}",
@@ -166,6 +174,7 @@ def main():
                     console,
                     steps=options.steps,
                     seed=seed,
+                    **(PLAIN if options.plain else {}),
                 )
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of the few hours, which each run says

@@ -69,7 +69,7 @@ def refined(streams, console, *, seed, **options):
         return recipe.refine(streams, seed=seed, callbacks=[stage.callback()], **options)
 
 
-def trained(name, make, loss, streams, console, *, steps, seed):
+def trained(name, make, loss, streams, console, *, steps, seed, **options):
     """A detector trained by the recipe, and the seconds that took.
 
     Args:
@@ -80,9 +80,12 @@ def trained(name, make, loss, streams, console, *, steps, seed):
         console: Where to show how far it is.
         steps: Train steps.
         seed: Of the weights and of the crops.
+        **options: Others of `recipe.train`.
     """
     keras.utils.set_random_seed(seed)
     model, started = make(), time.monotonic()
     with console.stage(name) as stage:
-        recipe.train(model, loss, streams, steps=steps, seed=seed, callbacks=[stage.callback()])
+        recipe.train(
+            model, loss, streams, steps=steps, seed=seed, callbacks=[stage.callback()], **options
+        )
     return model, time.monotonic() - started

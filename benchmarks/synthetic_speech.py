@@ -22,7 +22,6 @@ from rows import Rows, figures, hours_and_events
 from keras_sal import recipe
 from keras_sal.console import Console
 from keras_sal.finding import require_recordings
-from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.synthesis import synthesize
 
@@ -105,7 +104,7 @@ def main():
         model, train_s = study.trained(
             f"Seed {seed}, {case}",
             recipe.detector,
-            StreamingAnchorLoss("sa+fl"),
+            recipe.objective(),
             study.refined(material.train, console, seed=seed),
             console,
             steps=arguments.steps,

@@ -26,7 +26,6 @@ from keras_sal.export import micro
 from keras_sal.files import write_whole
 from keras_sal.finding import require_recordings
 from keras_sal.judge import Judge
-from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.recordings import load_recordings
 from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
@@ -43,7 +42,7 @@ def trained(word, kind, seed, streams, options, cache, console):
     model, train_s = study.trained(
         f"Train {kind}, {word!r}, seed {seed}",
         partial(recipe.detector, kind),
-        StreamingAnchorLoss("sa+fl"),
+        recipe.objective(),
         streams(),
         console,
         steps=options.steps,

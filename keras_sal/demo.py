@@ -12,7 +12,6 @@ import keras
 
 from keras_sal import recipe
 from keras_sal.finding import find_recordings
-from keras_sal.losses import FrameCrossEntropy, StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.shipping import Order, check_packages, ship, supported_rate
 
@@ -81,7 +80,8 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
     keras.utils.set_random_seed(options["seed"])
     with console.stage("Refine anchors") as stage:
         train = recipe.refine(material.train, seed=options["seed"], callbacks=[stage.callback()])
-    losses = {"cross entropy": FrameCrossEntropy(), variant.upper(): StreamingAnchorLoss(variant)}
+    losses = {"cross entropy": recipe.objective("cross-entropy")}
+    losses[variant.upper()] = recipe.objective(variant)
     models = {}
     for name, loss in losses.items():
         keras.utils.set_random_seed(options["seed"])

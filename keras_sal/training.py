@@ -19,14 +19,11 @@ import keras
 from keras_sal import __version__, extras, recipe, shipping
 from keras_sal.files import write_whole
 from keras_sal.finding import find_recordings
-from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.splitting import check_splits, split_by_speaker
 from keras_sal.table import TABLE
 
 QUANTIZATION = "int8"
-BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
-LOSSES = ("sal", "sa+fl", "safl", *BASELINES)
 UTTERANCES = 300
 SYNTHETIC = "synthetic"
 
@@ -39,8 +36,9 @@ def run(
     recordings=None,
     model="gru",
     size="micro",
-    loss="sa+fl",
+    loss=recipe.LOSS,
     strength=None,
+    reach=None,
     quantization=None,
     fa_per_hour=None,
     hours=None,
@@ -72,6 +70,7 @@ def run(
         size: `"nano"`, `"micro"` or `"small"`.
         loss: `"sal"`, `"sa+fl"`, `"safl"`, `"cross-entropy"` or `"focal"`.
         strength: Of the anchor loss, >= 0, or `None` for its default.
+        reach: Of the anchor loss, > 0, in answers of 30 ms, or `None` for its default.
         quantization: `"int8"`, `"int16x8"` or `"float32"`; `None` is `"int8"`.
         fa_per_hour: The false-alarm budget; `None` is 1, or the least that the hours of negatives
             can tell from none.
@@ -98,7 +97,7 @@ def run(
         ImportError: If a package is missing that the end of the job needs.
         ValueError: If the recordings can't be trained on, or an option doesn't fit.
     """
-    objective = _loss(loss, strength)
+    objective = recipe.objective(loss, strength=strength, reach=reach)
     shipping.check_packages()
     output = Path(output)
     shipping.check_output(output)
@@ -204,17 +203,6 @@ def time_left(seconds):
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
-
-
-def _loss(name, strength):
-    if name in BASELINES:
-        if strength is not None:
-            raise ValueError(
-                "`strength` must be left out for a loss without anchors. Received: "
-                f"strength={strength}, loss={name!r}. Choose sal, sa+fl or safl."
-            )
-        return BASELINES[name]()
-    return StreamingAnchorLoss(name, **({} if strength is None else {"strength": strength}))
 
 
 def _config(objective):

@@ -92,7 +92,7 @@ class TestTrain:
             cli.main(arguments)
         assert "Trained before" in capsys.readouterr().out
         with pytest.raises(pytest.fail.Exception, match="trained again"):
-            cli.main([*arguments, "--strength", "1"])
+            cli.main([*arguments, "--reach", "5"])
 
     def test_interruption_leaves_the_former_artefacts(self, trained, tones, monkeypatch):
         before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
@@ -195,6 +195,7 @@ def only_the_word(row):
         (only_the_word, ["--resplit"], r"`recordings` must hold at least 10 times"),
         (dict, ["--word", "jarvis"], "`word` must be the whole text of some recordings"),
         (dict, ["--loss", "focal", "--strength", "3"], "`strength` must be left out for a loss"),
+        (dict, ["--loss", "focal", "--reach", "3"], "`reach` must be left out for a loss"),
         (dict, ["--strength", "-1"], "strength"),
         (dict, ["--recordings", "here"], "`DIR` must be given once"),
     ],

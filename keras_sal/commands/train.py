@@ -81,6 +81,12 @@ def _add_training(group):
     group.add_argument("--loss", choices=LOSSES, default="sa+fl", help="(%(default)s)")
     group.add_argument("--strength", type=float, metavar="S", help="of the anchor loss, >= 0 (5)")
     group.add_argument(
+        "--reach",
+        type=positive(float),
+        metavar="N",
+        help="of the anchor loss, in answers of 30 ms (15)",
+    )
+    group.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
         default=True,
