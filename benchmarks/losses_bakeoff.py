@@ -151,6 +151,7 @@ def main():
     folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
+    settings["plain"] = options.plain
     rows = Losses(options.result or f"losses_bakeoff{'_plain' * options.plain}", settings)
     for word in options.words:
         pairs = itertools.product(range(options.seeds), options.losses)
