@@ -5,6 +5,7 @@ import os
 import sys
 
 from keras_sal.commands import COMMANDS
+from keras_sal.commands.arguments import ARGUMENTS
 
 INTERRUPTED = 130  # what shells give a program that Ctrl-C ended
 
@@ -18,7 +19,9 @@ def main(arguments=None):
     Returns:
         The exit status.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = vars(parser().parse_args(arguments))
+    ARGUMENTS.set(tuple(arguments))
     command = options.pop("command")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:

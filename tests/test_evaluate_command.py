@@ -56,7 +56,7 @@ def test_evaluate_writes_all_that_it_says(reports):
     assert list(results["systems"][0]["conditions"]) == ["clean", "20 dB"]
     assert results["systems"][0]["parameters"] == 41
     assert len(results["systems"][0]["sha256"]) == 64
-    assert results["provenance"]["command"].startswith("keras-sal ")
+    assert results["provenance"]["command"].startswith("keras-sal evaluate ")
     assert results["provenance"]["versions"]["keras"]
 
 

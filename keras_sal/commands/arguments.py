@@ -2,8 +2,9 @@
 
 import argparse
 import shlex
-import sys
+from contextvars import ContextVar
 
+ARGUMENTS = ContextVar("arguments", default=())  # those that `cli.main` was given
 FOUND = (
     "folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings beside the "
     "checkout"
@@ -66,4 +67,4 @@ def add_recordings(parser, found=FOUND):
 
 def typed():
     """Returns the command as it was typed."""
-    return shlex.join(["keras-sal", *sys.argv[1:]])
+    return shlex.join(["keras-sal", *ARGUMENTS.get()])
