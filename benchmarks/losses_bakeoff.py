@@ -20,6 +20,7 @@ and seed.
 import itertools
 import statistics
 import warnings
+from functools import partial
 
 import numpy as np
 import study
@@ -28,20 +29,20 @@ from rows import Rows, hours_and_events
 from keras_sal import recipe
 from keras_sal.console import Console
 from keras_sal.finding import require_recordings
-from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
+from keras_sal.losses import FrameCrossEntropy
 from keras_sal.recordings import load_recordings
 
 BASE = "cross entropy"
 LOSSES = {
-    BASE: FrameCrossEntropy,
-    "cross entropy, events x 3": lambda: FrameCrossEntropy(class_weight=(1, 3)),
-    "focal": FrameFocalLoss,
-    "sal": lambda: StreamingAnchorLoss("sal"),
-    "sa+fl": lambda: StreamingAnchorLoss("sa+fl"),
-    "safl": lambda: StreamingAnchorLoss("safl"),
-    "sal, reach 5": lambda: StreamingAnchorLoss("sal", reach=5),
-    "sa+fl, reach 5": lambda: StreamingAnchorLoss("sa+fl", reach=5),
-    "sal, reach 2 before, 5 after": lambda: StreamingAnchorLoss("sal", reach=(2, 5)),
+    BASE: partial(recipe.objective, "cross-entropy"),
+    "cross entropy, events x 3": partial(FrameCrossEntropy, class_weight=(1, 3)),
+    "focal": partial(recipe.objective, "focal"),
+    "sal": partial(recipe.objective, "sal"),
+    "sa+fl": partial(recipe.objective, "sa+fl"),
+    "safl": partial(recipe.objective, "safl"),
+    "sal, reach 5": partial(recipe.objective, "sal", reach=5),
+    "sa+fl, reach 5": partial(recipe.objective, "sa+fl", reach=5),
+    "sal, reach 2 before, 5 after": partial(recipe.objective, "sal", reach=(2, 5)),
 }
 BUDGETS = (1.0, 5.0)
 PLAIN = {"augment": None, "hard_negatives": False}
