@@ -26,7 +26,7 @@ From there:
   `keras_sal.evaluation` and `keras_sal.report`: systems side by side, and a page of it.
 * `keras_sal.alignment`, `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings
   to streams of events.
-* `keras_sal.recipe`: all of it in four functions; `keras-sal --help` on the command line.
+* `keras_sal.recipe`: all of it in a few functions; `keras-sal --help` on the command line.
 """
 
 from keras_sal import anchors, clips, detection, losses, metrics, models, streaming, targets
