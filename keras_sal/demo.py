@@ -35,7 +35,16 @@ def synthetic_recordings(word, folder, progress):
     return synthesis.synthesize(word, folder / name, progress=progress)
 
 
-def run(output, console, *, recordings=None, word="computer", variant="sa+fl", **options):
+def run(
+    output,
+    console,
+    *,
+    recordings=None,
+    word="computer",
+    variant="sa+fl",
+    command="keras-sal demo",
+    **options,
+):
     """Does the whole job and writes its artefacts to one folder.
 
     Args:
@@ -46,6 +55,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
             there are none, speech is synthesised.
         word: The wake word.
         variant: Variant of `StreamingAnchorLoss`.
+        command: What was typed, for the results.
         **options: `steps` (6000), `crop_frames` (400) and `rate` (0.004) of the training,
             `hours` of training streams (8), `seed` (0), and `fa_per_hour`, the false-alarm budget
             (1, or the least that the hours of negatives can tell from none).
@@ -103,7 +113,7 @@ def run(output, console, *, recordings=None, word="computer", variant="sa+fl", *
         material,
         QUANTIZATION,
         options["fa_per_hour"],
-        command=f"keras-sal demo --word {word!r} --variant {variant}",
+        command=command,
         options=options,
         seed=options["seed"],
     )

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shlex
 
 import keras
 import numpy as np
@@ -113,6 +114,19 @@ def test_bad_input_is_refused_before_any_work(tones, tmp_path, capsys, arguments
     assert message in shown.err
     assert "Make streams" not in shown.out
     assert not output.exists()
+
+
+def test_results_say_what_was_typed(tmp_path, monkeypatch):
+    asked = {}
+
+    def run(output, console, **options):
+        asked.update(options)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(demo, "run", run)
+    arguments = ["demo", str(tmp_path / "out"), "--word", "hey robot", "--steps", "5"]
+    assert cli.main(arguments) == 1
+    assert shlex.split(asked["command"]) == ["keras-sal", *arguments]
 
 
 @pytest.mark.parametrize("option", ["--steps", "--hours", "--fa-per-hour"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_sal.commands.arguments import positive
+from keras_sal.commands.arguments import positive, typed
 from keras_sal.commands.results import show
 
 VARIANTS = ("sal", "sa+fl", "safl")
@@ -51,7 +51,7 @@ def run(output, **options):
 
     console = Console()
     with console.saying_warnings():
-        results = demo.run(output, console, **options)
+        results = demo.run(output, console, command=typed(), **options)
     show(results, console)
     shipped = results["systems"][-1]
     console.say(f"Flash {shipped['flash_bytes']:,} bytes, arena {shipped['arena_bytes']:,} bytes")
