@@ -115,8 +115,8 @@ def training_streams(
     stream_s=60.0,
     pause_s=(0.1, 1.5),
     gain_db=(-12.0, 6.0),
-    speed=(0.85, 1.18),
-    tempo=(0.8, 1.25),
+    speed=(0.8, 1.4),
+    tempo=(0.7, 1.2),
     tilt_db=(-3.0, 3.0),
     rooms=0.5,
     snr_db=(0.0, 30.0),
@@ -143,8 +143,10 @@ def training_streams(
         stream_s: Length of a stream in seconds, roughly. Default 60.
         pause_s: Least and greatest pause between recordings, in seconds. Default `(0.1, 1.5)`.
         gain_db: Least and greatest gain of a recording, in dB. Default `(-12, 6)`.
-        speed: Least and greatest speed of a recording. Default `(0.85, 1.18)`.
-        tempo: Least and greatest tempo of a recording, its pitch kept. Default `(0.8, 1.25)`.
+        speed: Least and greatest speed of a recording, whose pitch goes with it. Default
+            `(0.8, 1.4)`: few collections have voices as high as those of children.
+        tempo: Least and greatest tempo of a recording, its pitch kept. Default `(0.7, 1.2)`, more
+            slower than faster, as `speed` makes more faster than slower.
         tilt_db: Least and greatest tilt of a recording's spectrum, in dB per octave. Default
             `(-3, 3)`.
         rooms: Share of recordings heard across a simulated room, in `[0, 1]`. Default 0.5.
