@@ -34,6 +34,12 @@ KINDS = ("gru", "conv")
 POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")
 
 
+def add_detectors(parser):
+    """Adds the arguments that say which detectors, of which seeds."""
+    parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+
+
 def trained(word, kind, seed, streams, options, cache, console):
     """A detector trained by the recipe, or as it was kept, and the seconds that took."""
     path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}.keras"
@@ -165,8 +171,7 @@ def main():
         cache="wake_words_cache",
         result="wake_words",
     )
-    parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    add_detectors(parser)
     options = parser.parse_args()
 
     console, cache = Console(), Path(options.cache)
