@@ -42,7 +42,7 @@ def main():
     folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "hours": options.hours, "steps": options.steps}
-    rows = Rows(options.result, settings | {"snrs_db": SNRS_DB, "trigger": recipe.TRIGGER})
+    rows = Rows(options.result, settings | {"snrs_db": SNRS_DB})
     for word in options.words:
         keys = [
             {"case": f"{word}, {kind}", "word": word, "model": kind, "seed": seed}

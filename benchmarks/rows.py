@@ -1,5 +1,6 @@
 """Runs of a study, kept as they are done, so that a study that was interrupted goes on."""
 
+import inspect
 import json
 import shlex
 import statistics
@@ -11,10 +12,13 @@ import keras
 import numpy as np
 
 from keras_sal import files, provenance, recipe
+from keras_sal.datasets import training_streams
 
 BUDGET = 1.0
 REACH = 100.0  # false alarms an hour up to which curves are computed
 RESULTS = Path(__file__).parent / "results"
+STREAMS = ("speed", "tempo", "tilt_db", "gain_db", "snr_db", "clean", "rooms", "events_per_minute")
+TRAINING = ("CROP_FRAMES", "EPOCHS", "WEIGHT_DECAY", "FRAMES_PER_ANSWER", "LOSS")
 
 
 class Rows:
@@ -22,11 +26,13 @@ class Rows:
 
     Args:
         name: Name of the file in `benchmarks/results`, without suffix, or a path.
-        settings: What all runs have in common. A file with other settings is refused.
+        settings: What all runs have in common. A file with other settings, or of another recipe, is
+            refused.
     """
 
     def __init__(self, name, settings):
         self.path = Path(name) if Path(name).suffix else RESULTS / f"{name}.json"
+        settings = settings | {"recipe": of_recipe(), "trigger": recipe.TRIGGER}
         self.settings = files.finite(settings)
         self.runs = []
         if self.path.is_file():
@@ -92,6 +98,13 @@ class Rows:
             ],
         )
         console.say(f"Mean [least, greatest] over seeds, their number in (). In {self.path}")
+
+
+def of_recipe():
+    """What a trained model depends on that the studies take from the recipe as it is."""
+    parameters = inspect.signature(training_streams).parameters
+    streams = {name: parameters[name].default for name in STREAMS}
+    return streams | {name.lower(): getattr(recipe, name) for name in TRAINING}
 
 
 def figures(model, material):

@@ -10,13 +10,15 @@ the budget. Runs are kept as they are done, and trained models in the cache, so 
 was interrupted goes on.
 """
 
+import json
+import zlib
 from functools import cache as once
 from functools import partial
 from pathlib import Path
 
 import keras
 import study
-from rows import BUDGET, Rows, hours_and_events
+from rows import BUDGET, Rows, hours_and_events, of_recipe
 
 from keras_sal import recipe
 from keras_sal.answers import collect
@@ -42,7 +44,8 @@ def add_detectors(parser):
 
 def trained(word, kind, seed, streams, options, cache, console):
     """A detector trained by the recipe, or as it was kept, and the seconds that took."""
-    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}.keras"
+    what = zlib.crc32(json.dumps(of_recipe()).encode())
+    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}-{what:08x}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
     model, train_s = study.trained(
@@ -179,7 +182,6 @@ def main():
     folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
-    settings["trigger"] = recipe.TRIGGER
     rows = Words(options.result, settings)
     for word in options.words:
         for seed in options.seeds:
