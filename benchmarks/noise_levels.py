@@ -8,11 +8,8 @@ are those of a quiet room. Detectors are float, trained by the recipe as `wake_w
 taken from its cache. Each run is written as it is done; what is there is not done again.
 """
 
-import itertools
 from dataclasses import replace
 from functools import cache as once
-from functools import partial
-from pathlib import Path
 
 import study
 import wake_words
@@ -37,36 +34,27 @@ def main():
     )
     wake_words.add_detectors(parser)
     options = parser.parse_args()
-
-    console, cache = Console(), Path(options.cache)
-    folder = require_recordings(options.recordings)
+    console, folder = Console(), require_recordings(options.recordings)
     recordings = load_recordings(folder)
+
+    @once
+    def noisy(word):
+        with console.stage(f"Make noisy test streams of {word!r}"):
+            return {
+                f"{snr_db:g} dB": evaluation_streams(
+                    recordings, word, "test", snr_db=snr_db, cache=options.cache
+                )
+                for snr_db in SNRS_DB
+            }
+
     settings = {"recordings": folder.name, "hours": options.hours, "steps": options.steps}
     rows = Rows(options.result, settings | {"snrs_db": SNRS_DB})
-    for word in options.words:
-        keys = [
-            {"case": f"{word}, {kind}", "word": word, "model": kind, "seed": seed}
-            for kind, seed in itertools.product(options.models, options.seeds)
-        ]
-        keys = [key for key in keys if key not in rows]
-        if not keys:
-            continue
-        material = study.make_streams(recordings, word, console, hours=options.hours, cache=cache)
-        test = {"clean": material.test["clean"]}
-        for snr_db in SNRS_DB:
-            with console.stage(f"Make test streams, {snr_db:g} dB"):
-                test[f"{snr_db:g} dB"] = evaluation_streams(
-                    recordings, word, "test", snr_db=snr_db, cache=cache
-                )
-        heard = replace(material, test=test)
-        refined = once(partial(study.refined, material.train, console))
-        for key in keys:
-            kind, seed = key["model"], key["seed"]
-            streams = partial(refined, seed=seed)
-            model, _ = wake_words.trained(word, kind, seed, streams, options, cache, console)
-            with console.stage(f"Listen, {kind}, seed {seed}"):
-                found = figures(model, heard)
-            rows.add(key, found, streams=hours_and_events(heard))
+    for key, material, model, _ in wake_words.detectors(options, folder, rows, console):
+        word, kind, seed = key.values()
+        heard = replace(material, test={"clean": material.test["clean"], **noisy(word)})
+        with console.stage(f"Listen, {kind}, seed {seed}"):
+            found = figures(model, heard)
+        rows.add(key | {"case": f"{word}, {kind}"}, found, streams=hours_and_events(heard))
     rows.show(console, "Test, at 1 false alarm an hour, by noise")
 
 

@@ -10,6 +10,7 @@ the budget. Runs are kept as they are done, and trained models in the cache, so 
 was interrupted goes on.
 """
 
+import itertools
 import json
 import zlib
 from functools import cache as once
@@ -42,32 +43,58 @@ def add_detectors(parser):
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
 
 
-def trained(word, kind, seed, streams, options, cache, console):
+def detectors(options, folder, rows, console):
+    """Yields what there is to study, word by word: the key of a run, streams, detector, seconds.
+
+    Args:
+        options: Of the command line.
+        folder: The folder of recordings.
+        rows: Runs that are there are left out.
+        console: Where to show how far it is.
+    """
+    recordings, cache = load_recordings(folder), Path(options.cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    for word in options.words:
+        keys = [
+            {"word": word, "model": kind, "seed": seed}
+            for seed, kind in itertools.product(options.seeds, options.models)
+        ]
+        keys = [key for key in keys if key not in rows]
+        if not keys:
+            continue
+        material = study.make_streams(recordings, word, console, hours=options.hours, cache=cache)
+        refined = once(partial(study.refined, material.train, console))
+        for key in keys:
+            yield key, material, *trained(key, refined, options.steps, cache, console)
+
+
+def trained(key, refined, steps, cache, console):
     """A detector trained by the recipe, or as it was kept, and the seconds that took."""
+    word, kind, seed = key.values()
     what = zlib.crc32(json.dumps(of_recipe()).encode())
-    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{options.steps}-{what:08x}.keras"
+    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{steps}-{what:08x}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
     model, train_s = study.trained(
         f"Train {kind}, {word!r}, seed {seed}",
         partial(recipe.detector, kind),
         recipe.objective(),
-        streams(),
+        refined(seed=seed),
         console,
-        steps=options.steps,
+        steps=steps,
         seed=seed,
     )
     write_whole(path, model.save)
     return model, train_s
 
 
-def scored(model, kind, word, material, folder, cache, console):
+def scored(model, key, material, folder, cache, console):
     """The float model and the int8 file: bytes, and both operating points by condition."""
     runner = open_runner(recipe.temper(model))
     with console.stage("Convert to int8"):
         file = micro.convert(
             model,
-            cache / f"{kind}.tflite",
+            cache / f"{key['model']}.tflite",
             whole_streams(runner, calibration_sequences(material.train)),
             quantization="int8",
         )
@@ -81,7 +108,7 @@ def scored(model, kind, word, material, folder, cache, console):
         },
     }
     with console.stage("Listen"):
-        answers = collect(systems, word, material.held_out, root=folder)
+        answers = collect(systems, key["word"], material.held_out, root=folder)
     with console.stage("Score"):
         results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER, replicates=300))
     return {
@@ -177,36 +204,21 @@ def main():
     add_detectors(parser)
     options = parser.parse_args()
 
-    console, cache = Console(), Path(options.cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = require_recordings(options.recordings)
-    recordings = load_recordings(folder)
+    console, folder = Console(), require_recordings(options.recordings)
     settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
     rows = Words(options.result, settings)
-    for word in options.words:
-        for seed in options.seeds:
-            keys = [{"word": word, "model": kind, "seed": seed} for kind in options.models]
-            keys = [key for key in keys if key not in rows]
-            if not keys:
-                continue
-            material = study.make_streams(
-                recordings, word, console, hours=options.hours, cache=cache
-            )
-            streams = once(partial(study.refined, material.train, console, seed=seed))
-            for key in keys:
-                kind = key["model"]
-                model, train_s = trained(word, kind, seed, streams, options, cache, console)
-                rows.add(
-                    key,
-                    scored(model, kind, word, material, folder, cache, console),
-                    steps=options.steps,
-                    train_s=train_s,
-                    backend=keras.backend.backend(),
-                    parameters=model.count_params(),
-                    conditions=list(material.test),
-                    streams=hours_and_events(material),
-                )
-        rows.show(console)
+    for key, material, model, train_s in detectors(options, folder, rows, console):
+        rows.add(
+            key,
+            scored(model, key, material, folder, Path(options.cache), console),
+            steps=options.steps,
+            train_s=train_s,
+            backend=keras.backend.backend(),
+            parameters=model.count_params(),
+            conditions=list(material.test),
+            streams=hours_and_events(material),
+        )
+    rows.show(console)
 
 
 if __name__ == "__main__":
