@@ -215,6 +215,7 @@ def train(
     crop_frames=CROP_FRAMES,
     rate=4e-3,
     seed=0,
+    targets=word_targets,
     augment=AUGMENT,
     hard_negatives=True,
     callbacks=(),
@@ -230,6 +231,8 @@ def train(
         crop_frames: Frames of a crop. Defaults to 400, 4 s.
         rate: The first learning rate. Defaults to 0.004.
         seed: What the crops are drawn from.
+        targets: Makes the targets, called as `targets(crop_frames, frames_per_answer)`. Defaults to
+            `word_targets`.
         augment: Augmentation of batches, see `keras_sal.augmentation.features`, or `None`.
             Defaults to `AUGMENT`. The last of the twenty epochs is without it, so that batch
             normalisation keeps the statistics of crops as they will be heard.
@@ -242,7 +245,7 @@ def train(
     """
     batches = StreamBatches(
         streams,
-        word_targets(crop_frames, runners.frames_per_step(runners.open_runner(model))),
+        targets(crop_frames, runners.frames_per_step(runners.open_runner(model))),
         batch_size=batch_size,
         batches=max(1, steps // EPOCHS),
         seed=seed,
