@@ -21,7 +21,7 @@ from keras_sal.datasets import evaluation_streams
 from keras_sal.finding import require_recordings
 from keras_sal.recordings import load_recordings
 
-SNRS_DB = (60.0, 40.0, 30.0, 20.0, 10.0, 5.0, 0.0)
+SNRS_DB = (60.0, 40.0, 20.0, 10.0, 0.0)
 
 
 def main():
