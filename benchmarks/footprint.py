@@ -5,7 +5,7 @@
 Trains each detector of each size briefly on the recordings, as far as a realistic range of logits
 needs it (accuracy is the business of `losses_bakeoff.py`), exports it for TensorFlow Lite Micro and
 measures the file: flash, the smallest arena in the 64-bit interpreter, multiply-adds, state, and
-how far its posteriors are from those of float Keras on test streams. "recipe" are the detectors of
+how far its posteriors are from those of float Keras on test streams. "recipe_..." are those of
 `keras_sal.recipe`, which answer every 30 ms. `--models FILE.keras ...` measures trained models
 instead. Writes `benchmarks/results/footprint.json` after every model, and keeps what it holds of
 others.
@@ -32,14 +32,14 @@ from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
 from keras_sal.shipping import calibration_sequences
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
-DETECTORS |= {f"recipe {kind}": partial(recipe.detector, kind) for kind in ("gru", "conv")}
+DETECTORS |= {f"recipe_{kind}": partial(recipe.detector, kind) for kind in ("gru", "conv")}
 SIZES = ("nano", "micro", "small")
 QUANTIZATIONS = ("int8", "int16x8")
 TARGETS = {  # flash, arena: bytes
     ("gru micro", "int8"): (21_000, 6_656),
     ("conv micro", "int8"): (27_000, 11_264),
-    ("recipe gru micro", "int8"): (21_000, None),
-    ("recipe conv micro", "int8"): (27_000, None),
+    ("recipe_gru micro", "int8"): (21_000, None),
+    ("recipe_conv micro", "int8"): (27_000, None),
 }
 TEST_FRAMES = 6_000
 
