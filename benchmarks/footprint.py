@@ -29,6 +29,7 @@ from keras_sal.costs import costs
 from keras_sal.export import micro
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
+from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
@@ -71,7 +72,8 @@ PEERS = [
 
 def footprint(model, name, quantization, calibration, streams):
     """Exports a model and measures the file, and its posteriors on the streams."""
-    expected = costs(model)
+    expected, runner = costs(model), open_runner(model)
+    calibration, streams = whole_streams(runner, calibration), whole_streams(runner, streams)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         file = micro.convert(model, path, calibration, quantization=quantization, min_posterior=0.1)
