@@ -20,7 +20,7 @@ from keras_sal.recordings import Recording
 from keras_sal.shipping import calibration_sequences
 from keras_sal.streams import Clip, Stream
 
-QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
+QUICK = ("--steps", "240", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
 QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
 
 
@@ -50,7 +50,7 @@ class TestTrain:
         for system in results["systems"]:
             assert system["conditions"]["clean"]["at_budget"]["frr"] <= 0.25, system["name"]
         options = results["provenance"]["options"]
-        assert (options["steps"], options["rate"], options["hours"]) == (120, 0.02, 0.03)
+        assert (options["steps"], options["rate"], options["hours"]) == (240, 0.02, 0.03)
         assert options["loss"]["variant"] == "sa+fl"
 
     def test_artefacts(self, trained):
