@@ -62,11 +62,13 @@ def span_targets(frames, frames_per_answer):
     )
 
 
-def figures(model, material):
+def figures(model, material, early_s):
     """FRR and latency on dev and test, by condition and budget."""
     found = {}
     for (split, condition), streams in material.held_out.items():
-        curve = recipe.score(recipe.answer(model, streams), streams, **recipe.TRIGGER)
+        curve = recipe.score(
+            recipe.answer(model, streams), streams, early_s=early_s, **recipe.TRIGGER
+        )
         for budget in BUDGETS:
             point = curve.at(budget)
             found[f"{split}, {condition}, {budget:g} FA/h"] = {
@@ -161,13 +163,19 @@ def main():
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
     parser.add_argument("--plain", action="store_true", help="the loss alone, not the recipe")
     parser.add_argument("--spans", action="store_true", help="labels while the word is said")
+    parser.add_argument(
+        "--early-s",
+        type=float,
+        default=0.5,
+        help="a hit may come so long before the end of the word (%(default)s)",
+    )
     options = parser.parse_args()
 
     console = Console()
     folder = require_recordings(options.recordings)
     recordings = load_recordings(folder)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
-    settings |= {"plain": options.plain, "spans": options.spans}
+    settings |= {name: getattr(options, name) for name in ("plain", "spans", "early_s")}
     means = (PLAIN if options.plain else {}) | ({"targets": span_targets} if options.spans else {})
     name = f"losses_bakeoff{'_plain' * options.plain}{'_spans' * options.spans}"
     rows = Losses(options.result or name, settings)
@@ -197,7 +205,7 @@ def main():
                 )
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of the few hours, which each run says
-                    found = figures(model, material)
+                    found = figures(model, material, options.early_s)
                 rows.add(key, found, train_s=train_s, streams=hours_and_events(material))
     rows.show(console)
 
