@@ -14,6 +14,10 @@ All read packed targets (`keras_sal.AnchorTargets`), so that a comparison is one
 `1 + strength * k`; its focal variants `"sa+fl"` and `"safl"` weight a frame by how well the model
 does on it as well, which no fixed `sample_weight` can. If all you have is clip labels, start with
 `MaxPoolingLoss`; if a sequence model over phones is affordable, look at CTC.
+
+Anchors pay where labels span whole events: there anchor losses missed far fewer wake words than
+cross entropy. Where labels stand around the anchor already (`AnchorTargets(before_frames=...,
+after_frames=...)`), which is better still, the two came out alike; see "Which loss" in the README.
 """
 
 import math
