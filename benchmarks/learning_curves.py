@@ -19,9 +19,7 @@ import study
 from rows import Rows, figures, hours_and_events
 
 from keras_sal import recipe
-from keras_sal.console import Console
-from keras_sal.finding import require_recordings
-from keras_sal.recordings import load_recordings, partition
+from keras_sal.recordings import partition
 
 CASES = {
     "all": {},
@@ -61,9 +59,7 @@ def main():
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
 
-    console = Console()
-    folder = require_recordings(options.recordings)
-    recordings = load_recordings(folder)
+    console, folder, recordings = study.begin(options)
     settings = {
         "word": options.word,
         "recordings": folder.name,

@@ -29,14 +29,11 @@ from functools import partial
 
 import numpy as np
 import study
-from rows import Rows, hours_and_events
+from rows import Rows, hours_and_events, interval
 
 from keras_sal import recipe
 from keras_sal.audio import answer_times
-from keras_sal.console import Console
-from keras_sal.finding import require_recordings
 from keras_sal.losses import FrameCrossEntropy
-from keras_sal.recordings import load_recordings
 from keras_sal.targets import AnchorTargets
 
 BASE = "cross entropy"
@@ -140,15 +137,6 @@ class Losses(Rows):
         console.say(f"Written to {self.path}")
 
 
-def interval(differences):
-    """Mean and 95 % bootstrap interval, or `None` where there is nothing to compare."""
-    if not differences:
-        return None
-    rng = np.random.default_rng(0)
-    means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
-    return [float(np.mean(differences)), *map(float, np.percentile(means, [2.5, 97.5]))]
-
-
 def _mean_ms(seconds):
     known = [value for value in seconds if value is not None and np.isfinite(value)]
     return 1000 * statistics.mean(known) if known else None
@@ -171,9 +159,7 @@ def main():
     )
     options = parser.parse_args()
 
-    console = Console()
-    folder = require_recordings(options.recordings)
-    recordings = load_recordings(folder)
+    console, folder, recordings = study.begin(options)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
     settings |= {name: getattr(options, name) for name in ("plain", "spans", "early_s")}
     means = (PLAIN if options.plain else {}) | ({"targets": span_targets} if options.spans else {})

@@ -15,41 +15,28 @@ import study
 import wake_words
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import recipe
-from keras_sal.console import Console
 from keras_sal.datasets import evaluation_streams
-from keras_sal.finding import require_recordings
-from keras_sal.recordings import load_recordings
 
 SNRS_DB = (60.0, 40.0, 20.0, 10.0, 0.0)
 
 
 def main():
-    parser = study.options(
-        __doc__,
-        words=study.WORDS,
-        steps=recipe.STEPS,
-        cache="wake_words_cache",
-        result="noise_levels",
-    )
-    wake_words.add_detectors(parser)
-    options = parser.parse_args()
-    console, folder = Console(), require_recordings(options.recordings)
-    recordings = load_recordings(folder)
+    arguments = wake_words.options(__doc__, result="noise_levels").parse_args()
+    console, folder, recordings = study.begin(arguments)
 
     @once
     def noisy(word):
         with console.stage(f"Make noisy test streams of {word!r}"):
             return {
                 f"{snr_db:g} dB": evaluation_streams(
-                    recordings, word, "test", snr_db=snr_db, cache=options.cache
+                    recordings, word, "test", snr_db=snr_db, cache=arguments.cache
                 )
                 for snr_db in SNRS_DB
             }
 
-    settings = {"recordings": folder.name, "hours": options.hours, "steps": options.steps}
-    rows = Rows(options.result, settings | {"snrs_db": SNRS_DB})
-    for key, material, model, _ in wake_words.detectors(options, folder, rows, console):
+    settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
+    rows = Rows(arguments.result, settings | {"snrs_db": SNRS_DB})
+    for key, material, model, _ in wake_words.detectors(arguments, recordings, rows, console):
         word, kind, seed = key.values()
         heard = replace(material, test={"clean": material.test["clean"], **noisy(word)})
         with console.stage(f"Listen, {kind}, seed {seed}"):

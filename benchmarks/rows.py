@@ -88,11 +88,11 @@ class Rows:
                 [
                     f"{row['case']} ({row['seeds']})",
                     row["condition"],
-                    _shown(row["frr"], 100),
-                    _shown(row["latency_p50_s"], 1000),
-                    _shown(row["frr_at_dev_threshold"], 100),
-                    _shown(row["fa_per_hour_at_dev_threshold"], 1),
-                    _shown(row["latency_p50_s_at_dev_threshold"], 1000),
+                    shown(row["frr"], 100),
+                    shown(row["latency_p50_s"], 1000),
+                    shown(row["frr_at_dev_threshold"], 100),
+                    shown(row["fa_per_hour_at_dev_threshold"], 1),
+                    shown(row["latency_p50_s_at_dev_threshold"], 1000),
                 ]
                 for row in self.summary()
             ],
@@ -134,6 +134,15 @@ def figures(model, material):
     return found
 
 
+def interval(differences):
+    """Mean and 95 % bootstrap interval, or `None` where there is nothing to compare."""
+    if not differences:
+        return None
+    rng = np.random.default_rng(0)
+    means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
+    return [float(np.mean(differences)), *map(float, np.percentile(means, [2.5, 97.5]))]
+
+
 def hours_and_events(material):
     """How much is heard, for the settings."""
     return {
@@ -145,7 +154,8 @@ def hours_and_events(material):
     }
 
 
-def _shown(values, scale):
+def shown(values, scale):
+    """Mean, least and greatest of a figure as the cell of a table."""
     if values is None:
         return "-"
     mean, *ends = (scale * value for value in values)

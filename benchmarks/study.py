@@ -10,6 +10,7 @@ import warnings
 import keras
 
 from keras_sal import recipe
+from keras_sal.console import Console
 from keras_sal.finding import require_recordings
 from keras_sal.recordings import load_recordings
 
@@ -38,6 +39,12 @@ def options(about, **defaults):
     for name, default in ({"recordings": None, "hours": 8.0, "cache": None} | defaults).items():
         parser.add_argument(f"--{name}", default=default, **OPTIONS[name])
     return parser
+
+
+def begin(arguments):
+    """A console, the folder of recordings that the command line of a study asks for, and these."""
+    folder = require_recordings(arguments.recordings)
+    return Console(), folder, load_recordings(folder)
 
 
 def material_for(arguments, console):

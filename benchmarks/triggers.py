@@ -13,11 +13,9 @@ import warnings
 
 import study
 import wake_words
-from rows import Rows, hours_and_events
+from rows import Rows, hours_and_events, shown
 
 from keras_sal import recipe
-from keras_sal.console import Console
-from keras_sal.finding import require_recordings
 
 TRIGGERS = {
     "one answer": {},
@@ -45,17 +43,17 @@ class Triggers(Rows):
     """The runs by word, detector and seed."""
 
     def show(self, console):
-        """Prints means over all runs of a detector."""
+        """Prints mean [least, greatest] over the runs of a detector."""
         console.table(
-            "Mean over words, seeds and budgets",
+            "Mean over budgets; mean [least, greatest] over words and seeds",
             ["detector", "trigger and streams", "runs", "missed %", "P50 ms"],
             [
                 [
                     row["case"],
                     row["condition"],
                     str(row["seeds"]),
-                    f"{100 * row['frr'][0]:.1f}",
-                    f"{1000 * row['latency_p50_s'][0]:.0f}",
+                    shown(row["frr"], 100),
+                    shown(row["latency_p50_s"], 1000),
                 ]
                 for row in self.summary()
             ],
@@ -64,20 +62,11 @@ class Triggers(Rows):
 
 
 def main():
-    parser = study.options(
-        __doc__,
-        words=study.WORDS,
-        steps=recipe.STEPS,
-        cache="wake_words_cache",
-        result="triggers",
-    )
-    wake_words.add_detectors(parser)
-    options = parser.parse_args()
-
-    console, folder = Console(), require_recordings(options.recordings)
-    settings = {"recordings": folder.name, "hours": options.hours, "steps": options.steps}
-    rows = Triggers(options.result, settings | {"budgets": BUDGETS})
-    for key, material, model, _ in wake_words.detectors(options, folder, rows, console):
+    arguments = wake_words.options(__doc__, result="triggers").parse_args()
+    console, folder, recordings = study.begin(arguments)
+    settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
+    rows = Triggers(arguments.result, settings | {"budgets": BUDGETS})
+    for key, material, model, _ in wake_words.detectors(arguments, recordings, rows, console):
         with console.stage("Listen"):
             answers = {
                 part: recipe.answer(model, streams) for part, streams in material.held_out.items()

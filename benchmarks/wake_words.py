@@ -23,13 +23,10 @@ from rows import BUDGET, Rows, hours_and_events, of_recipe
 
 from keras_sal import recipe
 from keras_sal.answers import collect
-from keras_sal.console import Console
 from keras_sal.evaluation import evaluate
 from keras_sal.export import micro
 from keras_sal.files import write_whole
-from keras_sal.finding import require_recordings
 from keras_sal.judge import Judge
-from keras_sal.recordings import load_recordings
 from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
 
@@ -37,42 +34,47 @@ KINDS = ("gru", "conv")
 POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")
 
 
-def add_detectors(parser):
-    """Adds the arguments that say which detectors, of which seeds."""
+def options(about, result):
+    """A parser of the command line of a study of these detectors; see `study.options`."""
+    parser = study.options(
+        about, words=study.WORDS, steps=recipe.STEPS, cache="wake_words_cache", result=result
+    )
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    return parser
 
 
-def detectors(options, folder, rows, console):
+def detectors(arguments, recordings, rows, console):
     """Yields what there is to study, word by word: the key of a run, streams, detector, seconds.
 
     Args:
-        options: Of the command line.
-        folder: The folder of recordings.
+        arguments: Of the command line.
+        recordings: What to make streams of.
         rows: Runs that are there are left out.
         console: Where to show how far it is.
     """
-    recordings, cache = load_recordings(folder), Path(options.cache)
+    cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    for word in options.words:
+    for word in arguments.words:
         keys = [
             {"word": word, "model": kind, "seed": seed}
-            for seed, kind in itertools.product(options.seeds, options.models)
+            for seed, kind in itertools.product(arguments.seeds, arguments.models)
         ]
         keys = [key for key in keys if key not in rows]
         if not keys:
             continue
-        material = study.make_streams(recordings, word, console, hours=options.hours, cache=cache)
+        material = study.make_streams(recordings, word, console, hours=arguments.hours, cache=cache)
         refined = once(partial(study.refined, material.train, console))
         for key in keys:
-            yield key, material, *trained(key, refined, options.steps, cache, console)
+            yield key, material, *trained(key, refined, arguments, console)
 
 
-def trained(key, refined, steps, cache, console):
+def trained(key, refined, arguments, console):
     """A detector trained by the recipe, or as it was kept, and the seconds that took."""
     word, kind, seed = key.values()
-    what = zlib.crc32(json.dumps(of_recipe()).encode())
-    path = cache / f"{word.replace(' ', '_')}-{kind}-{seed}-{steps}-{what:08x}.keras"
+    told = json.dumps([of_recipe(), arguments.hours, arguments.steps])
+    name = f"{word.replace(' ', '_')}-{kind}-{seed}-{zlib.crc32(told.encode()):08x}.keras"
+    path = Path(arguments.cache) / name
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
     model, train_s = study.trained(
@@ -81,7 +83,7 @@ def trained(key, refined, steps, cache, console):
         recipe.objective(),
         refined(seed=seed),
         console,
-        steps=steps,
+        steps=arguments.steps,
         seed=seed,
     )
     write_whole(path, model.save)
@@ -194,24 +196,15 @@ def _scaled(value, scale):
 
 
 def main():
-    parser = study.options(
-        __doc__,
-        words=study.WORDS,
-        steps=recipe.STEPS,
-        cache="wake_words_cache",
-        result="wake_words",
-    )
-    add_detectors(parser)
-    options = parser.parse_args()
-
-    console, folder = Console(), require_recordings(options.recordings)
-    settings = {"recordings": folder.name, "hours": options.hours, "fa_per_hour": BUDGET}
-    rows = Words(options.result, settings)
-    for key, material, model, train_s in detectors(options, folder, rows, console):
+    arguments = options(__doc__, result="wake_words").parse_args()
+    console, folder, recordings = study.begin(arguments)
+    settings = {"recordings": folder.name, "hours": arguments.hours, "fa_per_hour": BUDGET}
+    rows = Words(arguments.result, settings)
+    for key, material, model, train_s in detectors(arguments, recordings, rows, console):
         rows.add(
             key,
-            scored(model, key, material, folder, Path(options.cache), console),
-            steps=options.steps,
+            scored(model, key, material, folder, Path(arguments.cache), console),
+            steps=arguments.steps,
             train_s=train_s,
             backend=keras.backend.backend(),
             parameters=model.count_params(),
