@@ -1,19 +1,24 @@
 """How many answers above the threshold should make a detection: misses against latency.
 
     python benchmarks/triggers.py --recordings DIR
+    python benchmarks/triggers.py --seeds 0 1 --against benchmarks/results/triggers_4ccb2f9.json
 
 The detectors of `wake_words.py`, float, trained as it does it or taken from its cache, with other
 triggers over the same posteriors. Figures are means over budgets of 1, 2, 3, 5 and 8 false alarms
 an hour, as a single one hangs on a single sentence, on dev, where the recipe's trigger was chosen,
-and on test. Each run is written as it is done; what is there is not done again.
+and on test. Each run is written as it is done; what is there is not done again. `--against` is for
+other detectors of the same words, kinds and seeds: how much more or less ours miss, mean and 95 %
+interval over the pairs.
 """
 
+import json
 import statistics
 import warnings
+from pathlib import Path
 
 import study
 import wake_words
-from rows import Rows, hours_and_events, shown
+from rows import Rows, hours_and_events, interval, shown
 
 from keras_sal import recipe
 
@@ -42,16 +47,33 @@ def figures(posteriors, streams, trigger):
 class Triggers(Rows):
     """The runs by word, detector and seed."""
 
+    @property
+    def cases(self):
+        """The names of the figures of a run: trigger, split and condition."""
+        return list(self.runs[0]["figures"]) if self.runs else []
+
+    def summary(self):
+        """Mean, least and greatest of each figure over all runs, by trigger and streams."""
+        return [
+            {"case": case, "runs": len(self.runs)}
+            | {name: self._over_runs(case, name) for name in ("frr", "latency_p50_s")}
+            for case in self.cases
+        ]
+
+    def _over_runs(self, case, name):
+        values = [run["figures"][case][name] for run in self.runs]
+        values = [value for value in values if value is not None]
+        return [statistics.mean(values), min(values), max(values)] if values else None
+
     def show(self, console):
-        """Prints mean [least, greatest] over the runs of a detector."""
+        """Prints the summary."""
         console.table(
-            "Mean over budgets; mean [least, greatest] over words and seeds",
-            ["detector", "trigger and streams", "runs", "missed %", "P50 ms"],
+            "Mean over budgets; mean [least, greatest] over words, detectors and seeds",
+            ["trigger and streams", "runs", "missed %", "P50 ms"],
             [
                 [
                     row["case"],
-                    row["condition"],
-                    str(row["seeds"]),
+                    str(row["runs"]),
                     shown(row["frr"], 100),
                     shown(row["latency_p50_s"], 1000),
                 ]
@@ -60,9 +82,33 @@ class Triggers(Rows):
         )
         console.say(f"Written to {self.path}")
 
+    def compare(self, path, console):
+        """Prints how much more or less is missed than in another file of this study."""
+        others = {_detector(run): run["figures"] for run in json.loads(path.read_text())["runs"]}
+        mine = {_detector(run): run["figures"] for run in self.runs}
+        both = [detector for detector in mine if detector in others]
+        changes = {
+            case: interval([100 * (mine[d][case]["frr"] - others[d][case]["frr"]) for d in both])
+            for case in self.cases
+        }
+        console.table(
+            f"Change of misses against {path.name}, {len(both)} pairs",
+            ["trigger and streams", "points [95 %]"],
+            [
+                [case, "{:+.1f} [{:+.1f}, {:+.1f}]".format(*change) if change else "-"]
+                for case, change in changes.items()
+            ],
+        )
+
+
+def _detector(run):
+    return run["word"], run["model"], run["seed"]
+
 
 def main():
-    arguments = wake_words.options(__doc__, result="triggers").parse_args()
+    parser = wake_words.options(__doc__, result="triggers")
+    parser.add_argument("--against", type=Path, metavar="JSON", help="the same of other detectors")
+    arguments = parser.parse_args()
     console, folder, recordings = study.begin(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
     rows = Triggers(arguments.result, settings | {"budgets": BUDGETS})
@@ -78,8 +124,10 @@ def main():
                 for name, trigger in TRIGGERS.items()
                 for part, posteriors in answers.items()
             }
-        rows.add(key | {"case": key["model"]}, found, streams=hours_and_events(material))
+        rows.add(key, found, streams=hours_and_events(material))
     rows.show(console)
+    if arguments.against:
+        rows.compare(arguments.against, console)
 
 
 if __name__ == "__main__":
