@@ -1,7 +1,7 @@
 """How many answers above the threshold should make a detection: misses against latency.
 
     python benchmarks/triggers.py --recordings DIR
-    python benchmarks/triggers.py --seeds 0 1 --against benchmarks/results/triggers_4ccb2f9.json
+    python benchmarks/triggers.py --models conv --against benchmarks/results/triggers_4ccb2f9.json
 
 The detectors of `wake_words.py`, float, trained as it does it or taken from its cache, with other
 triggers over the same posteriors. Figures are means over budgets of 1, 2, 3, 5 and 8 false alarms

@@ -1,12 +1,15 @@
 """Where the real recordings are, and tiny folders of the same layout for tests to make."""
 
 import csv
+import functools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from keras_sal import recipe
 
 SAMPLE_RATE = 16_000
 COLUMNS = ["file", "corpus", "split", "speaker", "text", "duration_s", "onset_s", "offset_s"]
@@ -78,6 +81,12 @@ def write_tones(folder, word="computer", speakers=None, **counts):
         for text, hertz in ((word, 900.0), ("alexa", 300.0))
     ]
     return write_folder(folder, rows)
+
+
+def keep_pitch(patch):
+    """Makes `recipe.prepare` change speeds little: tones are words by their pitch alone."""
+    gentle = functools.partial(recipe.training_streams, speed=(0.85, 1.18), tempo=(0.8, 1.25))
+    patch.setattr(recipe, "training_streams", gentle)
 
 
 def write_table(folder, rows):

@@ -7,7 +7,7 @@ import shlex
 import keras
 import numpy as np
 import pytest
-from recording_folders import needs_recordings, write_tones
+from recording_folders import keep_pitch, needs_recordings, write_tones
 
 from keras_sal import StreamingDetector, cli, demo, files, recipe, runners, shipping
 from keras_sal.audio import read_audio
@@ -16,7 +16,7 @@ from keras_sal.export import bundle
 from keras_sal.recordings import load_recordings
 from keras_sal.streams import Stream
 
-OPTIONS = {"steps": 480, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
+OPTIONS = {"steps": 240, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def finished(tones, tmp_path_factory):
     quick = functools.partial(recipe.refine, steps=50, reach_s=0.03)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "refine", quick)
+        keep_pitch(patch)
         summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
     return output, summary
 
@@ -79,7 +80,7 @@ class TestDemo:
         [posterior] = recipe.answer(model, [stream])
         [on_chip] = runners.answer(detector, [stream.features])
         error = np.abs(posterior - on_chip[:, 0]).mean()
-        assert error < 0.01  # a toy, trained for seconds, in 8 bits
+        assert error < 4e-3  # a toy, trained for seconds, in 8 bits
 
     def test_the_firmware_finds_the_word(self, finished, tones):
         output, _ = finished
