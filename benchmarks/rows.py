@@ -18,6 +18,7 @@ BUDGET = 1.0
 REACH = 100.0  # false alarms an hour up to which curves are computed
 RESULTS = Path(__file__).parent / "results"
 STREAMS = ("speed", "tempo", "tilt_db", "gain_db", "snr_db", "clean", "rooms", "events_per_minute")
+TRAIN = ("batch_size", "rate")
 TRAINING = ("CROP_FRAMES", "EPOCHS", "WEIGHT_DECAY", "FRAMES_PER_ANSWER", "LOSS")
 
 
@@ -102,9 +103,14 @@ class Rows:
 
 def of_recipe():
     """What a trained model depends on that the studies take from the recipe as it is."""
-    parameters = inspect.signature(training_streams).parameters
-    streams = {name: parameters[name].default for name in STREAMS}
-    return streams | {name.lower(): getattr(recipe, name) for name in TRAINING}
+    defaults = _defaults(training_streams, STREAMS) | _defaults(recipe.train, TRAIN)
+    constants = {name.lower(): getattr(recipe, name) for name in TRAINING}
+    return defaults | constants | {"augment": str(recipe.AUGMENT)}
+
+
+def _defaults(function, names):
+    parameters = inspect.signature(function).parameters
+    return {name: parameters[name].default for name in names}
 
 
 def figures(model, material):

@@ -10,12 +10,14 @@ on `evaluation_streams`, train on `training_streams`:
 """
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.batches import StreamBatches, positive
+from keras_sal.copies import utterances
 from keras_sal.noise_tracks import NoiseVariety, deck
 from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
@@ -49,6 +51,9 @@ def evaluation_streams(
     progress=None,
 ):
     """A split as streams to score a detector on: each recording once, shuffled, unaltered.
+
+    Where recordings of the word are copies of others, a warning says how many utterances there are:
+    an interval that takes each of them for itself is too narrow.
 
     Args:
         recordings: A sequence of `Recording`, from `load_recordings`.
@@ -85,6 +90,7 @@ def evaluation_streams(
     _check_range("pause_s", pause_s, 0)
     positive("stream_s", stream_s)
     positives, negatives, noise = select(recordings, word, split, workers=workers)
+    _warn_of_copies(positives, utterances(positives, workers=workers), split)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     clips = [(recording, 0) for recording in positives]
     clips += [(recording, None) for recording in negatives]
@@ -230,6 +236,15 @@ def training_streams(
             stream = replace(stream, noise=track)
         streams.append(stream)
     return compute_features(streams, workers=workers, cache=cache, progress=progress)
+
+
+def _warn_of_copies(recordings, groups, split):
+    if len(groups) < len(recordings):
+        warnings.warn(
+            f"The {len(recordings)} recordings of the word in {split} are {len(groups)} utterances; "
+            f"one is there {max(map(len, groups))} times. What becomes of one copy becomes of all.",
+            stacklevel=3,
+        )
 
 
 def _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words):
