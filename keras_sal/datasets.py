@@ -241,8 +241,8 @@ def training_streams(
 def _warn_of_copies(recordings, groups, split):
     if len(groups) < len(recordings):
         warnings.warn(
-            f"The {len(recordings)} recordings of the word in {split} are {len(groups)} utterances; "
-            f"one is there {max(map(len, groups))} times. What becomes of one copy becomes of all.",
+            f"{len(recordings)} recordings of the word in {split} are {len(groups)} utterances; one"
+            f" is there {max(map(len, groups))} times. What becomes of one copy becomes of all.",
             stacklevel=3,
         )
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from keras_sal import recipe
+from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
 
 SAMPLE_RATE = 16_000
 COLUMNS = ["file", "corpus", "split", "speaker", "text", "duration_s", "onset_s", "offset_s"]
@@ -84,9 +85,11 @@ def write_tones(folder, word="computer", speakers=None, **counts):
 
 
 def keep_pitch(patch):
-    """Makes `recipe.prepare` change speeds little: tones are words by their pitch alone."""
-    gentle = functools.partial(recipe.training_streams, speed=(0.85, 1.18), tempo=(0.8, 1.25))
-    patch.setattr(recipe, "training_streams", gentle)
+    """Makes the recipe change speeds and formants little: tones are words by their pitch alone."""
+    streams = functools.partial(recipe.training_streams, speed=(0.85, 1.18), tempo=(0.8, 1.25))
+    gently = Chain(Scramble(0.25), FrequencyWarp((0.9, 1.1)), SpecAugment(2, 20, 2, 6))
+    patch.setattr(recipe, "training_streams", streams)
+    patch.setattr(recipe, "train", functools.partial(recipe.train, augment=gently))
 
 
 def write_table(folder, rows):

@@ -137,7 +137,7 @@ class TestStreams:
         return found
 
     def test_evaluation_hears_them_all_and_warns(self, recordings):
-        expected = "The 10 recordings of the word in test are 2 utterances; one is there 9 times"
+        expected = "10 recordings of the word in test are 2 utterances; one is there 9 times"
         with pytest.warns(UserWarning, match=expected):
             [stream] = datasets.evaluation_streams(recordings, "computer", "test")
         assert len(stream.events) == 10
