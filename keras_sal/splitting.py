@@ -4,10 +4,12 @@ No speaker is in two splits: a detector that is tested on voices it was trained 
 it is.
 """
 
+import warnings
 import zlib
 from collections import Counter, defaultdict
 from dataclasses import replace
 
+from keras_sal.copies import find_copies
 from keras_sal.recordings import SPLITS, partition
 
 SHARES = {"train": 0.6, "dev": 0.2, "test": 0.2}
@@ -57,6 +59,8 @@ def split_by_speaker(recordings, word):
 def check_splits(recordings, word):
     """Refuses recordings from which no detector can be trained, chosen and judged.
 
+    Warns of utterances of the word that are in two splits, as copies; see `keras_sal.copies`.
+
     Args:
         recordings: A sequence of `keras_sal.recordings.Recording`.
         word: The wake word.
@@ -83,7 +87,20 @@ def check_splits(recordings, word):
                 f"{PURPOSES[split]}. Received: "
                 f"{', '.join(f'{counts[each]} in {each}' for each in SPLITS)}. {_advice(part)}"
             )
+    _warn_of_leaks(parts[0])
     return positives, negatives
+
+
+def _warn_of_leaks(recordings):
+    leaks = [copies for copies in find_copies(recordings) if len({r.split for r in copies}) > 1]
+    if leaks:
+        named = ", ".join(f"{recording.path.name} ({recording.split})" for recording in leaks[0])
+        warnings.warn(
+            f"{len(leaks)} utterances of the word are in more than one split, so a detector is "
+            f"tested on what it learned from. The first: {named}. Remove the copies, or give those "
+            "of an utterance the same speaker.",
+            stacklevel=3,
+        )
 
 
 PURPOSES = {

@@ -7,6 +7,7 @@ from recording_folders import REAL, SAMPLE_RATE, needs_recordings, write_folder
 from keras_sal import datasets
 from keras_sal.copies import find_copies, utterances
 from keras_sal.recordings import load_recordings
+from keras_sal.splitting import check_splits
 
 SECOND = SAMPLE_RATE
 
@@ -148,3 +149,30 @@ class TestStreams:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             datasets.evaluation_streams(distinct, "computer", "test")
+
+
+class TestSplits:
+    @staticmethod
+    def recordings(folder, tested):
+        """Ten takes to train on, one for dev, one for test; and something else in each split."""
+        takes = {"train": range(10), "dev": [10], "test": [tested]}
+        found = []
+        for split, seeds in takes.items():
+            words = {f"{split} {seed}": said(take(seed)) for seed in seeds}
+            found += written(folder / split, words, split=split)
+            found += written(
+                folder / f"{split} else", {"a": said(take(99))}, split=split, text="no"
+            )
+        return found
+
+    def test_an_utterance_in_two_splits_is_a_leak(self, tmp_path):
+        expected = (
+            r"1 utterances.*in more than one split.*train 3.wav \(train\), test 3.wav \(test\)"
+        )
+        with pytest.warns(UserWarning, match=expected):
+            check_splits(self.recordings(tmp_path, tested=3), "computer")
+
+    def test_distinct_utterances_are_none(self, tmp_path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_splits(self.recordings(tmp_path, tested=11), "computer")
