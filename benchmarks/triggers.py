@@ -6,9 +6,9 @@
 The detectors of `wake_words.py`, float, trained as it does it or taken from its cache, with other
 triggers over the same posteriors. Figures are means over budgets of 1, 2, 3, 5 and 8 false alarms
 an hour, as a single one hangs on a single sentence, on dev, where the recipe's trigger was chosen,
-and on test. Each run is written as it is done; what is there is not done again. `--against` is for
-other detectors of the same words, kinds and seeds: how much more or less ours miss, mean and 95 %
-interval over the pairs.
+and on test; of all recordings, and with those that are copies of one another as one. Each run is
+written as it is done; what is there is not done again. `--against` is for other detectors of the
+same words, kinds and seeds: how much more or less ours miss, mean and 95 % interval over the pairs.
 """
 
 import json
@@ -19,6 +19,7 @@ from pathlib import Path
 import study
 import wake_words
 from rows import Rows, hours_and_events, interval, shown
+from spoken import missed, spoken
 
 from keras_sal import recipe
 
@@ -31,15 +32,19 @@ TRIGGERS = {
     "mean of three": {"smooth_frames": 3},
 }
 BUDGETS = (1.0, 2.0, 3.0, 5.0, 8.0)
+FIGURES = ("frr", "frr_of_utterances", "latency_p50_s")
 
 
-def figures(posteriors, streams, trigger):
-    """Means over the budgets: what is missed, and the median latency."""
+def figures(posteriors, streams, trigger, groups):
+    """Means over the budgets: what is missed of recordings and utterances; the median latency."""
     curve = recipe.score(posteriors, streams, **trigger)
     points = [curve.at(budget) for budget in BUDGETS]
     latencies = [point.latency_p50_s for point in points if point.hits]
     return {
         "frr": statistics.mean(point.frr for point in points),
+        "frr_of_utterances": statistics.mean(
+            missed(posteriors, streams, point.threshold, curve.scoring, groups) for point in points
+        ),
         "latency_p50_s": statistics.mean(latencies) if latencies else None,
     }
 
@@ -56,7 +61,7 @@ class Triggers(Rows):
         """Mean, least and greatest of each figure over all runs, by trigger and streams."""
         return [
             {"case": case, "runs": len(self.runs)}
-            | {name: self._over_runs(case, name) for name in ("frr", "latency_p50_s")}
+            | {name: self._over_runs(case, name) for name in FIGURES}
             for case in self.cases
         ]
 
@@ -69,12 +74,13 @@ class Triggers(Rows):
         """Prints the summary."""
         console.table(
             "Mean over budgets; mean [least, greatest] over words, detectors and seeds",
-            ["trigger and streams", "runs", "missed %", "P50 ms"],
+            ["trigger and streams", "runs", "missed %", "of utterances %", "P50 ms"],
             [
                 [
                     row["case"],
                     str(row["runs"]),
                     shown(row["frr"], 100),
+                    shown(row["frr_of_utterances"], 100),
                     shown(row["latency_p50_s"], 1000),
                 ]
                 for row in self.summary()
@@ -87,17 +93,18 @@ class Triggers(Rows):
         others = {_detector(run): run["figures"] for run in json.loads(path.read_text())["runs"]}
         mine = {_detector(run): run["figures"] for run in self.runs}
         both = [detector for detector in mine if detector in others]
-        changes = {
-            case: interval([100 * (mine[d][case]["frr"] - others[d][case]["frr"]) for d in both])
-            for case in self.cases
-        }
+
+        def change(case, name):
+            pairs = [(mine[d][case].get(name), others[d][case].get(name)) for d in both]
+            found = interval(
+                [100 * (ours - theirs) for ours, theirs in pairs if theirs is not None]
+            )
+            return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*found) if found else "-"
+
         console.table(
-            f"Change of misses against {path.name}, {len(both)} pairs",
-            ["trigger and streams", "points [95 %]"],
-            [
-                [case, "{:+.1f} [{:+.1f}, {:+.1f}]".format(*change) if change else "-"]
-                for case, change in changes.items()
-            ],
+            f"Change of misses against {path.name}, {len(both)} pairs: points [95 %]",
+            ["trigger and streams", "of recordings", "of utterances"],
+            [[case, change(case, "frr"), change(case, "frr_of_utterances")] for case in self.cases],
         )
 
 
@@ -117,10 +124,13 @@ def main():
             answers = {
                 part: recipe.answer(model, streams) for part, streams in material.held_out.items()
             }
+        groups = {split: spoken(material.held_out[split, "clean"]) for split in ("dev", "test")}
         with console.stage("Score"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the few hours, which each run says
             found = {
-                f"{name}, {', '.join(part)}": figures(posteriors, material.held_out[part], trigger)
+                f"{name}, {', '.join(part)}": figures(
+                    posteriors, material.held_out[part], trigger, groups[part[0]]
+                )
                 for name, trigger in TRIGGERS.items()
                 for part, posteriors in answers.items()
             }

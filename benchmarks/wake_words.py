@@ -13,7 +13,6 @@ goes on.
 
 import itertools
 import json
-import statistics
 import zlib
 from functools import cache as once
 from functools import partial
@@ -22,16 +21,15 @@ from pathlib import Path
 import keras
 import study
 from rows import BUDGET, Rows, hours_and_events, of_recipe
+from spoken import missed, spoken
 
 from keras_sal import recipe
 from keras_sal.answers import collect
-from keras_sal.copies import utterances
 from keras_sal.detection import Scoring
 from keras_sal.evaluation import evaluate
 from keras_sal.export import micro
 from keras_sal.files import write_whole
 from keras_sal.judge import Judge
-from keras_sal.outcomes import outcomes
 from keras_sal.runners import open_runner, whole_streams
 from keras_sal.shipping import calibration_sequences
 
@@ -118,14 +116,19 @@ def scored(model, key, material, folder, cache, console):
         answers = collect(systems, key["word"], material.held_out, root=folder)
     with console.stage("Score"):
         results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER, replicates=300))
-    groups = spoken(material.test["clean"], folder)
+    groups = spoken(material.test["clean"])
+
+    def of_utterances(system, condition, threshold):
+        heard = answers.of(system["name"], "test", condition), material.test[condition]
+        return missed(*heard, threshold, Scoring(**system["scoring"]), groups)
+
     return {
         system["name"]: size[system["name"]]
         | {
             condition: {
                 point: {name: found[point][name] for name in POINT}
                 | {"frr_95": found[point]["intervals"]["frr"]}
-                | {"frr_of_utterances": missed(found[point], groups, answers, system, condition)}
+                | {"frr_of_utterances": of_utterances(system, condition, found[point]["threshold"])}
                 for point in ("at_budget", "at_threshold")
                 if found[point]
             }
@@ -133,24 +136,6 @@ def scored(model, key, material, folder, cache, console):
         }
         for system in results["systems"]
     }
-
-
-def spoken(streams, folder):
-    """The utterances of the word: the names of the files that are copies of one another."""
-    words = [c.recording for stream in streams for c in stream.clips if c.class_index is not None]
-    return [
-        {recording.path.relative_to(folder).as_posix() for recording in copies}
-        for copies in utterances(words)
-    ]
-
-
-def missed(point, groups, answers, system, condition):
-    """The share of utterances missed at an operating point; of one, that of its copies."""
-    posteriors = answers.of(system["name"], "test", condition)
-    tracks, rule = answers.tracks("test", condition), Scoring(**system["scoring"])
-    found = outcomes(posteriors, tracks, point["threshold"], rule, {})
-    files = {outcome.file for outcome in found if outcome.kind == "miss"}
-    return statistics.mean(len(files & copies) / len(copies) for copies in groups)
 
 
 class Words(Rows):
