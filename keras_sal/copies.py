@@ -24,14 +24,16 @@ from keras_sal.events import require
 
 LOWEST_HZ = 100.0  # below there is hum, the same in all that one person records
 RATE = 4000
+LONGEST_S = 10.0  # of a recording that is looked at: one of an hour must not fill the memory
 TINY = 1e-9
 
 
 def find_copies(recordings, *, alike=0.9, workers=2):
     """Finds the recordings that are copies of others.
 
-    All recordings of a text are compared with each other, whoever speaks: a copy in another split
-    is a leak. Those without text are not, nor those that can't be read.
+    All recordings of a text are compared with each other, by their first ten seconds and whoever
+    speaks: a copy in another split is a leak. Those without text are not, nor those that can't be
+    read.
 
     Args:
         recordings: A sequence of `keras_sal.recordings.Recording`.
@@ -96,6 +98,7 @@ def _wave(recording):
         wave = resample(recording.samples(), SAMPLE_RATE, RATE)
     except (OSError, ValueError):
         return None
+    wave = wave[: round(LONGEST_S * RATE)]
     return wave if wave.any() else None
 
 

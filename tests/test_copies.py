@@ -52,6 +52,7 @@ class TestFindCopies:
             "softer": said(0.1 * word),
             "elsewhere": said(word, at=7003),
             "in a longer file": said(word, at=30_001, length=3 * SECOND),
+            "in a far longer file": said(word, at=30_001, length=40 * SECOND),
             "upside down": said(-word),
             "noisier": said(word) + rng.normal(0, 0.02, SECOND),
             "between samples": late(said(word), 0.4 / SAMPLE_RATE),
