@@ -90,6 +90,15 @@ class TestFindCopies:
         ]
         assert names(find_copies(recordings)) == [["a", "b"]]
 
+    def test_the_same_words_however_they_are_written(self, tmp_path):
+        word = said(take(0))
+        recordings = [
+            *written(tmp_path / "1", {"a": word}, text="hey robot"),
+            *written(tmp_path / "2", {"b": word}, text="Hey-Robot!"),
+            *written(tmp_path / "3", {"c": word, "d": word}, text="..."),
+        ]
+        assert names(find_copies(recordings)) == [["a", "b"]]
+
     def test_what_is_silent_or_unreadable_is_no_copy(self, tmp_path):
         sounds = {name: said(take(0)) for name in "abc"} | {
             "0": np.zeros(SECOND),
