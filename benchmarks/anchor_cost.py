@@ -29,7 +29,6 @@ from keras_sal import recipe
 from keras_sal.alignment import energy_events, speech_events
 from keras_sal.alignment.refinement import anchors_s
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.console import Console
 
 REFINED = ", refined"
 REACH_S = 1.5  # of the refinement: clips end up to that much after the word
@@ -80,8 +79,10 @@ def main():
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
     arguments = parser.parse_args()
 
-    console = Console()
-    folder, material = study.material_for(arguments, console)
+    console, folder, recordings = study.begin(arguments)
+    material = study.make_streams(
+        recordings, arguments.word, console, hours=arguments.hours, cache=arguments.cache
+    )
     settings = {
         "word": arguments.word,
         "recordings": folder.name,

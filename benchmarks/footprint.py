@@ -24,7 +24,6 @@ import numpy as np
 import study
 
 from keras_sal import files, provenance, recipe
-from keras_sal.console import Console
 from keras_sal.costs import costs
 from keras_sal.export import micro
 from keras_sal.losses import StreamingAnchorLoss
@@ -168,8 +167,10 @@ def main():
     arguments = parser.parse_args()
     arguments.detectors = [name.split(":") for name in arguments.detectors]
 
-    console = Console()
-    _, material = study.material_for(arguments, console)
+    console, _, recordings = study.begin(arguments)
+    material = study.make_streams(
+        recordings, arguments.word, console, hours=arguments.hours, cache=arguments.cache
+    )
     calibration = calibration_sequences(material.train)
     streams = [stream.features[:TEST_FRAMES] for stream in material.test["clean"][:2]]
 

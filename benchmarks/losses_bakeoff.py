@@ -29,7 +29,7 @@ from functools import partial
 
 import numpy as np
 import study
-from rows import Rows, hours_and_events, interval
+from rows import Rows, cell, hours_and_events, interval
 
 from keras_sal import recipe
 from keras_sal.audio import answer_times
@@ -127,9 +127,9 @@ class Losses(Rows):
                     row["loss"],
                     row["case"],
                     str(row["runs"]),
-                    _shown(row["frr_percent"], "{:.1f} [{:.1f}, {:.1f}]"),
-                    _shown(row["change_percent"], "{:+.1f} [{:+.1f}, {:+.1f}]"),
-                    _shown(row["latency_ms"], "{:.0f} / {:.0f}"),
+                    cell(row["frr_percent"], "{:.1f} [{:.1f}, {:.1f}]"),
+                    cell(row["change_percent"], "{:+.1f} [{:+.1f}, {:+.1f}]"),
+                    cell(row["latency_ms"], "{:.0f} / {:.0f}"),
                 ]
                 for row in rows
             ],
@@ -140,10 +140,6 @@ class Losses(Rows):
 def _mean_ms(seconds):
     known = [value for value in seconds if value is not None and np.isfinite(value)]
     return 1000 * statistics.mean(known) if known else None
-
-
-def _shown(values, layout):
-    return "-" if values is None or None in values else layout.format(*values)
 
 
 def main():

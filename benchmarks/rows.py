@@ -72,11 +72,7 @@ class Rows:
             for condition in mine[0]:
                 row = {"case": case, "condition": condition, "seeds": len(mine)}
                 for figure in mine[0][condition]:
-                    values = [found[condition][figure] for found in mine]
-                    values = [value for value in values if value is not None]
-                    row[figure] = (
-                        [statistics.mean(values), min(values), max(values)] if values else None
-                    )
+                    row[figure] = spread(found[condition][figure] for found in mine)
                 rows.append(row)
         return rows
 
@@ -147,6 +143,17 @@ def interval(differences):
     rng = np.random.default_rng(0)
     means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
     return [float(np.mean(differences)), *map(float, np.percentile(means, [2.5, 97.5]))]
+
+
+def spread(values):
+    """Mean, least and greatest of those that are known, or `None`."""
+    known = [value for value in values if value is not None]
+    return [statistics.mean(known), min(known), max(known)] if known else None
+
+
+def cell(values, layout):
+    """Figures as the cell of a table."""
+    return "-" if values is None or None in values else layout.format(*values)
 
 
 def hours_and_events(material):

@@ -47,19 +47,6 @@ def begin(arguments):
     return Console(), folder, load_recordings(folder)
 
 
-def material_for(arguments, console):
-    """The folder of recordings and the streams that the command line of a study asks for."""
-    folder = require_recordings(arguments.recordings)
-    material = make_streams(
-        load_recordings(folder),
-        arguments.word,
-        console,
-        hours=arguments.hours,
-        cache=arguments.cache,
-    )
-    return folder, material
-
-
 def make_streams(recordings, word, console, *, hours, cache, seed=0):
     """The streams of a word, by `recipe.prepare`, without warnings of what is left out."""
     with warnings.catch_warnings(), console.stage(f"Make streams of {word!r}") as stage:

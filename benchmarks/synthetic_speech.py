@@ -20,8 +20,6 @@ import study
 from rows import Rows, figures, hours_and_events
 
 from keras_sal import recipe
-from keras_sal.console import Console
-from keras_sal.finding import require_recordings
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.synthesis import synthesize
 
@@ -65,11 +63,9 @@ def main():
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     arguments = parser.parse_args()
 
-    console, word = Console(), arguments.word
-    cache = Path(arguments.cache)
+    console, folder, real = study.begin(arguments)
+    word, cache = arguments.word, Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
-    folder = require_recordings(arguments.recordings)
-    real = load_recordings(folder)
     voices = [Path(voice).stem for voice in arguments.voice]
     name = "-".join([word.replace(" ", "_"), str(arguments.utterances), *voices])
     with console.stage("Synthesise speech") as stage:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import study
 import wake_words
-from rows import Rows, hours_and_events, interval, shown
+from rows import Rows, cell, hours_and_events, interval, shown, spread
 from spoken import missed, spoken
 
 from keras_sal import recipe
@@ -61,14 +61,9 @@ class Triggers(Rows):
         """Mean, least and greatest of each figure over all runs, by trigger and streams."""
         return [
             {"case": case, "runs": len(self.runs)}
-            | {name: self._over_runs(case, name) for name in FIGURES}
+            | {name: spread(run["figures"][case][name] for run in self.runs) for name in FIGURES}
             for case in self.cases
         ]
-
-    def _over_runs(self, case, name):
-        values = [run["figures"][case][name] for run in self.runs]
-        values = [value for value in values if value is not None]
-        return [statistics.mean(values), min(values), max(values)] if values else None
 
     def show(self, console):
         """Prints the summary."""
@@ -99,7 +94,7 @@ class Triggers(Rows):
             found = interval(
                 [100 * (ours - theirs) for ours, theirs in pairs if theirs is not None]
             )
-            return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*found) if found else "-"
+            return cell(found, "{:+.1f} [{:+.1f}, {:+.1f}]")
 
         console.table(
             f"Change of misses against {path.name}, {len(both)} pairs: points [95 %]",

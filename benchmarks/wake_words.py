@@ -160,13 +160,8 @@ class Words(Rows):
     def show(self, console):
         """Prints the summary."""
         columns = ["word", "detector", "seed", "flash", "noise"]
-        columns += [
-            "missed % [95 % by voice]",
-            "of utterances %",
-            "P50 ms",
-            "at dev threshold %",
-            "FA/h there",
-        ]
+        columns += ["missed % [95 % by voice]", "of utterances %", "P50 ms"]
+        columns += ["at dev threshold %", "FA/h there"]
         rows = [
             [
                 row["word"],
