@@ -25,7 +25,7 @@ From there:
 * `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors;
   `keras_sal.evaluation` and `keras_sal.report`: systems side by side, and a page of it.
 * `keras_sal.alignment`, `keras_sal.audio`, `keras_sal.recordings`, `keras_sal.datasets`: recordings
-  to streams of events.
+  to streams of events; `keras_sal.copies`: which of them are there twice.
 * `keras_sal.recipe`: all of it in a few functions; `keras-sal --help` on the command line.
 """
 
