@@ -131,6 +131,8 @@ class HardNegatives(keras.callbacks.Callback):
         most: How many false alarms to keep, those that the model is surest of; at least 1. Default
             1000.
         max_delay_frames: For models that answer late, as in `keras_sal.streaming.step_model`.
+        detector: The model to run, or `None` (default) for the one that is fitted. The student, if
+            that is a `keras_sal.distillation.Distiller`.
         **scoring: Fields of `keras_sal.detection.Scoring` other than the frame times.
 
     Attributes:
@@ -153,6 +155,7 @@ class HardNegatives(keras.callbacks.Callback):
         threshold=0.5,
         most=1000,
         max_delay_frames=0,
+        detector=None,
         **scoring,
     ):
         super().__init__()
@@ -169,7 +172,7 @@ class HardNegatives(keras.callbacks.Callback):
         self.batches, self.pool = batches, pool
         self.first, self.every, self.last = first, every, last
         self.threshold, self.most, self.scoring = threshold, most, scoring
-        self.max_delay_frames = max_delay_frames
+        self.max_delay_frames, self.detector = max_delay_frames, detector
         self.alarms, self.rounds = [], []
         self._runner = None
 
@@ -193,7 +196,7 @@ class HardNegatives(keras.callbacks.Callback):
         """
         streams = self.batches.streams if self.pool is None else self.pool
         self._runner = self._runner or open_runner(
-            self.model, max_delay_frames=self.max_delay_frames
+            self.detector or self.model, max_delay_frames=self.max_delay_frames
         )
         self.alarms = find_false_alarms(
             self._runner,

@@ -15,6 +15,7 @@ from keras_sal.audio import answer_times
 from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
 from keras_sal.datasets import StreamBatches, evaluation_streams, training_streams
 from keras_sal.detection import det_curve
+from keras_sal.distillation import Distiller
 from keras_sal.hard_negatives import HardNegatives
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
 from keras_sal.targets import AnchorTargets
@@ -218,6 +219,7 @@ def train(
     targets=word_targets,
     augment=AUGMENT,
     hard_negatives=True,
+    teachers=(),
     callbacks=(),
 ):
     """Trains a model on random crops of streams, the learning rate falling along a cosine to 0.
@@ -238,6 +240,8 @@ def train(
             normalisation keeps the statistics of crops as they will be heard.
         hard_negatives: Whether a quarter of each batch goes to what the model fires on, looked for
             three times on the way; see `keras_sal.hard_negatives`. Defaults to `True`.
+        teachers: Detectors that were trained so, from other seeds; the model learns from their
+            answers, too, see `keras_sal.distillation`. Defaults to none.
         callbacks: Keras callbacks.
 
     Returns:
@@ -254,11 +258,13 @@ def train(
     )
     schedule = keras.optimizers.schedules.CosineDecay(rate, len(batches) * EPOCHS)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0)
-    model.compile(optimizer, loss=loss)
+    learner = Distiller(model, teachers) if teachers else model
+    learner.compile(optimizer, loss=loss)
     callbacks = list(callbacks)
     if hard_negatives:
-        callbacks.append(HardNegatives(batches, first=5, every=4, last=13, threshold=0.1, most=600))
-    model.fit(batches, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
+        rounds = {"first": 5, "every": 4, "last": 13}
+        callbacks.append(HardNegatives(batches, **rounds, threshold=0.1, most=600, detector=model))
+    learner.fit(batches, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
     return model
 
 

@@ -9,6 +9,7 @@ from made_streams import word_targets
 
 from keras_sal import StreamingAnchorLoss
 from keras_sal.batches import StreamBatches
+from keras_sal.distillation import Distiller
 from keras_sal.hard_negatives import FalseAlarm, HardNegatives, find_false_alarms
 from keras_sal.recordings import Recording
 from keras_sal.streams import Clip, Stream
@@ -138,6 +139,14 @@ class TestHardNegatives:
         features, _ = batches[0]
         assert features[:, 0, 0].tolist() == [1] * 4 + [0] * 4
         assert (features[:4, :, 2].max(axis=1) > 2).all()
+
+    def test_of_a_student(self):
+        """What is fitted is no detector; the one that is given is run."""
+        batches = StreamBatches(made_streams(), word_targets())
+        student = made_model()
+        hard = HardNegatives(batches, detector=student)
+        hard.set_model(Distiller(student, [made_model()]))
+        assert hard.mine()["covered"] == 3
 
     def test_when(self):
         class Counting(HardNegatives):

@@ -21,25 +21,47 @@ def streams():
     return [Stream(name, (clip,), 3.0, features=said) for name in "ab"]
 
 
+def dense():
+    """A detector that hears nothing but the one frame, from the same weights each time."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((None, 1)), keras.layers.Dense(1, "sigmoid")])
+
+
+def contrast(model):
+    """How much more a model says while the word is said."""
+    silent, said = model(np.array([[[0.0], [1.0]]], "float32"))[0, :, 0]
+    return float(said) - float(silent)
+
+
+def spans(frames, frames_per_answer):
+    """Labels of 1 while the word is said."""
+    return AnchorTargets(frames, anchor="offset", **answer_times(frames_per_answer))
+
+
+def trained(**options):
+    """A detector that the recipe trained for 60 steps."""
+    options = {"steps": 60, "crop_frames": 200, "rate": 0.1, "hard_negatives": False} | options
+    return recipe.train(dense(), FrameCrossEntropy(), streams(), augment=None, **options)
+
+
 def test_trains_on_other_targets():
     """Labels are 1 while the word is said: the sign of the one weight says so."""
     asked = []
 
-    def spans(frames, frames_per_answer):
-        asked.append((frames, frames_per_answer))
-        return AnchorTargets(frames, anchor="offset", **answer_times(frames_per_answer))
+    def targets(*frames):
+        asked.append(frames)
+        return spans(*frames)
 
-    def trained(**targets):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((None, 1)), keras.layers.Dense(1, "sigmoid")])
-        loss = FrameCrossEntropy()
-        options = {"steps": 60, "crop_frames": 200, "rate": 0.1, "augment": None}
-        return recipe.train(model, loss, streams(), hard_negatives=False, **options, **targets)
-
-    def contrast(model):
-        silent, said = model(np.array([[[0.0], [1.0]]], "float32"))[0, :, 0]
-        return float(said) - float(silent)
-
-    assert contrast(trained(targets=spans)) > 0.5
+    assert contrast(trained(targets=targets)) > 0.5
     assert asked == [(200, 1)]
     assert contrast(trained()) < 0.3  # of the recipe's label 60 ms are in the word, 250 ms after it
+
+
+def test_learns_from_teachers():
+    """A teacher that says the opposite of the labels takes from what they teach."""
+    teacher = dense()
+    teacher.set_weights([np.array([[-8.0]]), np.array([4.0])])
+    alone = trained(targets=spans, hard_negatives=True)
+    taught = trained(targets=spans, hard_negatives=True, teachers=[teacher])
+    assert contrast(taught) < contrast(alone) / 2
+    np.testing.assert_array_equal(teacher.get_weights()[0], [[-8.0]])
