@@ -35,7 +35,8 @@ def main():
             }
 
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
-    rows = Rows(arguments.result, settings | {"snrs_db": SNRS_DB})
+    settings |= {"teachers": arguments.teachers, "snrs_db": SNRS_DB}
+    rows = Rows(arguments.result, settings)
     for key, material, model, _ in wake_words.detectors(arguments, recordings, rows, console):
         word, kind, seed = key.values()
         heard = replace(material, test={"clean": material.test["clean"], **noisy(word)})

@@ -113,7 +113,8 @@ def main():
     arguments = parser.parse_args()
     console, folder, recordings = study.begin(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
-    rows = Triggers(arguments.result, settings | {"budgets": BUDGETS})
+    settings |= {"teachers": arguments.teachers, "budgets": BUDGETS}
+    rows = Triggers(arguments.result, settings)
     for key, material, model, _ in wake_words.detectors(arguments, recordings, rows, console):
         with console.stage("Listen"):
             answers = {

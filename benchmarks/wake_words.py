@@ -1,14 +1,14 @@
 """How far the recipe of `keras-sal train` takes the micro detectors, word by word.
 
     python benchmarks/wake_words.py                          four words, GRU and conv, seed 0
-    python benchmarks/wake_words.py --words alexa --models conv --seeds 1 2
+    python benchmarks/wake_words.py --words alexa --models conv --seeds 1 2 --teachers 2
 
-Trains each detector by the recipe, converts it, and lets the file answer to the dev and test
-streams in the interpreter of TensorFlow Lite Micro. The threshold is chosen on dev, clean and noisy
-together, at the budget; beside it stand the fewest misses that some threshold has on test within
-the budget, and what is missed where recordings that are copies of one another count as one. Runs
-are kept as they are done, and trained models in the cache, so that a study that was interrupted
-goes on.
+Trains each detector as `keras-sal train --seed` does, teachers first if there are any, converts it,
+and lets the file answer to the dev and test streams in the interpreter of TensorFlow Lite Micro.
+The threshold is chosen on dev, clean and noisy together, at the budget; beside it stand the fewest
+misses that some threshold has on test within the budget, and what is missed where recordings that
+are copies of one another count as one. Runs are kept as they are done, and trained models in the
+cache, so that a study that was interrupted goes on.
 """
 
 import itertools
@@ -44,6 +44,12 @@ def options(about, result):
     )
     parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument(
+        "--teachers",
+        type=int,
+        default=0,
+        help="detectors that are trained first, for the others to learn from (%(default)s)",
+    )
     return parser
 
 
@@ -69,17 +75,36 @@ def detectors(arguments, recordings, rows, console):
         material = study.make_streams(recordings, word, console, hours=arguments.hours, cache=cache)
         refined = once(partial(study.refined, material.train, console))
         for key in keys:
-            yield key, material, *trained(key, refined, arguments, console)
+            word, kind, seed = key.values()
+            teachers = arguments.teachers
+            yield (
+                key,
+                material,
+                *trained(word, kind, seed + teachers, teachers, refined, arguments, console),
+            )
 
 
-def trained(key, refined, arguments, console):
-    """A detector trained by the recipe, or as it was kept, and the seconds that took."""
-    word, kind, seed = key.values()
-    told = json.dumps([of_recipe(), arguments.hours, arguments.steps])
-    name = f"{word.replace(' ', '_')}-{kind}-{seed}-{zlib.crc32(told.encode()):08x}.keras"
-    path = Path(arguments.cache) / name
+def trained(word, kind, seed, teachers, refined, arguments, console):
+    """A detector trained by the recipe, or as it was kept, and the seconds that took.
+
+    Args:
+        word: The wake word.
+        kind: Of detector.
+        seed: Of its weights and crops; those of its teachers are the seeds before.
+        teachers: How many there are.
+        refined: Called as `refined(seed=seed)`, the streams to train on.
+        arguments: Of the command line.
+        console: Where to show how far it is.
+    """
+    told = [of_recipe(), arguments.hours, arguments.steps, *([teachers] if teachers else [])]
+    told = zlib.crc32(json.dumps(told).encode())
+    path = Path(arguments.cache) / f"{word.replace(' ', '_')}-{kind}-{seed}-{told:08x}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
+    taught_by = [
+        trained(word, recipe.TEACHER, before, 0, refined, arguments, console)[0]
+        for before in range(seed - teachers, seed)
+    ]
     model, train_s = study.trained(
         f"Train {kind}, {word!r}, seed {seed}",
         partial(recipe.detector, kind),
@@ -88,6 +113,7 @@ def trained(key, refined, arguments, console):
         console,
         steps=arguments.steps,
         seed=seed,
+        teachers=taught_by,
     )
     write_whole(path, model.save)
     return model, train_s
@@ -213,7 +239,7 @@ def main():
     arguments = options(__doc__, result="wake_words").parse_args()
     console, folder, recordings = study.begin(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "fa_per_hour": BUDGET}
-    rows = Words(arguments.result, settings)
+    rows = Words(arguments.result, settings | {"teachers": arguments.teachers})
     for key, material, model, train_s in detectors(arguments, recordings, rows, console):
         rows.add(
             key,

@@ -30,6 +30,7 @@ TEMPERATURE = 1.5
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.75, 1.4)), SpecAugment(2, 20, 2, 6))
 FRAMES_PER_ANSWER = 3
 LOSS = "sa+fl"
+TEACHER = "gru"
 BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
 TRIGGER = {"on_frames": 2}  # two answers above the threshold: a third is 30 ms more to wait
 

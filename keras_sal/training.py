@@ -1,8 +1,8 @@
 """From recordings to a detector that can be flashed, without a line of code: `keras-sal train`.
 
 One detector is trained by the recipe on the train split, and on synthetic speech beside it if that
-is asked for. Its threshold is chosen on dev with the model as it ships, and the figures come from
-test.
+is asked for; it learns from teachers trained before it, if they are. Its threshold is chosen on dev
+with the model as it ships, and the figures come from test.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import math
 import time
 import zlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -48,6 +49,7 @@ def run(
     voices=(),
     kokoro=None,
     refine=True,
+    teachers=0,
     resplit=False,
     resume=False,
     command="keras-sal train",
@@ -56,8 +58,8 @@ def run(
     """Does the whole job and writes its artefacts to one folder.
 
     What takes long is kept in `output/cache`: the features of streams are not computed twice, and
-    `resume` goes on with a model that was trained there. The artefacts appear together, at the end;
-    those of an earlier run are replaced.
+    `resume` goes on with the models that were trained there. The artefacts appear together, at the
+    end; those of an earlier run are replaced.
 
     Args:
         output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
@@ -75,7 +77,8 @@ def run(
         fa_per_hour: The false-alarm budget; `None` is 1, or the least that the hours of negatives
             can tell from none.
         hours: Of training streams; `None` is the recipe's.
-        seed: What weights, streams and crops are drawn from.
+        seed: What weights, streams and crops are drawn from; those of the first teacher if there
+            are any, and the next seeds for those after it.
         synthetic: How often the word is synthesised to be trained on, beside recordings; 0 for
             never. `None` is 0 beside recordings: on ours it did harm. Without, it is 300.
         near: Phrases that are easily mistaken for the word, to be synthesised too.
@@ -83,9 +86,11 @@ def run(
         kokoro: Kokoro's model and voices, which speak, too; see `keras_sal.synthesis`.
         refine: Whether the anchors are moved first to where a small model finds them; see
             `keras_sal.recipe.refine`.
+        teachers: How many GRUs of the same size are trained first, for the detector that is shipped
+            to learn from; see `keras_sal.distillation`. Defaults to 0.
         resplit: Whether speakers are dealt out to the splits anew, as where the table has one split
             only; see `keras_sal.splitting`.
-        resume: Whether to use the model that was trained before, with the same options.
+        resume: Whether to use models that were trained before, with the same options.
         command: What was typed, for the results.
         **training: `steps`, `batch_size`, `crop_frames` and `rate` of `recipe.train`, where they
             are not to be its own.
@@ -98,6 +103,11 @@ def run(
         ValueError: If the recordings can't be trained on, or an option doesn't fit.
     """
     objective = recipe.objective(loss, strength=strength, reach=reach)
+    if teachers < 0:
+        raise ValueError(
+            "`teachers` must be at least 0; it counts the detectors that are trained first. "
+            f"Received: teachers={teachers}. Give 0 for none."
+        )
     shipping.check_packages()
     output = Path(output)
     shipping.check_output(output)
@@ -129,26 +139,37 @@ def run(
     options |= _defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
     options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
     options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
+    options["teachers"] = teachers
 
-    def train():
+    def train(name, kind, seed, taught_by):
         keras.utils.set_random_seed(seed)
         streams = material.train
         if refine:
             with console.stage("Refine anchors") as stage:
                 streams = recipe.refine(streams, seed=seed, callbacks=[stage.callback()])
-        trained = recipe.detector(model, size)
-        with console.stage(f"Train {trained.name}") as stage:
+        trained = recipe.detector(kind, size)
+        with console.stage(name) as stage:
             recipe.train(
                 trained,
                 objective,
                 streams,
                 **training,
                 seed=seed,
+                teachers=taught_by,
                 callbacks=[Timetable(console, stage)],
             )
         return trained
 
-    trained = _kept(output / "cache", options, found, train, resume, console)
+    def kept(name, kind, number, taught_by=()):
+        mine = options | {"model": kind, "number": number, "teachers": len(taught_by)}
+        make = partial(train, name, kind, seed + number, taught_by)
+        return _kept(output / "cache", mine, found, make, resume, console)
+
+    taught_by = [
+        kept(f"Train teacher {number + 1} of {teachers}", recipe.TEACHER, number)
+        for number in range(teachers)
+    ]
+    trained = kept(f"Train {model} {size}", model, teachers, taught_by)
     order = shipping.Order(
         word,
         folder,
@@ -269,7 +290,8 @@ def _kept(cache, options, recordings, train, resume, console):
     """The model that was trained with the same options on the same recordings, or a new one."""
     seen = [(str(r.path), r.split, r.text, r.duration_s, r.onset_s, r.offset_s) for r in recordings]
     told = json.dumps([__version__, options, seen], sort_keys=True, default=str)
-    path = cache / f"trained-{hashlib.sha256(told.encode()).hexdigest()[:16]}.keras"
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    path = cache / f"trained-{options['model']}-{digest}.keras"
     if resume and path.is_file():
         console.say(f"Trained before: {path}")
         return keras.models.load_model(path, compile=False)

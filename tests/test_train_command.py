@@ -21,7 +21,7 @@ from keras_sal.shipping import calibration_sequences
 from keras_sal.streams import Clip, Stream
 
 QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
-QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine", "--teachers", "1")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ class TestTrain:
         assert firmware.open().flash_bytes == shipped["flash_bytes"]
 
     def test_logits_are_tempered_for_int8(self, trained):
-        [kept] = (trained / "cache").glob("trained-*.keras")
+        [kept] = (trained / "cache").glob("trained-conv-*.keras")
         before, after = (
             keras.models.load_model(path, compile=False).layers[-1].get_weights()
             for path in (kept, trained / "model.keras")
@@ -130,6 +130,43 @@ def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
             **({} if refine else {"refine": False}),
         )
     assert (trained_on[0] == "refined") == refine
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_teachers_are_trained_first_and_once(tones, tmp_path, monkeypatch):
+    """GRUs with the first seeds; what was trained before is kept, also without teachers."""
+    jobs = []
+
+    def train(model, loss, streams, *, seed, teachers, **_):
+        jobs.append((model.name, seed, [teacher.name for teacher in teachers]))
+        return model
+
+    def run(teachers, seed=5, **options):
+        jobs.clear()
+        training.run(
+            tmp_path / "out",
+            Console(),
+            word="hey robot",
+            recordings=tones,
+            hours=0.03,
+            seed=seed,
+            refine=False,
+            teachers=teachers,
+            **options,
+        )
+        return jobs
+
+    gru, conv = (training.recipe.detector(kind).name for kind in ("gru", "conv"))
+    monkeypatch.setattr(training.recipe, "train", train)
+    monkeypatch.setattr(shipping, "ship", lambda models, *_: None)
+    assert run(2, model="conv") == [(gru, 5, []), (gru, 6, []), (conv, 7, [gru, gru])]
+    assert run(2, model="conv", resume=True) == []
+    assert run(2, model="gru", resume=True) == [(gru, 7, [gru, gru])]
+    assert run(0, model="gru", resume=True) == []  # the first teacher of those above
+    assert run(0, model="gru") == [(gru, 5, [])]
+    assert run(0, seed=6, resume=True) == [(gru, 6, [])]  # the second heard streams of seed 5
+    with pytest.raises(ValueError, match="`teachers` must be at least 0"):
+        run(-1)
 
 
 def test_calibration_takes_the_streams_with_most_events():
