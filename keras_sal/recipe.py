@@ -27,6 +27,7 @@ REFINING_EPOCHS = 5
 STEPS = 18_000
 WEIGHT_DECAY = 0.01
 TEMPERATURE = 1.5
+# The warp is wider than voices differ: those of train may all be lower than one that comes.
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.75, 1.4)), SpecAugment(2, 20, 2, 6))
 FRAMES_PER_ANSWER = 3
 LOSS = "sa+fl"
