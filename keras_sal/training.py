@@ -141,35 +141,33 @@ def run(
     options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
     options["teachers"] = teachers
 
-    def train(name, kind, seed, taught_by):
-        keras.utils.set_random_seed(seed)
+    def train(kind, number, teachers):
+        taught_by = [kept(recipe.TEACHER, before, 0) for before in range(teachers)]
+        own_seed = seed + number
+        keras.utils.set_random_seed(own_seed)
         streams = material.train
         if refine:
             with console.stage("Refine anchors") as stage:
-                streams = recipe.refine(streams, seed=seed, callbacks=[stage.callback()])
+                streams = recipe.refine(streams, seed=own_seed, callbacks=[stage.callback()])
         trained = recipe.detector(kind, size)
-        with console.stage(name) as stage:
+        with console.stage(f"Train {trained.name}, seed {own_seed}") as stage:
             recipe.train(
                 trained,
                 objective,
                 streams,
                 **training,
-                seed=seed,
+                seed=own_seed,
                 teachers=taught_by,
                 callbacks=[Timetable(console, stage)],
             )
         return trained
 
-    def kept(name, kind, number, taught_by=()):
-        mine = options | {"model": kind, "number": number, "teachers": len(taught_by)}
-        make = partial(train, name, kind, seed + number, taught_by)
+    def kept(kind, number, teachers):
+        mine = options | {"model": kind, "number": number, "teachers": teachers}
+        make = partial(train, kind, number, teachers)
         return _kept(output / "cache", mine, found, make, resume, console)
 
-    taught_by = [
-        kept(f"Train teacher {number + 1} of {teachers}", recipe.TEACHER, number)
-        for number in range(teachers)
-    ]
-    trained = kept(f"Train {model} {size}", model, teachers, taught_by)
+    trained = kept(model, teachers, teachers)
     order = shipping.Order(
         word,
         folder,

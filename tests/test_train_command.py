@@ -109,6 +109,11 @@ class TestTrain:
         assert after == before
 
 
+def run_quickly(tones, output, **options):
+    """`training.run` on few streams, where a test has put something in the place of the rest."""
+    training.run(output, Console(), word="hey robot", recordings=tones, hours=0.03, **options)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("refine", [True, False])
 def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
@@ -121,14 +126,7 @@ def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
     monkeypatch.setattr(training.recipe, "refine", lambda streams, **_: ["refined", *streams])
     monkeypatch.setattr(training.recipe, "train", train)
     with pytest.raises(InterruptedError):
-        training.run(
-            tmp_path / "out",
-            Console(),
-            word="hey robot",
-            recordings=tones,
-            hours=0.03,
-            **({} if refine else {"refine": False}),
-        )
+        run_quickly(tones, tmp_path / "out", **({} if refine else {"refine": False}))
     assert (trained_on[0] == "refined") == refine
 
 
@@ -143,17 +141,7 @@ def test_teachers_are_trained_first_and_once(tones, tmp_path, monkeypatch):
 
     def run(teachers, seed=5, **options):
         jobs.clear()
-        training.run(
-            tmp_path / "out",
-            Console(),
-            word="hey robot",
-            recordings=tones,
-            hours=0.03,
-            seed=seed,
-            refine=False,
-            teachers=teachers,
-            **options,
-        )
+        run_quickly(tones, tmp_path / "out", seed=seed, refine=False, teachers=teachers, **options)
         return jobs
 
     gru, conv = (training.recipe.detector(kind).name for kind in ("gru", "conv"))
