@@ -5,10 +5,10 @@
 
 The detectors of `wake_words.py`, float, trained as it does it or taken from its cache, with other
 triggers over the same posteriors. Figures are means over budgets of 1, 2, 3, 5 and 8 false alarms
-an hour, as a single one hangs on a single sentence, on dev, where the recipe's trigger was chosen,
-and on test; of all recordings, and with those that are copies of one another as one. Each run is
-written as it is done; what is there is not done again. `--against` is for other detectors of the
-same words, kinds and seeds: how much more or less ours miss, mean and 95 % interval over the pairs.
+an hour, as a single one hangs on a single sentence, on dev and on test; of all recordings, and with
+those that are copies of one another as one. Each run is written as it is done; what is there is not
+done again. `--against` is for other detectors of the same words, kinds and seeds: how much more or
+less ours miss, mean and 95 % interval over the pairs.
 """
 
 import json
