@@ -48,8 +48,8 @@ class Distiller(keras.Model):
         name: Name of the model.
 
     Raises:
-        ValueError: If there is no teacher, `strength` is negative or not finite, or, at the first
-            batch, if teachers answer otherwise than the student.
+        ValueError: If there is no teacher, the student is among them, `strength` is negative or not
+            finite, or, at the first batch, if teachers answer otherwise than the student.
 
     Example:
 
@@ -70,6 +70,12 @@ class Distiller(keras.Model):
             raise ValueError(
                 "`teachers` must hold at least one trained model; the student learns from what "
                 "they answer. Received: none. Without any, fit the student itself."
+            )
+        if any(teacher is student for teacher in teachers):
+            raise ValueError(
+                "`teachers` must be other models than the student; they are frozen, and the student "
+                f"would learn nothing. Received: the student {student.name!r} among the teachers. "
+                "Give it a copy, `keras.models.clone_model` with the weights set."
             )
         for teacher in teachers:
             teacher.trainable = False

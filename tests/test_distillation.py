@@ -164,6 +164,13 @@ def test_rejects_no_teacher():
         Distiller(constant(0.5), [])
 
 
+def test_rejects_the_student_as_its_teacher():
+    student = constant(0.5)
+    with pytest.raises(ValueError, match="`teachers` must be other models than the student"):
+        Distiller(student, [constant(0.5), student])
+    assert student.trainable
+
+
 def test_rejects_negative_strength():
     with pytest.raises(ValueError, match="`strength` must be a number >= 0"):
         Distiller(constant(0.5), [constant(0.5)], strength=-1)
