@@ -1,6 +1,5 @@
 """Runs of a study, kept as they are done, so that a study that was interrupted goes on."""
 
-import inspect
 import json
 import shlex
 import statistics
@@ -99,14 +98,10 @@ class Rows:
 
 def of_recipe():
     """What a trained model depends on that the studies take from the recipe as it is."""
-    defaults = _defaults(training_streams, STREAMS) | _defaults(recipe.train, TRAIN)
+    streams = provenance.defaults(training_streams, *STREAMS)
+    train = provenance.defaults(recipe.train, *TRAIN)
     constants = {name.lower(): getattr(recipe, name) for name in TRAINING}
-    return defaults | constants | {"augment": str(recipe.AUGMENT)}
-
-
-def _defaults(function, names):
-    parameters = inspect.signature(function).parameters
-    return {name: parameters[name].default for name in names}
+    return streams | train | constants | {"augment": str(recipe.AUGMENT)}
 
 
 def figures(model, material):

@@ -1,5 +1,6 @@
 """What figures were measured with and on, to be stored beside them."""
 
+import inspect
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,18 @@ def versions():
 def machine():
     """Returns the processor, its cores and the system, as one line."""
     return f"{_processor()}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def defaults(function, *names):
+    """Returns the default values of parameters of a function, by name.
+
+    Example:
+
+    >>> defaults(sorted, "reverse")
+    {'reverse': False}
+    """
+    parameters = inspect.signature(function).parameters
+    return {name: parameters[name].default for name in names}
 
 
 def _processor():

@@ -6,7 +6,6 @@ with the model as it ships, and the figures come from test.
 """
 
 import hashlib
-import inspect
 import json
 import math
 import time
@@ -20,6 +19,7 @@ import keras
 from keras_sal import __version__, extras, recipe, shipping
 from keras_sal.files import write_whole
 from keras_sal.finding import find_recordings
+from keras_sal.provenance import defaults
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.splitting import check_splits, split_by_speaker
 from keras_sal.table import TABLE
@@ -135,8 +135,8 @@ def run(
             cache=output / "cache",
             progress=stage.named_progress,
         )
-    options = _defaults(recipe.prepare, "hours") | ({} if hours is None else {"hours": hours})
-    options |= _defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
+    options = defaults(recipe.prepare, "hours") | ({} if hours is None else {"hours": hours})
+    options |= defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
     options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
     options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
     options["teachers"] = teachers
@@ -277,11 +277,6 @@ def _recordings(folder, word, resplit, console):
             "energy; `keras-sal align` may find better ones"
         )
     return found
-
-
-def _defaults(function, *names):
-    parameters = inspect.signature(function).parameters
-    return {name: parameters[name].default for name in names if name in parameters}
 
 
 def _kept(cache, options, recordings, train, resume, console):
