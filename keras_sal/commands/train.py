@@ -170,5 +170,7 @@ def run(directory, recordings, word, output, **options):
     console.say(f"Flash {shipped['flash_bytes']:,} bytes, arena {shipped['arena_bytes']:,} bytes")
     console.say(f"Threshold {shipped['threshold']['threshold']:.6g}, in {output / 'firmware'}")
     console.say(f"Artefacts in {output.resolve()}: model.keras, firmware/, report.html")
+    kept = sum(file.stat().st_size for file in (output / "cache").rglob("*") if file.is_file())
+    console.say(f"{output / 'cache'} holds {kept / 1e6:.0f} MB for another run; delete it at will")
     console.say(f"Listen to it with: keras-sal detect {output / 'firmware'} --microphone")
     return 0
