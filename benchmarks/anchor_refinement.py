@@ -47,7 +47,10 @@ def starts():
 
 
 def started(streams, find):
-    """The streams with other times for their positives, one for each recording."""
+    """The streams with other times for their positives, one for each recording.
+
+    A recording in which none are found keeps those it has.
+    """
     times = {}
 
     def altered(clip):
@@ -57,6 +60,8 @@ def started(streams, find):
         if recording.path not in times:
             times[recording.path] = find(recording)
         onset_s, offset_s = times[recording.path]
+        if np.isnan(offset_s):
+            return clip
         return replace(clip, recording=replace(recording, onset_s=onset_s, offset_s=offset_s))
 
     return [replace(stream, clips=tuple(map(altered, stream.clips))) for stream in streams]
