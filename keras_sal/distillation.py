@@ -73,8 +73,8 @@ class Distiller(keras.Model):
             )
         if any(teacher is student for teacher in teachers):
             raise ValueError(
-                "`teachers` must be other models than the student; they are frozen, and the student "
-                f"would learn nothing. Received: the student {student.name!r} among the teachers. "
+                "`teachers` must be other models than the student; they are frozen, so it would "
+                f"learn nothing. Received: the student {student.name!r} among the teachers. "
                 "Give it a copy, `keras.models.clone_model` with the weights set."
             )
         for teacher in teachers:
