@@ -18,6 +18,7 @@ import numpy as np
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.batches import StreamBatches, positive
 from keras_sal.copies import utterances
+from keras_sal.excerpts import Excerpts, mean_s
 from keras_sal.noise_tracks import NoiseVariety, deck
 from keras_sal.recordings import SPLITS, Recording, load_recordings, partition, select
 from keras_sal.streams import Clip, Stream, compute_features
@@ -129,6 +130,7 @@ def training_streams(
     clean=0.25,
     noise_variety=None,
     partial_words=0.0,
+    excerpts=0.5,
     seed=0,
     workers=2,
     cache=None,
@@ -163,6 +165,8 @@ def training_streams(
         partial_words: Share of the clips that are the first or last 20 to 60 % of a positive
             recording's word, as negatives; at least 0, default 0. They confuse a detector that
             knows the word by a part of it.
+        excerpts: Share of the negatives of which only a part is heard, in `[0, 1]`, default 0.5;
+            see `keras_sal.excerpts`. Noise is heard whole.
         seed: What everything random is drawn from. Default 0.
         workers: Threads that compute the features. Default 2.
         cache: A folder to keep the features in, or `None`.
@@ -196,9 +200,13 @@ def training_streams(
     _check_range("snr_db", snr_db, -100, 100)
     _check_range("clean", (0, clean), 0, 1)
     _check_range("partial_words", (0, partial_words), 0, 1)
+    _check_range("excerpts", (0, excerpts), 0, 1)
     count = max(1, round(positive("hours", hours) * 3600 / positive("stream_s", stream_s)))
     positives, negatives, noise = select(recordings, word, split, workers=workers)
-    share = _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words)
+    share = _share_of_positives(
+        positives, negatives, pause_s, events_per_minute, partial_words, excerpts
+    )
+    excerpt = Excerpts()
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     words, parts, others = (deck(r, rng) for r in (positives, positives, negatives))
     streams = []
@@ -214,6 +222,8 @@ def training_streams(
                 part_s = _part_of_word(recording, rng)
             else:
                 recording = next(others)
+                if not recording.noise and rng.random() < excerpts:
+                    part_s = excerpt.part_s(recording, rng)
             clip = Clip(
                 recording,
                 start_s,
@@ -247,11 +257,11 @@ def _warn_of_copies(recordings, groups, split):
         )
 
 
-def _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words):
+def _share_of_positives(positives, negatives, pause_s, events_per_minute, partial_words, excerpts):
     """The probability of a positive that gives the event rate on average."""
     pause = np.mean(pause_s)
     positive_s = np.mean([recording.duration_s for recording in positives]) + pause
-    negative_s = np.mean([recording.duration_s for recording in negatives]) + pause
+    negative_s = np.mean([_mean_heard_s(recording, excerpts) for recording in negatives]) + pause
     part_s = np.mean([_mean_part_s(recording) for recording in positives]) + pause
     others_s = partial_words * part_s + (1 - partial_words) * negative_s
     rate = positive("events_per_minute", events_per_minute) / 60
@@ -278,6 +288,13 @@ def _mean_part_s(recording):
     """How long the parts of a recording last on average."""
     around_s = recording.onset_s + recording.duration_s - recording.offset_s
     return np.mean(PARTIAL) * (recording.offset_s - recording.onset_s) + around_s / 2
+
+
+def _mean_heard_s(recording, excerpts):
+    """How long a negative is heard on average."""
+    if recording.noise:
+        return recording.duration_s
+    return excerpts * mean_s(recording) + (1 - excerpts) * recording.duration_s
 
 
 def _finish(name, placed, rng, pause_s, noise, snr_db):

@@ -193,7 +193,7 @@ class TestTrainingStreams:
     @pytest.mark.parametrize("share", [0.1, 0.3])
     def test_partial_words(self, recordings, share):
         """So many of the clips are the first or last part of a word, as negatives."""
-        streams = training_streams(recordings, "computer", hours=2, partial_words=share)
+        streams = training_streams(recordings, "computer", hours=2, partial_words=share, excerpts=0)
         clips = [clip for stream in streams for clip in stream.clips]
         parts = [clip for clip in clips if clip.part_s is not None]
         assert len(parts) / len(clips) == pytest.approx(share, rel=0.15)
@@ -212,6 +212,21 @@ class TestTrainingStreams:
         events = sum(len(stream.events) for stream in streams)
         minutes = sum(stream.hours for stream in streams) * 60
         assert events / minutes == pytest.approx(8, rel=0.1)  # 960 events: sigma is 3 %
+
+    @pytest.mark.usefixtures("plan_only")
+    @pytest.mark.parametrize("share", [0.3, 0.8])
+    def test_excerpts(self, recordings, share):
+        """So many of the negatives are heard in part; words and noise are heard whole."""
+        streams = training_streams(recordings, "computer", hours=2, excerpts=share)
+        clips = [clip for stream in streams for clip in stream.clips]
+        speech = [c for c in clips if c.class_index is None and not c.recording.noise]
+        parts = [clip for clip in clips if clip.part_s is not None]
+        assert {id(clip) for clip in parts} <= {id(clip) for clip in speech}
+        assert len(parts) / len(speech) == pytest.approx(share, rel=0.1)
+        assert len({(clip.recording.path, clip.part_s) for clip in parts}) > 50
+        events = sum(len(stream.events) for stream in streams)
+        minutes = sum(stream.hours for stream in streams) * 60
+        assert events / minutes == pytest.approx(8, rel=0.1)
 
     @pytest.mark.usefixtures("plan_only")
     def test_noise_variety_changes_the_noise_alone(self, recordings):
@@ -255,6 +270,7 @@ class TestTrainingStreams:
             ({"speed": (0.1, 1)}, r"`speed` must be \(least, greatest\) within \[0\.5, 2\]"),
             ({"snr_db": (10, 0)}, r"`snr_db` must be \(least, greatest\).*snr_db=\(10, 0\)"),
             ({"partial_words": 2}, r"`partial_words` must be .*within \[0, 1\].*=\(0, 2\)"),
+            ({"excerpts": -0.1}, r"`excerpts` must be .*within \[0, 1\].*=\(0, -0\.1\)"),
             ({"partial_words": 0.99}, "leave room for negatives.*partial_words=0.99"),
             ({"clean": 1.5}, r"`clean` must be .*within \[0, 1\].*clean=\(0, 1\.5\)"),
             ({"gain_db": (0, 1000)}, r"`gain_db` must be .*within \[-100, 100\]"),
