@@ -16,7 +16,7 @@ from keras_sal.export import bundle
 from keras_sal.recordings import load_recordings
 from keras_sal.streams import Stream
 
-OPTIONS = {"steps": 240, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
+OPTIONS = {"steps": 480, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ class TestDemo:
         [posterior] = recipe.answer(model, [stream])
         [on_chip] = runners.answer(detector, [stream.features])
         error = np.abs(posterior - on_chip[:, 0]).mean()
-        assert error < 4e-3  # a toy, trained for seconds, in 8 bits
+        assert error < 1e-2  # a toy, trained for seconds, in 8 bits
 
     def test_the_firmware_finds_the_word(self, finished, tones):
         output, _ = finished

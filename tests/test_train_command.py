@@ -20,7 +20,7 @@ from keras_sal.recordings import Recording
 from keras_sal.shipping import calibration_sequences
 from keras_sal.streams import Clip, Stream
 
-QUICK = ("--steps", "120", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
+QUICK = ("--steps", "240", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
 QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine", "--teachers", "1")
 
 
@@ -52,7 +52,7 @@ class TestTrain:
         for system in results["systems"]:
             assert system["conditions"]["clean"]["at_budget"]["frr"] <= 0.25, system["name"]
         options = results["provenance"]["options"]
-        assert (options["steps"], options["rate"], options["hours"]) == (120, 0.02, 0.03)
+        assert (options["steps"], options["rate"], options["hours"]) == (240, 0.02, 0.03)
         assert options["loss"]["variant"] == "sa+fl"
 
     def test_artefacts(self, trained):
@@ -119,6 +119,7 @@ def run_quickly(tones, output, **options):
 def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
     trained_on = []
 
+    @functools.wraps(training.recipe.train)
     def train(model, loss, streams, **_):
         trained_on.extend(streams)
         raise InterruptedError
@@ -135,6 +136,7 @@ def test_teachers_are_trained_first_and_once(tones, tmp_path, monkeypatch):
     """GRUs with the first seeds; what was trained before is kept, also without teachers."""
     jobs = []
 
+    @functools.wraps(training.recipe.train)
     def train(model, loss, streams, *, seed, teachers, **_):
         jobs.append((model.name, seed, [teacher.name for teacher in teachers]))
         return model
