@@ -5,24 +5,18 @@ is asked for; it learns from teachers trained before it, if they are. Its thresh
 with the model as it ships, and the figures come from test.
 """
 
-import hashlib
-import json
 import math
-import time
 import zlib
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import keras
-
-from keras_sal import __version__, extras, recipe, shipping
-from keras_sal.files import write_whole
+from keras_sal import extras, recipe, shipping
 from keras_sal.finding import find_recordings
 from keras_sal.provenance import defaults
 from keras_sal.recordings import load_recordings, partition
 from keras_sal.splitting import check_splits, split_by_speaker
 from keras_sal.table import TABLE
+from keras_sal.trainer import TRAIN, Trainer
 
 QUANTIZATION = "int8"
 UTTERANCES = 300
@@ -43,6 +37,10 @@ def run(
     quantization=None,
     fa_per_hour=None,
     hours=None,
+    steps=None,
+    rate=None,
+    batch_size=None,
+    crop_frames=None,
     seed=0,
     synthetic=None,
     near=(),
@@ -53,7 +51,6 @@ def run(
     resplit=False,
     resume=False,
     command="keras-sal train",
-    **training,
 ):
     """Does the whole job and writes its artefacts to one folder.
 
@@ -77,6 +74,10 @@ def run(
         fa_per_hour: The false-alarm budget; `None` is 1, or the least that the hours of negatives
             can tell from none.
         hours: Of training streams; `None` is the recipe's.
+        steps: Train steps; `None` is the recipe's, as are those of the next three.
+        rate: The first learning rate.
+        batch_size: Crops in a batch.
+        crop_frames: Frames of a crop.
         seed: What weights, streams and crops are drawn from; those of the first teacher if there
             are any, and the next seeds for those after it.
         synthetic: How often the word is synthesised to be trained on, beside recordings; 0 for
@@ -92,8 +93,6 @@ def run(
             only; see `keras_sal.splitting`.
         resume: Whether to use models that were trained before, with the same options.
         command: What was typed, for the results.
-        **training: `steps`, `batch_size`, `crop_frames` and `rate` of `recipe.train`, where they
-            are not to be its own.
 
     Returns:
         The results, as written to `results.json`; see `keras_sal.evaluation`.
@@ -126,48 +125,24 @@ def run(
         made = _speech(word, output, console, **speech)
         found += [replace(recording, split="train") for recording in load_recordings(made)]
 
+    given = {"hours": hours, "steps": steps, "rate": rate}
+    given |= {"batch_size": batch_size, "crop_frames": crop_frames}
+    options = defaults(recipe.prepare, "hours") | defaults(recipe.train, *TRAIN)
+    options |= {name: value for name, value in given.items() if value is not None}
+    options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
+    options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
+    options["teachers"] = teachers
     with console.stage("Make streams") as stage:
         material = recipe.prepare(
             found,
             word,
-            **({} if hours is None else {"hours": hours}),
+            hours=options["hours"],
             seed=seed,
             cache=output / "cache",
             progress=stage.named_progress,
         )
-    options = defaults(recipe.prepare, "hours") | ({} if hours is None else {"hours": hours})
-    options |= defaults(recipe.train, "steps", "batch_size", "crop_frames", "rate") | training
-    options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
-    options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
-    options["teachers"] = teachers
-
-    def train(kind, number, teachers):
-        taught_by = [kept(recipe.TEACHER, before, 0) for before in range(teachers)]
-        own_seed = seed + number
-        keras.utils.set_random_seed(own_seed)
-        streams = material.train
-        if refine:
-            with console.stage("Refine anchors") as stage:
-                streams = recipe.refine(streams, seed=own_seed, callbacks=[stage.callback()])
-        trained = recipe.detector(kind, size)
-        with console.stage(f"Train {trained.name}, seed {own_seed}") as stage:
-            recipe.train(
-                trained,
-                objective,
-                streams,
-                **training,
-                seed=own_seed,
-                teachers=taught_by,
-                callbacks=[Timetable(console, stage)],
-            )
-        return trained
-
-    def kept(kind, number, teachers):
-        mine = options | {"model": kind, "number": number, "teachers": teachers}
-        make = partial(train, kind, number, teachers)
-        return _kept(output / "cache", mine, found, make, resume, console)
-
-    trained = kept(model, teachers, teachers)
+    trainer = Trainer(objective, material.train, found, options, output / "cache", console)
+    trained = trainer.detector(model, teachers, teachers, resume=resume)
     order = shipping.Order(
         word,
         folder,
@@ -179,49 +154,6 @@ def run(
         seed=seed,
     )
     return shipping.ship({f"{model} {size}, {loss}": trained}, order, output, console)
-
-
-class Timetable(keras.callbacks.Callback):
-    """Shows the train step, the loss and the time left; nine times in a line of its own.
-
-    Args:
-        console: A `keras_sal.console.Console`.
-        stage: A stage of it.
-    """
-
-    def __init__(self, console, stage):
-        super().__init__()
-        self._console, self._stage = console, stage
-        self._done, self._started, self._told = 0, None, 0
-
-    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
-        now = time.monotonic()
-        total = self.params["epochs"] * self.params["steps"]
-        self._done += 1
-        if self._started is None:  # the first step compiles the model, which happens once
-            self._started = now
-            return
-        left_s = (now - self._started) / (self._done - 1) * (total - self._done)
-        text = f"{time_left(left_s)} left"
-        if logs and "loss" in logs:
-            text = f"loss {float(logs['loss']):.4f}, {text}"
-        self._stage.named_progress(f"Train, {text}", self._done, total)
-        tenth = 10 * self._done // total
-        if tenth > self._told and self._done < total:
-            self._told = tenth
-            self._console.say(f"  step {self._done} of {total}, {text}")
-
-
-def time_left(seconds):
-    """Says how long something takes.
-
-    >>> time_left(42.3), time_left(600), time_left(5400)
-    ('42 s', '10 min', '1 h 30 min')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _config(objective):
@@ -277,18 +209,3 @@ def _recordings(folder, word, resplit, console):
             "energy; `keras-sal align` may find better ones"
         )
     return found
-
-
-def _kept(cache, options, recordings, train, resume, console):
-    """The model that was trained with the same options on the same recordings, or a new one."""
-    seen = [(str(r.path), r.split, r.text, r.duration_s, r.onset_s, r.offset_s) for r in recordings]
-    told = json.dumps([__version__, options, seen], sort_keys=True, default=str)
-    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-    path = cache / f"trained-{options['model']}-{digest}.keras"
-    if resume and path.is_file():
-        console.say(f"Trained before: {path}")
-        return keras.models.load_model(path, compile=False)
-    model = train()
-    cache.mkdir(parents=True, exist_ok=True)
-    write_whole(path, model.save)
-    return model

@@ -179,6 +179,7 @@ def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
             soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
     found = []
 
+    @functools.wraps(training.recipe.prepare)
     def prepare(recordings, word, **_):
         found.extend(recordings)
         raise InterruptedError
@@ -291,20 +292,3 @@ def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr(training, "find_recordings", lambda _: None)
     with pytest.raises(ValueError, match=r"`recordings` must name a folder where no speech is to"):
         training.run(tmp_path / "out", Console(), word="computer", synthetic=0)
-
-
-def test_the_timetable_tells_the_time_left(monkeypatch):
-    """Steps of 2 s after a first one of 60 s, which compiles the model: 18 steps are 36 s."""
-    now = iter([60.0, *(62.0 + 2 * step for step in range(19))])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(now))
-    said, shown = [], []
-    stage = type("Stage", (), {"named_progress": lambda self, *given: shown.append(given)})()
-    console = type("Console", (), {"say": lambda self, text: said.append(text)})()
-    timetable = training.Timetable(console, stage)
-    timetable.set_params({"epochs": 2, "steps": 10})
-    for step in range(20):
-        timetable.on_train_batch_end(step, {"loss": 0.5})
-    assert shown[0] == ("Train, loss 0.5000, 36 s left", 2, 20)
-    assert shown[-1] == ("Train, loss 0.5000, 0 s left", 20, 20)
-    assert len(said) == 9
-    assert said[4] == "  step 10 of 20, loss 0.5000, 20 s left"

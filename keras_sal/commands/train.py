@@ -154,8 +154,6 @@ def run(directory, recordings, word, output, **options):
     console = Console()
     word = " ".join(word.casefold().split())
     output = Path(output or f"keras_sal_{word.replace(' ', '_')}")
-    given = ("steps", "hours", "rate", "batch_size", "crop_frames")
-    options = {k: v for k, v in options.items() if k not in given or v is not None}
     with console.saying_warnings():
         results = training.run(
             output,
