@@ -130,7 +130,7 @@ def training_streams(
     clean=0.25,
     noise_variety=None,
     partial_words=0.0,
-    excerpts=0.5,
+    excerpts=0.0,
     seed=0,
     workers=2,
     cache=None,
@@ -165,8 +165,8 @@ def training_streams(
         partial_words: Share of the clips that are the first or last 20 to 60 % of a positive
             recording's word, as negatives; at least 0, default 0. They confuse a detector that
             knows the word by a part of it.
-        excerpts: Share of the negatives of which only a part is heard, in `[0, 1]`, default 0.5;
-            see `keras_sal.excerpts`. Noise is heard whole.
+        excerpts: Share of the negatives of which only a part is heard, in `[0, 1]`, default 0; see
+            `keras_sal.excerpts`. Noise is heard whole.
         seed: What everything random is drawn from. Default 0.
         workers: Threads that compute the features. Default 2.
         cache: A folder to keep the features in, or `None`.
@@ -222,7 +222,7 @@ def training_streams(
                 part_s = _part_of_word(recording, rng)
             else:
                 recording = next(others)
-                if not recording.noise and rng.random() < excerpts:
+                if excerpts and not recording.noise and rng.random() < excerpts:
                     part_s = excerpt.part_s(recording, rng)
             clip = Clip(
                 recording,

@@ -193,7 +193,7 @@ class TestTrainingStreams:
     @pytest.mark.parametrize("share", [0.1, 0.3])
     def test_partial_words(self, recordings, share):
         """So many of the clips are the first or last part of a word, as negatives."""
-        streams = training_streams(recordings, "computer", hours=2, partial_words=share, excerpts=0)
+        streams = training_streams(recordings, "computer", hours=2, partial_words=share)
         clips = [clip for stream in streams for clip in stream.clips]
         parts = [clip for clip in clips if clip.part_s is not None]
         assert len(parts) / len(clips) == pytest.approx(share, rel=0.15)
