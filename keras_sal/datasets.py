@@ -166,7 +166,7 @@ def training_streams(
             recording's word, as negatives; at least 0, default 0. They confuse a detector that
             knows the word by a part of it.
         excerpts: Share of the negatives of which only a part is heard, in `[0, 1]`, default 0; see
-            `keras_sal.excerpts`. Noise is heard whole.
+            `keras_sal.excerpts`. Noise is heard whole. Our detectors were none the better for it.
         seed: What everything random is drawn from. Default 0.
         workers: Threads that compute the features. Default 2.
         cache: A folder to keep the features in, or `None`.
