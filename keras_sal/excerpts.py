@@ -5,7 +5,7 @@ alarms come where speech begins. A recording of a sentence has one beginning, ho
 Heard from a place within, it has as many as it has words.
 """
 
-from keras_sal.alignment.energy import STEP_S, WINDOW_S, energy_db
+from keras_sal.audio.energy import STEP_S, WINDOW_S, energy_db
 from keras_sal.audio import SAMPLE_RATE
 
 SHORTEST_S = 0.5

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from keras_sal import audio, augmentation
-from keras_sal.alignment import energy_db
+from keras_sal.audio.energy import energy_db
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.features_cache import FeaturesCache
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_folders import REAL, burst, needs_recordings
 
-from keras_sal.alignment import energy_db, energy_events
+from keras_sal.alignment import energy_events
+from keras_sal.audio.energy import energy_db
 
 SAMPLE_RATE = 16_000
 

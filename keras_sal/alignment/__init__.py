@@ -15,7 +15,7 @@ is left out and named, or refused: a wrong anchor trains a detector that fires a
 and nothing else tells.
 """
 
-from keras_sal.alignment.energy import energy_db, energy_events
+from keras_sal.alignment.energy import energy_events
 from keras_sal.alignment.events import Event, Events, find_events
 from keras_sal.alignment.forced import AlignmentError, align_words
 from keras_sal.alignment.reading import FORMATS, read_events
@@ -27,7 +27,6 @@ __all__ = [
     "Event",
     "Events",
     "align_words",
-    "energy_db",
     "energy_events",
     "find_events",
     "read_events",

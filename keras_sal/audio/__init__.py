@@ -8,6 +8,7 @@ before that moment. `LogMel` is another front-end on the same clock, as a Keras 
 train on a GPU from sound and don't ship to microcontrollers.
 """
 
+from keras_sal.audio.energy import energy_db
 from keras_sal.audio.logmel import LogMel, LogMelFrontend
 from keras_sal.audio.micro import (
     FEATURES,
@@ -36,6 +37,7 @@ __all__ = [
     "answer_times",
     "audio_info",
     "check_format",
+    "energy_db",
     "features",
     "read_audio",
     "read_pcm",

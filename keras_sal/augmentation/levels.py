@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_sal.alignment import energy_db
+from keras_sal.audio.energy import energy_db
 from keras_sal.audio import SAMPLE_RATE
 
 
