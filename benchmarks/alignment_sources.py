@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal import alignment, files, provenance
-from keras_sal.alignment.pronunciation import pronounce
+from keras_sal import files, provenance
 from keras_sal.audio import SAMPLE_RATE, read_audio
+from keras_sal.data import alignment
+from keras_sal.data.alignment.pronunciation import pronounce
 
 RESULTS = Path(__file__).parent / "results"
 RECORDINGS = Path(

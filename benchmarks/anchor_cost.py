@@ -25,10 +25,10 @@ import study
 from anchor_refinement import distances, started
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import recipe
-from keras_sal.alignment import energy_events, speech_events
-from keras_sal.alignment.refinement import anchors_s
 from keras_sal.audio import SAMPLE_RATE
+from keras_sal.data.alignment import energy_events, speech_events
+from keras_sal.training import recipe
+from keras_sal.training.anchor_refinement import anchors_s
 
 REFINED = ", refined"
 REACH_S = 1.5  # of the refinement: clips end up to that much after the word

@@ -19,11 +19,11 @@ import numpy as np
 from alignment_sources import RECORDINGS, RESULTS
 
 from keras_sal import StreamingAnchorLoss, files, models, provenance
-from keras_sal.alignment import energy_events
-from keras_sal.alignment.refinement import AnchorRefinement, RefinedBatches, anchors_s
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.datasets import load_recordings, training_streams
-from keras_sal.recipe import word_targets
+from keras_sal.data import load_recordings, training_streams
+from keras_sal.data.alignment import energy_events
+from keras_sal.training.anchor_refinement import AnchorRefinement, RefinedBatches, anchors_s
+from keras_sal.training.recipe import word_targets
 
 WORD = "computer"
 JITTER_S = 0.4

@@ -2,7 +2,7 @@
 
     python benchmarks/copies.py --recordings DIR
 
-`keras_sal.copies` is asked with several values of `alike`. Where all give the same copies, it
+`keras_sal.data.duplicates` is asked with several values of `alike`. Where all give the same copies, it
 doesn't matter which is taken; `across splits` are utterances that are in more than one.
 """
 
@@ -15,8 +15,8 @@ import study
 from rows import RESULTS
 
 from keras_sal import files, provenance
-from keras_sal.copies import find_copies
-from keras_sal.recordings import SPLITS
+from keras_sal.data import find_copies
+from keras_sal.data.recordings_table import SPLITS
 
 ALIKE = (0.83, 0.9, 0.98)
 

@@ -18,9 +18,8 @@ import study
 import wake_words
 from rows import Rows, hours_and_events
 
-from keras_sal import recipe
-from keras_sal.matching import match_events
-from keras_sal.trigger import detect
+from keras_sal.detection import detect, match_events
+from keras_sal.training import recipe
 
 CORPUS = "sentences"  # the folder of its recordings
 RATE = 20.0  # false alarms an hour

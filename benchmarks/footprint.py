@@ -6,7 +6,7 @@ Trains each detector of each size briefly on the recordings, as far as a realist
 needs it (accuracy is the business of `losses_bakeoff.py`), exports it for TensorFlow Lite Micro and
 measures the file: flash, the smallest arena in the 64-bit interpreter, multiply-adds, state, and
 how far its posteriors are from those of float Keras on test streams. "recipe_..." are those of
-`keras_sal.recipe`, which answer every 30 ms. `--models FILE.keras ...` measures trained models
+`keras_sal.training.recipe`, which answer every 30 ms. `--models FILE.keras ...` measures trained models
 instead. Writes `benchmarks/results/footprint.json` after every model, and keeps what it holds of
 others.
 """
@@ -23,13 +23,14 @@ import keras
 import numpy as np
 import study
 
-from keras_sal import files, provenance, recipe
-from keras_sal.costs import costs
+from keras_sal import files, provenance
 from keras_sal.export import micro
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
-from keras_sal.runners import open_runner, whole_streams
-from keras_sal.shipping import calibration_sequences
+from keras_sal.runtime import open_runner, whole_streams
+from keras_sal.streaming import costs
+from keras_sal.training import recipe
+from keras_sal.training.release import calibration_sequences
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
 DETECTORS |= {f"recipe_{kind}": partial(recipe.detector, kind) for kind in ("gru", "conv")}

@@ -49,10 +49,9 @@ def timed(run, rounds, blocks=5):
 
 def make_batches(workers=1):
     """Batches of streams whose features are numbers of the right size."""
-    from keras_sal import recipe
-    from keras_sal.datasets import StreamBatches
-    from keras_sal.recordings import Recording
-    from keras_sal.streams import Clip, Stream
+    from keras_sal.data import Recording, Stream, StreamBatches
+    from keras_sal.data.streams import Clip
+    from keras_sal.training import recipe
 
     rng = np.random.default_rng(0)
     word = Recording(Path("word.wav"), "train", "word", 2.0, 0.5, 1.1)
@@ -73,10 +72,8 @@ def from_plans(rounds=3):
     """Seconds of sound whose features a second of one processor makes, by what is done to it."""
     import soundfile
 
-    from keras_sal import datasets
     from keras_sal.augmentation import room_response
-    from keras_sal.datasets import NoiseVariety, training_streams
-    from keras_sal.recordings import Recording
+    from keras_sal.data import NoiseVariety, Recording, datasets, training_streams
 
     rng = np.random.default_rng(0)
     plain = {"speed": (1, 1), "tempo": (1, 1), "tilt_db": (0, 0), "rooms": 0.0, "clean": 1.0}
@@ -123,7 +120,7 @@ def cutting(rounds=30):
     """What a batch costs, by who carries it."""
     import grain
 
-    from keras_sal.sources import grain_dataset, tf_dataset
+    from keras_sal.data.sources import grain_dataset, tf_dataset
 
     def in_turn(batches):
         numbers = iter(range(10**9))

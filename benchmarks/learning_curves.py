@@ -18,8 +18,8 @@ import numpy as np
 import study
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import recipe
-from keras_sal.recordings import partition
+from keras_sal.data import partition
+from keras_sal.training import recipe
 
 CASES = {
     "all": {},

@@ -31,10 +31,10 @@ import numpy as np
 import study
 from rows import Rows, cell, hours_and_events, interval
 
-from keras_sal import recipe
 from keras_sal.audio import answer_times
 from keras_sal.losses import FrameCrossEntropy
 from keras_sal.targets import AnchorTargets
+from keras_sal.training import recipe
 
 BASE = "cross entropy"
 LOSSES = {

@@ -15,7 +15,7 @@ import study
 import wake_words
 from rows import Rows, figures, hours_and_events
 
-from keras_sal.datasets import evaluation_streams
+from keras_sal.data import evaluation_streams
 
 SNRS_DB = (60.0, 40.0, 20.0, 10.0, 0.0)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_sal import files, provenance, recipe
-from keras_sal.datasets import training_streams
+from keras_sal import files, provenance
+from keras_sal.data import training_streams
+from keras_sal.training import recipe
 
 BUDGET = 1.0
 REACH = 100.0  # false alarms an hour up to which curves are computed

@@ -79,7 +79,7 @@ def scored(runner):
 
 def side_by_side(runner, streams=32):
     """Several streams a call; microseconds for a frame of one of them."""
-    from keras_sal.runners import answer
+    from keras_sal.runtime import answer
 
     minutes = features(HOUR_FRAMES // 10)
     found = per_frame_us(
@@ -97,7 +97,7 @@ def keras_rows():
     import keras
 
     from keras_sal import models
-    from keras_sal.runners import open_runner
+    from keras_sal.runtime import open_runner
     from keras_sal.streaming import initial_state, step_model
 
     backend = keras.backend.backend()

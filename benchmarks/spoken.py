@@ -2,9 +2,8 @@
 
 import statistics
 
-from keras_sal.copies import utterances
-from keras_sal.matching import match_events
-from keras_sal.trigger import detect
+from keras_sal.data import utterances
+from keras_sal.detection import detect, match_events
 
 
 def spoken(streams):

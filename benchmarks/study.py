@@ -9,10 +9,9 @@ import warnings
 
 import keras
 
-from keras_sal import recipe
-from keras_sal.console import Console
-from keras_sal.finding import require_recordings
-from keras_sal.recordings import load_recordings
+from keras_sal.cli.console import Console
+from keras_sal.data import load_recordings, require_recordings
+from keras_sal.training import recipe
 
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
 OPTIONS = {

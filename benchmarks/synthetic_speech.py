@@ -2,7 +2,7 @@
 
     python benchmarks/synthetic_speech.py --recordings DIR --word computer --seeds 3
 
-The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.synthesis`), on it with
+The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.data.synthesis`), on it with
 the real negatives of the train split, and with 10, 50 and all real positives besides; and, to tell
 what the synthetic speech is worth, on the real ones without it, and with what is not the word only.
 It is judged on the real dev and test streams. Within a seed the 10 are among the 50.
@@ -19,9 +19,9 @@ import numpy as np
 import study
 from rows import Rows, figures, hours_and_events
 
-from keras_sal import recipe
-from keras_sal.recordings import load_recordings, partition
-from keras_sal.synthesis import synthesize
+from keras_sal.data import load_recordings, partition
+from keras_sal.data.synthesis import synthesize
+from keras_sal.training import recipe
 
 ALL = 10**9
 WORD, OTHERS = "the word", "others"

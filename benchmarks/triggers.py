@@ -21,7 +21,7 @@ import wake_words
 from rows import Rows, cell, hours_and_events, interval, shown, spread
 from spoken import missed, spoken
 
-from keras_sal import recipe
+from keras_sal.training import recipe
 
 TRIGGERS = {
     "one answer": {},

@@ -23,15 +23,15 @@ import study
 from rows import BUDGET, Rows, hours_and_events, of_recipe
 from spoken import missed, spoken
 
-from keras_sal import recipe
-from keras_sal.answers import collect
 from keras_sal.detection import Scoring
-from keras_sal.evaluation import evaluate
+from keras_sal.evaluation.predictions import collect
+from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.results import evaluate
 from keras_sal.export import micro
 from keras_sal.files import write_whole
-from keras_sal.judge import Judge
-from keras_sal.runners import open_runner, whole_streams
-from keras_sal.shipping import calibration_sequences
+from keras_sal.runtime import open_runner, whole_streams
+from keras_sal.training import recipe
+from keras_sal.training.release import calibration_sequences
 
 KINDS = ("gru", "conv")
 POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")

@@ -22,16 +22,16 @@ from pathlib import Path
 
 import keras
 
-from keras_sal import StreamingAnchorLoss, StreamingDetector, recipe
+from keras_sal import StreamingAnchorLoss, StreamingDetector
 from keras_sal.audio import answer_times
-from keras_sal.datasets import evaluation_streams, load_recordings, training_streams
-from keras_sal.detection import det_curve
+from keras_sal.data import evaluation_streams, find_recordings, load_recordings, training_streams
+from keras_sal.detection import det_curve, threshold_record
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
-from keras_sal.finding import find_recordings
-from keras_sal.runners import answer, frames_per_step, open_runner, whole_streams
-from keras_sal.shipping import calibration_sequences
-from keras_sal.tuning import threshold_record
+from keras_sal.runtime import answer, open_runner, whole_streams
+from keras_sal.runtime.runners import frames_per_step
+from keras_sal.training import recipe
+from keras_sal.training.release import calibration_sequences
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -3,7 +3,7 @@
 Shows: targets from event times, training a GRU with `StreamingAnchorLoss("sa+fl")`, the misses and
 the latency at a false-alarm budget, and `StreamingDetector`, fed with chunks of 80 ms.
 
-Needs: a folder with a table `recordings.csv` (`keras_sal.recordings` says how it looks), given by
+Needs: a folder with a table `recordings.csv` (`keras_sal.data.recordings` says how it looks), given by
 `--recordings` or `KERAS_SAL_RECORDINGS`; `pip install "keras-sal[audio,jax]"`, or another backend.
 A few minutes on 2 cores; PyTorch takes much longer, as it runs a GRU step by step in Python.
 
@@ -21,16 +21,16 @@ import numpy as np
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, StreamingDetector
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, SAMPLE_RATE, MicroFrontend
-from keras_sal.datasets import (
+from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
+    find_recordings,
     load_recordings,
     training_streams,
 )
 from keras_sal.detection import det_curve, operating_point
-from keras_sal.finding import find_recordings
 from keras_sal.models import gru_detector
-from keras_sal.runners import answer, open_runner
+from keras_sal.runtime import answer, open_runner
 
 EPOCHS = 10
 CHUNK_S = 0.08

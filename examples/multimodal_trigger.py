@@ -27,11 +27,10 @@ import numpy as np
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.audio import FRAME_STEP_S
-from keras_sal.datasets import evaluation_streams, load_recordings, training_streams
+from keras_sal.data import evaluation_streams, find_recordings, load_recordings, training_streams
 from keras_sal.detection import det_curve, detect, operating_point
-from keras_sal.finding import find_recordings
 from keras_sal.models import multimodal_detector
-from keras_sal.runners import answer, open_runner
+from keras_sal.runtime import answer, open_runner
 
 RATIO = 4  # sound frames for each motion sample
 STEP_S = RATIO * FRAME_STEP_S

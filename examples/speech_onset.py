@@ -30,16 +30,16 @@ import numpy as np
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
-from keras_sal.datasets import (
+from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
+    find_recordings,
     load_recordings,
     training_streams,
 )
 from keras_sal.detection import det_curve, detect, operating_point
-from keras_sal.finding import find_recordings
 from keras_sal.models import gru_detector
-from keras_sal.runners import answer, open_runner
+from keras_sal.runtime import answer, open_runner
 
 EPOCHS = 6
 SPEECH = "speech"

@@ -21,15 +21,16 @@ import time
 
 import keras
 
-from keras_sal import StreamingAnchorLoss, recipe
-from keras_sal.datasets import (
+from keras_sal import StreamingAnchorLoss
+from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
+    find_recordings,
     load_recordings,
     training_streams,
 )
-from keras_sal.finding import find_recordings
 from keras_sal.models import gru_detector
+from keras_sal.training import recipe
 
 EPOCHS = 5
 

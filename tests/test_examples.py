@@ -13,7 +13,7 @@ import keras
 import pytest
 from recording_folders import REAL, needs_recordings, write_table
 
-from keras_sal import finding
+from keras_sal.data import location
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BACKEND = keras.backend.backend()
@@ -193,7 +193,7 @@ def test_train_distributed(few, cache, tmp_path):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_says_what_is_missing(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(finding, "find_recordings", lambda directory: None)
+    monkeypatch.setattr(location, "find_recordings", lambda directory: None)
     monkeypatch.setattr(sys, "argv", [str(path), "out"] if "deploy" in path.name else [str(path)])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="No recordings found"):

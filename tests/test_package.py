@@ -14,7 +14,7 @@ HEAVY = {"tensorflow", "torch", "jax", "onnx", "tf2onnx", "tflite_micro", "sound
 README = Path(keras_sal.__file__).parents[1] / "README.md"
 
 
-@pytest.mark.parametrize("module", ["keras_sal", "keras_sal.export", "keras_sal.datasets"])
+@pytest.mark.parametrize("module", ["keras_sal", "keras_sal.export", "keras_sal.data.datasets"])
 def test_imports_nothing_heavy(module):
     program = (
         "import sys, keras\nbefore = set(sys.modules)\n"

@@ -9,8 +9,8 @@ train on a GPU from sound and don't ship to microcontrollers.
 """
 
 from keras_sal.audio.energy import energy_db
-from keras_sal.audio.logmel import LogMel, LogMelFrontend
-from keras_sal.audio.micro import (
+from keras_sal.audio.log_mel import LogMel, LogMelFrontend
+from keras_sal.audio.micro_frontend import (
     FEATURES,
     FRAME_OFFSET_S,
     FRAME_STEP_S,

@@ -12,14 +12,14 @@ Functions on waves take what was drawn as arguments, so that a plan of a stream 
 what changes times takes and returns events; the rest leaves them where they are.
 """
 
-from keras_sal.augmentation.channels import limit_band, tilt
 from keras_sal.augmentation.codecs import CODECS, through_codec
 from keras_sal.augmentation.features import Chain, FrequencyWarp, Scramble, SpecAugment, TimeStretch
-from keras_sal.augmentation.levels import amplify, amplify_to_unit, decibels, speech_level_db
+from keras_sal.augmentation.filters import limit_band, tilt
+from keras_sal.augmentation.loudness import amplify, amplify_to_unit, decibels, speech_level_db
 from keras_sal.augmentation.noise import add_noise, pink_noise
 from keras_sal.augmentation.pitch import change_pitch
 from keras_sal.augmentation.rooms import add_room, room_response
-from keras_sal.augmentation.times import change_speed, change_tempo, shift_time
+from keras_sal.augmentation.time_scale import change_speed, change_tempo, shift_time
 
 __all__ = [
     "CODECS",

@@ -18,10 +18,10 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from keras_sal import clips
 from keras_sal.anchors import IGNORE, NO_ANCHOR
-from keras_sal.audio import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE, mel
-from keras_sal.events import require
+from keras_sal.audio import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE, mel_scale
+from keras_sal.targets import clips
+from keras_sal.targets.event_lists import require
 
 VOICE_HZ = 4800.0
 
@@ -201,9 +201,9 @@ class FrequencyWarp:
 
     def _shares(self, factors, channels):
         """How much of each channel goes into each: `(clips, channels, channels)`."""
-        middles, width = mel.bands(self.lowest_hz, self.highest_hz, channels)
-        warped = mel.to_mel(self._warped(mel.to_hertz(middles), factors[:, None]))
-        heard = (warped - mel.to_mel(self.lowest_hz)) / width - 1
+        middles, width = mel_scale.bands(self.lowest_hz, self.highest_hz, channels)
+        warped = mel_scale.to_mel(self._warped(mel_scale.to_hertz(middles), factors[:, None]))
+        heard = (warped - mel_scale.to_mel(self.lowest_hz)) / width - 1
         distance = np.clip(heard, 0, channels - 1)[:, None, :] - np.arange(channels)[:, None]
         return np.maximum(0, 1 - np.abs(distance))
 
@@ -288,7 +288,7 @@ class TimeStretch:
     """Speeds clips up or slows them down between their frames, the anchors moved along.
 
     A clip that was slowed down loses its end; one that was sped up is filled up by repeating its
-    last frame, with label -1. See `keras_sal.clips.stretch`. `change_tempo` sounds truer but costs
+    last frame, with label -1. See `keras_sal.targets.clips.stretch`. `change_tempo` sounds truer but costs
     sixty times as much, the front-end not counted.
 
     Args:

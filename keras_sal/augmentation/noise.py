@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_sal.augmentation.levels import amplify_to_unit, decibels, speech_level_db
+from keras_sal.augmentation.loudness import amplify_to_unit, decibels, speech_level_db
 
 _PINK_PERIOD = 1 << 19  # a power of two, so that its Fourier transform is fast
 

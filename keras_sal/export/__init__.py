@@ -11,7 +11,7 @@
 Nothing heavy is imported before it is used, and a missing package says which extra brings it.
 """
 
-from keras_sal.export import bundle, esphome, footprint, internal, litert, micro, onnx, verify
+from keras_sal.export import bundle, esphome, footprint, internal_state, litert, micro, onnx, verify
 from keras_sal.export.worker import ExportError
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "bundle",
     "esphome",
     "footprint",
-    "internal",
+    "internal_state",
     "litert",
     "micro",
     "onnx",

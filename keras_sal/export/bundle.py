@@ -18,7 +18,7 @@ refuses a folder whose files are others. Format 1 of the manifest:
 - `delay_frames`: how many answers late the model is; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
-  `refractory_s`. `threshold`: how it was chosen, as `keras_sal.tuning.threshold_record` says.
+  `refractory_s`. `threshold`: how it was chosen, as `keras_sal.detection.threshold_record` says.
 - `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.
 - `sha256`: of every other file. `versions`: of the packages that made it.
 """
@@ -32,11 +32,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_sal import audio, provenance
-from keras_sal.export import readme, sources
-from keras_sal.export.flatbuffer import Flatbuffer
-from keras_sal.export.ports import NEXT
+from keras_sal.detection import Scoring
+from keras_sal.detection.trigger import as_thresholds, check_delay
+from keras_sal.export import firmware_readme, firmware_sources
+from keras_sal.export.signature import NEXT
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.files import finite, whole_folder
-from keras_sal.trigger import Scoring, as_thresholds, check_delay
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -95,7 +96,7 @@ class Bundle:
 
     @property
     def scoring(self):
-        """The other arguments of `keras_sal.trigger.detect`."""
+        """The other arguments of `keras_sal.detection.detect`."""
         times = {name: self.manifest[name] for name in ("frame_step_s", "frame_offset_s")}
         return times | {name: self.manifest["trigger"][name] for name in TRIGGER}
 
@@ -115,13 +116,13 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, delay_fr
         folder: Where to write; its parent exists. The folder appears complete or not at all; a
             bundle that stood there is replaced then, any other folder is refused.
         threshold: Float in [0, 1], one for each class, or a record by
-            `keras_sal.tuning.threshold_record`, which brings its trigger along.
+            `keras_sal.detection.threshold_record`, which brings its trigger along.
         class_names: Names of the classes. Default: `"detection"`, or `"class_0"` and so on.
         frontend: `"micro"` where the features are those of `keras_sal.audio.MicroFrontend`, else
             None (default).
         delay_frames: How many answers late the model is, if it looks ahead: what
             `keras_sal.streaming.delay_frames` says of its step model. Default 0.
-        **scoring: The trigger: fields of `keras_sal.trigger.Scoring`. `frame_step_s`, seconds from
+        **scoring: The trigger: fields of `keras_sal.detection.Scoring`. `frame_step_s`, seconds from
             one posterior to the next, is required unless `threshold` is a record.
 
     Returns:
@@ -176,9 +177,9 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, delay_fr
         "versions": provenance.versions(),
     }
     texts = {
-        **sources.model_data(content),
-        "op_resolver.h": sources.op_resolver(model.operators, variables),
-        **sources.settings(
+        **firmware_sources.model_data(content),
+        "op_resolver.h": firmware_sources.op_resolver(model.operators, variables),
+        **firmware_sources.settings(
             model,
             positions,
             scoring=scoring,
@@ -187,12 +188,12 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, delay_fr
             arena_bytes=model.arena_bytes,
             delay_frames=delay_frames,
         ),
-        **{name: sources.fixed(name) for name in FIXED},
-        "main.cc": sources.fixed("main_audio.cc" if frontend else "main_frames.cc"),
+        **{name: firmware_sources.fixed(name) for name in FIXED},
+        "main.cc": firmware_sources.fixed("main_audio.cc" if frontend else "main_frames.cc"),
     }
     if frontend:
-        texts |= {name: sources.fixed(name) for name in ("frontend.h", "micro_frontend.h")}
-    texts["README.md"] = readme.text(folder.name, manifest)
+        texts |= {name: firmware_sources.fixed(name) for name in ("frontend.h", "micro_frontend.h")}
+    texts["README.md"] = firmware_readme.text(folder.name, manifest)
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: content}
     manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files)}
     with whole_folder(folder) as unfinished:
@@ -256,7 +257,7 @@ def read_manifest(folder):
 
 
 def _open(path):
-    from keras_sal.export.internal import InternalModel, is_internal
+    from keras_sal.export.internal_state import InternalModel, is_internal
     from keras_sal.export.micro import MicroModel
 
     return InternalModel(path) if is_internal(path) else MicroModel(path)
@@ -286,10 +287,10 @@ def _check_ends(model):
         )
     output = next(info for info in model.outputs if info.name == model.ports.posteriors[0])
     dtypes = {info.dtype for info in (*model.inputs, *model.outputs)}
-    if dtypes != {output.dtype} or output.dtype not in sources.C_TYPES:
+    if dtypes != {output.dtype} or output.dtype not in firmware_sources.C_TYPES:
         raise ValueError(
             "`model` must have inputs and outputs of one type, one of "
-            f"{tuple(sources.C_TYPES)}, as `keras_sal.export.micro.convert` makes them. "
+            f"{tuple(firmware_sources.C_TYPES)}, as `keras_sal.export.micro.convert` makes them. "
             f"Received: {sorted(dtypes)}. Convert it with that."
         )
     return output
@@ -313,14 +314,14 @@ def _check_trigger(threshold, scoring):
         if "frame_step_s" not in scoring:
             raise ValueError(
                 "`frame_step_s` must be given: seconds from one posterior to the next. "
-                "Received: none. Give it, or a record by `keras_sal.tuning.threshold_record`."
+                "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`."
             )
         return threshold, {"rule": "set by hand", "threshold": threshold}, Scoring(**scoring)
     chosen = threshold.get("scoring")
     if chosen is None or "threshold" not in threshold:
         raise ValueError(
             "`threshold` must be a number, one for each class, or a record by "
-            "`keras_sal.tuning.threshold_record`. "
+            "`keras_sal.detection.threshold_record`. "
             f"Received: a dict with the keys {sorted(threshold)}. Give the whole record."
         )
     others = {name for name, value in scoring.items() if chosen.get(name, value) != value}

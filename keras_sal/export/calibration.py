@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_sal.export.ports import NEXT
+from keras_sal.export.signature import NEXT
 
 STREAMS_AT_ONCE = 64
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_sal.export import gates, worker
-from keras_sal.export.ports import Ports
+from keras_sal.export import worker
 from keras_sal.export.sequences import check_sequences
+from keras_sal.export.signature import Ports
+from keras_sal.export.tflite import gates
 from keras_sal.extras import check
 
 CONVERTER = "keras_sal.export.converter"

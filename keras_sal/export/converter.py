@@ -12,9 +12,9 @@ import sys
 import numpy as np
 
 from keras_sal.export import calibration
-from keras_sal.export.gates import described
-from keras_sal.export.origins import layer_of, noting
-from keras_sal.export.ports import NEXT, Ports
+from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.tflite.gates import described
+from keras_sal.export.tflite.layer_names import layer_of, noting
 from keras_sal.export.worker import Report
 
 # What the converter says of an operation that TensorFlow Lite does not have.

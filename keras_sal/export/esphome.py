@@ -4,7 +4,7 @@
 
 The component keeps no state of its own, quantises the features of its micro front-end in its own
 fixed way, reads a byte from 0 to 255, and has a fixed set of operators. So the file gets internal
-state (`keras_sal.export.internal`), an input (1, step, 40) of that scale, an output of that type,
+state (`keras_sal.export.internal_state`), an input (1, step, 40) of that scale, an output of that type,
 and is refused where it holds another operator: convolutional detectors fit, a GRU (TANH, SUB,
 SPLIT) does not. Beside the file lies the JSON, version 2, that its YAML names:
 
@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal.export.editing import Editor
-from keras_sal.export.flatbuffer import Flatbuffer
-from keras_sal.export.internal import InternalModel, internalise
-from keras_sal.export.ports import Ports
-from keras_sal.export.sources import is_logit
+from keras_sal.detection.trigger import as_thresholds
+from keras_sal.export.firmware_sources import is_logit
+from keras_sal.export.internal_state import InternalModel, internalise
+from keras_sal.export.signature import Ports
+from keras_sal.export.tflite.editor import Editor
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.worker import ExportError
 from keras_sal.files import whole_folder, write_json
-from keras_sal.trigger import as_thresholds
 
 OPERATORS = frozenset({
     "ADD", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "CALL_ONCE", "CONCATENATION", "CONV_2D",

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from keras_sal.export import arena
-from keras_sal.export.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
 VELA_TIMEOUT_S = 120
 

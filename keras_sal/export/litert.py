@@ -13,10 +13,11 @@ each `state_k_next` back as `state_k`. All ends are float32, whatever is inside.
 from pathlib import Path
 
 from keras_sal import files
-from keras_sal.export import conversion, gates
-from keras_sal.export.flatbuffer import Flatbuffer
-from keras_sal.export.mending import mend
-from keras_sal.export.runner import StepRunner
+from keras_sal.export import conversion
+from keras_sal.export.step_runner import StepRunner
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.repair import mend
 from keras_sal.extras import need
 
 QUANTIZATIONS = ("float32", "float16", "int8")

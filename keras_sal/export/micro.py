@@ -18,11 +18,12 @@ import re
 from pathlib import Path
 
 from keras_sal import files
-from keras_sal.export import arena, conversion, gates
-from keras_sal.export.flatbuffer import Flatbuffer
-from keras_sal.export.mending import mend
-from keras_sal.export.origins import origins
-from keras_sal.export.runner import StepRunner
+from keras_sal.export import arena, conversion
+from keras_sal.export.step_runner import StepRunner
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.layer_names import origins
+from keras_sal.export.tflite.repair import mend
 from keras_sal.export.worker import ExportError
 from keras_sal.extras import need
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from keras_sal import files
 from keras_sal.export import conversion
-from keras_sal.export.runner import StepRunner, TensorInfo
+from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.extras import need
 
 OPSETS = range(13, 19)

@@ -19,14 +19,14 @@ import numpy as np
 from keras_sal.detection import det_curve
 from keras_sal.export import conversion
 from keras_sal.export.bundle import MANIFEST, Bundle, read
-from keras_sal.export.findings import Report, Row, VerificationError
-from keras_sal.export.flatbuffer import Flatbuffer
 from keras_sal.export.footprint import footprint
-from keras_sal.export.internal import InternalLiteModel, InternalModel, is_internal
+from keras_sal.export.internal_state import InternalLiteModel, InternalModel, is_internal
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.onnx import OnnxModel
 from keras_sal.export.sequences import check_sequences
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.verification_report import Report, Row, VerificationError
 
 # Which error is bounded, and by how much.
 BOUNDS = {

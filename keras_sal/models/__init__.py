@@ -9,7 +9,7 @@ Each comes in three sizes, `"nano"`, `"micro"` and `"small"`, for about 8, 20 an
 flash; the tables in their docstrings say what each costs. Flash and arena there are those of
 `keras_sal.export.micro` on a 64-bit computer; the arena of a 32-bit device is smaller. State bytes
 are those of int8, and four times as many in float32; multiply-adds are those of 100 frames a
-second. `keras_sal.costs.costs(model)` says the same of any model.
+second. `keras_sal.streaming.costs(model)` says the same of any model.
 
 Which one? `gru_detector` remembers without limit in the least memory: start with it.
 `conv_detector` suits hardware that favours convolutions, and forgets after a known time.

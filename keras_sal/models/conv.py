@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_sal.models.parts import (
+from keras_sal.models.blocks import (
     check_sizes,
     normalised_relu,
     of_size,

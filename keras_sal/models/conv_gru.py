@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_sal.models.parts import check_sizes, gru, normalised_relu, of_size, posterior, scaled
+from keras_sal.models.blocks import check_sizes, gru, normalised_relu, of_size, posterior, scaled
 
 SIZES = {
     "nano": {"channels": 16, "kernel_frames": 5, "gru_units": 16},

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_sal.models.parts import check_sizes, gru, of_size, posterior, scaled, stacked
+from keras_sal.models.blocks import check_sizes, gru, of_size, posterior, scaled, stacked
 
 SIZES = {
     "nano": {"dense_units": 16, "gru_units": 20},

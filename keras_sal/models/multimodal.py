@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_sal.models.parts import check_sizes, gru, normalised_relu, of_size, posterior, scaled
+from keras_sal.models.blocks import check_sizes, gru, normalised_relu, of_size, posterior, scaled
 
 SIZES = {
     "nano": {"fast_units": 12, "slow_units": 8, "gru_units": 16},

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "support"))
 
 from small_gru import loss_curve  # noqa: E402
 

@@ -13,7 +13,7 @@ struct TriggerRule {
   int refractory_frames;  // from one detection to the next at least so many frames
 };
 
-// The trigger of one class. Arithmetic is that of `keras_sal.trigger` in Python, to the bit: do not
+// The trigger of one class. Arithmetic is that of `keras_sal.detection.trigger` in Python, to the bit: do not
 // compile it with -ffast-math.
 class Trigger {
  public:

@@ -1,0 +1,50 @@
+"""Where the recordings are: given, named by the environment, or beside the checkout."""
+
+import os
+from pathlib import Path
+
+RECORDINGS = "KERAS_SAL_RECORDINGS"
+
+
+def find_recordings(directory=None):
+    """Finds a folder of recordings: given, named by the environment, or beside the checkout.
+
+    All commands find their recordings like this.
+
+    Args:
+        directory: A folder, or `None` to look at `KERAS_SAL_RECORDINGS` and then for
+            `../shared/recordings` beside the checkout.
+
+    Returns:
+        The folder, or `None` if none was named and none lies beside the checkout.
+
+    Example:
+        >>> find_recordings("my_recordings").name
+        'my_recordings'
+    """
+    named = directory or os.environ.get(RECORDINGS)
+    if named:
+        return Path(named)
+    beside = Path(__file__).resolve().parents[3] / "shared" / "recordings"
+    return beside if (beside / "recordings.csv").is_file() else None
+
+
+def require_recordings(directory=None):
+    """Finds a folder of recordings as `find_recordings` does, or says how to name one.
+
+    Args:
+        directory: A folder, or `None`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileNotFoundError: If none was named and none lies beside the checkout.
+    """
+    folder = find_recordings(directory)
+    if folder is None:
+        raise FileNotFoundError(
+            "`--recordings` must name a folder of recordings; none lies beside the checkout. "
+            f"Give one, or set {RECORDINGS}."
+        )
+    return folder

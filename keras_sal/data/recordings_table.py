@@ -1,0 +1,132 @@
+"""The table of a folder of recordings: what a row may hold, and what is wrong where it doesn't."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+from keras_sal.data.alignment.event_files import read_text
+
+TABLE = "recordings.csv"
+COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
+SPLITS = ("train", "dev", "test")
+SLACK_S = 0.05
+
+
+def read_table(directory, needed=COLUMNS, *, encoding=None):
+    """The table of a folder, as it is.
+
+    Args:
+        directory: The folder, a `pathlib.Path`.
+        needed: The columns it must have.
+        encoding: Of the table; `None` reads UTF-8, and UTF-16 with a byte-order mark.
+
+    Returns:
+        `(columns, rows, newline)`: names, a dict for each row, the line ends. A row with more
+        fields than columns has the rest under `None`; one with fewer has `None` for the last ones.
+
+    Raises:
+        FileNotFoundError: If there is no table.
+        ValueError: If it can't be read as one, or lacks columns.
+    """
+    path = directory / TABLE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
+            f"directory={str(directory)!r}, which "
+            f"{'has none' if directory.is_dir() else 'is not a folder'}. If it holds a folder for "
+            'each word, make the table with `keras-sal tabulate DIR`, or load it with layout="words'
+            '".'
+        )
+    text = read_text(path, encoding)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise ValueError(
+            f"{TABLE} must be a table; it can't be taken apart. Received: {str(path)!r}, line "
+            f"{reader.line_num}: {error}. Is a quotation mark missing?"
+        ) from error
+    columns = list(reader.fieldnames or ())
+    missing = [column for column in needed if column not in columns]
+    if missing or len(set(columns)) < len(columns):
+        raise ValueError(
+            f"{TABLE} must have the columns {', '.join(needed)}, each once; "
+            f"{', '.join(missing) or 'none'} not found. Received: {str(path)!r} with the columns "
+            f"{', '.join(columns) or 'none'}. Name them in the first row, separated by commas."
+        )
+    return columns, rows, "\r\n" if "\r\n" in text else "\n"
+
+
+def check_fields(row, needed=COLUMNS):
+    """Refuses a row whose fields are not those of the columns: a comma moves all that follow."""
+    if None in row or any(row[column] is None for column in needed):
+        raise ValueError(
+            "`row` must have a field for each column; else fields are in the wrong ones. Received: "
+            f"{'too many' if None in row else 'too few'} fields in {list(row.values())}. Put "
+            "quotes round a text that holds a comma."
+        )
+
+
+def check_split(split):
+    """Refuses what is no split."""
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}; it says what a recording is for. "
+            f"Received: split={split!r}. Rename it in {TABLE}."
+        )
+
+
+def check_duration(given, duration_s):
+    """Refuses a file of another length than the table knows: cut short, it may look whole."""
+    try:
+        fits = not given.strip() or abs(float(given) - duration_s) <= SLACK_S
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"`duration_s` must be the length of the file, {duration_s:.3f} s; else the file was "
+            f"cut short or is another one. Received: duration_s={given}. Copy the file again, or "
+            "empty the field."
+        )
+
+
+def checked_times(onset, offset, duration_s):
+    """Times as numbers `(onset_s, offset_s)`, both `nan` where they are empty."""
+    received = f"Received: onset_s={onset}, offset_s={offset}"
+    try:
+        onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
+    except ValueError as error:
+        raise ValueError(
+            f"`onset_s` and `offset_s` must be numbers or empty; they are seconds. {received}. "
+            "Write 1.5, not 1,5 or 00:01.5."
+        ) from error
+    if math.isnan(onset_s) and math.isnan(offset_s):
+        return math.nan, math.nan
+    if math.isnan(onset_s) or math.isnan(offset_s):
+        raise ValueError(
+            f"`onset_s` and `offset_s` must both be given or both be empty; one time is no event. "
+            f"{received}. Add the other or remove both."
+        )
+    if not 0 <= onset_s < offset_s:
+        raise ValueError(
+            f"`onset_s` must be at least 0 and before `offset_s`; an event begins before it ends. "
+            f"{received}. Were the columns swapped?"
+        )
+    if offset_s > duration_s + SLACK_S:
+        guess = "Did you give milliseconds?" if offset_s > 10 * duration_s else "Is it this file?"
+        raise ValueError(
+            f"`offset_s` must lie within the recording; it lasts {duration_s:.3f} s. {received}. "
+            f"{guess}"
+        )
+    return onset_s, min(offset_s, duration_s)
+
+
+def is_noise(given, name):
+    """Whether a row is about noise, by its own word or by the folder of its file."""
+    if given.strip().casefold() not in ("", "yes", "no"):
+        raise ValueError(
+            "`noise` must be yes, no or empty; noise is played under speech. Received: "
+            f"noise={given}. Write yes."
+        )
+    return given.strip().casefold() == "yes" or Path(name).parts[0].casefold() == "noise"

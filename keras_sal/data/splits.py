@@ -1,0 +1,144 @@
+"""Which recordings are trained on, which choose the threshold, and which tell how good it is.
+
+No speaker is in two splits: a detector that is tested on voices it was trained on looks better than
+it is.
+"""
+
+import warnings
+import zlib
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+from keras_sal.data.duplicates import find_copies
+from keras_sal.data.recordings import partition
+from keras_sal.data.recordings_table import SPLITS
+
+SHARES = {"train": 0.6, "dev": 0.2, "test": 0.2}
+LEAST = {"train": 10, "dev": 1, "test": 1}
+
+
+def split_by_speaker(recordings, word):
+    """Parts recordings by their speakers: 60 % to train, 20 % to dev, 20 % to test.
+
+    Use it for recordings that are all of one split. The same recordings are always parted alike.
+
+    Speakers of the word are dealt out by how often they say it, the others by how long they are
+    heard. A recording of an unknown speaker counts as a speaker of its own. The speakers of each
+    kind go, those with most first, to the split that is furthest behind its share.
+
+    Args:
+        recordings: A sequence of `keras_sal.data.Recording`.
+        word: The wake word.
+
+    Returns:
+        The recordings, in their order, with their new splits.
+
+    Raises:
+        ValueError: If no recording's text is `word`.
+
+    Example:
+        >>> from keras_sal.data import Recording
+        >>> said = [
+        ...     Recording(f"{speaker}{take}.wav", "train", "computer", 1.0, speaker=speaker)
+        ...     for speaker in "abcde"
+        ...     for take in range(2)
+        ... ]
+        >>> parted = split_by_speaker(said, "computer")
+        >>> sorted({(r.split, r.speaker) for r in parted if r.split != "train"})
+        [('dev', 'b'), ('test', 'a')]
+    """
+    positives, _ = partition(recordings, word)
+    said = Counter(map(_speaker, positives))
+    heard_s = defaultdict(float)
+    for recording in recordings:
+        heard_s[_speaker(recording)] += recording.duration_s
+    others = {speaker: time_s for speaker, time_s in heard_s.items() if speaker not in said}
+    splits = _deal(said) | _deal(others)
+    return [replace(recording, split=splits[_speaker(recording)]) for recording in recordings]
+
+
+def check_splits(recordings, word):
+    """Refuses recordings from which no detector can be trained, chosen and judged.
+
+    Warns of utterances of the word that are in two splits, as copies; see `keras_sal.data.duplicates`.
+
+    Args:
+        recordings: A sequence of `keras_sal.data.Recording`.
+        word: The wake word.
+
+    Returns:
+        `(positives, negatives)`: how many there are by split, two dicts.
+
+    Raises:
+        ValueError: If a split lacks the word or other recordings, or train has too few of the word.
+    """
+    parts = partition(recordings, word)
+    positives, negatives = (
+        {split: sum(r.split == split for r in part) for split in SPLITS} for part in parts
+    )
+    for kind, part, counts, least in (
+        (f"times {word!r}", parts[0], positives, LEAST),
+        ("recordings without it", parts[1], negatives, dict.fromkeys(SPLITS, 1)),
+    ):
+        lacking = [split for split in SPLITS if counts[split] < least[split]]
+        if lacking:
+            split = lacking[0]
+            raise ValueError(
+                f"`recordings` must hold at least {least[split]} {kind} in {split}; "
+                f"{PURPOSES[split]}. Received: "
+                f"{', '.join(f'{counts[each]} in {each}' for each in SPLITS)}. {_advice(part)}"
+            )
+    _warn_of_leaks(parts[0])
+    return positives, negatives
+
+
+def _warn_of_leaks(recordings):
+    leaks = [copies for copies in find_copies(recordings) if len({r.split for r in copies}) > 1]
+    if leaks:
+        named = ", ".join(f"{recording.path.name} ({recording.split})" for recording in leaks[0])
+        warnings.warn(
+            f"{len(leaks)} utterances of the word are in more than one split, so a detector is "
+            f"tested on what it learned from. The first: {named}. Remove the copies, or give those "
+            "of an utterance the same speaker.",
+            stacklevel=3,
+        )
+
+
+PURPOSES = {
+    "train": "a detector learns from them",
+    "dev": "its threshold is chosen on them",
+    "test": "they tell how good it is",
+}
+
+
+def _advice(recordings):
+    speakers = set(map(_speaker, recordings))
+    if recordings and len(speakers) < len(SPLITS):
+        named = ", ".join(sorted({r.speaker or r.path.name for r in recordings}))
+        return (
+            f"These are of {len(speakers)} speaker(s), {named}, and none may be in two splits: "
+            "record others, or, if those are no speakers, empty the column speaker of "
+            "recordings.csv; without a table a speaker is what stands before the dash of a file's "
+            "name."
+        )
+    return (
+        "Record more, or change the column split of recordings.csv; `keras-sal train --resplit` "
+        "deals speakers out to the three."
+    )
+
+
+def _speaker(recording):
+    return (recording.corpus, recording.speaker) if recording.speaker else str(recording.path)
+
+
+def _deal(weights):
+    """A split for each speaker, by weight; those of one weight in an order of their hashes."""
+    order = sorted(
+        weights, key=lambda speaker: (-weights[speaker], zlib.crc32(repr(speaker).encode()))
+    )
+    dealt, splits = dict.fromkeys(SPLITS, 0.0), {}
+    for speaker in order:
+        split = min(SPLITS, key=lambda split: dealt[split] / SHARES[split])
+        dealt[split] += weights[speaker]
+        splits[speaker] = split
+    return splits

@@ -1,0 +1,163 @@
+"""Event-based F1: intervals with onset and offset against intervals, within collars.
+
+The figure of sound event detection (DCASE, `sed_eval`), for detectors that say when something
+begins *and* ends. For triggers, which answer once, `keras_sal.detection` is the better judge: F1
+knows neither hours nor latency.
+
+An estimated event matches a reference event if its onset lies within `onset_collar_s` of the
+reference's and its offset within the larger of `offset_collar_s` and `offset_collar_share` of
+the reference's duration. The matching is one to one and as large as possible.
+
+    precision = matched / estimated,  recall = matched / reference,
+    F1 = 2 * matched / (estimated + reference)
+
+The polyphonic sound detection score (PSDS) is not here: `sed_scores_eval` computes it from the same
+posteriors, exactly and over all thresholds as `det_curve` does.
+
+Reference: Mesaros, Heittola, Virtanen, "Metrics for polyphonic sound event detection", Applied
+Sciences 6(6), 2016.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_sal.detection.trigger import TIME_TOLERANCE_S, Scoring, as_posterior, as_thresholds
+
+
+class EventScore(NamedTuple):
+    """Event-based F1 with its parts; `nan` where there is nothing to divide by."""
+
+    f1: float
+    precision: float
+    recall: float
+    matched: int
+    estimated: int
+    reference: int
+
+
+def active_intervals(posterior, threshold: float, **scoring) -> np.ndarray:
+    """Where the score has reached the threshold, as intervals.
+
+    Args:
+        posterior: array `(frames,)` in [0, 1].
+        threshold: float in [0, 1].
+        **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required. An
+            interval begins once the smoothed posterior has reached the threshold for
+            `on_frames` frames, and ends once it has fallen below `threshold - hysteresis`
+            (below the threshold, without hysteresis). The refractory time plays no part.
+
+    Returns:
+        Array `(events, 2)`: onset and offset in seconds. The offset is the time of the first
+        frame that is off again, or one frame after the last.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+
+    >>> active_intervals([0.1, 0.8, 0.9, 0.2, 0.9], 0.5, frame_step_s=0.5).tolist()
+    [[0.5, 1.5], [2.0, 2.5]]
+    """
+    rule = Scoring(**scoring)
+    level = float(as_thresholds(threshold, 1)[0])
+    smoothed, lasting = rule.scores(as_posterior(posterior, "posterior"))
+    lasting, smoothed = lasting.astype("float64"), smoothed.astype("float64")
+    on, off = lasting >= level, smoothed + (rule.hysteresis or 0.0) < level
+    # the state after each frame is what the last frame that was on or off made it
+    last_word = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
+    active = np.concatenate([[False], on[last_word] & (last_word >= 0), [False]])
+    edges = np.flatnonzero(active[1:] != active[:-1])
+    return rule.time_s(edges).reshape(-1, 2)
+
+
+def event_f1(
+    reference: Sequence,
+    estimated: Sequence,
+    *,
+    onset_collar_s: float = 0.2,
+    offset_collar_s: float = 0.2,
+    offset_collar_share: float = 0.5,
+    use_offset: bool = True,
+) -> EventScore:
+    """Event-based F1 of one class over all streams.
+
+    Args:
+        reference: list of arrays `(events, 2)` of onset and offset in seconds, one for each
+            stream.
+        estimated: the same, of the detector.
+        onset_collar_s: float, seconds, >= 0. Defaults to 0.2.
+        offset_collar_s: float, seconds, >= 0. Defaults to 0.2.
+        offset_collar_share: float, >= 0, of the reference's duration. Defaults to 0.5.
+        use_offset: bool, whether offsets count at all. Defaults to `True`.
+
+    Returns:
+        `EventScore(f1, precision, recall, matched, estimated, reference)`.
+
+    Raises:
+        ValueError: if the lists differ in length, or an array is not of rising intervals.
+
+    Example:
+
+    >>> score = event_f1([[[1.0, 2.0], [5.0, 6.0]]], [[[1.1, 2.3], [8.0, 9.0], [9.5, 9.9]]])
+    >>> score.f1, score.recall, score.matched, score.estimated, score.reference
+    (0.4, 0.5, 1, 3, 2)
+    """
+    if len(reference) != len(estimated):
+        raise ValueError(
+            "`reference` and `estimated` must hold one array for each stream. "
+            f"Received: {len(reference)} and {len(estimated)} arrays."
+        )
+    matched = true = found = 0
+    for stream, (truth, guess) in enumerate(zip(reference, estimated, strict=True)):
+        truth = _as_intervals(truth, f"reference[{stream}]")
+        guess = _as_intervals(guess, f"estimated[{stream}]")
+        onset, offset = np.moveaxis(np.abs(truth[:, None] - guess[None]), -1, 0)
+        fits = onset <= onset_collar_s + TIME_TOLERANCE_S
+        if use_offset:
+            collar = np.maximum(offset_collar_s, offset_collar_share * np.ptp(truth, axis=1))
+            fits &= offset <= collar[:, None] + TIME_TOLERANCE_S
+        matched += _largest_matching([np.flatnonzero(row).tolist() for row in fits])
+        true, found = true + len(truth), found + len(guess)
+    return EventScore(
+        f1=2 * matched / (true + found) if true + found else np.nan,
+        precision=matched / found if found else np.nan,
+        recall=matched / true if true else np.nan,
+        matched=matched,
+        estimated=found,
+        reference=true,
+    )
+
+
+def _largest_matching(fits: list[list[int]]) -> int:
+    """How many rows can have a column of their own (Kuhn's augmenting paths)."""
+    owner: dict[int, int] = {}
+
+    def place(row: int, seen: set[int]) -> bool:
+        for column in fits[row]:
+            if column not in seen:
+                seen.add(column)
+                if column not in owner or place(owner[column], seen):
+                    owner[column] = row
+                    return True
+        return False
+
+    return sum(place(row, set()) for row in range(len(fits)))
+
+
+def _as_intervals(intervals, name: str) -> np.ndarray:
+    intervals = np.asarray(intervals, dtype="float64")
+    if intervals.size == 0:
+        return np.empty((0, 2))
+    if intervals.ndim != 2 or intervals.shape[1] != 2:
+        raise ValueError(
+            f"`{name}` must have shape (events, 2), onset and offset. "
+            f"Received: {name} of shape {intervals.shape}."
+        )
+    if not np.all(np.isfinite(intervals)) or np.any(intervals[:, 1] < intervals[:, 0]):
+        raise ValueError(
+            f"`{name}` must hold finite onsets before their offsets, in seconds. "
+            f"Received: {name}={intervals.tolist()}."
+        )
+    return intervals

@@ -1,0 +1,154 @@
+"""Detectors of several classes: a curve for each class, and who triggers whom.
+
+Each class has a trigger of its own, so each has its own exact DET curve, in which the other
+classes' events are negative audio like any other. A *cross-trigger* is a false alarm of one class
+inside the hit window of an event of another: "computer" answering to "commuter". It counts in
+FA/h as every false alarm does; here it is counted by who was said, too.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_sal.detection.curve import DetCurve
+from keras_sal.detection.matching import OperatingPoint, operating_point
+from keras_sal.detection.scoring import det_curve
+from keras_sal.detection.trigger import (
+    TIME_TOLERANCE_S,
+    Scoring,
+    as_posterior,
+    as_thresholds,
+    detect,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassReport:
+    """All figures of a detector of several classes at given thresholds.
+
+    Attributes:
+        points: list of `OperatingPoint`, one for each class.
+        cross_triggers: integers `(classes, classes)`; `[i, j]` counts the false alarms of
+            class `i` inside the hit window of an event of class `j`. One that lies in the
+            windows of events of several classes counts for the one whose anchor is nearest.
+    """
+
+    points: list[OperatingPoint]
+    cross_triggers: np.ndarray
+
+
+def class_curves(
+    posteriors: Sequence, events: Sequence, *, max_fa_per_hour: float = 100.0, **scoring
+) -> list[DetCurve]:
+    """The DET curve of each class.
+
+    Args:
+        posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
+        events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
+        max_fa_per_hour: as for `det_curve`.
+        **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
+
+    Returns:
+        List of `DetCurve`, one for each class.
+
+    Raises:
+        ValueError: if the streams do not fit the events, or are not what they should be.
+
+    Example:
+
+    >>> posterior = np.zeros((3600, 2))
+    >>> posterior[100, 0] = posterior[200, 1] = posterior[300, 1] = 0.9
+    >>> curves = class_curves([posterior], [[[100.0, 0], [300.0, 1]]], frame_step_s=1.0)
+    >>> [(curve.frr_at(0.0), curve.frr_at(2.0)) for curve in curves]
+    [(0.0, 0.0), (1.0, 0.0)]
+    """
+    streams = _as_class_streams(posteriors, events)
+    return [
+        det_curve(
+            [posterior[:, index] for posterior, _, _ in streams],
+            [anchors[classes == index] for _, anchors, classes in streams],
+            max_fa_per_hour=max_fa_per_hour,
+            **scoring,
+        )
+        for index in range(streams[0][0].shape[1])
+    ]
+
+
+def class_report(posteriors: Sequence, events: Sequence, thresholds, **scoring) -> ClassReport:
+    """Score every class at its threshold, and count cross-triggers.
+
+    Args:
+        posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
+        events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
+        thresholds: float for all classes, or one for each.
+        **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
+
+    Returns:
+        `ClassReport`.
+
+    Raises:
+        ValueError: if the streams do not fit the events, or are not what they should be.
+
+    Example:
+
+    >>> posterior = np.zeros((3600, 2))
+    >>> posterior[100] = [0.9, 0.7]  # class 0 was said, both answer
+    >>> report = class_report([posterior], [[[100.0, 0]]], [0.5, 0.6], frame_step_s=1.0)
+    >>> report.points[0].hits, report.points[1].false_alarms
+    (1, 1)
+    >>> report.cross_triggers.tolist()
+    [[0, 0], [1, 0]]
+    """
+    rule = Scoring(**scoring)
+    streams = _as_class_streams(posteriors, events)
+    count = streams[0][0].shape[1]
+    thresholds = np.broadcast_to(as_thresholds(thresholds, count), count)
+    points = [
+        operating_point(
+            [posterior[:, index] for posterior, _, _ in streams],
+            [anchors[classes == index] for _, anchors, classes in streams],
+            float(thresholds[index]),
+            **scoring,
+        )
+        for index in range(count)
+    ]
+    cross_triggers = np.zeros((count, count), "int64")
+    for posterior, anchors, classes in streams:
+        for detection in detect(posterior, thresholds, **scoring):
+            late = detection.time_s - anchors
+            inside = (late >= -rule.early_s - TIME_TOLERANCE_S) & (
+                late <= rule.max_delay_s + TIME_TOLERANCE_S
+            )
+            if inside.any() and not inside[classes == detection.class_index].any():
+                nearest = classes[inside][np.argmin(np.abs(late[inside]))]
+                cross_triggers[detection.class_index, nearest] += 1
+    return ClassReport(points, cross_triggers)
+
+
+def _as_class_streams(posteriors, events) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    posteriors, events = list(posteriors), list(events)
+    if len(posteriors) == 0 or len(posteriors) != len(events):
+        raise ValueError(
+            "`posteriors` and `events` must hold one array for each stream, and at least one. "
+            f"Received: {len(posteriors)} posteriors, {len(events)} events."
+        )
+    streams = []
+    for stream, (posterior, table) in enumerate(zip(posteriors, events, strict=True)):
+        posterior = as_posterior(posterior, f"posteriors[{stream}]", classes=True)
+        posterior = posterior.reshape(len(posterior), -1)
+        table = np.asarray(table, dtype="float64")
+        table = table.reshape(0, 2) if table.size == 0 else table
+        classes = posterior.shape[1]
+        if streams and classes != streams[0][0].shape[1]:
+            raise ValueError(
+                "`posteriors` must have the same number of classes in all streams. Received: "
+                f"{classes} in stream {stream}, {streams[0][0].shape[1]} in stream 0."
+            )
+        if table.ndim != 2 or table.shape[1] != 2 or not np.isin(table[:, 1], range(classes)).all():
+            raise ValueError(
+                f"`events[{stream}]` must have rows (anchor in seconds, class), the class being "
+                f"an integer below {classes}. Received: events[{stream}]={table.tolist()}."
+            )
+        streams.append((posterior, table[:, 0], table[:, 1].astype("int64")))
+    return streams

@@ -1,0 +1,1 @@
+"""Evaluation of detectors on the same streams, their comparison, and the report."""

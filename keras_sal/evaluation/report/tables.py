@@ -1,0 +1,277 @@
+"""Tables: the results of an evaluation as the report shows them."""
+
+from collections import defaultdict
+
+from keras_sal.evaluation.report.page import NOTHING, Cell, Table, interval, number, text
+
+PERCENT = ("{:.1f}", 100)
+MILLISECONDS = ("{:.0f}", 1000)
+FIGURES = {
+    "frr_at_budget": ("missed at the budget, %", *PERCENT),
+    "mean_frr": ("mean FRR over budgets, %", *PERCENT),
+    "latency_p50_s_at_budget": ("median latency at the budget, ms", *MILLISECONDS),
+    "frr_at_threshold": ("missed at the own threshold, %", *PERCENT),
+    "fa_per_hour_at_threshold": ("false alarms an hour at the own threshold", "{:.2f}", 1),
+    "latency_p50_s_at_threshold": ("median latency at the own threshold, ms", *MILLISECONDS),
+}
+
+
+def operating_points(results: dict) -> Table:
+    """Both operating points of each system and condition."""
+    rows = []
+    for system in results["systems"]:
+        for condition, found in system["conditions"].items():
+            for name, key in (("threshold", "at_threshold"), ("budget", "at_budget")):
+                if point := found[key]:
+                    rows.append([text(system["name"]), text(condition), text(name), *_point(point)])
+    return Table(
+        "operating-points",
+        "Operating points",
+        [
+            *("System", "Condition", "At the", "Threshold", "Missed, %", "False alarms an hour"),
+            *("P50, ms", "P90, ms", "P95, ms", "Missed", "Events", "Alarms", "Hours"),
+        ],
+        rows,
+        frozenset(range(3, 13)),
+        f"At the threshold: the one chosen on dev, or shipped. At the budget: the fewest misses on "
+        f"test within {results['fa_per_hour']:g} false alarms an hour, whatever the threshold. "
+        f"Below them, {100 * results['level']:g} % intervals: exact (Clopper-Pearson, Poisson); r, "
+        "bootstrap over recordings; s, over speakers. The exact interval at the budget ignores "
+        "that its threshold was chosen on the same data. Hours are those outside the hit windows.",
+    )
+
+
+def _point(point: dict) -> list[Cell]:
+    return [
+        number(point["threshold"], "{:.4f}"),
+        number(point["frr"], *PERCENT, note=_intervals(point, "frr", *PERCENT)),
+        number(point["fa_per_hour"], "{:.2f}", note=_intervals(point, "fa_per_hour", "{:.2f}", 1)),
+        number(point["latency_p50_s"], *MILLISECONDS),
+        number(point["latency_p90_s"], *MILLISECONDS),
+        number(point["latency_p95_s"], *MILLISECONDS),
+        number(point["misses"]),
+        number(point["events"]),
+        number(point["false_alarms"]),
+        number(point["hours"], "{:.2f}"),
+    ]
+
+
+def _intervals(point, figure, form, scale) -> str:
+    """The intervals of a figure, those that there are."""
+    found = point["intervals"][figure]
+    shown = {
+        label: interval(found.get(unit), form, scale)
+        for label, unit in (("", "exact"), ("r ", "recordings"), ("s ", "speakers"))
+    }
+    return "\n".join(label + ends for label, ends in shown.items() if ends)
+
+
+def whole_curve(results: dict) -> Table:
+    """Figures that no single operating point decides."""
+    return Table(
+        "whole-curve",
+        "Over the whole curve",
+        [
+            *("System", "Condition"),
+            f"Mean FRR up to {results['area_fa_per_hour']:g} FA/h, %",
+            "Equal error rate, %",
+        ],
+        [
+            [
+                text(system["name"]),
+                text(condition),
+                number(found["mean_frr"], "{:.2f}", 100),
+                number(found["eer"], "{:.2f}", 100),
+            ]
+            for system in results["systems"]
+            for condition, found in system["conditions"].items()
+        ],
+        frozenset({2, 3}),
+        "The mean FRR is the area under FRR over false alarms an hour, divided by its width. The "
+        "equal error rate sets misses against the share of refractory times with a false alarm.",
+    )
+
+
+def differences(results: dict) -> Table:
+    """Paired differences to the first system."""
+    rows = []
+    for row in results["differences"]:
+        label, form, scale = FIGURES[row["figure"]]
+        rows.append(
+            [
+                text(f"{row['system']} against {row['reference']}"),
+                text(row["condition"]),
+                text(label),
+                number(row["estimate"], form.replace("{:", "{:+"), scale),
+                text(interval(row["recordings"], form, scale)),
+                text(interval(row["speakers"], form, scale)),
+                text(_verdict(row["recordings"])),
+            ]
+        )
+    return Table(
+        "differences",
+        "Paired differences",
+        [
+            *("Systems", "Condition", "Figure", "Difference"),
+            *("By recording", "By speaker", "Shown by recordings"),
+        ],
+        rows,
+        frozenset({3}),
+        "First minus second: below 0, the first misses less, alarms less or is sooner. Both heard "
+        "the same streams, and the bootstrap draws the same recordings for both. An interval "
+        "without 0 is a difference that these recordings can show.",
+    )
+
+
+def _verdict(ends) -> str:
+    if not ends or None in ends or ends[0] <= 0 <= ends[1]:
+        return "no"
+    return "yes, less" if ends[1] < 0 else "yes, more"
+
+
+def parity(results: dict) -> Table:
+    """How far posteriors are apart."""
+    return Table(
+        "parity",
+        "Parity",
+        [
+            *("Systems", "Condition", "Frames", "Mean distance", "Largest distance"),
+            *("Both hit", "Only the first", "Only the second", "Neither"),
+        ],
+        [
+            [
+                text(f"{row['system']} against {row['reference']}"),
+                text(row["condition"]),
+                number(row["frames"], "{:,}"),
+                number(row["mean"], "{:.2g}"),
+                number(row["largest"], "{:.2g}"),
+                *(
+                    number(row[key])
+                    for key in ("both_hit", "only_system", "only_reference", "neither")
+                ),
+            ]
+            for row in results["parity"]
+        ],
+        frozenset(range(2, 9)),
+        "Distance between the posteriors of the same frames, state carried over whole streams; and "
+        "the events each hits at its own threshold.",
+    )
+
+
+def footprint(results: dict) -> Table:
+    """What each system is and what it costs."""
+    return Table(
+        "footprint",
+        "Files and footprint",
+        [
+            *("System", "File", "Runtime", "File, bytes", "Arena, bytes", "MACs a frame"),
+            *("Parameters", "Operators"),
+        ],
+        [
+            [
+                text(system["name"]),
+                Cell(system.get("model") or NOTHING, system.get("model", ""), _hash(system)),
+                text(system.get("runtime", NOTHING)),
+                *(
+                    number(system.get(key), "{:,}")
+                    for key in ("bytes", "arena_bytes", "macs", "parameters")
+                ),
+                text(", ".join(system.get("operators", ())) or NOTHING),
+            ]
+            for system in results["systems"]
+        ],
+        frozenset({3, 4, 5, 6}),
+        "The arena was measured with TensorFlow Lite Micro on this machine; on a 32-bit device it "
+        "is smaller.",
+    )
+
+
+def _hash(system) -> str:
+    return f"sha256 {system['sha256'][:16]}…" if system.get("sha256") else ""
+
+
+def triggered_by(results: dict) -> list[Table]:
+    """The words that trigger falsely, by condition: one column for each system."""
+    names = [system["name"] for system in results["systems"]]
+    tables = []
+    for place, condition in enumerate(results["systems"][0]["conditions"]):
+        counts, said = defaultdict(lambda: [0] * len(names)), {}
+        for column, system in enumerate(results["systems"]):
+            for row in system["conditions"][condition]["triggered_by"]:
+                counts[row["said"]][column] = row["false_alarms"]
+                said[row["said"]] = row["times_said"]
+        if counts:
+            tables.append(
+                Table(
+                    f"triggered-by-{place}",
+                    f"What triggers falsely: {condition}",
+                    ["Said", *names, "Times said"],
+                    [
+                        [text(each), *map(number, row), number(said[each])]
+                        for each, row in sorted(counts.items(), key=lambda item: -sum(item[1]))
+                    ],
+                    frozenset(range(1, len(names) + 2)),
+                )
+            )
+    return tables
+
+
+def triggers(results: dict) -> Table:
+    """The trigger of each system and how its threshold was chosen."""
+    rows = []
+    for system in results["systems"]:
+        rule, chosen = system["scoring"], system["threshold"]
+        rows.append(
+            [
+                text(system["name"]),
+                number(chosen["threshold"], "{:.6f}"),
+                Cell(chosen.get("rule", ""), chosen.get("rule", ""), chosen.get("data", "")),
+                number(rule["smooth_frames"]),
+                number(rule["on_frames"]),
+                text("none" if rule["hysteresis"] is None else f"{rule['hysteresis']:g}"),
+                number(rule["refractory_s"]),
+                text(f"{-rule['early_s']:g} to {rule['max_delay_s']:g}"),
+                Cell(f"{rule['frame_step_s']:g}, first at {rule['frame_offset_s']:g}"),
+            ]
+        )
+    return Table(
+        "triggers",
+        "Triggers and thresholds",
+        [
+            *("System", "Threshold", "How it was chosen", "Smoothed frames", "On frames"),
+            *("Hysteresis", "Refractory time, s", "Hit window, s", "Frame step, s"),
+        ],
+        rows,
+        frozenset({1, 3, 4, 6}),
+    )
+
+
+def parts(results: dict) -> Table:
+    """The data."""
+    return Table(
+        "parts",
+        "Streams",
+        ["Split", "Condition", "Streams", "Recordings", "Speakers known", "Events", "Hours"],
+        [
+            [
+                text(part["split"]),
+                text(part["condition"]),
+                *(number(part[key]) for key in ("streams", "recordings", "speakers", "events")),
+                number(part["hours"], "{:.2f}"),
+            ]
+            for part in results["parts"]
+        ],
+        frozenset(range(2, 7)),
+    )
+
+
+def provenance(results: dict) -> Table:
+    """Where the results come from."""
+    found = {key: value for key, value in results["provenance"].items() if key != "command"}
+    versions = found.pop("versions", {})
+    rows = [[text(key.replace("_", " ")), text(value)] for key, value in found.items()]
+    rows += [[text(package), text(version)] for package, version in versions.items()]
+    rows.append(
+        [text("bootstrap"), text(f"{results['replicates']} replicates, seed {results['seed']}")]
+    )
+    return Table("provenance", "Versions and settings", ["What", "Value"], rows)

@@ -1,0 +1,81 @@
+"""The README of a bundle: what is in it, and how it is wired into a firmware."""
+
+import math
+import string
+
+from keras_sal.export import firmware_sources
+
+# What leaves a part of the trigger out.
+OFF = {
+    "smooth_frames": 1,
+    "on_frames": 1,
+    "hysteresis": None,
+    "refractory_s": 0,
+}
+STATES = {
+    "explicit": "carried by the detector, which copies each state's bytes from output to input",
+    "internal": "kept by the interpreter in resource variables",
+}
+FRONTEND_SECTIONS = {
+    "frontend_rows": "| `frontend.h` | parameters of the front-end the model was trained on |\n"
+    "| `micro_frontend.h` | computes its features, with TensorFlow's micro front-end |\n",
+    "espidf_frontend": "\nThe component has the micro front-end already.\n",
+    "zephyr_frontend": "\nThe module's library may lack the micro front-end: then add the sources "
+    "of\n`tensorflow/lite/experimental/microfrontend/lib` and of kissfft to the application.\n",
+    "arduino_frontend": "\nThe micro front-end must be in that library, or beside the sketch: its "
+    "sources are in\n`tensorflow/lite/experimental/microfrontend/lib` of TensorFlow Lite Micro.\n",
+}
+
+
+def text(title, manifest):
+    """The text of `README.md`.
+
+    Args:
+        title: Name of the folder.
+        manifest: Its manifest.
+    """
+    audio = manifest["frontend"] is not None
+    trigger = manifest["trigger"]
+    settings = [
+        f"{name} {value}" for name, value in trigger.items() if value != OFF.get(name, value)
+    ]
+    states = {state for state, _ in manifest["states"]}
+    frames = [end for end in manifest["inputs"] if end["name"] not in states]
+    signature, source = (
+        ("bool ReadSamples(int16_t* samples, int count);", "sound")
+        if audio
+        else ("bool ReadFrame(float* frame, int count);", "stream")
+    )
+    texts = {name: section if audio else "" for name, section in FRONTEND_SECTIONS.items()}
+    return string.Template(firmware_sources.fixed("README.md")).substitute(
+        texts,
+        title=title,
+        folder=title,
+        version=manifest["versions"].get("keras-sal", "unknown"),
+        step_ms=f"{1000 * manifest['frame_step_s']:g}",
+        frame_values=sum(math.prod(end["shape"]) for end in frames),
+        classes=", ".join(manifest["classes"]),
+        quantization=manifest["quantization"],
+        flash_bytes=f"{manifest['flash_bytes']:,}",
+        arena_bytes=f"{manifest['arena_bytes']:,}",
+        macs=f"{manifest['macs']:,}",
+        state=STATES[manifest["state"]],
+        operators=" ".join(manifest["operators"]),
+        trigger=", ".join(settings) or "every frame for itself",
+        threshold=_said(manifest),
+        yours=f"{signature}\nvoid OnDetection(const char* name, float score);",
+        source=source,
+        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h`, "
+        + ("`micro_frontend.h` and `main.cc`" if audio else "and `main.cc`"),
+    )
+
+
+def _said(manifest):
+    value, record = manifest["trigger"]["threshold"], manifest["threshold"]
+    if "budget_fa_per_hour" not in record:
+        return f"{value}, {record['rule']}"
+    return (
+        f"{value}, for {record['budget_fa_per_hour']:g} false alarms an hour; on {record['data']} "
+        f"it misses {100 * record['frr']:.1f} % of {record['events']} events with "
+        f"{record['false_alarms']} false alarms in {record['hours']:.1f} h"
+    )

@@ -1,0 +1,252 @@
+"""Streaming Anchor Loss, and the losses that a practitioner would otherwise pick.
+
+All read packed targets (`keras_sal.AnchorTargets`), so that a comparison is one line:
+
+| loss                     | pays attention to                    | needs           |
+|--------------------------|--------------------------------------|-----------------|
+| `StreamingAnchorLoss`    | frames near anchors, and hard frames | event times     |
+| `FrameCrossEntropy`      | every frame alike, or by class       | frame labels    |
+| `FrameFocalLoss`         | hard frames                          | frame labels    |
+| `MaxPoolingLoss`         | the one best frame of a clip         | clip labels     |
+| `TemporalLabelSmoothing` | (softens labels for another loss)    | event times     |
+
+`StreamingAnchorLoss(variant="sal")` with a fixed kernel is cross entropy with per-frame weights
+`1 + strength * k`; its focal variants `"sa+fl"` and `"safl"` weight a frame by how well the model
+does on it as well, which no fixed `sample_weight` can. If all you have is clip labels, start with
+`MaxPoolingLoss`; if a sequence model over phones is affordable, look at CTC.
+
+Anchors pay where labels span whole events: there anchor losses missed far fewer wake words than
+cross entropy. Where labels stand around the anchor already (`AnchorTargets(before_frames=...,
+after_frames=...)`), which is better still, the two came out alike; see "Which loss" in the README.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_sal.anchors import kernel_function, kernel_weight, reach_pair
+from keras_sal.losses.baselines import (
+    FrameCrossEntropy,
+    FrameFocalLoss,
+    MaxPoolingLoss,
+    TemporalLabelSmoothing,
+    frame_cross_entropy,
+    frame_focal_loss,
+    max_pooling_loss,
+    temporal_label_smoothing,
+)
+from keras_sal.losses.frame_loss import FrameLoss, checked, per_class, plain, weighted_cross_entropy
+from keras_sal.losses.log_space import TINY
+
+__all__ = [
+    "FrameCrossEntropy",
+    "FrameFocalLoss",
+    "MaxPoolingLoss",
+    "StreamingAnchorLoss",
+    "TemporalLabelSmoothing",
+    "frame_cross_entropy",
+    "frame_focal_loss",
+    "max_pooling_loss",
+    "streaming_anchor_loss",
+    "temporal_label_smoothing",
+]
+
+VARIANTS = {
+    "sal": lambda near, focal: 1.0 + near,
+    "sa+fl": lambda near, focal: near + focal,
+    "safl": lambda near, focal: (1.0 + near) * focal,
+}
+
+
+def streaming_anchor_loss(
+    y_true,
+    y_pred,
+    variant="sal",
+    kernel="exponential",
+    reach=15.0,
+    strength=5.0,
+    gamma=2.0,
+    from_logits=False,
+    label_smoothing=0.0,
+    class_weight=None,
+    multi_label=False,
+    normalize=False,
+):
+    """Computes the streaming anchor loss of each frame.
+
+    See `keras_sal.StreamingAnchorLoss` for the formula and the arguments.
+
+    Args:
+        y_true: Packed targets `(batch, time, channels + 1)`.
+        y_pred: Posteriors or logits `(batch, time, classes)`, or `(batch, time)` if binary.
+        variant: `"sal"`, `"sa+fl"` or `"safl"`.
+        kernel: Name of an anchor kernel, or a function of `|distance| / reach`.
+        reach: Frames, > 0; a number or `(before, after)`.
+        strength: >= 0; a number or one per class.
+        gamma: >= 0, the focusing exponent.
+        from_logits: Whether `y_pred` are logits.
+        label_smoothing: In [0, 1).
+        class_weight: `None`, or one weight >= 0 per class.
+        multi_label: Whether several classes may be on at once.
+        normalize: Whether to divide the frame weights by their mean.
+
+    Returns:
+        The loss of each frame, `(batch, time)`; 0 where the label is -1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> y_true = np.array([[[0.0, -1.0], [1.0, 0.0]]], "float32")  # the second frame is the anchor
+    >>> y_pred = np.array([[[0.5], [0.5]]], "float32")
+    >>> loss = streaming_anchor_loss(y_true, y_pred, kernel="rectangular", reach=0.5, strength=1)
+    >>> [round(float(frame), 3) for frame in loss[0]]  # -log(0.5), twice -log(0.5)
+    [0.693, 1.386]
+    """
+    before, after = reach if isinstance(reach, (tuple, list)) else (reach, reach)
+
+    def weight(frame, distance):
+        near = kernel_weight(distance, kernel_function(kernel), before, after)
+        near = per_class(strength, frame) * near
+        focal = 1.0 if variant == "sal" else ops.exp(gamma * frame.log_miss())
+        multiplier = VARIANTS[variant](near, focal)
+        if not normalize:
+            return multiplier
+        mean = ops.sum(multiplier * frame.counted) / ops.clip(ops.sum(frame.counted), 1.0, math.inf)
+        return multiplier / ops.clip(ops.stop_gradient(mean), TINY, math.inf)
+
+    return weighted_cross_entropy(
+        y_true, y_pred, weight, from_logits, label_smoothing, class_weight, multi_label
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class StreamingAnchorLoss(FrameLoss):
+    """Frame-wise cross entropy that counts more near anchors.
+
+    Use it to train a detector that answers on every frame but is judged by a few of them: wake
+    words, speech onset, multi-modal triggers, any sensor event. The model, its size and its data
+    stay as they are. Train on the packed targets of `keras_sal.AnchorTargets`.
+
+    With `d_t` the signed distance in frames to the nearest anchor, `k` the anchor kernel (1 at the
+    anchor, falling with distance), `p_t` the posterior of the true class and `CE_t = -log p_t`:
+
+        "sal"    (1 + strength * k(d_t)) * CE_t
+        "sa+fl"  (strength * k(d_t) + (1 - p_t)**gamma) * CE_t
+        "safl"   (1 + strength * k(d_t)) * (1 - p_t)**gamma * CE_t
+
+    With `strength=0`, `"sal"` is frame-wise cross entropy and the others are the focal loss. The
+    paper's abstract fixes the property, a penalty that rises towards the anchor, and the focal sum
+    and product; these kernels and constants are this package's own.
+
+    Reference:
+        U. Sarawgi et al., "Streaming Anchor Loss: Augmenting Supervision with Temporal
+        Significance", ICASSP 2024, https://arxiv.org/abs/2310.05886
+
+    Args:
+        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sal"`.
+        kernel: `"exponential"`, `"gaussian"`, `"triangular"`, `"rectangular"`, `"raised_cosine"`
+            (see `keras_sal.anchors`), or a registered function of `u = |d| / reach`. Defaults to
+            `"exponential"`.
+        reach: Frames, > 0: how far the kernel reaches, one number or `(before, after)`. Defaults
+            to 15.
+        strength: >= 0: how much more the anchor counts than a far frame. One number, or one per
+            class (of the frame's label; the background is a class of its own unless
+            `multi_label`). Defaults to 5.
+        gamma: >= 0: focusing exponent of `"sa+fl"` and `"safl"`. Defaults to 2.
+        from_logits: Whether the model ends in logits rather than in posteriors. Defaults to
+            `False`.
+        label_smoothing: In [0, 1): share of each label spread evenly over the classes. Enters
+            `CE_t`, not the focal factor. Defaults to 0.
+        class_weight: `None`, or one weight >= 0 per class, multiplied in after everything else.
+            (`fit(class_weight=...)` can't read packed targets.)
+        multi_label: Whether several classes may be on at once, each output a detector of its own.
+            Their losses are averaged. Defaults to `False`.
+        normalize: Whether to divide the weights of `CE_t` by their mean over the batch, so that a
+            learning rate that suits cross entropy suits this loss. Defaults to `False`.
+        reduction, name, dtype: As in every Keras loss; how ignored frames (label -1), Keras masks
+            and `sample_weight` enter the mean is said in `keras_sal.losses.packed_loss.PackedLoss`:
+            frames that are ignored or masked aren't counted, weights scale the numerator only.
+
+    Call arguments:
+        y_true: Packed targets `(batch, time, channels + 1)`. One label channel of 0/1 for a binary
+            detector, of class ids for a softmax; or one label channel per class. Labels of 0/1
+            may be soft: `CE_t` and `p_t` are then means over the label.
+        y_pred: `(batch, time, classes)`, or `(batch, time)` for a binary detector.
+        sample_weight: Optional, `(batch,)`, `(batch, 1)` or `(batch, time)`.
+
+    Returns:
+        A scalar, or `(batch, time)` with `reduction=None`.
+
+    Raises:
+        ValueError: If an argument is out of range or the shapes don't fit.
+
+    Example:
+
+    >>> import keras_sal
+    >>> import numpy as np
+    >>> events = np.array([[[20, 60]], [[10, 40]]])  # frames of one event in each of two clips
+    >>> targets = keras_sal.AnchorTargets(frames=100, anchor="offset", after_frames=10)
+    >>> model = keras_sal.models.gru_detector(features=40)
+    >>> model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
+    >>> history = model.fit(np.zeros((2, 100, 40)), targets(events), verbose=0)
+    """
+
+    def __init__(
+        self,
+        variant="sal",
+        kernel="exponential",
+        reach=15.0,
+        strength=5.0,
+        gamma=2.0,
+        from_logits=False,
+        label_smoothing=0.0,
+        class_weight=None,
+        multi_label=False,
+        normalize=False,
+        reduction="sum_over_batch_size",
+        name="streaming_anchor_loss",
+        dtype=None,
+    ):
+        super().__init__(
+            from_logits, label_smoothing, class_weight, multi_label, reduction, name, dtype
+        )
+        if variant not in VARIANTS:
+            raise ValueError(
+                f"`variant` must be one of {', '.join(map(repr, VARIANTS))}; they differ in how "
+                f"anchors and hard frames combine. Received: variant={variant!r}. Choose one."
+            )
+        if isinstance(kernel, dict):
+            kernel = keras.saving.deserialize_keras_object(kernel)
+        kernel_function(kernel)  # checks the name
+        self.variant = variant
+        self.kernel = kernel
+        self.reach = reach_pair(reach)
+        self.strength = checked("strength", strength, "a negative one would reward errors")
+        self.gamma = checked("gamma", gamma, "(1 - p)**gamma would weight easy frames up")
+        self.normalize = normalize
+
+    def call(self, y_true, y_pred):  # noqa: D102
+        return streaming_anchor_loss(
+            y_true,
+            y_pred,
+            variant=self.variant,
+            kernel=self.kernel,
+            reach=self.reach,
+            strength=self.strength,
+            gamma=self.gamma,
+            normalize=self.normalize,
+            **self.frame_arguments,
+        )
+
+    def get_config(self):  # noqa: D102
+        kernel = self.kernel
+        return {
+            **super().get_config(),
+            "variant": self.variant,
+            "kernel": keras.saving.serialize_keras_object(kernel) if callable(kernel) else kernel,
+            "reach": plain(self.reach),
+            "strength": plain(self.strength),
+            "gamma": plain(self.gamma),
+            "normalize": self.normalize,
+        }

@@ -1,0 +1,114 @@
+"""Hits and false alarms of a trigger at many thresholds at once, with Keras operations.
+
+What `keras_sal.detection` counts on streams of posteriors, counted on batches of clips with packed
+targets, inside a compiled function and on the device. Each clip is a stream of its own, in which
+the trigger starts afresh; its events are the frames at distance 0.
+"""
+
+from collections import namedtuple
+
+from keras import ops
+
+from keras_sal.anchors import IGNORE, unpack
+from keras_sal.targets.nearest_anchor import FAR, sort_positions
+
+Rule = namedtuple("Rule", "smooth_frames on_frames refractory_frames early_frames delay_frames")
+Rule.__doc__ = "The trigger and the hit window, in frames; see `keras_sal.detection.Scoring`."
+
+Counts = namedtuple("Counts", "latencies false_alarms events negative_frames")
+Counts.__doc__ = """Counts over a batch, `int32`.
+
+`latencies (thresholds, early_frames + delay_frames + 1)` has the hits by latency, the first column
+being `-early_frames`; `false_alarms (thresholds,)`; `events ()`; `negative_frames ()`.
+"""
+
+
+def count(y_true, posterior, thresholds, rule, class_index=None):
+    """Counts hits and false alarms.
+
+    Args:
+        y_true: Packed targets `(batch, time, channels + 1)`.
+        posterior: `(batch, time)`, of one detector.
+        thresholds: `(thresholds,)`, > 0.
+        rule: A `Rule`.
+        class_index: Class whose events count, or `None` for all of them.
+
+    Returns:
+        `Counts`.
+    """
+    labels, distance = unpack(y_true)
+    heard = ops.any(labels != IGNORE, axis=-1)
+    time = ops.cumsum(ops.ones_like(distance, dtype="int32"), axis=1, dtype="int32") - 1
+    event = (distance == 0) & heard & is_class(labels, class_index)
+    passed = ops.cumsum(ops.cast(event, "int32"), axis=1, dtype="int32")
+    ahead = passed[:, -1:] - passed
+    # Anchors whose windows hold frame t have ranks in [closed, opened).
+    closed = later(passed, rule.delay_frames + 1)
+    opened = passed[:, -1:] - earlier(ahead, rule.early_frames)
+    beyond = (distance >= -rule.early_frames) & (distance <= rule.delay_frames)
+    if class_index is not None:
+        beyond = ops.zeros_like(heard)  # the class of an event outside the clip isn't known
+    negative = heard & (closed >= opened) & ~beyond
+    position = sort_positions(ops, time, event)
+    posterior = ops.where(heard, posterior, 0.0)
+    on = lasting(posterior, rule)[..., None] >= ops.cast(thresholds, posterior.dtype)
+    width = rule.early_frames + rule.delay_frames + 1
+
+    def more(pointer, free, latencies, false_alarms):
+        return ops.any(pointer < FAR)
+
+    def next_detection(pointer, free, latencies, false_alarms):
+        candidate = on & (time[..., None] >= pointer[:, None])
+        frame = ops.min(ops.where(candidate, time[..., None], FAR), axis=1)
+        found = frame < FAR
+        at = ops.where(found, frame, 0)
+        rank = ops.maximum(free, ops.take_along_axis(closed, at, axis=1))
+        hit = found & (rank < ops.take_along_axis(opened, at, axis=1))
+        alarm = found & ops.take_along_axis(negative, at, axis=1)
+        anchor = ops.take_along_axis(position, ops.where(hit, rank, 0), axis=1)
+        late = ops.where(hit, at - anchor + rule.early_frames, -1)
+        column = ops.cast(late[..., None] == ops.arange(width, dtype="int32"), "int32")
+        return (
+            ops.where(found, frame + rule.refractory_frames, FAR),
+            ops.where(hit, rank + 1, free),
+            latencies + ops.sum(column, axis=0),
+            false_alarms + ops.sum(ops.cast(alarm, "int32"), axis=0),
+        )
+
+    start = ops.zeros_like(posterior[:, :1] + ops.cast(thresholds, posterior.dtype), dtype="int32")
+    none = ops.zeros_like(start[0])
+    start = (start, start, none[:, None] + ops.zeros((1, width), dtype="int32"), none)
+    _, _, latencies, false_alarms = ops.while_loop(more, next_detection, start)
+    event, negative = (ops.sum(ops.cast(frames, "int32")) for frames in (event, negative))
+    return Counts(latencies, false_alarms, event, negative)
+
+
+def is_class(labels, class_index):
+    """Marks the frames labelled with a class; all for `None`."""
+    if class_index is None:
+        return ops.ones_like(labels[..., 0], dtype="bool")
+    if labels.shape[-1] == 1:
+        return labels[..., 0] == class_index
+    return labels[..., class_index] == 1
+
+
+def lasting(posterior, rule):
+    """Returns the trailing mean of the posterior, and of that the trailing minimum."""
+    score = posterior
+    for lag in range(1, rule.smooth_frames):
+        score = score + later(posterior, lag)
+    score = score / rule.smooth_frames
+    lowest = score
+    for lag in range(1, rule.on_frames):
+        lowest = ops.minimum(lowest, later(score, lag))
+    return lowest
+
+
+def later(x, frames):
+    """Moves `x (batch, time)` `frames` later, zeros first."""
+    return ops.pad(x, ((0, 0), (frames, 0)))[:, : ops.shape(x)[1]]
+
+
+def earlier(x, frames):
+    """Moves `x (batch, time)` `frames` earlier, zeros last."""
+    return ops.pad(x, ((0, 0), (0, frames)))[:, frames:]

@@ -1,0 +1,268 @@
+"""Edits of a clip that keep its anchors on their frames: crop, pad, shift, stretch, concatenate.
+
+Augmentation must never separate an anchor from its frame. Every edit takes features and packed
+targets together and returns both, as NumPy arrays, for one clip `(time, ...)` or for a batch of
+clips `(batch, time, ...)`. Distances stay true:
+
+* An anchor that was cut off still counts in the distances of the frames that remain: the frames
+  after the end of a wake word stay frames after the end of a wake word.
+* Frames that are added hold no recording, and have label -1.
+* Where clips are joined, frames near the join are measured to the nearest anchor on either side;
+  but an anchor that was cut off counts only in the clip that it was cut from.
+
+Features may be one array, several in a dict, list or tuple (`{"audio": ..., "motion": ...}`), or
+`None` to edit the targets alone.
+
+>>> import numpy as np
+>>> from keras_sal import AnchorTargets
+>>> from keras_sal.targets import clips
+>>> features = np.arange(6.0)[:, None]
+>>> targets = AnchorTargets(frames=6)(np.array([[[2, 3]]]))[0]  # an event in frames 2 and 3
+>>> features, targets = clips.crop(features, targets, start=1, frames=4)
+>>> features[:, 0].tolist(), targets[:, 0].tolist(), targets[:, 1].tolist()
+([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 1.0, 0.0], [-1.0, 0.0, 1.0, 2.0])
+"""
+
+import math
+from numbers import Integral, Real
+
+import keras
+import numpy as np
+
+from keras_sal.anchors import IGNORE, NO_ANCHOR
+from keras_sal.targets.array_namespaces import NUMPY
+from keras_sal.targets.event_lists import require
+from keras_sal.targets.nearest_anchor import around, signed_distance, sort_positions
+
+
+def crop(features, targets, start, frames):
+    """Keeps `frames` frames from frame `start` on.
+
+    Args:
+        features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
+        targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
+        start: Integer >= 0, the first frame kept.
+        frames: Integer >= 1, the number of frames kept.
+
+    Returns:
+        `(features, targets)`.
+
+    Raises:
+        ValueError: If the crop isn't inside the clip, or the shapes don't fit.
+    """
+    targets, axis, time = checked(features, targets)
+    require(
+        whole(start) and whole(frames, least=1) and start + frames <= time,
+        "`start` and `frames` must lie inside the clip; a crop adds nothing. Received: "
+        f"start={start!r}, frames={frames!r} for a clip of {time} frames. Use "
+        "`keras_sal.targets.clips.pad` first.",
+    )
+
+    def kept(x):
+        return np.asarray(x)[(slice(None),) * axis + (slice(start, start + frames),)]
+
+    return each(kept, features), kept(targets)
+
+
+def pad(features, targets, before=0, after=0, fill=0.0):
+    """Adds frames to either end, with label -1.
+
+    Args:
+        features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
+        targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
+        before: Integer >= 0, frames added before the first.
+        after: Integer >= 0, frames added after the last.
+        fill: Number, or array of the shape of a frame: the features of added frames.
+
+    Returns:
+        `(features, targets)`.
+
+    Raises:
+        ValueError: If a number of frames is negative, or the shapes don't fit.
+    """
+    targets, axis, time = checked(features, targets)
+    require(
+        whole(before) and whole(after),
+        "`before` and `after` must be whole numbers of frames >= 0; they are added. Received: "
+        f"before={before!r}, after={after!r}. Use `keras_sal.targets.clips.crop` to take frames away.",
+    )
+
+    def padded(x):
+        x = np.asarray(x)
+        shapes = [(*x.shape[:axis], frames, *x.shape[axis + 1 :]) for frames in (before, after)]
+        first, last = (np.broadcast_to(np.asarray(fill, x.dtype), shape) for shape in shapes)
+        return np.concatenate([first, x, last], axis=axis)
+
+    around_clip = [(0, 0)] * axis + [(before, after), (0, 0)]
+    edge = np.pad(targets, around_clip, mode="edge")
+    beyond = np.concatenate([np.arange(-before, 0), np.zeros(time), np.arange(1, after + 1)])
+    labels = np.where(beyond[:, None] == 0, edge[..., :-1], IGNORE)
+    distance = np.where(edge[..., -1] == NO_ANCHOR, NO_ANCHOR, edge[..., -1] + beyond)
+    return each(padded, features), join(labels, distance)
+
+
+def shift(features, targets, frames, fill=0.0):
+    """Moves a clip later, or earlier, within as many frames.
+
+    Args:
+        features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
+        targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
+        frames: Integer: how much later; negative for earlier.
+        fill: Number, or array of the shape of a frame: the features of the frames that are left
+            free, which get label -1.
+
+    Returns:
+        `(features, targets)`.
+
+    Raises:
+        ValueError: If `frames` isn't a whole number, or the shapes don't fit.
+    """
+    require(
+        isinstance(frames, Integral),
+        "`frames` must be a whole number; a clip moves by frames. Received: "
+        f"frames={frames!r}. Divide seconds by the frame step and round.",
+    )
+    _, _, time = checked(features, targets)
+    features, targets = pad(features, targets, max(frames, 0), max(-frames, 0), fill)
+    return crop(features, targets, max(-frames, 0), time)
+
+
+def stretch(features, targets, factor):
+    """Slows a clip down (`factor > 1`) or speeds it up, by interpolation between frames.
+
+    Frame `t` moves to `round(t * factor)`, so a clip of `time` frames gets
+    `round((time - 1) * factor) + 1`. To stretch sound rather than features, stretch the samples
+    and the event times, and make targets of those.
+
+    Args:
+        features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
+        targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
+        factor: > 0: how many times longer.
+
+    Returns:
+        `(features, targets)`; features are floats.
+
+    Raises:
+        ValueError: If `factor` isn't positive, or the shapes don't fit.
+    """
+    require(
+        isinstance(factor, Real) and 0 < factor < math.inf,
+        "`factor` must be a number > 0; durations are multiplied by it. Received: "
+        f"factor={factor!r}. Use 1.1 for 10 % slower, 0.9 for faster.",
+    )
+    targets, axis, time = checked(features, targets)
+
+    def moved(frame):
+        return np.rint(frame * factor)
+
+    new = np.arange(int(moved(time - 1)) + 1)
+    old = np.minimum(new / factor, time - 1)
+    below = np.floor(old).astype(int)
+    above = np.minimum(below + 1, time - 1)
+
+    def interpolated(x):
+        x = np.asarray(x)
+        x = x if np.issubdtype(x.dtype, np.floating) else x.astype("float32")
+        share = (old - below).astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+        low, high = np.take(x, below, axis=axis), np.take(x, above, axis=axis)
+        return low + share * (high - low)
+
+    def distance_by(frame):
+        distance = np.take(targets[..., -1], frame, axis=axis)
+        return np.where(distance == NO_ANCHOR, NO_ANCHOR, new - moved(frame - distance))
+
+    labels = np.take(targets[..., :-1], np.rint(old).astype(int), axis=axis)
+    stretched = join(labels, nearer(distance_by(below), distance_by(above)))
+    for index in np.argwhere(targets[..., -1] == 0):  # none falls between two frames
+        stretched[(*index[:-1], int(moved(index[-1])))] = targets[tuple(index)]
+    return each(interpolated, features), stretched
+
+
+def concatenate(clips):
+    """Joins clips end to end.
+
+    Args:
+        clips: Sequence of `(features, targets)`, all for one clip or all for a batch.
+
+    Returns:
+        `(features, targets)`.
+
+    Raises:
+        ValueError: If there are no clips, or the shapes don't fit.
+    """
+    clips = list(clips)
+    require(
+        clips,
+        "`clips` must have at least one (features, targets); there is nothing to join. Received: "
+        "clips=[]. Check how they were selected.",
+    )
+    axes = {checked(*clip)[1] for clip in clips}
+    require(
+        len(axes) == 1,
+        "`clips` must all be single clips or all be batches; they become one. Received: targets "
+        f"of shapes {[np.shape(targets) for _, targets in clips]}. Add a batch axis.",
+    )
+    axis = axes.pop()
+    features, targets = zip(*clips, strict=True)
+    targets = np.concatenate(targets, axis=axis)
+    joined = None
+    if features[0] is not None:
+        joined = keras.tree.map_structure(lambda *x: np.concatenate(x, axis=axis), *features)
+    labels, own = targets[..., :-1], targets[..., -1]
+    return joined, join(labels, nearer(own, distance_to(is_anchor(labels, own))))
+
+
+def is_anchor(labels, distance):
+    """Marks the frames that are anchors; where the label is unknown, nothing is."""
+    return (distance == 0) & (labels != IGNORE).any(axis=-1)
+
+
+def distance_to(anchors):
+    """Returns the signed distance of each frame to the nearest of those marked."""
+    marks = np.atleast_2d(anchors)
+    time = np.broadcast_to(np.arange(marks.shape[1], dtype="int32"), marks.shape)
+    position = sort_positions(NUMPY, time, marks)
+    count = np.cumsum(marks, axis=1, dtype="int32")
+    distance = signed_distance(NUMPY, time, *around(NUMPY, position, count))
+    return distance.reshape(anchors.shape)
+
+
+def nearer(one, other):
+    """Returns the smaller of two distances; where equal, that to the earlier anchor."""
+    takes_other = (abs(other) < abs(one)) | ((abs(other) == abs(one)) & (other > one))
+    return np.where(takes_other, other, one)
+
+
+def join(labels, distance):
+    """Packs labels and distances, as NumPy arrays."""
+    return np.concatenate([labels, distance[..., None]], axis=-1).astype("float32")
+
+
+def each(edit, features):
+    """Applies `edit` to each array of features."""
+    return None if features is None else keras.tree.map_structure(edit, features)
+
+
+def whole(number, least=0):
+    """Returns whether a number of frames is one."""
+    return isinstance(number, Integral) and number >= least
+
+
+def checked(features, targets):
+    """Returns `targets` as an array, their axis of time, and the number of frames."""
+    targets = np.asarray(targets)
+    require(
+        targets.ndim in (2, 3) and targets.shape[-1] > 1,
+        "`targets` must be packed targets of shape (time, channels + 1) or (batch, time, channels "
+        "+ 1), with the distance to the nearest anchor last. Received: targets of shape "
+        f"{targets.shape}. Make them with `keras_sal.AnchorTargets`.",
+    )
+    axis = targets.ndim - 2
+    for x in keras.tree.flatten(features) if features is not None else ():
+        require(
+            np.shape(x)[: axis + 1] == targets.shape[: axis + 1],
+            "`features` must have the frames of `targets`; each frame has its own target. "
+            f"Received: features of shape {np.shape(x)} for targets of shape {targets.shape}. Make "
+            "targets at the frame rate of the features.",
+        )
+    return targets, axis, targets.shape[axis]

@@ -1,0 +1,1 @@
+"""Training of detectors: the recipe, hard negatives, refined anchors, stateful training."""

@@ -1,0 +1,184 @@
+"""`keras-sal evaluate` and `keras-sal compare`, as they are called."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from made_answers import made_answers
+from toned import tone_detector, tones
+
+from keras_sal import cli
+from keras_sal.cli import systems
+from keras_sal.evaluation.predictions import Answers
+from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.results import evaluate
+from keras_sal.files import write_json
+from keras_sal.runtime import open_runner
+
+pytest.importorskip("matplotlib", reason="no matplotlib: the report extra is not installed")
+pytest.importorskip("jinja2", reason="no jinja2: the report extra is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Recordings, and two models: one as it should be, one that is half deaf."""
+    folder = tmp_path_factory.mktemp("tones")
+    recordings = tones(folder / "recordings")
+    tone_detector(recordings).save(folder / "good.keras")
+    tone_detector(recordings, shift=-4.0).save(folder / "deaf.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reports(folder):
+    """Both models in one report; and the second alone, as if it had been evaluated by itself."""
+    arguments = ["evaluate", str(folder / "good.keras"), str(folder / "deaf.keras")]
+    arguments += ["--recordings", str(folder / "recordings"), "--cache", str(folder / "cache")]
+    arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--moments", "1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert cli.main([*arguments, "--report", str(folder / "both")]) == 0
+    (folder / "one").mkdir()
+    one = Answers.load(folder / "both").only(["deaf.keras"])
+    one.save(folder / "one" / "posteriors.npz")
+    write_json(folder / "one" / "results.json", evaluate(one, Judge(60.0, replicates=20)))
+    return folder
+
+
+def test_evaluate_writes_all_that_it_says(reports):
+    names = {path.name for path in (reports / "both").iterdir()}
+    assert names == {"report.html", "results.json", "posteriors.npz", "figures"}
+    results = json.loads((reports / "both" / "results.json").read_text())
+    assert [system["name"] for system in results["systems"]] == ["good.keras", "deaf.keras"]
+    assert list(results["systems"][0]["conditions"]) == ["clean", "20 dB"]
+    assert results["systems"][0]["parameters"] == 41
+    assert len(results["systems"][0]["sha256"]) == 64
+    assert results["provenance"]["command"].startswith("keras-sal evaluate ")
+    assert results["provenance"]["versions"]["keras"]
+
+
+def test_evaluate_scores_what_the_models_answer(reports):
+    """The figures are those of the posteriors, and these are the model's."""
+    answers = Answers.load(reports / "both")
+    results = json.loads((reports / "both" / "results.json").read_text())
+    point = results["systems"][0]["conditions"]["clean"]["at_budget"]
+    assert point["events"] == 8
+    assert point["frr"] <= 0.25  # one "alexa" sounds like the word
+    from keras_sal.data import evaluation_streams, load_recordings
+
+    streams = evaluation_streams(load_recordings(reports / "recordings"), "computer", "test")
+    runner = open_runner(reports / "good.keras")
+    for stream, kept in zip(streams, answers.of("good.keras", "test", "clean"), strict=True):
+        runner.reset()
+        np.testing.assert_allclose(kept, runner.stream(stream.features)[:, 0], atol=1e-5)
+
+
+def test_evaluate_says_what_it_found(reports, capsys):
+    arguments = ["evaluate", str(reports / "good.keras"), "--names", "mine", "--tune"]
+    arguments += ["--max-delay-s", "0.7"]
+    arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
+    arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--moments", "1"]
+    assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
+    shown = capsys.readouterr().out
+    for text in ("'computer' at 60 false alarms an hour", "mine", "at dev threshold", "Report: "):
+        assert text in shown
+    results = json.loads((reports / "tuned" / "results.json").read_text())
+    assert list(results["systems"][0]["conditions"]) == ["clean"]
+    assert results["systems"][0]["scoring"]["max_delay_s"] == 0.7
+
+
+def test_compare_folders(reports, capsys):
+    path = reports / "differences.json"
+    arguments = ["compare", str(reports / "both"), str(reports / "one"), "--json", str(path)]
+    assert cli.main([*arguments, "--replicates", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "'computer' at 60 false alarms an hour: good.keras - deaf.keras" in shown
+    kept = json.loads(path.read_text())
+    results = json.loads((reports / "both" / "results.json").read_text())
+    ours = {(r["condition"], r["figure"]): r["estimate"] for r in kept["differences"]}
+    theirs = {(r["condition"], r["figure"]): r["estimate"] for r in results["differences"]}
+    assert ours == {key: value and -value for key, value in theirs.items()}  # A - B, B - A
+
+
+def test_compare_within_one_folder(tmp_path, capsys):
+    """`good` misses one word of 30, `poor` three: 1/30 - 3/30 is -6.7 %."""
+    answers = made_answers()
+    answers.save(tmp_path / "posteriors.npz")
+    write_json(tmp_path / "results.json", evaluate(answers, Judge(30.0, replicates=10)))
+    assert cli.main(["compare", str(tmp_path), "--replicates", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "good - poor" in shown
+    row = next(line for line in shown.splitlines() if "missed at the budget" in line)
+    assert "-6.7" in row
+
+
+def test_compare_models(reports, capsys):
+    arguments = ["compare", str(reports / "good.keras"), str(reports / "good.keras")]
+    arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--replicates", "5"]
+    assert cli.main([*arguments, "--fa-per-hour", "60", "--cache", str(reports / "cache")]) == 0
+    assert "good.keras - good.keras (2)" in capsys.readouterr().out
+
+
+SHIPPED = {
+    "trigger": {
+        **{"threshold": [0.7], "smooth_frames": 3, "on_frames": 1},
+        **{"hysteresis": None, "refractory_s": 1.5},
+    },
+    "threshold": {"data": "dev", "rule": "fewest misses", "scoring": {}},
+    "frame_step_s": 0.01,
+    "frame_offset_s": 0.03,
+}
+
+
+def test_a_bundle_is_scored_as_it_ships(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_sal.export.bundle.read_manifest", lambda folder: SHIPPED)
+    given, times = systems._shipped(tmp_path)
+    assert given["scoring"] == {
+        **{"smooth_frames": 3, "on_frames": 1},
+        **{"hysteresis": None, "refractory_s": 1.5},
+    }
+    assert given["threshold"] == {"threshold": 0.7, "data": "dev", "rule": systems.SHIPPED}
+    systems._check_times("b", times, {"frame_step_s": 0.01, "frame_offset_s": 0.03})
+    with pytest.raises(ValueError, match="`--bundle` must answer to the frames of the recordings"):
+        systems._check_times("b", times, {"frame_step_s": 0.02, "frame_offset_s": 0.04})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate"], "`MODEL` must name at least one model or `--bundle`"),
+        (["evaluate", "no.keras"], "`MODEL` must be a .keras, .tflite or .onnx file or a bundle"),
+        (["evaluate", "a.keras", "--names", "a", "b"], "`--names` must name every model"),
+        (["evaluate", "a.keras", "--early-s", "-1"], "`early_s` must be a number of seconds"),
+        (["compare", "a", "b", "c"], "`A B` must be one or two systems or folders. Received: 3"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message, capsys):
+    assert cli.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_folders_of_other_versions_are_refused(tmp_path, capsys):
+    made_answers().save(tmp_path / "posteriors.npz")
+    write_json(tmp_path / "results.json", {"format": 99})
+    assert cli.main(["compare", str(tmp_path)]) == 1
+    assert "its format is 99, not 1. Evaluate again." in capsys.readouterr().err
+
+
+def test_one_system_cannot_be_compared(tmp_path, capsys):
+    answers = made_answers().only(["good"])
+    answers.save(tmp_path / "posteriors.npz")
+    write_json(tmp_path / "results.json", evaluate(answers, Judge(30.0, replicates=10)))
+    assert cli.main(["compare", str(tmp_path)]) == 1
+    assert "must be two systems, or a folder with several" in capsys.readouterr().err
+
+
+def test_names_tell_files_of_one_name_apart():
+    from pathlib import Path
+
+    paths = [Path("a/model.keras"), Path("b/model.keras"), Path("b/model.tflite")]
+    assert systems._names(paths, None) == ["a/model.keras", "b/model.keras", "model.tflite"]
+    assert systems._names(paths[:1] * 2, ["x", "x"]) == ["x", "x (2)"]

@@ -1,0 +1,236 @@
+"""`keras-sal export` and `keras-sal verify`, from files and from recordings."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from export_task import FEATURES, same_on_every_backend, streams_with_events, trained
+from keras import layers
+from recording_folders import burst, write_tones
+
+pytest.importorskip("tflite_micro", reason="needs the export extra")
+pytest.importorskip("onnxruntime", reason="needs the export extra")
+pytest.importorskip("pymicro_features", reason="needs the audio extra")
+
+from keras_sal import audio, cli
+from keras_sal.cli import export, feature_streams
+from keras_sal.data import location
+from keras_sal.export import bundle
+from keras_sal.export.litert import LiteModel
+from keras_sal.export.onnx import OnnxModel
+
+pytestmark = same_on_every_backend
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """`model.keras`, and streams with and without anchors."""
+    folder = tmp_path_factory.mktemp("command")
+    trained([layers.GRU(16, return_sequences=True, name="memory")]).save(folder / "model.keras")
+    np.savez(folder / "calibration.npz", *streams_with_events(16, 60, seed=1)[0])
+    features, labels = streams_with_events(4, 150, seed=2)
+    anchors = {
+        f"s{k}.anchors_s": 0.03 + 0.01 * np.flatnonzero(np.diff(label[:, 0], prepend=0) > 0)
+        for k, label in enumerate(labels)
+    }
+    streams = {f"s{k}": stream for k, stream in enumerate(features)}
+    np.savez(folder / "streams.npz", **streams, **anchors)
+    return folder
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """No recordings are named or lie beside the checkout."""
+    monkeypatch.setattr(location, "find_recordings", lambda directory=None: directory)
+
+
+@pytest.fixture(scope="module")
+def exported(folder):
+    arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
+    trigger = ["--smooth-frames", "2", "--refractory-s", "0.1", "--class-names", "hello"]
+    assert main("export", folder / "model.keras", folder / "bundle", *arguments, *trigger) == 0
+    return folder / "bundle"
+
+
+def main(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+# --- export ----------------------------------------------------------------------------------
+
+
+def test_export_writes_a_bundle(exported):
+    written = bundle.read(exported)
+    assert written.threshold == 0.6
+    assert written.scoring["smooth_frames"] == 2
+    assert written.manifest["classes"] == ["hello"]
+    assert written.manifest["quantization"] == "int8"
+    assert written.manifest["frontend"] is None
+    assert written.manifest["threshold"]["rule"] == "set by hand"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "file", "runner"),
+    [("litert", "model.tflite", LiteModel), ("onnx", "model.onnx", OnnxModel)],
+)
+def test_export_writes_a_file(folder, target, file, runner, capsys):
+    assert main("export", folder / "model.keras", folder / file, "--to", target) == 0
+    assert runner(folder / file).inputs[0].shape == (1, FEATURES)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
+
+
+@pytest.mark.slow
+def test_export_refuses_a_gru_for_esphome(folder, capsys):
+    arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
+    assert main("export", folder / "model.keras", folder / "x", "--to", "esphome", *arguments) == 1
+    assert "ESPHome's micro_wake_word has no such operator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], r"`--threshold` must be given, or `--recordings`"),
+        (["--threshold", "0.5"], r"`--calibration` or `--recordings` must be given"),
+        (["--to", "onnx", "--quantization", "int8"], r"`--quantization` must be one of \('floa"),
+        (["--to", "micro", "--quantization", "float16"], r"for `--to micro`.*float16"),
+        (["--threshold", "0.5", "--calibration", "none.npz"], r"must name an \.npz file.*none"),
+    ],
+)
+def test_export_rejects(folder, arguments, message, capsys, nowhere):
+    assert main("export", folder / "model.keras", folder / "never", *arguments) == 1
+    assert re.search(message, capsys.readouterr().err, re.DOTALL)
+    assert not (folder / "never").exists()
+
+
+def test_export_rejects_what_is_no_model(folder, capsys):
+    assert main("export", folder / "calibration.npz", folder / "never", "--threshold", "0.5") == 1
+    assert "`MODEL` must be a .keras file" in capsys.readouterr().err
+
+
+# --- verify ----------------------------------------------------------------------------------
+
+
+def test_verify_prints_a_table_and_writes_json(folder, exported, capsys):
+    figures = folder / "figures.json"
+    arguments = ["--streams", folder / "streams.npz", "--fa-per-hour", "3600", "--json", figures]
+    assert main("verify", folder / "model.keras", exported, *arguments) == 0
+    said = capsys.readouterr().out
+    assert "600 frames in 4 streams" in said
+    assert "TensorFlow Lite Micro" in said
+    assert "FAILED" not in said
+    content = json.loads(figures.read_text())
+    assert {row["runtime"] for row in content["rows"]} >= {"TensorFlow Lite Micro"}
+    assert content["detections"]["events"] == 8
+
+
+def test_verify_fails_for_another_model(folder, exported, capsys):
+    another = trained([layers.GRU(16, return_sequences=True, reset_after=False)])
+    another.save(folder / "another.keras")
+    np.savez(folder / "bare.npz", *streams_with_events(2, 80, seed=3)[0])
+    assert main("verify", folder / "another.keras", exported, "--streams", folder / "bare.npz") == 1
+    assert (
+        "FAILED bundle/model.tflite in TensorFlow Lite Micro: mean error" in capsys.readouterr().out
+    )
+
+
+def test_verify_needs_one_source_of_streams(folder, exported, capsys, nowhere):
+    arguments = ("verify", folder / "model.keras", exported)
+    assert main(*arguments, "--recordings", folder, "--streams", folder / "streams.npz") == 1
+    assert "`--recordings` or `--streams` must be given, one of them" in capsys.readouterr().err
+    assert main(*arguments) == 1
+    assert "`--recordings` must name a folder of recordings; none lies" in capsys.readouterr().err
+
+
+def test_recordings_are_found_only_where_they_are_needed(monkeypatch):
+    """For a threshold of firmware, or to calibrate; not to guess what features a model takes."""
+    monkeypatch.setenv(location.RECORDINGS, "found")
+    given = {"calibration": "a.npz", "threshold": 0.5, "recordings": None}
+
+    def folder(to, quantization, **changed):
+        found = export._folder(to, quantization, given | changed)
+        return found and str(found)
+
+    assert folder("micro", "int8") is None
+    assert folder("micro", "int8", threshold=None) == "found"
+    assert folder("micro", "int8", calibration=None) == "found"
+    assert folder("micro", "float32", calibration=None) is None
+    assert folder("onnx", "float32", threshold=None, calibration=None) is None
+    assert folder("litert", "int8", calibration=None, recordings="given") == "given"
+
+
+# --- streams ---------------------------------------------------------------------------------
+
+
+def test_features_come_with_their_anchors(folder):
+    streams = feature_streams.read_features(folder / "streams.npz")
+    assert [len(stream) for stream in streams.features] == [150] * 4
+    assert [len(times) for times in streams.anchors_s] == [2] * 4
+    assert feature_streams.read_features(folder / "calibration.npz").anchors_s is None
+
+
+def test_features_reject_anchors_without_a_stream(tmp_path):
+    np.savez(tmp_path / "x.npz", **{"a": np.zeros((3, 2)), "b.anchors_s": np.zeros(1)})
+    with pytest.raises(ValueError, match=r"anchors without a stream=\['b'\]"):
+        feature_streams.read_features(tmp_path / "x.npz")
+
+
+# --- recordings ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, train=8, dev=10, test=6)
+
+
+def tone_model(every=1):
+    """A detector of 900 Hz that needs no training: the contrast of two channels.
+
+    It answers once for `every` frames.
+    """
+    heard, other = (
+        audio.features(burst(1.5, 0.2, 1.2, hertz=hertz))[40:60].mean(axis=0)
+        for hertz in (900.0, 300.0)
+    )
+    contrast = heard - other
+    kernel = np.zeros((FEATURES, 1), "float32")
+    kernel[np.argmax(contrast)], kernel[np.argmin(contrast)] = 1, -1
+    clips = keras.Input((None, FEATURES), name="features")
+    contrasts = layers.Dense(1, activation="sigmoid", name="posterior")
+    if every > 1:
+        kernel = np.stack([kernel / every] * every)
+        contrasts = layers.Conv1D(1, every, every, activation="sigmoid", name="posterior")
+    model = keras.Model(clips, contrasts(clips))
+    contrasts.set_weights([kernel, np.float32([-8])])
+    return model
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("every", [1, 3])
+def test_recordings_give_calibration_threshold_and_verification(
+    every, tones, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(feature_streams, "CALIBRATION_HOURS", 0.05)
+    tone_model(every).save(tmp_path / "tone.keras")
+    options = ["--recordings", tones, "--cache", tmp_path / "cache", "--word", "computer"]
+    trigger = ["--smooth-frames", 3, "--fa-per-hour", 1000]
+    arguments = [tmp_path / "tone.keras", tmp_path / "firmware"]
+    assert main("export", *arguments, *options, *trigger) == 0, capsys.readouterr().err
+    written = bundle.read(tmp_path / "firmware")
+    record = written.manifest["threshold"]
+    assert record["budget_fa_per_hour"] == 1000
+    assert record["data"] == "dev, int8 model in TensorFlow Lite Micro"
+    assert record["scoring"]["smooth_frames"] == 3
+    assert record["scoring"]["frame_step_s"] == pytest.approx(0.01 * every)
+    assert record["scoring"]["frame_offset_s"] == pytest.approx(0.03 + 0.01 * (every - 1))
+    assert record["events"] == 20  # ten, clean and with noise
+    assert record["frr"] <= 0.2
+    assert written.threshold == record["threshold"]
+    assert written.manifest["classes"] == ["computer"]
+    assert written.manifest["frontend"]["kind"] == "micro"
+    assert main("verify", *arguments, *options, "--fa-per-hour", 1000) in (0, 1)
+    assert "firmware" in " ".join(capsys.readouterr().out.split())

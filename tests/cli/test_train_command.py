@@ -1,0 +1,295 @@
+"""`keras-sal train`, once through on tones; and what it refuses before it begins."""
+
+import csv
+import functools
+import json
+import re
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+from recording_folders import burst, keep_pitch, small_corpus, write_tones
+
+from keras_sal import StreamingDetector, cli
+from keras_sal.audio import read_audio
+from keras_sal.cli.console import Console
+from keras_sal.data import Recording, Stream
+from keras_sal.data.streams import Clip
+from keras_sal.export import bundle
+from keras_sal.training import release, wake_word
+from keras_sal.training.release import calibration_sequences
+
+QUICK = ("--steps", "240", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine", "--teachers", "1")
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    """Tones by speakers who are all in one split."""
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, "hey robot", speakers=12, train=24)
+
+
+@pytest.fixture(scope="module")
+def trained(tones, tmp_path_factory):
+    output = tmp_path_factory.mktemp("train") / "out"
+    arguments = ["train", str(tones), "--word", "Hey Robot", "--output", str(output), *QUICK]
+    with pytest.MonkeyPatch.context() as patch:
+        keep_pitch(patch)
+        assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
+    return output
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+class TestTrain:
+    def test_learns_the_word_from_unseen_speakers(self, trained):
+        results = json.loads((trained / "results.json").read_text())
+        assert results["word"] == "hey robot"
+        names = [system["name"] for system in results["systems"]]
+        assert names == ["conv nano, sa+fl", "conv nano, sa+fl, int8"]
+        for system in results["systems"]:
+            assert system["conditions"]["clean"]["at_budget"]["frr"] <= 0.25, system["name"]
+        options = results["provenance"]["options"]
+        assert (options["steps"], options["rate"], options["hours"]) == (240, 0.02, 0.03)
+        assert options["loss"]["variant"] == "sa+fl"
+
+    def test_artefacts(self, trained):
+        names = {path.name for path in trained.iterdir()}
+        assert names == {
+            *("cache", "figures", "firmware", "model.keras", "posteriors.npz"),
+            *("report.html", "results.json"),
+        }
+        shipped = json.loads((trained / "results.json").read_text())["systems"][-1]
+        firmware = bundle.read(trained / "firmware")
+        assert firmware.threshold == shipped["threshold"]["threshold"]
+        assert firmware.open().flash_bytes == shipped["flash_bytes"]
+
+    def test_logits_are_tempered_for_int8(self, trained):
+        [kept] = (trained / "cache").glob("trained-conv-*.keras")
+        before, after = (
+            keras.models.load_model(path, compile=False).layers[-1].get_weights()
+            for path in (kept, trained / "model.keras")
+        )
+        for logit, tempered in zip(before, after, strict=True):
+            np.testing.assert_allclose(logit, 1.5 * tempered, rtol=1e-5)
+
+    def test_the_firmware_finds_the_word(self, trained, tones):
+        detector = StreamingDetector.from_bundle(trained / "firmware")
+        samples = read_audio(tones / "keywords" / "hey robot" / "train3.flac")
+        said = detector.process(samples).detections
+        assert [detection.class_name for detection in said] == ["hey robot"]
+
+    def test_resume_trains_no_second_time(self, trained, tones, monkeypatch, capsys):
+        @functools.wraps(wake_word.recipe.train)  # its defaults are told in the results
+        def again(*_, **__):
+            pytest.fail("trained again")
+
+        monkeypatch.setattr(wake_word.recipe, "train", again)
+        monkeypatch.setattr(release, "ship", lambda models, *_: pytest.fail("went on"))
+        arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
+        arguments += ["--model", "conv", "--size", "nano", "--resume"]
+        with pytest.raises(pytest.fail.Exception, match="went on"):
+            cli.main(arguments)
+        assert "Trained before" in capsys.readouterr().out
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            cli.main([*arguments, "--reach", "5"])
+
+    def test_interruption_leaves_the_former_artefacts(self, trained, tones, monkeypatch):
+        before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+
+        def interrupt(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(release.micro, "convert", interrupt)  # model.keras is saved before
+        arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
+        assert cli.main([*arguments, "--model", "conv", "--size", "nano", "--resume"]) == 130
+        after = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
+        assert after == before
+
+
+def run_quickly(tones, output, **options):
+    """`training.run` on few streams, where a test has put something in the place of the rest."""
+    wake_word.run(output, Console(), word="hey robot", recordings=tones, hours=0.03, **options)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("refine", [True, False])
+def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
+    trained_on = []
+
+    @functools.wraps(wake_word.recipe.train)
+    def train(model, loss, streams, **_):
+        trained_on.extend(streams)
+        raise InterruptedError
+
+    monkeypatch.setattr(wake_word.recipe, "refine", lambda streams, **_: ["refined", *streams])
+    monkeypatch.setattr(wake_word.recipe, "train", train)
+    with pytest.raises(InterruptedError):
+        run_quickly(tones, tmp_path / "out", **({} if refine else {"refine": False}))
+    assert (trained_on[0] == "refined") == refine
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_teachers_are_trained_first_and_once(tones, tmp_path, monkeypatch):
+    """GRUs with the first seeds; what was trained before is kept, also without teachers."""
+    jobs = []
+
+    @functools.wraps(wake_word.recipe.train)
+    def train(model, loss, streams, *, seed, teachers, **_):
+        jobs.append((model.name, seed, [teacher.name for teacher in teachers]))
+        return model
+
+    def run(teachers, seed=5, **options):
+        jobs.clear()
+        run_quickly(tones, tmp_path / "out", seed=seed, refine=False, teachers=teachers, **options)
+        return jobs
+
+    gru, conv = (wake_word.recipe.detector(kind).name for kind in ("gru", "conv"))
+    monkeypatch.setattr(wake_word.recipe, "train", train)
+    monkeypatch.setattr(release, "ship", lambda models, *_: None)
+    assert run(2, model="conv") == [(gru, 5, []), (gru, 6, []), (conv, 7, [gru, gru])]
+    assert run(2, model="conv", resume=True) == []
+    assert run(2, model="gru", resume=True) == [(gru, 7, [gru, gru])]
+    assert run(0, model="gru", resume=True) == []  # the first teacher of those above
+    assert run(0, model="gru") == [(gru, 5, [])]
+    assert run(0, seed=6, resume=True) == [(gru, 6, [])]  # the second heard streams of seed 5
+    with pytest.raises(ValueError, match="`teachers` must be at least 0"):
+        run(-1)
+
+
+def test_calibration_takes_the_streams_with_most_events():
+    """Fourteen streams with 0, 1 ... 13 events: all but the first two."""
+    word = Recording("a.wav", "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
+    streams = [
+        Stream(str(n), (Clip(word, 1.0, class_index=0),) * n, 60.0, features=np.full((7, 40), n))
+        for n in range(14)
+    ]
+    taken = calibration_sequences(streams)
+    assert [int(features[0, 0]) for features in taken] == list(range(13, 1, -1))
+
+
+def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
+    """Its speakers, known by their files' names, are dealt out; times come from the energy."""
+    for text in ("hey_robot", "alexa"):
+        (tmp_path / "mine" / text).mkdir(parents=True)
+        for number in range(24):
+            path = tmp_path / "mine" / text / f"s{number % 8}-{number}.wav"
+            soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
+    found = []
+
+    @functools.wraps(wake_word.recipe.prepare)
+    def prepare(recordings, word, **_):
+        found.extend(recordings)
+        raise InterruptedError
+
+    monkeypatch.setattr(wake_word.recipe, "prepare", prepare)
+    with pytest.raises(InterruptedError):
+        wake_word.run(
+            tmp_path / "out", Console(), word="hey robot", recordings=tmp_path / "mine", synthetic=0
+        )
+    homes = {(r.speaker, r.split) for r in found}
+    assert len(homes) == 8
+    assert {split for _, split in homes} == {"train", "dev", "test"}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "There is no recordings.csv: each folder is named by what is said in it" in shown
+    assert "24 of 24 have no times, which are taken from their energy" in shown
+
+
+def table(folder, change):
+    """Rewrites the table of a folder; rows for which `change` returns None are left out."""
+    path = folder / "recordings.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row for row in (change(row) for row in rows) if row]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def without_dev(row):
+    return None if (row["split"], row["text"]) == ("dev", "computer") else row
+
+
+def only_the_word(row):
+    return row if row["text"] == "computer" else None
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (dict, [], r"at least 10 times 'computer' in train"),
+        (without_dev, [], r"must hold at least"),
+        (only_the_word, ["--resplit"], r"`recordings` must hold at least 10 times"),
+        (dict, ["--word", "jarvis"], "`word` must be the whole text of some recordings"),
+        (dict, ["--loss", "focal", "--strength", "3"], "`strength` must be left out for a loss"),
+        (dict, ["--loss", "focal", "--reach", "3"], "`reach` must be left out for a loss"),
+        (dict, ["--strength", "-1"], "strength"),
+        (dict, ["--recordings", "here"], "`DIR` must be given once"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(tmp_path, capsys, change, arguments, message):
+    folder, output = small_corpus(tmp_path / "recordings"), tmp_path / "out"
+    table(folder, change)
+    arguments = ["train", str(folder), "--word", "computer", "--output", str(output), *arguments]
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Make streams" not in shown.out
+
+
+@pytest.mark.skipif(not find_spec("piper"), reason="no speech engine")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--voice", "no.onnx"], "`voices` must be voices of Piper"),
+        (["--near", "Hey 5"], "`near` must be English words"),
+        (["--near", "hey robot two"], "`near` must be English words .* not contain the word"),
+        (["--kokoro", "no.onnx", "no.bin"], "`kokoro` must be the files of the model"),
+    ],
+)
+def test_bad_voices_and_phrases_are_refused_before_any_work(
+    tones, tmp_path, capsys, arguments, message
+):
+    output = ["--output", str(tmp_path / "out"), "--synthetic", "100"]
+    assert cli.main(["train", str(tones), "--word", "hey robot", *output, *arguments]) == 1
+    shown = capsys.readouterr()
+    assert re.search(message, shown.err)
+    assert "Make streams" not in shown.out
+
+
+def test_an_output_with_other_firmware_is_refused(tmp_path, capsys):
+    folder = small_corpus(tmp_path / "recordings")
+    (tmp_path / "out" / "firmware").mkdir(parents=True)
+    (tmp_path / "out" / "firmware" / "main.c").write_text("mine")
+    assert cli.main(["train", str(folder), "--word", "a", "--output", str(tmp_path / "out")]) == 1
+    assert "Make streams" not in capsys.readouterr().out
+
+
+def test_a_file_for_an_output_is_refused(tmp_path, capsys):
+    folder = small_corpus(tmp_path / "recordings")
+    (tmp_path / "out").write_text("mine")
+    assert cli.main(["train", str(folder), "--word", "a", "--output", str(tmp_path / "out")]) == 1
+    assert "`output` must be a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
+    from keras_sal import extras
+
+    real = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == "jinja2" else real(name)
+    )
+    with pytest.raises(ImportError, match=r'jinja2.*pip install "keras-sal\[report\]"'):
+        wake_word.run(tmp_path / "out", Console(), word="computer", recordings=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(wake_word, "find_recordings", lambda _: None)
+    with pytest.raises(ValueError, match=r"`recordings` must name a folder where no speech is to"):
+        wake_word.run(tmp_path / "out", Console(), word="computer", synthetic=0)

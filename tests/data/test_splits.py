@@ -1,0 +1,103 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from keras_sal.data import Recording, check_splits, split_by_speaker
+from keras_sal.data.splits import SHARES
+
+
+def said(text, speaker, take=0, split="train", corpus=""):
+    path = Path(f"{corpus}{speaker}-{text}-{take}.wav")
+    return Recording(path, split, text, 1.0, speaker=speaker, corpus=corpus)
+
+
+def of_split(recordings, split, text):
+    return [r for r in recordings if r.split == split and r.text == text]
+
+
+def test_shares_of_equal_speakers():
+    """Twenty speakers who say the word 5 times each: 12, 4 and 4 of them."""
+    found = [said("computer", f"s{s}", take) for s in range(20) for take in range(5)]
+    parted = split_by_speaker(found, "computer")
+    assert [len(of_split(parted, s, "computer")) for s in ("train", "dev", "test")] == [60, 20, 20]
+
+
+def test_no_speaker_is_in_two_splits():
+    found = [
+        said(text, f"s{s}", take)
+        for s in range(17)
+        for take in range(1 + s % 4)
+        for text in ("computer", "alexa")
+    ]
+    homes = {(r.speaker, r.split) for r in split_by_speaker(found, "computer")}
+    assert len(homes) == len({speaker for speaker, _ in homes}) == 17
+
+
+def test_speakers_of_the_word_and_others_reach_every_split():
+    """Three who say it, and three who don't: each split needs one of either kind."""
+    found = [said("computer", f"p{s}", take) for s in range(3) for take in range(9)]
+    found += [said("alexa", f"n{s}", take) for s in range(3) for take in range(2)]
+    parted = split_by_speaker(found, "computer")
+    for split in SHARES:
+        assert of_split(parted, split, "computer")
+        assert of_split(parted, split, "alexa")
+
+
+def test_the_same_whatever_the_order():
+    found = [said("computer", f"s{s}", take) for s in range(11) for take in range(3)]
+    one = {r.path: r.split for r in split_by_speaker(found, "computer")}
+    other = {r.path: r.split for r in split_by_speaker(found[::-1], "computer")}
+    assert one == other
+
+
+def test_unknown_speakers_are_dealt_out_one_by_one_and_equal_names_of_two_corpora_are_two():
+    found = [said("computer", "", take) for take in range(20)]
+    found += [said("alexa", "ann", take, corpus=corpus) for take in range(2) for corpus in "abc"]
+    parted = split_by_speaker(found, "computer")
+    assert len(of_split(parted, "train", "computer")) == math.ceil(20 * SHARES["train"])
+    assert {r.split for r in parted if r.speaker == "ann"} == set(SHARES)
+
+
+def splits(train, dev, test, negatives=("train", "dev", "test")):
+    counts = {"train": train, "dev": dev, "test": test}
+    found = [
+        said("computer", split, take, split) for split, n in counts.items() for take in range(n)
+    ]
+    return found + [said("alexa", split, 0, split) for split in negatives]
+
+
+def test_counts():
+    positives, negatives = check_splits(splits(12, 3, 4), "computer")
+    assert positives == {"train": 12, "dev": 3, "test": 4}
+    assert negatives == {"train": 1, "dev": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("recordings", "message"),
+    [
+        (
+            splits(9, 3, 4),
+            r"at least 10 times 'computer' in train; .*Received: 9 in train, 3 in.*--resplit",
+        ),
+        (splits(12, 0, 4), r"at least 1 times 'computer' in dev; its threshold.*2 speaker"),
+        (splits(12, 3, 0), r"at least 1 times 'computer' in test; they tell how good"),
+        (splits(12, 3, 4, ("dev", "test")), r"at least 1 recordings without it in train"),
+        (splits(12, 3, 4, ("train", "test")), r"at least 1 recordings without it in dev"),
+    ],
+)
+def test_rejects_recordings_that_cannot_be_trained_on(recordings, message):
+    with pytest.raises(ValueError, match=message):
+        check_splits(recordings, "computer")
+
+
+@pytest.mark.parametrize("speakers", [["rec"], ["ann", "bob"]])
+def test_says_that_there_are_too_few_speakers_to_deal_out(speakers):
+    """`rec-1.wav`, `rec-2.wav`: what stands before the dash is no speaker, but is taken for one."""
+    found = [said("computer", speaker, take) for speaker in speakers for take in range(20)]
+    found += [said("alexa", f"s{s}") for s in range(3)]
+    expected = (
+        rf"of {len(speakers)} speaker\(s\), {', '.join(speakers)}, and none .*before the dash"
+    )
+    with pytest.raises(ValueError, match=expected):
+        check_splits(split_by_speaker(found, "computer"), "computer")

@@ -1,0 +1,297 @@
+"""The page, looked at in a real browser, and what is chosen to be on it."""
+
+import re
+
+import numpy as np
+import pytest
+from browser import browser, needs_browser
+from made_answers import made_answers
+from toned import ODD, tone_detector, tones
+
+from keras_sal.data import evaluation_streams, load_recordings
+from keras_sal.evaluation import report
+from keras_sal.evaluation.predictions import collect
+from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.report import figures, page
+from keras_sal.evaluation.report.examples import moments
+from keras_sal.evaluation.results import evaluate
+from keras_sal.runtime import open_runner
+
+pytest.importorskip("matplotlib", reason="no matplotlib: the report extra is not installed")
+pytest.importorskip("jinja2", reason="no jinja2: the report extra is not installed")
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of a report on two systems, one of them with a name that looks like markup."""
+    folder = tmp_path_factory.mktemp("report")
+    recordings = tones(folder / "recordings")
+    found = load_recordings(recordings)
+    material = {
+        (split, "clean"): evaluation_streams(found, "computer", split) for split in ("dev", "test")
+    }
+    runner = open_runner(tone_detector(recordings))
+    plain = collect({"float": runner}, "computer", material, root=recordings)
+    muted = collect(
+        {
+            ODD: lambda streams: [
+                runner.stream(stream.features) * np.linspace(1, 0.2, len(stream.features))[:, None]
+                for stream in streams
+            ]
+        },
+        "computer",
+        material,
+        root=recordings,
+    )
+    answers = plain.joined(muted)
+    results = evaluate(
+        answers, Judge(60.0, replicates=50), provenance={"command": "keras-sal evaluate <x>"}
+    )
+    said = []
+    streams = {"clean": material["test", "clean"]}
+    report.write(
+        folder, answers, results, streams=streams, progress=lambda *state: said.append(state)
+    )
+    assert said[-1][0] == said[-1][1] == len(moments(answers, results, {}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shown(chromium, written):
+    """Opens the page in a window, on a light or dark system."""
+    return lambda **window: chromium.open((written / report.PAGE).as_uri(), **window)
+
+
+# --- in the browser
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+class TestInBrowser:
+    def test_no_complaints_and_no_network(self, shown, written, scheme):
+        opened = shown(scheme=scheme)
+        assert opened.complaints == []
+        assert opened.requests == [(written / report.PAGE).as_uri()]
+
+    def test_figures_are_there(self, shown, scheme):
+        opened = shown(scheme=scheme)
+        images = opened.run(
+            "Promise.all([...document.images].map(async (i) => { await i.decode();"
+            " return [i.naturalWidth, i.clientWidth, i.alt, i.currentSrc.slice(0, 18)]; }))"
+        )
+        assert len(images) >= 6  # two curves, misses, a false alarm, hits
+        for natural, client, alt, source in images:
+            assert natural > 300
+            assert client > 300
+            assert len(alt) > 30
+            assert source == "data:image/svg+xml"
+
+    def test_colours_suit_the_system(self, shown, scheme, tmp_path):
+        opened = shown(scheme=scheme)
+        opened.screenshot(tmp_path / "page.png", whole=False)
+        from matplotlib.image import imread
+
+        brightness = imread(tmp_path / "page.png")[..., :3].mean()
+        assert brightness < 0.3 if scheme == "dark" else brightness > 0.7
+        sources = opened.run("[...document.images].map((i) => i.currentSrc)")
+        paper = (figures.DARK if scheme == "dark" else figures.LIGHT).paper
+        import base64
+
+        for source in sources:
+            assert f"fill: {paper}" in base64.b64decode(source.partition(",")[2]).decode()
+
+    def test_text_stands_out(self, shown, scheme):
+        """Contrast of at least 4.5, as WCAG AA asks for, wherever text is."""
+        weak = shown(scheme=scheme).run(
+            """(() => {
+              const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+              const light = (c) => { const [r, g, b] = parse(c).map((v) => { v /= 255;
+                return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+              const behind = (e) => { for (; e; e = e.parentElement) {
+                const c = getComputedStyle(e).backgroundColor;
+                if ((parse(c)[3] ?? 1) > 0) return c; } };
+              return [...document.querySelectorAll("h1,h2,h3,h4,p,dt,dd,li,th,td,small,a,code")]
+                .filter((e) => e.textContent.trim()).map((e) => {
+                  const a = light(getComputedStyle(e).color), b = light(behind(e));
+                  return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.outerHTML]; })
+                .filter(([contrast]) => contrast < 4.5); })()"""
+        )
+        assert weak == []
+
+
+@needs_browser
+def test_sounds_load_and_play(shown):
+    opened = shown()
+    durations = opened.run(
+        """Promise.all([...document.querySelectorAll("audio")].map((a) => new Promise((done) => {
+          const tell = () => done(a.duration);
+          a.readyState >= 1 ? tell() : a.addEventListener("loadedmetadata", tell);
+          a.addEventListener("error", () => done(a.error.message)); })))"""
+    )
+    assert len(durations) >= 4
+    assert durations == pytest.approx([3.0] * len(durations), abs=0.8)  # less at a stream's end
+    heard = opened.run(
+        """(async () => { const a = document.querySelector("audio"); await a.play();
+          await new Promise((done) => a.addEventListener("timeupdate",
+            () => a.currentTime > 0.1 && done()));
+          a.pause(); return [a.currentTime, a.error]; })()"""
+    )
+    assert heard[0] > 0.1
+    assert heard[1] is None
+    assert opened.complaints == []
+
+
+SORTED = """(() => { const t = document.querySelector("[aria-labelledby=operating-points] table");
+  return [[...t.tHead.rows[0].cells].map((c) => c.getAttribute("aria-sort")),
+          [...t.tBodies[0].rows].map((r) => r.cells[4].textContent)]; })()"""
+BUTTON = 'document.querySelectorAll("[aria-labelledby=operating-points] table thead button")[4]'
+
+
+@needs_browser
+def test_tables_sort_by_mouse_and_by_keyboard(shown):
+    opened = shown()
+    opened.run(f"{BUTTON}.click()")
+    state, cells = opened.run(SORTED)
+    numbers = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells]
+    assert state[4] == "ascending"
+    assert set(state) == {"ascending", "none"}
+    assert numbers == sorted(numbers)
+    assert numbers[0] < numbers[-1]
+    opened.run(f"{BUTTON}.focus()")
+    opened.press("Enter", "Enter", "\r")
+    state, cells = opened.run(SORTED)
+    numbers = [float(re.match(r"[\d.]+", cell)[0]) for cell in cells]
+    assert state[4] == "descending"
+    assert numbers == sorted(numbers, reverse=True)
+
+
+@needs_browser
+def test_names_do_not_become_markup(shown):
+    opened = shown()
+    assert opened.run('document.querySelectorAll(".injected").length') == 0
+    assert ODD in opened.run("document.body.textContent")
+    assert "keras-sal evaluate <x>" in opened.run('document.querySelector("pre").textContent')
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 768, 1600])
+def test_fits_into_any_window(shown, width):
+    opened = shown(width=width)
+    assert opened.run("document.documentElement.scrollWidth") == width
+
+
+@needs_browser
+def test_parts_are_named_for_who_does_not_see_them(shown):
+    opened = shown()
+    assert opened.run("document.documentElement.lang") == "en"
+    assert opened.run('[...document.querySelectorAll("audio")].every((a) => a.ariaLabel)')
+    ids = opened.run('[...document.querySelectorAll("[id]")].map((e) => e.id)')
+    assert len(ids) == len(set(ids))
+    named = opened.run(
+        '[...document.querySelectorAll("[aria-labelledby]")].map((e) => '
+        'e.getAttribute("aria-labelledby"))'
+    )
+    assert set(named) <= set(ids)
+    links = opened.run('[...document.querySelectorAll("nav a")].map((a) => a.hash.slice(1))')
+    assert len(links) == 5
+    assert set(links) <= set(ids)
+
+
+# --- without a browser
+
+
+def test_page_asks_for_nothing(written):
+    html = (written / report.PAGE).read_text()
+    assert not re.search(r"""(src|href|srcset)=["'](?!data:|#)""", html)
+    assert "default-src 'none'" in html
+
+
+def test_figures_are_files_too(written):
+    pngs = sorted((written / "figures").glob("*.png"))
+    assert {"det-0.png", "latency-0.png", "miss-0.png"} <= {path.name for path in pngs}
+    assert all(path.read_bytes().startswith(PNG) for path in pngs)
+
+
+def test_shows_what_there_is_without_recordings(tmp_path):
+    """Answers that were kept are enough for all but the sounds; nothing fires for one system."""
+    answers = made_answers()
+    given = {"poor": {"threshold": {"threshold": None, "rule": "nothing fires"}}}
+    results = evaluate(answers, Judge(30.0, replicates=10), given=given)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "of-another-report.png").touch()
+    html = report.write(tmp_path, answers, results, most=1).read_text()
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"det-1.png", "latency-1.png", "miss-0.png"} <= figures
+    assert "of-another-report.png" not in figures
+    assert "<audio" not in html
+    assert "No threshold: nothing that this system does on dev is within the budget." in html
+    assert len(figures) == 10
+    assert html.count("<article") == 6  # of two conditions, a miss and two hits of `good`
+
+
+def test_worst_moments_are_chosen():
+    """Event 4 both miss, 5 and 6 only `poor`; only `poor` answers to "alexa"."""
+    answers = made_answers()
+    results = evaluate(answers, Judge(30.0, replicates=10))
+    chosen = [m for m in moments(answers, results, {}) if m.condition == "clean"]
+    anchors = answers.tracks("test", "clean")[0].anchors_s
+    misses = [moment for moment in chosen if moment.kind == "miss"]
+    assert [moment.anchor_s for moment in misses] == [anchors[event] for event in (4, 5, 6)]
+    assert misses[1].verdicts == {
+        "good": "hit after 100 ms, score 0.900",
+        "poor": "missed, highest score 0.010",
+    }
+    [alarm] = [moment for moment in chosen if moment.kind == "false alarm"]
+    assert (alarm.said, alarm.file) == ("alexa", "alexa/test-clean-1.flac")
+    assert alarm.verdicts == {
+        "good": "silent, highest score 0.010",
+        "poor": "fired, score 0.800",
+    }
+    assert [moment.kind for moment in chosen].count("hit") == 2
+    most = moments(answers, results, {}, most=1)
+    assert [moment.kind for moment in most if moment.condition == "clean"] == [
+        *("miss", "false alarm", "hit", "hit")
+    ]
+
+
+def test_figures_are_the_same_every_time():
+    artist = figures.Artist(figures.LIGHT)
+    results = evaluate(made_answers(), Judge(30.0, replicates=10))
+    first, second = (artist.draw(figures.det, results, "clean") for _ in range(2))
+    assert first == second
+
+
+def test_labels_are_not_read_as_mathematics():
+    def plot(artist, axes):
+        axes.plot([0, 1], label=figures.plain("_a $ b $ \\frac"))
+        axes.legend()
+
+    assert figures.Artist(figures.LIGHT).draw(plot).startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text", "sort"),
+    [
+        (page.number(0.1234, "{:.1f}", 100), "12.3", 0.1234),
+        (page.number(-1e-17, "{:+.1f}"), "0.0", -1e-17),
+        (page.number(None), page.NOTHING, ""),
+        (page.number(float("nan")), page.NOTHING, ""),
+    ],
+)
+def test_numbers_as_they_are_shown(cell, text, sort):
+    assert (cell.text, cell.sort) == (text, sort)
+
+
+def test_missing_packages_are_asked_for(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'draw a report.*pip install "keras-sal\[report\]"'):
+        figures.Artist(figures.LIGHT)

@@ -1,0 +1,307 @@
+"""The bundle: what is in the folder, what is refused, and the C++ of a real model."""
+
+import hashlib
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from export_task import FEATURES, same_on_every_backend, streams_with_events
+from firmware_programs import PROGRAMS, CortexM4, Host, compile_only, needs_compiler, run
+from keras import layers
+from replays import FAILURE, NOTHING, RESET, expected_answers, replay
+
+pytest.importorskip("tflite_micro", reason="needs the export extra")
+pytest.importorskip("tensorflow", reason="needs the export extra")
+
+from keras_sal.detection import Scoring, det_curve, detect, tuning
+from keras_sal.export import bundle, micro
+from keras_sal.runtime import StreamingDetector
+
+pytestmark = same_on_every_backend
+
+TRIGGER = {
+    "frame_step_s": 0.01,
+    "frame_offset_s": 0.03,
+    "smooth_frames": 3,
+    "on_frames": 2,
+    "hysteresis": 0.01,
+    "refractory_s": 0.07,
+}
+CPP = ("detector.cc", "detector_settings.cc", "trigger.cc")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bundle")
+
+
+@pytest.fixture(scope="module")
+def stream():
+    return streams_with_events(1, 300, seed=2)[0][0]
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    """A detector of random weights, converted to int8."""
+    keras.utils.set_random_seed(3)
+    clips = keras.Input((None, FEATURES))
+    x = layers.Rescaling(1 / 26)(clips)
+    x = layers.GRU(12, return_sequences=True)(layers.Dense(8, activation="relu")(x))
+    x = layers.Dense(1, activation="sigmoid", kernel_initializer="he_normal")(x)
+    calibration = list(streams_with_events(8, 60, seed=1)[0])
+    path = folder / "int8.tflite"
+    return micro.convert(keras.Model(clips, x), path, calibration, min_posterior=0.0)
+
+
+@pytest.fixture(scope="module")
+def threshold(model, stream):
+    model.reset()
+    return float(np.quantile(model.stream(stream), 0.7))
+
+
+@pytest.fixture(scope="module")
+def written(model, folder, threshold):
+    return bundle.write(
+        model,
+        folder / "bundle",
+        threshold=threshold,
+        class_names="computer",
+        frontend="micro",
+        **TRIGGER,
+    )
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --- the folder ------------------------------------------------------------------------------
+
+
+def test_folder_holds_what_a_firmware_engineer_needs(written, model):
+    assert set(files(written.folder)) == {
+        "README.md", "detector.cc", "detector.h", "detector_settings.cc", "detector_settings.h",
+        "frontend.h", "interpreter.h", "main.cc", "manifest.json", "micro_frontend.h",
+        "model.tflite", "model_data.cc", "model_data.h", "op_resolver.h", "tflm_interpreter.h",
+        "trigger.cc", "trigger.h",
+    }  # fmt: skip
+    assert written.model_path.read_bytes() == model.path.read_bytes()
+
+
+def test_manifest_says_it_all(written, model, threshold):
+    manifest = json.loads((written.folder / "manifest.json").read_text())
+    assert manifest == written.manifest
+    frame, state = manifest["inputs"]
+    assert (frame["name"], frame["shape"], frame["dtype"]) == ("frame", [1, FEATURES], "int8")
+    assert (frame["scale"], frame["zero_point"]) == model.inputs[0][3:]
+    assert {end["index"] for end in manifest["inputs"]} == {0, 1}
+    assert state["name"] == "state_0"
+    assert manifest["states"] == [["state_0", "state_0_next"]]
+    assert manifest["classes"] == ["computer"]
+    assert manifest["frontend"]["kind"] == "micro"
+    assert manifest["trigger"] == {
+        "threshold": threshold,
+        **{name: TRIGGER[name] for name in bundle.TRIGGER},
+    }
+    assert manifest["threshold"] == {"rule": "set by hand", "threshold": threshold}
+    assert (manifest["frame_step_s"], manifest["frame_offset_s"]) == (0.01, 0.03)
+    assert manifest["flash_bytes"] == model.flash_bytes
+    assert manifest["arena_bytes"] == model.arena_bytes
+    assert manifest["macs"] == model.macs
+    assert manifest["operators"] == list(model.operators)
+    assert (manifest["state"], manifest["resource_variables"]) == ("explicit", 0)
+    assert "keras" in manifest["versions"]
+    for name, content in files(written.folder).items():
+        if name != "manifest.json":
+            assert manifest["sha256"][name] == hashlib.sha256(content).hexdigest()
+
+
+def test_bundle_runs_as_the_model(written, model, threshold, stream):
+    opened = bundle.read(written.folder)
+    assert opened.threshold == threshold
+    assert opened.scoring == TRIGGER
+    model.reset()
+    np.testing.assert_array_equal(opened.open().stream(stream), model.stream(stream))
+
+
+def test_streaming_detector_is_that_of_the_bundle(model, folder, threshold, stream):
+    made = bundle.write(model, folder / "own_features", threshold=threshold, **TRIGGER)
+    live = StreamingDetector.from_bundle(made.folder)
+    found = [d for part in np.split(stream, [7, 8, 130]) for d in live.process(part).detections]
+    model.reset()
+    expected = detect(model.stream(stream), threshold, **TRIGGER)
+    assert [(d.time_s, d.score) for d in found] == [(d.time_s, d.score) for d in expected]
+    assert len(found) >= 3
+
+
+def test_same_inputs_give_the_same_bytes(written, model, folder, threshold):
+    (folder / "again").mkdir()
+    again = bundle.write(
+        model.path,
+        folder / "again" / "bundle",
+        threshold=threshold,
+        class_names=["computer"],
+        frontend="micro",
+        **TRIGGER,
+    )
+    assert files(again.folder) == files(written.folder)
+
+
+def test_model_data_holds_the_model(written):
+    text = (written.folder / "model_data.cc").read_text()
+    array = text[text.index("{\n    0x") : text.index("};")]
+    content = bytes(int(byte, 16) for byte in array.replace("{", "").replace(",", " ").split())
+    assert content == written.model_path.read_bytes()
+    assert "alignas(16) const unsigned char kModelData[]" in text
+    header = (written.folder / "model_data.h").read_text()
+    assert f"kModelDataBytes = {len(content)};" in header
+
+
+def test_readme_names_every_file_and_figure(written, model):
+    text = (written.folder / "README.md").read_text()
+    assert not re.search(r"\$[a-z]", text), "a placeholder was left"
+    assert f"{model.flash_bytes:,} bytes of flash" in text
+    assert f"{model.arena_bytes:,} bytes" in text
+    assert "says which of its classes (computer)" in text
+    for name in set(files(written.folder)) - {"README.md"}:
+        stem = name.rsplit(".", 1)[0]
+        assert name in text or f"{stem}.h/.cc" in text
+
+
+def test_threshold_record_brings_its_trigger(model, folder, stream):
+    posterior = np.zeros(36_000)
+    posterior[[500, 20_000]] = 0.9, 0.4
+    curve = det_curve([posterior], [[5.0]], frame_step_s=0.01, refractory_s=0.5)
+    record = tuning.threshold_record(curve, 40.0, data="dev, int8 model")
+    made = bundle.write(model, folder / "chosen", threshold=record)
+    assert made.threshold == record["threshold"]
+    assert made.manifest["threshold"]["data"] == "dev, int8 model"
+    assert made.scoring["refractory_s"] == 0.5
+    assert (
+        "for 40 false alarms an hour; on dev, int8 model" in (made.folder / "README.md").read_text()
+    )
+    assert "frontend.h" not in files(made.folder)
+    assert "ReadFrame" in (made.folder / "main.cc").read_text()
+    with pytest.raises(ValueError, match=r"`refractory_s` must be the one .* in the record 0\.5"):
+        bundle.write(model, folder / "chosen", threshold=record, refractory_s=2.0)
+
+
+# --- complete or not at all ------------------------------------------------------------------
+
+
+def test_an_interrupted_export_leaves_nothing(model, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_sal.export.bundle.json.dumps", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bundle.write(model, tmp_path / "bundle", threshold=0.5, frame_step_s=0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_export_keeps_the_former_bundle(model, tmp_path, monkeypatch):
+    first = bundle.write(model, tmp_path / "bundle", threshold=0.5, frame_step_s=0.01)
+    before = files(first.folder)
+    monkeypatch.setattr("keras_sal.export.bundle.json.dumps", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bundle.write(model, tmp_path / "bundle", threshold=0.7, frame_step_s=0.01)
+    monkeypatch.undo()
+    assert files(tmp_path / "bundle") == before
+    second = bundle.write(model, tmp_path / "bundle", threshold=0.7, frame_step_s=0.01)
+    assert second.threshold == 0.7
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+# --- refusals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"`frame_step_s` must be given.*Received: none"),
+        ({"threshold": float("inf"), "frame_step_s": 0.01}, r"`threshold` must be in \[0, 1\]"),
+        ({"threshold": 1.5, "frame_step_s": 0.01}, r"`threshold` must be in \[0, 1\].*1\.5"),
+        ({"threshold": {"a": 1}}, r"`threshold` must be a number.*\['a'\]"),
+        ({"class_names": ["a", "b"], "frame_step_s": 0.01}, r"`class_names` must name each of t"),
+        ({"frontend": "mel", "frame_step_s": 0.01}, r"`frontend` must be 'micro' or None.*'mel'"),
+        ({"frame_step_s": 0.01, "on_frames": 0}, r"`on_frames` must be an integer >= 1"),
+    ],
+)
+def test_write_rejects(model, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bundle.write(model, tmp_path / "bundle", **({"threshold": 0.5} | arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_write_rejects_a_folder_that_holds_something_else(model, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"`folder` must be new, empty or a bundle"):
+        bundle.write(model, tmp_path, threshold=0.5, frame_step_s=0.01)
+    with pytest.raises(ValueError, match=r"`folder` must be in a folder that exists"):
+        bundle.write(model, tmp_path / "a" / "b", threshold=0.5, frame_step_s=0.01)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_read_rejects_what_was_changed(model, tmp_path):
+    made = bundle.write(model, tmp_path / "bundle", threshold=0.5, frame_step_s=0.01)
+    settings = made.folder / "detector_settings.cc"
+    original = settings.read_text()
+    settings.write_text(original.replace("0.5", "0.6"))
+    with pytest.raises(ValueError, match=r"another hash.*'detector_settings\.cc'"):
+        bundle.read(made.folder)
+    settings.unlink()
+    with pytest.raises(ValueError, match=r"is missing.*'detector_settings\.cc'"):
+        bundle.read(made.folder)
+    settings.write_text(original)
+    (made.folder / "yours.cc").write_text("// files of one's own are no concern of the bundle")
+    assert bundle.read(made.folder).manifest == made.manifest
+    manifest = made.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 7'))
+    with pytest.raises(ValueError, match=r"a bundle of format 1.*Received: format=7"):
+        bundle.read(made.folder)
+    manifest.write_text("{")
+    with pytest.raises(ValueError, match=r"`folder` must hold a readable manifest\.json"):
+        bundle.read(made.folder)
+
+
+# --- the C++ ---------------------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.parametrize("machine", [Host(), CortexM4()], ids=lambda machine: machine.name)
+def test_cpp_detects_what_tensorflow_lite_micro_and_python_do(
+    machine, written, model, threshold, stream, tmp_path
+):
+    events = np.random.default_rng(5).choice(
+        [NOTHING, RESET, FAILURE], len(stream), p=[0.97, 0.01, 0.02]
+    )
+    positions = {
+        end["name"]: end["index"]
+        for end in written.manifest["inputs"] + written.manifest["outputs"]
+    }
+    model.reset()
+    content, posteriors = replay(model, {"frame": stream}, events, positions)
+    expected = expected_answers(posteriors, events, [threshold], Scoring(**TRIGGER))
+    (tmp_path / "replay.bin").write_bytes(content)
+    sources = [PROGRAMS / "check_detector.cc", *(written.folder / name for name in CPP)]
+    run(machine.build(sources, tmp_path, written.folder), cwd=tmp_path)
+    answers = np.fromfile(tmp_path / "answers.bin", "float32").reshape(expected.shape)
+    np.testing.assert_array_equal(answers, expected)
+    assert expected[..., 2].sum() >= 3
+
+
+@needs_compiler
+@pytest.mark.parametrize("standard", ["c++11", "c++14", "c++17", "c++20"])
+def test_every_source_compiles_without_a_warning(written, folder, model, standard):
+    own = bundle.write(model, folder / "own", threshold=0.5, frame_step_s=0.01)
+    for made in (written, own):
+        for source in made.folder.glob("*.cc"):
+            compile_only(source, standard=standard, include=[PROGRAMS])
+
+
+@needs_compiler
+@pytest.mark.parametrize("platform", ["ARDUINO=10819", "ESP_PLATFORM"])
+def test_example_compiles_for_platforms_with_a_main_of_their_own(written, platform):
+    compile_only(written.folder / "main.cc", flags=[f"-D{platform}"], include=[PROGRAMS])

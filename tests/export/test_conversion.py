@@ -1,0 +1,89 @@
+"""What is done to a model before the converter process gets it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_sal.export import conversion
+from keras_sal.export.signature import Ports
+
+
+@keras.saving.register_keras_serializable(package="test_export_conversion")
+class Doubling(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def detector(policy):
+    clips = keras.Input((None, 6))
+    x = layers.Dense(5, activation="relu", dtype=policy)(clips)
+    x = layers.GRU(4, return_sequences=True, dtype=policy, recurrent_initializer="glorot_uniform")(
+        x
+    )
+    return keras.Model(clips, layers.Dense(1, activation="sigmoid", dtype=policy)(x))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_mixed_precision_is_converted_in_float32(policy):
+    """The step model of half-precision weights equals the float32 model that has them."""
+    half, exact = detector(policy), detector("float32")
+    exact.set_weights([np.asarray(w, "float32") for w in half.get_weights()])
+    step = conversion.step_model(half)
+    assert {tensor.dtype for tensor in step.inputs} == {"float32"}
+    assert {layer.compute_dtype for layer in step.layers} == {"float32"}
+
+    rng = np.random.default_rng(0)
+    clip, state = rng.normal(size=(1, 5, 6)).astype("float32"), np.zeros((1, 4), "float32")
+    posteriors = []
+    for frame in clip[0]:
+        now = step.predict_on_batch({"frame": frame[None], "state_0": state})
+        state = now["state_0_next"]
+        posteriors.append(now["posterior"])
+    expected = exact.predict(clip, verbose=0)[0]
+    np.testing.assert_allclose(np.concatenate(posteriors), expected, atol=1e-5)
+
+
+def test_float32_models_are_left_alone():
+    step = conversion.step_model(detector("float32"))
+    assert conversion.step_model(step) is step
+    assert Ports.of([t.name for t in step.inputs], step.output).states == ("state_0",)
+
+
+def test_modules_of_own_layers_are_known_to_the_converter():
+    frame = keras.Input((4,), name="frame")
+    inner = keras.Sequential([keras.Input((4,)), Doubling()])
+    model = keras.Model(frame, {"posterior": layers.Dense(1)(inner(frame))})
+    assert conversion.own_modules(model) == [__name__]
+
+
+@keras.saving.register_keras_serializable(package="test_export_conversion")
+class Halving(layers.Layer):
+    def call(self, x):
+        return x / 2
+
+    def streaming_state_spec(self):
+        return []
+
+    def stream_step(self, frame, states):
+        return frame / 2, []
+
+
+def test_modules_of_own_layers_are_known_when_they_stream():
+    clips = keras.Input((None, 4))
+    step = conversion.step_model(keras.Model(clips, layers.Dense(1)(Halving()(clips))))
+    assert __name__ in conversion.own_modules(step)
+
+
+def test_rejects_layers_of_the_running_script():
+    class Here(layers.Layer):
+        def call(self, x):
+            return x
+
+    Here.__module__ = "__main__"
+    frame = keras.Input((4,), name="frame")
+    local = keras.Model(frame, {"posterior": Here(name="mine")(frame)})
+    with pytest.raises(
+        ValueError, match="layer `mine` of class `Here`, defined in the running script"
+    ):
+        conversion.own_modules(local)

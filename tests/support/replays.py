@@ -1,0 +1,122 @@
+"""Streams for the C++ detector: what an interpreter got and answered, step by step."""
+
+import numpy as np
+
+from keras_sal.detection import Trigger
+from keras_sal.export import firmware_sources
+from keras_sal.export.step_runner import StepRunner, TensorInfo
+
+NOTHING, RESET, FAILURE = 0, 1, 2  # as in check_detector.cc
+
+
+class Dice(StepRunner):
+    """A model that answers at random, whatever it is asked."""
+
+    def __init__(self, inputs, outputs, seed=0):
+        self._rng = np.random.default_rng(seed)
+        super().__init__(__file__, inputs, outputs)
+
+    def _step(self, tensors):
+        return {info.name: self._values(info) for info in self.outputs}
+
+    def _values(self, info):
+        if info.dtype == "float32":
+            return self._rng.uniform(0, 1, info.shape).astype("float32")
+        limits = np.iinfo(info.dtype)
+        low = info.zero_point if info.name == "posterior" else limits.min
+        return self._rng.integers(low, limits.max, info.shape, info.dtype, endpoint=True)
+
+
+def end(name, size, dtype, scale=None, zero_point=None):
+    return TensorInfo(name, (1, size), dtype, scale, zero_point)
+
+
+def features_for(runner, frames, seed=0):
+    """Features far beyond the range of the inputs, ties of rounding among them."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for info in runner.inputs:
+        if info.name in runner.ports.frames:
+            reach = np.iinfo(info.dtype).max * info.scale if info.scale else 1.0
+            values = rng.normal(0, reach, (frames, *info.shape[1:]))
+            ties = np.rint(values / (info.scale or 1)) + 0.5
+            values = np.where(rng.random(values.shape) < 0.2, ties * (info.scale or 1), values)
+            found[info.name] = values.astype("float32")
+    found[next(iter(found))].flat[:4] = [1e30, -1e30, 0.0, -0.0]
+    return found
+
+
+def replay(runner, features, events, positions):
+    """The bytes of replay.bin, and the posteriors of the steps that were not to fail."""
+    order = {True: [], False: []}
+    inputs = {info.name for info in runner.inputs}
+    for name in sorted(positions, key=positions.get):
+        order[name in inputs].append(name)
+    content, answers, step = [], [], runner._step
+
+    def noting(tensors):
+        outputs = step(tensors)
+        for names, values in ((order[True], tensors), (order[False], outputs)):
+            content.extend(np.ascontiguousarray(values[name]).tobytes() for name in names)
+        return outputs
+
+    runner._step = noting
+    try:
+        for t, event in enumerate(events):
+            frame = {name: values[t : t + 1] for name, values in features.items()}
+            content.append(np.int32(event).tobytes())
+            content.extend(frame[name].tobytes() for name in runner.ports.frames)
+            if event == RESET:
+                runner.reset()
+            if event != FAILURE:
+                posterior = runner.stream(frame)
+                answers.append(np.asarray(posterior).reshape(-1))
+    finally:
+        del runner._step
+    return b"".join(content), answers
+
+
+def expected_answers(posteriors, events, thresholds, scoring, delay_frames=0):
+    """`(steps, classes, 3)`: posterior, score and whether detected."""
+    classes = len(thresholds)
+    posteriors = iter(posteriors)
+    answers = np.zeros((len(events), classes, 3), "float32")
+    for start, stop in streams_of(events):
+        steps = [t for t in range(start, stop) if events[t] != FAILURE]
+        stream = np.array([next(posteriors) for _ in steps], "float32").reshape(-1, classes)
+        steps, stream = steps[delay_frames:], stream[delay_frames:]
+        for c in range(classes):
+            answers[steps, c, 0] = stream[:, c]
+            answers[steps, c, 1] = scoring.scores(stream[:, c])[0]
+            found = Trigger(thresholds[c], **(vars(scoring) | {"frame_offset_s": 0.0}))
+            times = [d.time_s for d in found.feed(stream[:, c])]
+            frames = np.rint(np.array(times) / scoring.frame_step_s).astype(int)
+            answers[np.array(steps)[frames], c, 2] = 1
+        for t in range(start, stop):  # a step that failed has changed nothing
+            if events[t] == FAILURE:
+                answers[t] = answers[t - 1] if t > start else 0
+    return answers
+
+
+def streams_of(events):
+    """First and last step of each stream."""
+    starts = [0, *(t for t, event in enumerate(events) if event == RESET and t)]
+    return zip(starts, [*starts[1:], len(events)], strict=True)
+
+
+def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0):
+    """The sources of a detector for `runner`."""
+    names = [f"class_{c}" for c in range(len(thresholds))]
+    texts = firmware_sources.settings(
+        runner,
+        positions,
+        scoring=scoring,
+        thresholds=thresholds,
+        class_names=names,
+        arena_bytes=1024,
+        delay_frames=delay_frames,
+    )
+    fixed = ("detector.h", "detector.cc", "trigger.h", "trigger.cc", "interpreter.h")
+    for name, text in (texts | {name: firmware_sources.fixed(name) for name in fixed}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in ("detector.cc", "detector_settings.cc", "trigger.cc")]

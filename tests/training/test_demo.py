@@ -1,0 +1,148 @@
+"""The whole line, once through: recordings to a verified microcontroller model."""
+
+import functools
+import json
+import shlex
+
+import keras
+import numpy as np
+import pytest
+from recording_folders import keep_pitch, needs_recordings, write_tones
+
+from keras_sal import StreamingDetector, cli, files
+from keras_sal.audio import read_audio
+from keras_sal.cli.console import Console
+from keras_sal.data import Stream, load_recordings
+from keras_sal.export import bundle
+from keras_sal.runtime import runners
+from keras_sal.training import demo, recipe, release
+
+OPTIONS = {"steps": 480, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tones") / "recordings"
+    return write_tones(folder, train=8, dev=12, test=12)
+
+
+@pytest.fixture(scope="module")
+def finished(tones, tmp_path_factory):
+    output = tmp_path_factory.mktemp("demo") / "out"
+    quick = functools.partial(recipe.refine, steps=50, reach_s=0.03)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipe, "refine", quick)
+        keep_pitch(patch)
+        summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
+    return output, summary
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="PyTorch runs a GRU frame by frame in Python, which takes minutes; "
+    "its training and its export are tested each on its own",
+)
+class TestDemo:
+    def test_learns_the_word(self, finished):
+        _, results = finished
+        for system in results["systems"]:
+            found = system["conditions"]["clean"]["at_budget"]
+            low, high = found["intervals"]["frr"]["exact"]
+            assert low <= found["frr"] <= high
+            assert found["frr"] <= 0.25, system["name"]
+            assert -0.5 <= found["latency_p50_s"] <= found["latency_p90_s"] <= 0.5
+
+    def test_names_its_systems(self, finished):
+        _, results = finished
+        *trained, shipped = (system["name"] for system in results["systems"])
+        assert trained == ["cross entropy", "SA+FL"]
+        assert shipped in ("cross entropy, int8", "SA+FL, int8")
+
+    def test_artefacts_are_those_of_the_results(self, finished, tones):
+        output, results = finished
+        names = {path.name for path in output.iterdir()}
+        assert names >= {"cache", "firmware", "model.keras", "posteriors.npz", "report.html"}
+        assert json.loads((output / "results.json").read_text()) == json.loads(
+            json.dumps(files.finite(results))
+        )
+        shipped = results["systems"][-1]
+        firmware = bundle.read(output / "firmware")
+        assert firmware.threshold == shipped["threshold"]["threshold"]
+        detector = firmware.open()
+        assert detector.flash_bytes == shipped["flash_bytes"]
+        assert detector.arena_bytes == shipped["arena_bytes"]
+        material = recipe.prepare(
+            load_recordings(tones), "computer", hours=0.05, cache=output / "cache"
+        )
+        model = keras.models.load_model(output / "model.keras")
+        stream = material.test["clean"][0]
+        [posterior] = recipe.answer(model, [stream])
+        [on_chip] = runners.answer(detector, [stream.features])
+        error = np.abs(posterior - on_chip[:, 0]).mean()
+        assert error < 1e-2  # a toy, trained for seconds, in 8 bits
+
+    def test_the_firmware_finds_the_word(self, finished, tones):
+        output, _ = finished
+        detector = StreamingDetector.from_bundle(output / "firmware")
+        samples = read_audio(tones / "keywords" / "computer" / "test3.flac")
+        [detection] = detector.process(samples).detections
+        assert detection.class_name == "computer"
+        assert 0.3 + 0.09 <= detection.time_s <= 0.7 + 0.09 + 0.5
+
+
+@pytest.mark.parametrize(("minutes", "rate"), [(18, 11.0), (60, 4.0), (600, 1.0)])
+def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
+    """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
+    streams = [Stream("a", (), 60.0 * minutes)]
+    material = recipe.Material([], {"clean": streams, "10 dB": streams}, {"clean": streams})
+    assert release.supported_rate(material) == rate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recordings", "nowhere"], "`directory` must hold a table recordings.csv"),
+        (["--word", "supercalifragilistic"], "`word` must be the whole text of some recordings"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(tones, tmp_path, capsys, arguments, message):
+    output = tmp_path / "out"
+    arguments = ["demo", str(output), "--recordings", str(tones), *arguments]
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Make streams" not in shown.out
+    assert not output.exists()
+
+
+def test_results_say_what_was_typed(tmp_path, monkeypatch):
+    asked = {}
+
+    def run(output, console, **options):
+        asked.update(options)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(demo, "run", run)
+    arguments = ["demo", str(tmp_path / "out"), "--word", "hey robot", "--steps", "5"]
+    assert cli.main(arguments) == 1
+    assert shlex.split(asked["command"]) == ["keras-sal", *arguments]
+
+
+@pytest.mark.parametrize("option", ["--steps", "--hours", "--fa-per-hour"])
+def test_amounts_must_be_positive(option, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["demo", option, "0"])
+    assert "must be greater than 0. Received: 0" in capsys.readouterr().err
+
+
+@needs_recordings
+def test_finds_the_wake_words_of_the_recordings():
+    from recording_folders import REAL
+
+    from keras_sal.data import partition
+
+    positives, negatives = partition(load_recordings(REAL), "computer")
+    assert len(positives) == 411
+    assert not any("computer" in recording.text.split() for recording in negatives)
