@@ -52,10 +52,10 @@ BUDGETS = (1.0, 5.0)
 PLAIN = {"augment": None, "hard_negatives": False}
 
 
-def span_targets(frames, frames_per_answer):
+def span_targets(frames, frames_per_output):
     """Targets whose label is 1 while the word is said; its end is the anchor."""
     return AnchorTargets(
-        frames // frames_per_answer, anchor="offset", **answer_times(frames_per_answer)
+        frames // frames_per_output, anchor="offset", **answer_times(frames_per_output)
     )
 
 

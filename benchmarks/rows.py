@@ -19,7 +19,7 @@ REACH = 100.0  # false alarms an hour up to which curves are computed
 RESULTS = Path(__file__).parent / "results"
 STREAMS = ("speed", "tempo", "tilt_db", "gain_db", "snr_db", "clean", "rooms", "events_per_minute")
 TRAIN = ("batch_size", "rate")
-TRAINING = ("CROP_FRAMES", "EPOCHS", "WEIGHT_DECAY", "FRAMES_PER_ANSWER", "LOSS")
+TRAINING = ("CROP_FRAMES", "EPOCHS", "WEIGHT_DECAY", "FRAMES_PER_OUTPUT", "LOSS")
 
 
 class Rows:

@@ -9,7 +9,7 @@ from keras import ops
 from keras_sal.audio import mel_scale
 from keras_sal.audio.micro_frontend import HIGHEST_HZ, LOWEST_HZ
 from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
-from keras_sal.targets.event_lists import require
+from keras_sal.checks import require
 
 INT16 = 1 / 32_768
 

@@ -15,12 +15,12 @@ _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
 def answer_times(
-    frames_per_answer=1, *, late=0, frame_step_s=FRAME_STEP_S, frame_offset_s=FRAME_OFFSET_S
+    frames_per_output=1, *, late=0, frame_step_s=FRAME_STEP_S, frame_offset_s=FRAME_OFFSET_S
 ):
     """When a detector answers: with the last of the frames that an answer takes.
 
     Args:
-        frames_per_answer: Frames for each answer. Default 1.
+        frames_per_output: Frames for each answer. Default 1.
         late: How many answers late the detector is, if it looks ahead. Default 0.
         frame_step_s: Seconds from one frame to the next. Default 0.01.
         frame_offset_s: When frame 0 is complete. Default 0.03.
@@ -34,8 +34,8 @@ def answer_times(
         {'frame_step_s': 0.03, 'frame_offset_s': 0.05}
     """
     return {
-        "frame_step_s": frames_per_answer * frame_step_s,
-        "frame_offset_s": frame_offset_s + (frames_per_answer * (1 + late) - 1) * frame_step_s,
+        "frame_step_s": frames_per_output * frame_step_s,
+        "frame_offset_s": frame_offset_s + (frames_per_output * (1 + late) - 1) * frame_step_s,
     }
 
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from keras_sal.anchors import IGNORE, NO_ANCHOR
 from keras_sal.audio import HIGHEST_HZ, LOWEST_HZ, SAMPLE_RATE, mel_scale
+from keras_sal.checks import require
 from keras_sal.targets import clips
-from keras_sal.targets.event_lists import require
 
 VOICE_HZ = 4800.0
 

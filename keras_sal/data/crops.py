@@ -14,8 +14,8 @@ import numpy as np
 
 from keras_sal import audio
 from keras_sal.audio import FRAME_STEP_S
+from keras_sal.checks import require
 from keras_sal.targets import pad_events
-from keras_sal.targets.event_lists import require
 
 REACH_S = 2.0
 HEARD_S = 1.0

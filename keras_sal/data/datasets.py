@@ -9,19 +9,19 @@ on `evaluation_streams`, train on `training_streams`:
 - `keras_sal.data.sources`: the same for `tf.data` and `grain`.
 """
 
-import math
 import warnings
 from dataclasses import replace
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
+from keras_sal.checks import in_range, positive
 from keras_sal.data.duplicates import utterances
 from keras_sal.data.excerpts import Excerpts, mean_s
 from keras_sal.data.noise_tracks import NoiseVariety, deck
 from keras_sal.data.recordings import Recording, load_recordings, partition, select
 from keras_sal.data.recordings_table import SPLITS
-from keras_sal.data.stream_batches import StreamBatches, positive
+from keras_sal.data.stream_batches import StreamBatches
 from keras_sal.data.streams import Clip, Stream, compute_features
 
 __all__ = [
@@ -89,7 +89,7 @@ def evaluation_streams(
         >>> stream.duration_s, len(stream.events), stream.features.shape
         (4.5, 1, (448, 40))
     """
-    _check_range("pause_s", pause_s, 0)
+    in_range("pause_s", pause_s, 0)
     positive("stream_s", stream_s)
     positives, negatives, noise = select(recordings, word, split, workers=workers)
     _warn_of_copies(positives, utterances(positives, workers=workers), split)
@@ -192,16 +192,16 @@ def training_streams(
         >>> [stream.name for stream in streams], streams[0].features.shape[1]
         (['train-0000', 'train-0001'], 40)
     """
-    _check_range("pause_s", pause_s, 0)
-    _check_range("speed", speed, 0.5, 2)
-    _check_range("tempo", tempo, 0.5, 2)
-    _check_range("tilt_db", tilt_db, -20, 20)
-    _check_range("rooms", (0, rooms), 0, 1)
-    _check_range("gain_db", gain_db, -100, 100)
-    _check_range("snr_db", snr_db, -100, 100)
-    _check_range("clean", (0, clean), 0, 1)
-    _check_range("partial_words", (0, partial_words), 0, 1)
-    _check_range("excerpts", (0, excerpts), 0, 1)
+    in_range("pause_s", pause_s, 0)
+    in_range("speed", speed, 0.5, 2)
+    in_range("tempo", tempo, 0.5, 2)
+    in_range("tilt_db", tilt_db, -20, 20)
+    in_range("rooms", (0, rooms), 0, 1)
+    in_range("gain_db", gain_db, -100, 100)
+    in_range("snr_db", snr_db, -100, 100)
+    in_range("clean", (0, clean), 0, 1)
+    in_range("partial_words", (0, partial_words), 0, 1)
+    in_range("excerpts", (0, excerpts), 0, 1)
     count = max(1, round(positive("hours", hours) * 3600 / positive("stream_s", stream_s)))
     positives, negatives, noise = select(recordings, word, split, workers=workers)
     share = _share_of_positives(
@@ -307,15 +307,6 @@ def _finish(name, placed, rng, pause_s, noise, snr_db):
         under.append(next(drawn))
         under_s += under[-1].duration_s
     return Stream(name, tuple(placed), duration_s, seed, tuple(under), snr_db)
-
-
-def _check_range(name, bounds, least, greatest=math.inf):
-    low, high = bounds
-    if not least <= low <= high <= greatest:
-        raise ValueError(
-            f"`{name}` must be (least, greatest) within [{least}, {greatest}]; values are drawn "
-            f"between the two. Received: {name}={bounds}. Give the smaller first."
-        )
 
 
 def _on_sample(time_s):

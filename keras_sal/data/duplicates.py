@@ -20,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, resample
+from keras_sal.checks import require
 from keras_sal.data.alignment.events import words_of
-from keras_sal.targets.event_lists import require
 
 LOWEST_HZ = 100.0  # below there is hum, the same in all that one person records
 RATE = 4000

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 
-from keras_sal.targets.event_lists import require
+from keras_sal.checks import require
 
 
 class Epochs(keras.utils.PyDataset):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from keras_sal.audio import SAMPLE_RATE
+from keras_sal.checks import require
 from keras_sal.data.streams import Clip
-from keras_sal.targets.event_lists import require
 
 
 @dataclass(frozen=True)

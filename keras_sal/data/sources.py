@@ -22,8 +22,8 @@ import copy
 
 import keras
 
+from keras_sal.checks import require
 from keras_sal.extras import need
-from keras_sal.targets.event_lists import require
 
 ENDLESS = 2**40  # elements
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from keras_sal.checks import positive, require
 from keras_sal.data.crops import Crops
 from keras_sal.data.epochs import Epochs
-from keras_sal.targets.event_lists import require
 
 
 class StreamBatches(Epochs):
@@ -137,13 +137,3 @@ class StreamBatches(Epochs):
             self.crops, shift = Crops([*self.streams, *streams], self.targets), len(self.streams)
         self._focused = self.crops.covering([(shift + stream, t) for stream, t, *_ in moments])
         return len(self._focused)
-
-
-def positive(name, value):
-    """Returns `value`, refused unless it is an amount."""
-    require(
-        0 < value < float("inf"),
-        f"`{name}` must be greater than 0; it is an amount. Received: {name}={value}. "
-        "Leave it at its default.",
-    )
-    return value

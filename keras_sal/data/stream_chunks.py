@@ -7,10 +7,9 @@ remembers, and shows how the two go together.
 
 import numpy as np
 
+from keras_sal.checks import positive, require
 from keras_sal.data.crops import Crops
 from keras_sal.data.epochs import Epochs
-from keras_sal.data.stream_batches import positive
-from keras_sal.targets.event_lists import require
 
 
 class StreamChunks(Epochs):

@@ -62,7 +62,7 @@ def convert(
         quantization: `"int8"` (default), `"int16x8"` (int16 activations, int8 weights) or
             `"float32"`. An int8 state moves in steps of 1/128 and stands still where it should
             drift, which cost a trained GRU that answers every 10 ms up to 12 points of misses at a
-            strict false-alarm rate. `frames_per_answer=3` brings it back to the float model's
+            strict false-alarm rate. `frames_per_output=3` brings it back to the float model's
             misses, and so does `"int16x8"`, for 2 KB of flash and no arena.
         min_posterior: Each output channel must pass this somewhere in `calibration`, in [0, 1];
             default 0.5. With 0 a calibration without positives is let through.

@@ -27,7 +27,7 @@ def conv_detector(
     classes=1,
     *,
     size="micro",
-    frames_per_answer=1,
+    frames_per_output=1,
     feature_max=26.0,
     dropout=0.0,
     name="conv_detector",
@@ -43,7 +43,7 @@ def conv_detector(
     `1 + (kernel_frames - 1) * sum(dilations)` frames and on nothing before. Every batch
     normalisation is folded into the weights before it.
 
-    With `frames_per_answer=n` the first layer hears n frames at once and the convolutions run once
+    With `frames_per_output=n` the first layer hears n frames at once and the convolutions run once
     for them: the receptive field is n times as long, the multiply-adds and the time to train about
     1 / n. Labels are then needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and
     the latency grows by up to n - 1 frames. A word lasts half a second to a second; a receptive
@@ -63,7 +63,7 @@ def conv_detector(
             or (1, 2, 4, 8, 8), by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
         size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_answer: Frames for each answer, at least 1. Default 1.
+        frames_per_output: Frames for each answer, at least 1. Default 1.
         feature_max: As for `gru_detector`.
         dropout: Fraction of the channels dropped in training at the end of each block, in [0, 1).
             Default 0.
@@ -71,7 +71,7 @@ def conv_detector(
 
     Returns:
         A `keras.Model` from `(batch, time, features)` to
-        `(batch, time / frames_per_answer, classes)`; its last layer is named `posterior`.
+        `(batch, time / frames_per_output, classes)`; its last layer is named `posterior`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -95,7 +95,7 @@ def conv_detector(
         channels=(channels, 1),
         kernel_frames=(kernel_frames, 2),
         classes=(classes, 1),
-        frames_per_answer=(frames_per_answer, 1),
+        frames_per_output=(frames_per_output, 1),
     )
     if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
         raise ValueError(
@@ -104,7 +104,7 @@ def conv_detector(
         )
     clips = keras.Input((None, features), name="features")
     x = scaled(clips, feature_max)
-    x = stacked(x, channels, frames_per_answer, use_bias=False, name="dense")
+    x = stacked(x, channels, frames_per_output, use_bias=False, name="dense")
     x = normalised_relu(x, "dense")
     for i, dilation in enumerate(dilations, start=1):
         past = (kernel_frames - 1) * dilation

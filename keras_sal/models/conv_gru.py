@@ -20,7 +20,7 @@ def conv_gru_detector(
     classes=1,
     *,
     size="micro",
-    frames_per_answer=1,
+    frames_per_output=1,
     feature_max=26.0,
     dropout=0.0,
     name="conv_gru_detector",
@@ -33,7 +33,7 @@ def conv_gru_detector(
         posterior_t = sigmoid(U h_t + c)                        (softmax if classes > 1)
 
     Take it where onsets and transitions matter: the GRU gets the change over `kernel_frames` frames
-    and need not build it up itself. With `frames_per_answer=n` it listens to every frame and
+    and need not build it up itself. With `frames_per_output=n` it listens to every frame and
     answers, and runs the GRU, every n-th time only: most of the work is saved. Labels are then
     needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and the latency grows by
     up to n - 1 frames.
@@ -51,14 +51,14 @@ def conv_gru_detector(
         gru_units: Units of the GRU. Default: 16, 40 or 88, by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
         size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_answer: Frames for each answer, from 1 to `kernel_frames`. Default 1.
+        frames_per_output: Frames for each answer, from 1 to `kernel_frames`. Default 1.
         feature_max: As for `gru_detector`.
         dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
         name: Name of the model.
 
     Returns:
         A `keras.Model` from `(batch, time, features)` to
-        `(batch, time / frames_per_answer, classes)`; its last layer is named `posterior`.
+        `(batch, time / frames_per_output, classes)`; its last layer is named `posterior`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -70,7 +70,7 @@ def conv_gru_detector(
     Example:
 
     >>> from keras_sal.models import conv_gru_detector
-    >>> model = conv_gru_detector(frames_per_answer=2)
+    >>> model = conv_gru_detector(frames_per_output=2)
     >>> model.count_params(), model.compute_output_shape((None, 100, 40))
     (11769, (None, 50, 1))
     """
@@ -83,20 +83,20 @@ def conv_gru_detector(
         kernel_frames=(kernel_frames, 2),
         gru_units=(gru_units, 1),
         classes=(classes, 1),
-        frames_per_answer=(frames_per_answer, 1),
+        frames_per_output=(frames_per_output, 1),
     )
-    if frames_per_answer > kernel_frames:
+    if frames_per_output > kernel_frames:
         raise ValueError(
-            "`frames_per_answer` must be at most `kernel_frames`; it would miss frames. "
-            f"Received: frames_per_answer={frames_per_answer}, kernel_frames={kernel_frames}. "
+            "`frames_per_output` must be at most `kernel_frames`; it would miss frames. "
+            f"Received: frames_per_output={frames_per_output}, kernel_frames={kernel_frames}. "
             "Raise kernel_frames."
         )
     clips = keras.Input((None, features), name="features")
     x = layers.Dense(channels, use_bias=False, name="dense")(scaled(clips, feature_max))
     x = normalised_relu(x, "dense")
-    x = layers.ZeroPadding1D((kernel_frames - frames_per_answer, 0), name="past")(x)
+    x = layers.ZeroPadding1D((kernel_frames - frames_per_output, 0), name="past")(x)
     x = layers.DepthwiseConv1D(
-        kernel_frames, strides=frames_per_answer, use_bias=False, name="depthwise"
+        kernel_frames, strides=frames_per_output, use_bias=False, name="depthwise"
     )(x)
     x = normalised_relu(x, "depthwise")
     x = layers.Dense(channels, use_bias=False, name="pointwise")(x)

@@ -18,7 +18,7 @@ def gru_detector(
     classes=1,
     *,
     size="micro",
-    frames_per_answer=1,
+    frames_per_output=1,
     feature_max=26.0,
     dropout=0.0,
     name="gru_detector",
@@ -28,7 +28,7 @@ def gru_detector(
         h_t = GRU(relu(W x_t / feature_max + b), h_{t-1})
         posterior_t = sigmoid(V h_t + c)                        (softmax if classes > 1)
 
-    Start here. With `frames_per_answer=n` the dense layer hears n frames at once, and the GRU runs
+    Start here. With `frames_per_output=n` the dense layer hears n frames at once, and the GRU runs
     once for them: it trains n times as fast, costs about 1 / n of the multiply-adds, remembers
     further back, and suffers less from an 8-bit state, which can't move by less than 1/128 a step.
     Labels are then needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and the
@@ -52,7 +52,7 @@ def gru_detector(
         gru_units: Units of the GRU. Default: 20, 48 or 96, by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
         size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_answer: Frames for each answer, at least 1. Default 1.
+        frames_per_output: Frames for each answer, at least 1. Default 1.
         feature_max: Largest value of a feature, > 0; 1 for features that are scaled already.
             Default 26, the front-end of TensorFlow Lite Micro.
         dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
@@ -60,7 +60,7 @@ def gru_detector(
 
     Returns:
         A `keras.Model` from `(batch, time, features)` to
-        `(batch, time / frames_per_answer, classes)`; its last layer is named `posterior`.
+        `(batch, time / frames_per_output, classes)`; its last layer is named `posterior`.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -78,17 +78,17 @@ def gru_detector(
         dense_units=(dense_units, 0),
         gru_units=(gru_units, 1),
         classes=(classes, 1),
-        frames_per_answer=(frames_per_answer, 1),
+        frames_per_output=(frames_per_output, 1),
     )
-    if frames_per_answer > 1 and not dense_units:
+    if frames_per_output > 1 and not dense_units:
         raise ValueError(
             "`dense_units` must be at least 1 with several frames an answer; that layer joins "
-            f"them. Received: dense_units=0, frames_per_answer={frames_per_answer}. Leave it out "
+            f"them. Received: dense_units=0, frames_per_output={frames_per_output}. Leave it out "
             "for the default."
         )
     clips = keras.Input((None, features), name="features")
     x = scaled(clips, feature_max)
     if dense_units:
-        x = stacked(x, dense_units, frames_per_answer, activation="relu", name="dense")
+        x = stacked(x, dense_units, frames_per_output, activation="relu", name="dense")
     x = gru(x, gru_units, dropout)
     return keras.Model(clips, posterior(x, classes), name=name)

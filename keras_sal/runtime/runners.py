@@ -140,7 +140,7 @@ def whole_streams(runner, streams):
 
     >>> import numpy as np
     >>> from keras_sal.models import gru_detector
-    >>> runner = open_runner(gru_detector(frames_per_answer=3))
+    >>> runner = open_runner(gru_detector(frames_per_output=3))
     >>> [len(x) for x in whole_streams(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
     [6, 9]
     """

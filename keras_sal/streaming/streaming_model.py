@@ -276,7 +276,7 @@ def frames_per_step(step, model):
 
     >>> from keras_sal.models import conv_gru_detector
     >>> from keras_sal.streaming import frames_per_step, step_model
-    >>> model = conv_gru_detector(frames_per_answer=3)
+    >>> model = conv_gru_detector(frames_per_output=3)
     >>> frames_per_step(step_model(model), model)
     3
     """

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_sal.anchors import IGNORE
+from keras_sal.checks import require
 from keras_sal.targets.array_namespaces import KERAS, NUMPY, namespace
 from keras_sal.targets.event_lists import (
     check_classes,
@@ -20,7 +21,6 @@ from keras_sal.targets.event_lists import (
     check_seconds,
     check_shape,
     pad_events,
-    require,
 )
 from keras_sal.targets.nearest_anchor import (
     FAR,

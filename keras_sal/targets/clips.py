@@ -30,8 +30,8 @@ import keras
 import numpy as np
 
 from keras_sal.anchors import IGNORE, NO_ANCHOR
+from keras_sal.checks import require
 from keras_sal.targets.array_namespaces import NUMPY
-from keras_sal.targets.event_lists import require
 from keras_sal.targets.nearest_anchor import around, signed_distance, sort_positions
 
 

@@ -5,6 +5,8 @@ A row whose offset lies before its onset, or that is NaN, is padding.
 
 import numpy as np
 
+from keras_sal.checks import require
+
 IMPLAUSIBLE_CLIPS = 10
 
 
@@ -94,9 +96,3 @@ def check_seconds(onset_s, offset_s, clip_s):
         f"an onset at {onset_s[:1].tolist()} s in clips of {clip_s:g} s. Did you give "
         "milliseconds? Divide by 1000; if not, leave out events so far from the clip.",
     )
-
-
-def require(condition, message):
-    """Raises `message` unless `condition` holds."""
-    if not condition:
-        raise ValueError(message)

@@ -35,8 +35,8 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.data import StreamBatches
-from keras_sal.targets.event_lists import require
 
 SURE = 8.0  # logits beyond this count as this
 LEAD_S = 1.0

@@ -107,7 +107,7 @@ class Distiller(keras.Model):
                     "`teachers` must answer as often as the student and with as many classes; it "
                     "learns from them frame by frame. Received: answers of shape "
                     f"{tuple(answer.shape)} and {tuple(y_pred.shape)}. Train them with the same "
-                    "`frames_per_answer` and `classes`."
+                    "`frames_per_output` and `classes`."
                 )
         return ops.stop_gradient(sum(answers) / len(answers))
 

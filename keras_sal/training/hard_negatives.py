@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import keras
 
+from keras_sal.checks import require
 from keras_sal.detection import detect, match_events
 from keras_sal.runtime import answer, open_runner
-from keras_sal.targets.event_lists import require
 
 TOGETHER = 32  # streams that a model answers side by side
 

@@ -30,7 +30,7 @@ WEIGHT_DECAY = 0.01
 TEMPERATURE = 1.5
 # The warp is wider than voices differ: those of train may all be lower than one that comes.
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.75, 1.4)), SpecAugment(2, 20, 2, 6))
-FRAMES_PER_ANSWER = 3
+FRAMES_PER_OUTPUT = 3
 LOSS = "sa+fl"
 TEACHER = "gru"
 BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
@@ -122,10 +122,10 @@ def detector(kind="gru", size="micro"):
     if kind == "gru":
         narrower = {"nano": 8, "micro": 22, "small": 48}[size]
         return models.gru_detector(
-            size=size, dense_units=narrower, frames_per_answer=FRAMES_PER_ANSWER
+            size=size, dense_units=narrower, frames_per_output=FRAMES_PER_OUTPUT
         )
     make = {"conv": models.conv_detector, "conv-gru": models.conv_gru_detector}[kind]
-    return make(size=size, frames_per_answer=FRAMES_PER_ANSWER)
+    return make(size=size, frames_per_output=FRAMES_PER_OUTPUT)
 
 
 def objective(name=LOSS, **options):
@@ -158,7 +158,7 @@ def objective(name=LOSS, **options):
     return StreamingAnchorLoss(name, **options)
 
 
-def word_targets(frames=CROP_FRAMES, frames_per_answer=1):
+def word_targets(frames=CROP_FRAMES, frames_per_output=1):
     """Returns the targets of a wake word, whose end is the anchor.
 
     The label is 1 from 60 ms before it to 250 ms after it. A detector that fires as soon as it is
@@ -166,14 +166,14 @@ def word_targets(frames=CROP_FRAMES, frames_per_answer=1):
 
     Args:
         frames: Frames of a clip. Defaults to 400, 4 s; what does not fill an answer is left out.
-        frames_per_answer: Frames for each answer of the detector. Defaults to 1.
+        frames_per_output: Frames for each answer of the detector. Defaults to 1.
     """
     return AnchorTargets(
-        frames=frames // frames_per_answer,
+        frames=frames // frames_per_output,
         anchor="offset",
-        before_frames=round(6 / frames_per_answer),
-        after_frames=round(25 / frames_per_answer),
-        **answer_times(frames_per_answer),
+        before_frames=round(6 / frames_per_output),
+        after_frames=round(25 / frames_per_output),
+        **answer_times(frames_per_output),
     )
 
 
@@ -236,7 +236,7 @@ def train(
         crop_frames: Frames of a crop. Defaults to 400, 4 s.
         rate: The first learning rate. Defaults to 0.004.
         seed: What the crops are drawn from.
-        targets: Makes the targets, called as `targets(crop_frames, frames_per_answer)`. Defaults to
+        targets: Makes the targets, called as `targets(crop_frames, frames_per_output)`. Defaults to
             `word_targets`.
         augment: Augmentation of batches, see `keras_sal.augmentation.features`, or `None`.
             Defaults to `AUGMENT`. The last of the twenty epochs is without it, so that batch

@@ -17,9 +17,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sal.checks import require
 from keras_sal.export.signature import NEXT, Ports
 from keras_sal.streaming import chunk_model, initial_state
-from keras_sal.targets.event_lists import require
 
 
 class StatefulDetector(keras.Model):

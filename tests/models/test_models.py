@@ -85,17 +85,17 @@ class TestSizes:
             detector(size="huge")
 
 
-@pytest.mark.parametrize("frames_per_answer", [2, 3])
+@pytest.mark.parametrize("frames_per_output", [2, 3])
 @pytest.mark.parametrize("detector", [gru_detector, conv_detector])
-def test_answers_less_often(detector, frames_per_answer):
-    model = detector(frames_per_answer=frames_per_answer)
+def test_answers_less_often(detector, frames_per_output):
+    model = detector(frames_per_output=frames_per_output)
     clip = micro_features(12)
     expected = model.predict(clip, verbose=0)
-    assert expected.shape == (2, 12 // frames_per_answer, 1)
+    assert expected.shape == (2, 12 // frames_per_output, 1)
     step = step_model(model)
     state = initial_state(step, 2)
     for t in range(expected.shape[1]):
-        frames = clip[:, t * frames_per_answer : (t + 1) * frames_per_answer]
+        frames = clip[:, t * frames_per_output : (t + 1) * frames_per_output]
         result = step.predict_on_batch({"frame": frames, **state})
         state = {name: result[f"{name}_next"] for name in state}
         np.testing.assert_allclose(result["posterior"], expected[:, t], atol=1e-5)
@@ -103,14 +103,14 @@ def test_answers_less_often(detector, frames_per_answer):
 
 class TestGRUDetector:
     def test_joins_frames_in_the_dense_layer(self):
-        more = gru_detector(frames_per_answer=3).count_params() - gru_detector().count_params()
+        more = gru_detector(frames_per_output=3).count_params() - gru_detector().count_params()
         assert more == 2 * 40 * 32
 
     def test_rejects_several_frames_without_dense(self):
         with pytest.raises(
-            ValueError, match=r"`dense_units` must be at least 1.*frames_per_answer=2"
+            ValueError, match=r"`dense_units` must be at least 1.*frames_per_output=2"
         ):
-            gru_detector(dense_units=0, frames_per_answer=2)
+            gru_detector(dense_units=0, frames_per_output=2)
 
     def test_parameters(self):
         # Dense 40 * 32 + 32; GRU 3 gates of (32 + 48) * 48 weights, 2 * 48 biases; Dense 48 + 1.
@@ -168,27 +168,27 @@ class TestConvGRUDetector:
         expected = conv + 3 * ((32 + 40) * 40 + 2 * 40) + (40 + 1)
         assert conv_gru_detector().count_params() == expected == 11_769
 
-    @pytest.mark.parametrize("frames_per_answer", [2, 3, 5])
-    def test_answers_less_often(self, frames_per_answer):
+    @pytest.mark.parametrize("frames_per_output", [2, 3, 5])
+    def test_answers_less_often(self, frames_per_output):
         """Every answer is the one that a detector of every frame's convolution leads to."""
-        model = conv_gru_detector(frames_per_answer=frames_per_answer)
-        clip = micro_features(frames=6 * frames_per_answer)
+        model = conv_gru_detector(frames_per_output=frames_per_output)
+        clip = micro_features(frames=6 * frames_per_output)
         whole = model.predict(clip, verbose=0)
         assert whole.shape == (2, 6, 1)
         step = step_model(model)
         state = initial_state(step, 2)
         for t in range(6):
-            frames = clip[:, t * frames_per_answer : (t + 1) * frames_per_answer]
+            frames = clip[:, t * frames_per_output : (t + 1) * frames_per_output]
             result = step.predict_on_batch({"frame": frames, **state})
             state = {name: result[f"{name}_next"] for name in state}
             np.testing.assert_allclose(result["posterior"], whole[:, t], atol=1e-5)
 
     def test_rejects_answers_that_skip_frames(self):
-        with pytest.raises(ValueError, match=r"`frames_per_answer` must be at most.*answer=6"):
-            conv_gru_detector(frames_per_answer=6)
+        with pytest.raises(ValueError, match=r"`frames_per_output` must be at most.*answer=6"):
+            conv_gru_detector(frames_per_output=6)
 
     @pytest.mark.parametrize(
-        "argument", ["features", "channels", "kernel_frames", "gru_units", "frames_per_answer"]
+        "argument", ["features", "channels", "kernel_frames", "gru_units", "frames_per_output"]
     )
     def test_rejects_size_out_of_range(self, argument):
         with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}=-1"):

@@ -177,7 +177,7 @@ def test_rejects_negative_strength():
 
 
 @pytest.mark.parametrize(
-    "teacher", [{"frames_per_answer": 3}, {"classes": 2}], ids=["other rate", "other classes"]
+    "teacher", [{"frames_per_output": 3}, {"classes": 2}], ids=["other rate", "other classes"]
 )
 def test_rejects_teacher_that_answers_otherwise(teacher):
     x, y = batch()

@@ -34,9 +34,9 @@ def contrast(model):
     return float(said) - float(silent)
 
 
-def spans(frames, frames_per_answer):
+def spans(frames, frames_per_output):
     """Labels of 1 while the word is said."""
-    return AnchorTargets(frames, anchor="offset", **answer_times(frames_per_answer))
+    return AnchorTargets(frames, anchor="offset", **answer_times(frames_per_output))
 
 
 def trained(**options):
