@@ -1,88 +1,138 @@
 """Sets up a virtual environment and runs a task in it, with nothing but Python 3.11 or newer.
 
 python3 tasks.py demo [arguments of `keras-sal demo`]
-python3 tasks.py test [arguments of pytest]      the tests, once per Keras backend
-python3 tasks.py lint
+python3 tasks.py test [arguments of pytest]      the tests and doctests, on every Keras backend
+python3 tasks.py core [arguments of pytest]      the tests with Keras, NumPy and JAX only
+python3 tasks.py lowest [arguments of pytest]    the same with the lowest versions allowed
+python3 tasks.py lint                            the linter, the formatter and the type checker
 """
 
 import os
 import subprocess
 import sys
+import tomllib
 import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE / ".venv"
-PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-BACKENDS = ("tensorflow", "jax", "torch")
 
 # PyTorch comes first: where a CPU build of this version is at hand, the range in pyproject.toml
 # would still pick a newer build with gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
-
-def run(*command, **environment):
-    """Runs a program of the environment and returns its exit status."""
-    command = [str(PROGRAMS / command[0]), *command[1:]]
-    return subprocess.call(command, cwd=HERE, env={**os.environ, **environment})
+# The slowest first, two at a time. What can't depend on the backend runs on the last of them.
+BACKENDS = ("tensorflow", "torch", "jax")
+ELSEWHERE = ("-m", "not any_backend")
 
 
-def install(*requirements):
-    """Installs into the environment, made if it is missing."""
-    if not PROGRAMS.is_dir():
-        print(f"Making {ENVIRONMENT}", flush=True)
-        venv.create(ENVIRONMENT, with_pip=True)
-    print(f"Installing {' '.join(requirements)}", flush=True)
-    if run("python", "-m", "pip", "install", "--quiet", *requirements):
-        sys.exit("The installation failed; see above.")
+class Environment:
+    """A virtual environment beside this file, made when something is installed into it."""
 
+    def __init__(self, name):
+        self.folder = HERE / name
+        self.programs = self.folder / ("Scripts" if os.name == "nt" else "bin")
 
-def demo(*arguments):
-    """Runs `keras-sal demo`."""
-    install("--editable", ".[demo,tensorflow]")
-    return run("keras-sal", "demo", *arguments)
+    def install(self, *requirements):
+        """Installs requirements."""
+        if not self.programs.is_dir():
+            print(f"Making {self.folder}", flush=True)
+            venv.create(self.folder, with_pip=True)
+        print(f"Installing {' '.join(requirements)}", flush=True)
+        if self.run("python", "-m", "pip", "install", "--quiet", *requirements):
+            sys.exit("The installation failed; see above.")
 
+    def run(self, program, *arguments, **environment):
+        """Runs a program and returns its exit status."""
+        command = [str(self.programs / program), *arguments]
+        return subprocess.call(command, cwd=HERE, env={**os.environ, **environment})
 
-def test(*arguments):
-    """Runs the tests and doctests once per backend, as many backends at a time as there are cores.
-
-    What they print comes when they are done.
-    """
-    install(TORCH)
-    install("--editable", ".[dev]")
-
-    def tested(backend):
-        return subprocess.run(
-            [str(PROGRAMS / "python"), "-m", "pytest", *arguments],
+    def output(self, program, *arguments, **environment):
+        """Runs a program; returns its exit status and what it printed."""
+        result = subprocess.run(
+            [str(self.programs / program), *arguments],
             cwd=HERE,
-            env={**os.environ, "KERAS_BACKEND": backend},
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
         )
+        return result.returncode, result.stdout
+
+
+def demo(*arguments):
+    """Runs `keras-sal demo`."""
+    environment = Environment(".venv")
+    environment.install("--editable", ".[demo,tensorflow]")
+    return environment.run("keras-sal", "demo", *arguments)
+
+
+def test(*arguments):
+    """Runs the tests and doctests on every backend, as many at a time as there are cores.
+
+    Their output appears when they are done.
+    """
+    environment = Environment(".venv")
+    environment.install(TORCH)
+    environment.install("--editable", ".[dev]")
+
+    def tested(backend):
+        selected = () if backend == BACKENDS[-1] else ELSEWHERE
+        return environment.output(
+            "python", "-m", "pytest", *selected, *arguments, KERAS_BACKEND=backend
+        )
 
     print(f"Testing on {', '.join(BACKENDS)}", flush=True)
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for backend, result in zip(BACKENDS, pool.map(tested, BACKENDS), strict=True):
-            print(f"\nKERAS_BACKEND={backend}\n{result.stdout}", flush=True)
-            if result.returncode:
+        for backend, (status, output) in zip(BACKENDS, pool.map(tested, BACKENDS), strict=True):
+            print(f"\nKERAS_BACKEND={backend}\n{output}", flush=True)
+            if status:
                 failed.append(backend)
     if failed:
         print(f"Failed on {', '.join(failed)}")
     return bool(failed)
 
 
+def requirements(*extras):
+    """Returns the requirements of the core, then those of the extras that are named."""
+    project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    return [*project["dependencies"], *(each for extra in extras for each in optional[extra])]
+
+
+def core(*arguments):
+    """Runs the tests where no optional package is installed."""
+    return _core(".venv-core", requirements("jax"), arguments)
+
+
+def lowest(*arguments):
+    """Runs the tests with the lowest versions of the core that `pyproject.toml` allows."""
+    versions = [requirement.replace(">=", "==") for requirement in requirements("jax")]
+    return _core(".venv-lowest", versions, arguments)
+
+
+def _core(folder, packages, arguments):
+    environment = Environment(folder)
+    environment.install(*packages, "pytest>=8", "hypothesis>=6.100")
+    environment.install("--no-deps", "--editable", ".")
+    return environment.run("python", "-m", "pytest", "tests", *arguments, KERAS_BACKEND="jax")
+
+
 def lint(*arguments):
-    """Runs the linter and checks the formatting."""
-    install("ruff>=0.12")
-    return run("ruff", "check", *arguments) or run("ruff", "format", "--check", *arguments)
+    """Runs the linter, checks the formatting and the types."""
+    environment = Environment(".venv-lint")
+    environment.install("ruff>=0.12", "mypy>=1.18", "numpy>=2")
+    return (
+        environment.run("ruff", "check", *arguments)
+        or environment.run("ruff", "format", "--check", *arguments)
+        or environment.run("mypy")
+    )
 
 
-TASKS = {"demo": demo, "test": test, "lint": lint}
+TASKS = {"demo": demo, "test": test, "core": core, "lowest": lowest, "lint": lint}
 
 if __name__ == "__main__":
     if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything is installed

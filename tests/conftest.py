@@ -1,6 +1,25 @@
-"""Property tests try the same examples in every run: a failure is found again."""
+"""What holds for all tests: which of them can't depend on the backend, and how properties are tried.
 
+Tests marked `any_backend` run on one backend. Doctests of packages that never compute with Keras
+are marked here.
+"""
+
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
+PACKAGE = Path(__file__).parents[1] / "keras_sal"
+WITHOUT_KERAS = ("cli", "data", "detection", "evaluation")
+
+# Property tests try the same examples in every run, so that a failure is found again.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    folders = [PACKAGE / name for name in WITHOUT_KERAS]
+    for item in items:
+        if any(folder in item.path.parents for folder in folders):
+            item.add_marker(pytest.mark.any_backend)
