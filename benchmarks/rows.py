@@ -33,8 +33,8 @@ class Rows:
 
     def __init__(self, name, settings):
         self.path = Path(name) if Path(name).suffix else RESULTS / f"{name}.json"
-        settings = settings | {"recipe": of_recipe(), "trigger": recipe.TRIGGER}
-        self.settings = files.finite(settings)
+        settings = settings | {"recipe": of_recipe(), "trigger": recipe.TRIGGER_OPTIONS}
+        self.settings = files.json_ready(settings)
         self.runs = []
         if self.path.is_file():
             found = json.loads(self.path.read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ class Rows:
 
     def add(self, key, found, **about):
         """Keeps a run, and the whole study so far."""
-        self.runs.append(files.finite({**key, **about, "figures": found}))
+        self.runs.append(files.json_ready({**key, **about, "figures": found}))
         files.write_json(
             self.path,
             {
@@ -110,7 +110,7 @@ def figures(model, material):
 
     def curve(streams):
         return recipe.score(
-            recipe.answer(model, streams), streams, max_fa_per_hour=REACH, **recipe.TRIGGER
+            recipe.predict(model, streams), streams, max_fa_per_hour=REACH, **recipe.TRIGGER_OPTIONS
         )
 
     with warnings.catch_warnings():

@@ -28,8 +28,8 @@ from keras_sal.evaluation.predictions import collect
 from keras_sal.evaluation.protocol import Judge
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import micro
-from keras_sal.files import write_whole
-from keras_sal.runtime import open_runner, whole_streams
+from keras_sal.files import write_atomically
+from keras_sal.runtime import drop_remainder, open_runner
 from keras_sal.training import recipe
 from keras_sal.training.release import calibration_sequences
 
@@ -108,25 +108,25 @@ def trained(word, kind, seed, teachers, refined, arguments, console):
     model, train_s = study.trained(
         f"Train {kind}, {word!r}, seed {seed}",
         partial(recipe.detector, kind),
-        recipe.objective(),
+        recipe.make_loss(),
         refined(seed=seed),
         console,
         steps=arguments.steps,
         seed=seed,
         teachers=taught_by,
     )
-    write_whole(path, model.save)
+    write_atomically(path, model.save)
     return model, train_s
 
 
 def scored(model, key, material, folder, cache, console):
     """The float model and the int8 file: bytes, and both operating points by condition."""
-    runner = open_runner(recipe.temper(model))
+    runner = open_runner(recipe.apply_temperature(model))
     with console.stage("Convert to int8"):
         file = micro.convert(
             model,
             cache / f"{key['model']}.tflite",
-            whole_streams(runner, calibration_sequences(material.train)),
+            drop_remainder(runner, calibration_sequences(material.train)),
             quantization="int8",
         )
     systems = {"float32": runner, "int8": file}
@@ -141,7 +141,7 @@ def scored(model, key, material, folder, cache, console):
     with console.stage("Listen"):
         answers = collect(systems, key["word"], material.held_out, root=folder)
     with console.stage("Score"):
-        results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER, replicates=300))
+        results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER_OPTIONS, replicates=300))
     groups = spoken(material.test["clean"])
 
     def of_utterances(system, condition, threshold):

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 
 
-def check(package, purpose, extra="export"):
+def require_package(package, purpose, extra="export"):
     """Refuses early when `package` is not installed, without importing it.
 
     Args:
@@ -22,7 +22,7 @@ def check(package, purpose, extra="export"):
         )
 
 
-def need(module, purpose, extra="export"):
+def import_package(module, purpose, extra="export"):
     """Imports `module`, or says which extra brings its package.
 
     Args:
@@ -36,5 +36,5 @@ def need(module, purpose, extra="export"):
     Raises:
         ImportError: If its package is not installed.
     """
-    check(module.partition(".")[0], purpose, extra)
+    require_package(module.partition(".")[0], purpose, extra)
     return importlib.import_module(module)

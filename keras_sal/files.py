@@ -21,7 +21,7 @@ def check_path(path):
     return path
 
 
-def write_whole(path, content):
+def write_atomically(path, content):
     """Writes a file beside `path` and moves it there in one step.
 
     Args:
@@ -43,7 +43,7 @@ def write_whole(path, content):
 
 
 @contextmanager
-def whole_folder(path):
+def atomic_folder(path):
     """Makes a folder beside `path` to fill, and moves it there if all went well.
 
     A folder that stood at `path` is replaced only then; a file is not.
@@ -76,15 +76,15 @@ def whole_folder(path):
 
 def write_json(path, value):
     """Writes `value` as JSON, with null for what isn't finite."""
-    write_whole(path, json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(json_ready(value), indent=1, ensure_ascii=False) + "\n")
 
 
-def finite(value):
+def json_ready(value):
     """Replaces what JSON can't hold (nan, inf) by `None`, and NumPy's numbers by Python's."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: json_ready(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [finite(item) for item in value]
+        return [json_ready(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

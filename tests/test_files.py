@@ -10,9 +10,9 @@ from keras_sal import files
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "model.tflite"
-    files.write_whole(path, b"first")
+    files.write_atomically(path, b"first")
     with pytest.raises(TypeError):
-        files.write_whole(path, None)
+        files.write_atomically(path, None)
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -29,7 +29,7 @@ def test_write_leaves_nothing_half_written(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.write_whole(tmp_path / "results.json", fail)
+        files.write_atomically(tmp_path / "results.json", fail)
     assert not list(tmp_path.iterdir())
 
 
@@ -44,7 +44,7 @@ class TestWholeFolder:
     def test_replaces_what_stood_there(self, tmp_path):
         path = tmp_path / "bundle"
         for name in ("old.txt", "new.txt"):
-            with files.whole_folder(path) as folder:
+            with files.atomic_folder(path) as folder:
                 (folder / name).write_text(name)
         assert [file.name for file in path.iterdir()] == ["new.txt"]
         assert list(tmp_path.iterdir()) == [path]
@@ -53,18 +53,18 @@ class TestWholeFolder:
         path = tmp_path / "bundle"
         path.write_text("mine")
         with pytest.raises(ValueError, match=r"a file is in its place.*bundle"):  # noqa: SIM117
-            with files.whole_folder(path):
+            with files.atomic_folder(path):
                 pass
         assert path.read_text() == "mine"
         assert list(tmp_path.iterdir()) == [path]
 
     def test_keeps_what_stood_there_if_interrupted(self, tmp_path):
         path = tmp_path / "bundle"
-        with files.whole_folder(path) as folder:
+        with files.atomic_folder(path) as folder:
             (folder / "old.txt").write_text("old")
 
         def interrupted():
-            with files.whole_folder(path) as folder:
+            with files.atomic_folder(path) as folder:
                 (folder / "new.txt").write_text("half")
                 raise KeyboardInterrupt
 

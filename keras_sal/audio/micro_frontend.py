@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 FRAME_STEP_S = 0.01
 FRAME_OFFSET_S = 0.03
@@ -62,7 +62,7 @@ class MicroFrontend:
     """
 
     def __init__(self):
-        package = need("pymicro_features", "hear as the device does", "audio")
+        package = import_package("pymicro_features", "hear as the device does", "audio")
         self._frontend = package.MicroFrontend()
         self._rest = np.zeros(0, "<i2")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sal.audio.samples import SAMPLE_RATE, resample
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 ENCODINGS = {  # names that FFmpeg gives to raw samples: bytes, and what libsndfile calls them
     "u8": (1, "PCM_U8", "FILE"),
@@ -283,7 +283,7 @@ def _has_last_page(path):
 
 
 def _soundfile():
-    return need("soundfile", "read sound files", "audio")
+    return import_package("soundfile", "read sound files", "audio")
 
 
 def _silent(path):

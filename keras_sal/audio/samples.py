@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 SAMPLE_RATE = 16_000
 
@@ -69,7 +69,7 @@ def resample(samples, rate, new_rate):
         >>> resample(np.zeros(44_100), 44_100, 16_000).shape
         (16000,)
     """
-    soxr = need("soxr", "resample sound", "audio")
+    soxr = import_package("soxr", "resample sound", "audio")
     length = round(len(samples) * new_rate / rate)
     resampled = soxr.resample(np.asarray(samples, "float32"), rate, new_rate)[:length]
     return np.clip(np.pad(resampled, (0, length - len(resampled))), -1, 1)

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, resample
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 CODECS = {  # rate in Hz, container and encoding of libsndfile, how hard it is pressed
     "mu-law": (8000, "WAV", "ULAW", {}),
@@ -58,7 +58,7 @@ def through_codec(samples, codec):
             f"`codec` must be one of {', '.join(CODECS)}; others are not supported. Received: "
             f"codec={codec!r}. Choose one of them."
         )
-    soundfile = need("soundfile", "encode sound", "audio")
+    soundfile = import_package("soundfile", "encode sound", "audio")
     rate, container, encoding, options = CODECS[codec]
     sent, stream = _at(samples, SAMPLE_RATE, rate), io.BytesIO()
     soundfile.write(stream, sent, rate, encoding, format=container, **options)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 WINDOW = 512  # 32 ms: two periods of a low voice
 HOP = WINDOW // 4
@@ -47,7 +47,9 @@ def change_pitch(samples, semitones, *, keep_formants=False):
             "`semitones` must lie in [-12, 12]; beyond an octave speech is no longer speech. "
             f"Received: semitones={semitones}. -3 to 3 is common."
         )
-    stretch = need("python_stretch", "change the pitch of speech", "audio").Signalsmith.Stretch()
+    stretch = import_package(
+        "python_stretch", "change the pitch of speech", "audio"
+    ).Signalsmith.Stretch()
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTransposeSemitones(semitones)
     samples = np.asarray(samples, "float32")

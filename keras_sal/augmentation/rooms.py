@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 
 def add_room(samples, room):
@@ -53,7 +53,7 @@ def room_response(room):
         >>> int(response.argmax()), float(response[0])
         (0, 1.0)
     """
-    acoustics = need("pyroomacoustics", "simulate rooms", "audio")
+    acoustics = import_package("pyroomacoustics", "simulate rooms", "audio")
     rng = np.random.default_rng([room, 16])
     size_m = rng.uniform((3.0, 2.5, 2.3), (8.0, 6.0, 3.2))
     absorption, order = 1.0, 0

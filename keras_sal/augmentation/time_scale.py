@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, resample
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 
 def change_speed(samples, events, speed):
@@ -65,7 +65,9 @@ def change_tempo(samples, events, tempo):
             f"`tempo` must lie in [0.5, 2]; beyond that speech is no longer speech. Received: "
             f"tempo={tempo}. 0.8 to 1.25 is common."
         )
-    stretch = need("python_stretch", "change the tempo of speech", "audio").Signalsmith.Stretch()
+    stretch = import_package(
+        "python_stretch", "change the tempo of speech", "audio"
+    ).Signalsmith.Stretch()
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTimeFactor(tempo)
     samples = np.asarray(samples, "float32")

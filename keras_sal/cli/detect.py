@@ -155,10 +155,10 @@ def _listen(sounddevice, device, seconds):
 
 
 def _sounddevice():
-    from keras_sal.extras import need
+    from keras_sal.extras import import_package
 
     try:
-        return need("sounddevice", "listen to the microphone", "live")
+        return import_package("sounddevice", "listen to the microphone", "live")
     except OSError as error:
         raise ImportError(
             f"`sounddevice` needs the PortAudio library to listen to the microphone ({error}). "

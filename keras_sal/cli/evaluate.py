@@ -68,13 +68,13 @@ def run(models, bundle, report, names, moments, **options):
     from keras_sal.evaluation.protocol import Judge
     from keras_sal.evaluation.report import write
     from keras_sal.evaluation.results import evaluate
-    from keras_sal.extras import check
+    from keras_sal.extras import require_package
     from keras_sal.files import write_json
 
     if not models and not bundle:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
     for package in ("matplotlib", "jinja2"):
-        check(package, "write a report", extra="report")
+        require_package(package, "write a report", extra="report")
     console, folder = Console(), Path(report)
     tuned, budget = options.pop("tune"), options.pop("fa_per_hour")
     scoring = {name: options.pop(name) for name in SCORING}

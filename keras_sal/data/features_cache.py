@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 FORMAT = 2
 OPTIONS = "group_size:1,zstd:3"
@@ -56,7 +56,7 @@ class FeaturesCache:
         self.folder = Path(folder)
         self._keeping = True
         try:
-            self._records = need(
+            self._records = import_package(
                 "array_record.python.array_record_module", "keep features on disk", "audio"
             )
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ import copy
 import keras
 
 from keras_sal.checks import require
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 ENDLESS = 2**40  # elements
 
@@ -118,7 +118,7 @@ def grain_dataset(batches, *, crops=False, epochs=None):
         ImportError: If `grain` is missing.
         ValueError: If `epochs` is less than 1.
     """
-    grain = need("grain", "make a grain dataset", "data")
+    grain = import_package("grain", "make a grain dataset", "data")
     return grain.MapDataset.source((CropSource if crops else BatchSource)(batches, epochs))
 
 
@@ -141,7 +141,7 @@ def tf_dataset(batches, *, crops=False, epochs=None, num_parallel_calls=None):
         ImportError: If `tensorflow` is missing.
         ValueError: If `epochs` is less than 1.
     """
-    tf = need("tensorflow", "make a tf.data dataset", "tensorflow")
+    tf = import_package("tensorflow", "make a tf.data dataset", "tensorflow")
     source = (CropSource if crops else BatchSource)(batches, epochs)
     first = source[0]
 

@@ -25,7 +25,7 @@ import numpy as np
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, answer_times
 from keras_sal.detection import DetCurve, det_curve
 from keras_sal.evaluation.tracks import Part, Track
-from keras_sal.files import write_whole
+from keras_sal.files import write_atomically
 from keras_sal.runtime import runners
 
 FORMAT = 1
@@ -132,7 +132,7 @@ class Answers:
             "parts": [asdict(part) for part in self.parts],
         }
         text = np.array(json.dumps(index, ensure_ascii=False))
-        write_whole(Path(path), lambda path: np.savez_compressed(path, index=text, **arrays))
+        write_atomically(Path(path), lambda path: np.savez_compressed(path, index=text, **arrays))
 
     @classmethod
     def load(cls, path) -> "Answers":
@@ -235,7 +235,7 @@ def collect(
     total = sum(len(streams) for streams in material.values())
     posteriors, times = {}, {}
     for name, system in systems.items():
-        stride, late = runners.frames_per_step(system), getattr(system, "delay_frames", 0)
+        stride, late = runners.frames_per_output(system), getattr(system, "delay_frames", 0)
         times[name] = answer_times(
             stride, late=late, frame_step_s=frame_step_s, frame_offset_s=frame_offset_s
         )
@@ -247,7 +247,7 @@ def collect(
                     progress(name, done, total)
                 heard = [stream.features for stream in some]
                 streamed = hasattr(system, "stream")
-                answers = runners.answer(system, heard) if streamed else system(some)
+                answers = runners.predict(system, heard) if streamed else system(some)
                 posteriors[name][-1] += [
                     _column(answer, stream, stride, name, class_index)[late:]
                     for answer, stream in zip(answers, some, strict=True)

@@ -37,7 +37,7 @@ from keras_sal.detection.trigger import as_thresholds, check_delay
 from keras_sal.export import firmware_readme, firmware_sources
 from keras_sal.export.signature import NEXT
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.files import finite, whole_folder
+from keras_sal.files import atomic_folder, json_ready
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -196,10 +196,10 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, delay_fr
     texts["README.md"] = firmware_readme.text(folder.name, manifest)
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: content}
     manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files)}
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         for name, data in files.items():
             (unfinished / name).write_bytes(data)
-        text = json.dumps(finite(manifest), indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
         (unfinished / MANIFEST).write_text(text, encoding="utf-8")
     return Bundle(folder, read_manifest(folder))
 

@@ -14,7 +14,7 @@ from keras_sal.export import worker
 from keras_sal.export.sequences import check_sequences
 from keras_sal.export.signature import Ports
 from keras_sal.export.tflite import gates
-from keras_sal.extras import check
+from keras_sal.extras import require_package
 
 CONVERTER = "keras_sal.export.converter"
 MAX_SAMPLES = 10_000
@@ -129,7 +129,7 @@ def check_choice(argument, value, choices, advice):
 def check_packages(packages, purpose):
     """Refuses before any work when a package of the `export` extra is missing."""
     for package in packages:
-        check(package, purpose)
+        require_package(package, purpose)
 
 
 def own_modules(model):

@@ -27,7 +27,7 @@ from keras_sal.export.signature import Ports
 from keras_sal.export.tflite.editor import Editor
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.worker import ExportError
-from keras_sal.files import whole_folder, write_json
+from keras_sal.files import atomic_folder, write_json
 
 OPERATORS = frozenset({
     "ADD", "ASSIGN_VARIABLE", "AVERAGE_POOL_2D", "CALL_ONCE", "CONCATENATION", "CONV_2D",
@@ -88,7 +88,7 @@ def write(
     internalise(file)
     _check_operators(file)
     name = folder.name
-    with whole_folder(folder) as unfinished:
+    with atomic_folder(folder) as unfinished:
         (unfinished / f"{name}.tflite").write_bytes(file.tobytes())
         arena_bytes = InternalModel(unfinished / f"{name}.tflite").arena_bytes
         manifest = {

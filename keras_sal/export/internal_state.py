@@ -23,8 +23,8 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT, Ports
 from keras_sal.export.tflite.editor import Editor
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.extras import need
-from keras_sal.files import check_path, write_whole
+from keras_sal.extras import import_package
+from keras_sal.files import check_path, write_atomically
 
 
 def convert(model, path, calibration=None, **options):
@@ -64,7 +64,7 @@ def from_explicit(source, path):
     path = check_path(path)
     file = Flatbuffer(Path(source).read_bytes())
     internalise(file)
-    write_whole(path, file.tobytes())
+    write_atomically(path, file.tobytes())
     return InternalModel(path)
 
 
@@ -108,7 +108,7 @@ class InternalLiteModel(LiteModel):
     def reset(self):
         """Starts a new stream, with a new interpreter: LiteRT can't reset such variables."""
         super().reset()
-        runtime = need("ai_edge_litert.interpreter", "run a model in LiteRT")
+        runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
         content = self.path.read_bytes()
         self._interpreter = runtime.Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()

@@ -18,7 +18,7 @@ from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.repair import mend
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 QUANTIZATIONS = ("float32", "float16", "int8")
 
@@ -85,7 +85,7 @@ def convert(
     file = Flatbuffer(converted.content)
     mend(file, converted.layers)
     gates.check_states(file)
-    files.write_whole(path, file.tobytes())
+    files.write_atomically(path, file.tobytes())
     return LiteModel(path)
 
 
@@ -111,7 +111,7 @@ class LiteModel(StepRunner):
     """
 
     def __init__(self, path):
-        interpreter = need("ai_edge_litert.interpreter", "run a model in LiteRT")
+        interpreter = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
         content = Path(path).read_bytes()
         file = Flatbuffer(content)
         gates.check_states(file)

@@ -25,7 +25,7 @@ from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import origins
 from keras_sal.export.tflite.repair import mend
 from keras_sal.export.worker import ExportError
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 QUANTIZATIONS = ("int8", "int16x8", "float32")
 ROOMY_ARENA_BYTES = 1 << 20
@@ -126,7 +126,7 @@ def convert(
         gates.check_integers(file, layers)
     content = file.tobytes()
     arena_bytes = _arena_bytes(file, content, layers)
-    files.write_whole(path, content)
+    files.write_atomically(path, content)
     micro = MicroModel(path)
     micro.__dict__["arena_bytes"] = arena_bytes
     return micro
@@ -161,7 +161,7 @@ class MicroModel(StepRunner):
     """
 
     def __init__(self, path):
-        runtime = need("tflite_micro", "run a model in TensorFlow Lite Micro").runtime
+        runtime = import_package("tflite_micro", "run a model in TensorFlow Lite Micro").runtime
         content = Path(path).read_bytes()
         file = Flatbuffer(content)
         gates.check_states(file)

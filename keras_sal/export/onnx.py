@@ -15,7 +15,7 @@ from pathlib import Path
 from keras_sal import files
 from keras_sal.export import conversion
 from keras_sal.export.step_runner import StepRunner, TensorInfo
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 OPSETS = range(13, 19)
 
@@ -61,7 +61,7 @@ def convert(model, path, *, form="step", opset=17, timeout_s=300.0):
         opset=opset,
         timeout_s=timeout_s,
     )
-    files.write_whole(path, converted.content)
+    files.write_atomically(path, converted.content)
     return OnnxModel(path) if form == "step" else path
 
 
@@ -85,7 +85,7 @@ class OnnxModel(StepRunner):
     """
 
     def __init__(self, path):
-        runtime = need("onnxruntime", "run a model in ONNX Runtime")
+        runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = runtime.InferenceSession(

@@ -7,7 +7,7 @@ import math
 from keras_sal.detection import OperatingPoint
 from keras_sal.export.footprint import Footprint
 from keras_sal.export.worker import ExportError
-from keras_sal.files import check_path, write_whole
+from keras_sal.files import check_path, write_atomically
 
 
 class VerificationError(ExportError):
@@ -76,7 +76,7 @@ class Report:
 
     def write_json(self, path):
         """Writes `to_json()` to a file, which appears complete or not at all."""
-        write_whole(check_path(path), (self.to_json() + "\n").encode())
+        write_atomically(check_path(path), (self.to_json() + "\n").encode())
 
     def __str__(self):
         table = [["file", "runtime", "type", "mean error", "max error"]]

@@ -16,10 +16,10 @@ from keras_sal.evaluation.predictions import FILE, collect
 from keras_sal.evaluation.protocol import Judge
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
-from keras_sal.extras import check
+from keras_sal.extras import require_package
 from keras_sal.files import write_json
 from keras_sal.provenance import machine, versions
-from keras_sal.runtime import open_runner, whole_streams
+from keras_sal.runtime import drop_remainder, open_runner
 from keras_sal.training.recipe import TRIGGER, Material, temper
 
 CALIBRATION_STREAMS = 12
@@ -39,7 +39,7 @@ def check_packages():
     """Refuses before the work begins if a package is missing that its end needs."""
     for extra, (purpose, packages) in PACKAGES.items():
         for package in packages:
-            check(package, purpose, extra=extra)
+            require_package(package, purpose, extra=extra)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def ship(models, order, output, console):
             detector = micro.convert(
                 models[best],
                 made / "cache.tflite",
-                whole_streams(runners[best], calibration_sequences(order.material.train)),
+                drop_remainder(runners[best], calibration_sequences(order.material.train)),
                 quantization=order.quantization,
             )
         answers = answers.joined(_listen({shipped: detector}, order, console))
@@ -156,7 +156,7 @@ def check_output(output):
         bundle.read_manifest(firmware)
 
 
-def supported_rate(material):
+def supported_fa_per_hour(material):
     """Returns the least false-alarm rate >= 1 an hour that dev and each test condition support.
 
     No false alarm in H hours only says that there are at most 3/H an hour (95 %).

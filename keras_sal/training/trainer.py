@@ -9,9 +9,9 @@ import keras
 
 from keras_sal import __version__
 from keras_sal.cli.console import Console
-from keras_sal.files import write_whole
+from keras_sal.files import write_atomically
 from keras_sal.training import recipe
-from keras_sal.training.remaining_time import Timetable
+from keras_sal.training.remaining_time import RemainingTime
 
 TRAIN = ("steps", "batch_size", "crop_frames", "rate")
 
@@ -59,7 +59,7 @@ class Trainer:
         ]
         model = self._trained(kind, self.options["seed"] + number, taught_by)
         self.cache.mkdir(parents=True, exist_ok=True)
-        write_whole(path, model.save)
+        write_atomically(path, model.save)
         return model
 
     def _trained(self, kind, seed, teachers):
@@ -67,7 +67,7 @@ class Trainer:
         streams = self.streams
         if self.options["refine"]:
             with self.console.stage("Refine anchors") as stage:
-                streams = recipe.refine(streams, seed=seed, callbacks=[stage.callback()])
+                streams = recipe.refine_anchors(streams, seed=seed, callbacks=[stage.callback()])
         model = recipe.detector(kind, self.options["size"])
         with self.console.stage(f"Train {model.name}, seed {seed}") as stage:
             return recipe.train(
@@ -77,7 +77,7 @@ class Trainer:
                 **{name: self.options[name] for name in TRAIN},
                 seed=seed,
                 teachers=teachers,
-                callbacks=[Timetable(self.console, stage)],
+                callbacks=[RemainingTime(self.console, stage)],
             )
 
     def _path(self, kind, number, teachers):

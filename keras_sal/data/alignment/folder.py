@@ -14,7 +14,7 @@ from keras_sal.data.alignment.events import NAMED_IN_WARNING, find_events
 from keras_sal.data.alignment.forced import AlignmentError, align_words
 from keras_sal.data.alignment.voice_activity import speech_events
 from keras_sal.data.recordings_table import TABLE, read_table
-from keras_sal.files import write_whole
+from keras_sal.files import write_atomically
 
 NEEDED = ("file", "text")
 TIMES = ("onset_s", "offset_s")
@@ -300,5 +300,5 @@ def _write(directory, columns, rows, newline):
     writer.writeheader()
     writer.writerows(rows)
     backup = path.with_name(f"{TABLE}.bak")
-    write_whole(backup, lambda temporary: shutil.copy2(path, temporary))
-    write_whole(path, table.getvalue().encode())
+    write_atomically(backup, lambda temporary: shutil.copy2(path, temporary))
+    write_atomically(path, table.getvalue().encode())

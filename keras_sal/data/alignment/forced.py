@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sal.data.alignment.events import Event, words_of
 from keras_sal.data.alignment.pronunciation import pronounce
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 FRAME_S = 0.01
 SAMPLE_RATE = 16_000
@@ -69,7 +69,7 @@ def align_words(samples, sample_rate, text, *, pronunciations=None, least_score=
         ...     print("it isn't said there")
         it isn't said there
     """
-    pocketsphinx = need("pocketsphinx", "align a text with sound", "align")
+    pocketsphinx = import_package("pocketsphinx", "align a text with sound", "align")
     words = words_of(text)
     if not least_score <= 0:
         raise ValueError(

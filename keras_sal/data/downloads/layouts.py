@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 from keras_sal.audio.reading import FOREIGN
-from keras_sal.files import write_whole
+from keras_sal.files import write_atomically
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 TABLE = "recordings.csv"
@@ -66,7 +66,7 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
     writer = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({"corpus": corpus or layout} | row for row in rows)
-    write_whole(path, table.getvalue().encode())
+    write_atomically(path, table.getvalue().encode())
     return len(rows)
 
 

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from keras_sal.files import whole_folder
+from keras_sal.files import atomic_folder
 
 BLOCK = 1 << 20
 MOST_FILES = 1_000_000
@@ -45,7 +45,7 @@ def unpack(archive, folder, *, most_bytes, most_files=MOST_FILES, progress=None)
         b'sound'
     """
     archive, folder = Path(archive), Path(folder)
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         try:
             _unpack(archive, temporary, most_bytes, most_files, progress)
         except _UnsafeError as error:

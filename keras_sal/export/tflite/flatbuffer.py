@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_sal.export.step_runner import TensorInfo
-from keras_sal.extras import need
+from keras_sal.extras import import_package
 
 ALIGNMENT_BYTES = 16
 
@@ -26,7 +26,7 @@ class Operator(NamedTuple):
 @functools.cache
 def schema():
     """The generated schema module."""
-    return need(
+    return import_package(
         "tflite_micro.tensorflow.lite.micro.python.schema_py_generated", "read .tflite files"
     )
 
