@@ -27,7 +27,7 @@ from keras_sal import files, provenance
 from keras_sal.export import micro
 from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
-from keras_sal.runtime import open_runner, whole_streams
+from keras_sal.runtime import drop_remainder, open_runner
 from keras_sal.streaming import costs
 from keras_sal.training import recipe
 from keras_sal.training.release import calibration_sequences
@@ -73,7 +73,7 @@ PEERS = [
 def footprint(model, name, quantization, calibration, streams):
     """Exports a model and measures the file, and its posteriors on the streams."""
     expected, runner = costs(model), open_runner(model)
-    calibration, streams = whole_streams(runner, calibration), whole_streams(runner, streams)
+    calibration, streams = drop_remainder(runner, calibration), drop_remainder(runner, streams)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         file = micro.convert(model, path, calibration, quantization=quantization, min_posterior=0.1)

@@ -79,11 +79,11 @@ def scored(runner):
 
 def side_by_side(runner, streams=32):
     """Several streams a call; microseconds for a frame of one of them."""
-    from keras_sal.runtime import answer
+    from keras_sal.runtime import predict
 
     minutes = features(HOUR_FRAMES // 10)
     found = per_frame_us(
-        lambda frames: answer(runner, [minutes[:frames]] * streams), HOUR_FRAMES // 10
+        lambda frames: predict(runner, [minutes[:frames]] * streams), HOUR_FRAMES // 10
     )
     return {"us": found["us"] / streams, "frames": streams * found["frames"]}
 

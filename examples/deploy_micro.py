@@ -28,8 +28,8 @@ from keras_sal.data import evaluation_streams, find_recordings, load_recordings,
 from keras_sal.detection import det_curve, threshold_record
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
-from keras_sal.runtime import answer, open_runner, whole_streams
-from keras_sal.runtime.runners import frames_per_step
+from keras_sal.runtime import drop_remainder, open_runner, predict
+from keras_sal.runtime.runners import frames_per_output
 from keras_sal.training import recipe
 from keras_sal.training.release import calibration_sequences
 
@@ -68,21 +68,21 @@ else:
 
 # A detector may answer every few frames only: streams are cut to whole answers.
 runner = open_runner(model)
-scoring = recipe.TRIGGER | answer_times(frames_per_step(runner))
+scoring = recipe.TRIGGER_OPTIONS | answer_times(frames_per_output(runner))
 
 # 1. Convert. The step model with explicit state is made inside; scales come from streams that hold
 #    the word, rolled through the model with their state.
 detector = micro.convert(
     model,
     folder / "detector.tflite",
-    whole_streams(runner, calibration_sequences(train)),
+    drop_remainder(runner, calibration_sequences(train)),
     quantization=options.quantization,
 )
 print(f"flash {detector.flash_bytes:,} bytes, arena {detector.arena_bytes:,} bytes")
 print(f"operators {' '.join(detector.operators)}")
 
 # 2. Choose the threshold with what will run: the quantised model in its interpreter.
-posteriors = answer(detector, [stream.features for stream in dev])
+posteriors = predict(detector, [stream.features for stream in dev])
 curve = det_curve(
     [p[:, 0] for p in posteriors],
     [stream.events[:, 1] for stream in dev],
@@ -108,7 +108,7 @@ written = bundle.write(
 report = verify(
     model,
     written,
-    whole_streams(runner, [stream.features for stream in test]),
+    drop_remainder(runner, [stream.features for stream in test]),
     anchors_s=[stream.events[:, 1] for stream in test],
     fa_per_hour=options.fa_per_hour,
     must_pass=False,

@@ -30,7 +30,7 @@ from keras_sal.data import (
 )
 from keras_sal.detection import det_curve, operating_point
 from keras_sal.models import gru_detector
-from keras_sal.runtime import answer, open_runner
+from keras_sal.runtime import open_runner, predict
 
 EPOCHS = 10
 CHUNK_S = 0.08
@@ -73,7 +73,7 @@ model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=2)
 
 
 def posteriors_and_anchors(streams):
-    posteriors = answer(open_runner(model), [stream.features for stream in streams])
+    posteriors = predict(open_runner(model), [stream.features for stream in streams])
     return [p[:, 0] for p in posteriors], [stream.events[:, 1] for stream in streams]
 
 

@@ -30,7 +30,7 @@ from keras_sal.audio import FRAME_STEP_S
 from keras_sal.data import evaluation_streams, find_recordings, load_recordings, training_streams
 from keras_sal.detection import det_curve, detect, operating_point
 from keras_sal.models import multimodal_detector
-from keras_sal.runtime import answer, open_runner
+from keras_sal.runtime import open_runner, predict
 
 RATIO = 4  # sound frames for each motion sample
 STEP_S = RATIO * FRAME_STEP_S
@@ -128,7 +128,7 @@ model.fit(x, y, batch_size=32, epochs=options.epochs, verbose=2)
 def held_out(split):
     streams = evaluation_streams(recordings, options.word, split, cache=options.cache)
     pairs = with_motion(streams, split)
-    posteriors = answer(open_runner(model), [features for features, *_ in pairs])
+    posteriors = predict(open_runner(model), [features for features, *_ in pairs])
     return [p[:, 0] for p in posteriors], [events[:, 1] for _, events, *_ in pairs], pairs
 
 

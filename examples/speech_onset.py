@@ -39,7 +39,7 @@ from keras_sal.data import (
 )
 from keras_sal.detection import det_curve, detect, operating_point
 from keras_sal.models import gru_detector
-from keras_sal.runtime import answer, open_runner
+from keras_sal.runtime import open_runner, predict
 
 EPOCHS = 6
 SPEECH = "speech"
@@ -100,7 +100,7 @@ model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=2)
 
 
 def posteriors_and_anchors(streams):
-    posteriors = answer(open_runner(model), [stream.features for stream in streams])
+    posteriors = predict(open_runner(model), [stream.features for stream in streams])
     return [p[:, 0] for p in posteriors], [stream.events[:, 0] for stream in streams]
 
 

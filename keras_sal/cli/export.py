@@ -123,9 +123,9 @@ def choose_threshold(model, streams, fa_per_hour, *, data, track=iter, **scoring
         **scoring: The trigger.
     """
     from keras_sal.detection import det_curve, threshold_record
-    from keras_sal.runtime import answer
+    from keras_sal.runtime import predict
 
-    posteriors = [answer(model, [features])[0] for features in track(streams.features)]
+    posteriors = [predict(model, [features])[0] for features in track(streams.features)]
     reach = max(MAX_FA_PER_HOUR, fa_per_hour)
     curve = det_curve(posteriors, streams.anchors_s, max_fa_per_hour=reach, **scoring)
     return threshold_record(curve, fa_per_hour, data=data)

@@ -40,26 +40,26 @@ def answer_times(runner, options):
     from keras_sal import audio
     from keras_sal.runtime import runners
 
-    times = audio.answer_times(runners.frames_per_step(runner))
+    times = audio.answer_times(runners.frames_per_output(runner))
     return {name: time if options[name] is None else options[name] for name, time in times.items()}
 
 
 def calibration_streams(runner, recordings, word, *, cache, progress):
     """Streams of the train split to roll a model through, in whole answers."""
     from keras_sal.data import training_streams
-    from keras_sal.runtime import whole_streams
+    from keras_sal.runtime import drop_remainder
     from keras_sal.training.release import calibration_sequences
 
     streams = training_streams(
         recordings, word, hours=CALIBRATION_HOURS, cache=cache, progress=progress
     )
-    return whole_streams(runner, calibration_sequences(streams))
+    return drop_remainder(runner, calibration_sequences(streams))
 
 
 def held_out_streams(runner, recordings, word, split, *, cache, progress):
     """Streams of the dev or test split, clean and with noise, in whole answers."""
     from keras_sal.data import evaluation_streams
-    from keras_sal.runtime import whole_streams
+    from keras_sal.runtime import drop_remainder
 
     streams = [
         stream
@@ -68,7 +68,7 @@ def held_out_streams(runner, recordings, word, split, *, cache, progress):
             recordings, word, split, snr_db=snr_db, cache=cache, progress=progress
         )
     ]
-    features = whole_streams(runner, [stream.features for stream in streams])
+    features = drop_remainder(runner, [stream.features for stream in streams])
     return Streams(features, [stream.events[:, 1] for stream in streams])
 
 

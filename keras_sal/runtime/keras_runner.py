@@ -31,7 +31,7 @@ class KerasRunner:
         ports: Names of its frames, states and posteriors.
         inputs: `TensorInfo` of frames, then states, of one stream.
         outputs: `TensorInfo` of posteriors, then next states.
-        frames_per_step: Frames it takes for one answer.
+        frames_per_output: Frames it takes for one answer.
         delay_frames: How many answers late it is; the first so many of a stream belong to no frame.
     """
 
@@ -51,7 +51,7 @@ class KerasRunner:
         else:
             frames = {name: chunk.input[name].shape[2:] for name in steps}
             hops = (1 if shape == frames[name] else shape[0] for name, shape in steps.items())
-        self.frames_per_step = max(hops)
+        self.frames_per_output = max(hops)
         self.delay_frames = delay_frames(step)
         self._step, self._chunk = step, chunk
         self._step_shapes, self._frame_shapes = steps, frames
@@ -85,7 +85,7 @@ class KerasRunner:
             start += size
         return self._joined([{name: x[0] for name, x in piece.items()} for piece in pieces])
 
-    def answer(self, streams):
+    def predict(self, streams):
         """Answers whole streams side by side, each from a fresh state.
 
         The state that `stream` carries is reset.

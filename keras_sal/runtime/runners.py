@@ -17,7 +17,7 @@ server (`benchmarks/speed_streaming.py`):
 - `"micro"`, TensorFlow Lite Micro: what a microcontroller answers. 50 us a frame.
 - `"litert"`, LiteRT, 17 us, and `"onnx"`, ONNX Runtime, 35 us: what an app answers.
 
-`answer` runs a runner over whole recordings.
+`predict` runs a runner over whole recordings.
 """
 
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
     )
 
 
-def answer(runner, streams):
+def predict(runner, streams):
     """Runs a runner over whole streams, each from a fresh state.
 
     Use it to score recordings. A Keras model answers 32 of them at once.
@@ -102,12 +102,12 @@ def answer(runner, streams):
     >>> import numpy as np
     >>> from keras_sal.models import gru_detector
     >>> runner = open_runner(gru_detector())
-    >>> [p.shape for p in answer(runner, [np.zeros((3, 40)), np.zeros((5, 40))])]
+    >>> [p.shape for p in predict(runner, [np.zeros((3, 40)), np.zeros((5, 40))])]
     [(3, 1), (5, 1)]
     """
-    streams = whole_streams(runner, streams)
+    streams = drop_remainder(runner, streams)
     if isinstance(runner, KerasRunner):
-        return runner.answer(streams)
+        return runner.predict(streams)
     answers = []
     for features in streams:
         runner.reset()
@@ -116,17 +116,17 @@ def answer(runner, streams):
     return answers
 
 
-def frames_per_step(runner):
+def frames_per_output(runner):
     """Returns how many frames a runner takes for one answer: the model's stride.
 
     With inputs of different rates it is that of the fastest.
     """
     if isinstance(runner, KerasRunner):
-        return runner.frames_per_step
+        return runner.frames_per_output
     return max(map(usual_hop, _step_shapes(runner).values()))
 
 
-def whole_streams(runner, streams):
+def drop_remainder(runner, streams):
     """Leaves out the frames at the end of each stream that do not fill a step of a runner.
 
     Args:
@@ -141,13 +141,13 @@ def whole_streams(runner, streams):
     >>> import numpy as np
     >>> from keras_sal.models import gru_detector
     >>> runner = open_runner(gru_detector(frames_per_output=3))
-    >>> [len(x) for x in whole_streams(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
+    >>> [len(x) for x in drop_remainder(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
     [6, 9]
     """
-    return [whole_steps(runner, features)[0] for features in streams]
+    return [split_remainder(runner, features)[0] for features in streams]
 
 
-def whole_steps(runner, features):
+def split_remainder(runner, features):
     """Splits features into what a runner can answer now and what waits for more frames.
 
     Args:
@@ -161,7 +161,7 @@ def whole_steps(runner, features):
 
     >>> import numpy as np
     >>> from keras_sal.models import gru_detector
-    >>> whole, rest = whole_steps(open_runner(gru_detector()), np.zeros((3, 40)))
+    >>> whole, rest = split_remainder(open_runner(gru_detector()), np.zeros((3, 40)))
     >>> len(whole), len(rest)
     (3, 0)
     """

@@ -18,10 +18,10 @@ import numpy as np
 from keras_sal.audio import MicroFrontend, answer_times
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.trigger import check_delay
-from keras_sal.runtime.runners import frames_per_step, open_runner, whole_steps
+from keras_sal.runtime.runners import frames_per_output, open_runner, split_remainder
 
 
-class Heard(NamedTuple):
+class StreamOutput(NamedTuple):
     """What a chunk brought: posteriors float32 `(frames, classes)`, and detections."""
 
     posteriors: np.ndarray
@@ -33,7 +33,7 @@ class StreamingDetector:
 
     Use it in an app, behind a microphone, or to hear what a device would say. It gives what
     `keras_sal.detection.detect` gives for the posteriors of the whole stream, whatever the chunks.
-    To score hours of recordings, `keras_sal.runtime.answer` is quicker.
+    To score hours of recordings, `keras_sal.runtime.predict` is quicker.
 
     A Keras model costs up to a few milliseconds a call; give it 80 ms at a time, or export it:
     LiteRT, ONNX Runtime and TensorFlow Lite Micro take tens of microseconds a frame.
@@ -110,7 +110,7 @@ class StreamingDetector:
         self.class_names = None if class_names is None else list(class_names)
         classes = _classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
-            scoring = answer_times(frames_per_step(self.runner)) | scoring
+            scoring = answer_times(frames_per_output(self.runner)) | scoring
         elif "frame_step_s" not in scoring:
             raise ValueError(
                 "`frame_step_s` must be given; detections have a time, and only the micro "
@@ -173,20 +173,20 @@ class StreamingDetector:
                 for the next chunk.
 
         Returns:
-            `Heard(posteriors, detections)`: posteriors of the frames that the chunk completed,
+            `StreamOutput(posteriors, detections)`: posteriors of the frames that the chunk completed,
             float32 `(frames, classes)`, and the detections among them.
 
         Raises:
             ValueError: Not such samples or features. The chunk is not heard then.
         """
         features = chunk if self.frontend is None else self.frontend(chunk)
-        whole, rest = whole_steps(self.runner, self._joined(features))
+        whole, rest = split_remainder(self.runner, self._joined(features))
         posteriors = np.zeros((0, self.trigger.classes), "float32")
         if _length(whole):
             posteriors = np.asarray(self.runner.stream(whole)).reshape(-1, self.trigger.classes)
         self._rest = rest if _length(rest) else None
         posteriors, self._early = posteriors[self._early :], max(0, self._early - len(posteriors))
-        return Heard(posteriors, [self._named(found) for found in self.trigger.feed(posteriors)])
+        return StreamOutput(posteriors, [self._named(found) for found in self.trigger.feed(posteriors)])
 
     def _joined(self, features):
         """The features behind the ones that wait for more."""

@@ -22,7 +22,7 @@ import keras
 
 from keras_sal.checks import require
 from keras_sal.detection import detect, match_events
-from keras_sal.runtime import answer, open_runner
+from keras_sal.runtime import open_runner, predict
 
 TOGETHER = 32  # streams that a model answers side by side
 
@@ -92,7 +92,7 @@ def find_false_alarms(model, streams, targets, *, threshold=0.5, **scoring):
     late = getattr(runner, "delay_frames", 0)
     found = []
     for first in range(0, len(streams), TOGETHER):
-        answers = answer(runner, [_frames(s.features) for s in streams[first : first + TOGETHER]])
+        answers = predict(runner, [_frames(s.features) for s in streams[first : first + TOGETHER]])
         for index, posteriors in enumerate(answers, first):
             stream = streams[index]
             posteriors = posteriors[late:].copy()

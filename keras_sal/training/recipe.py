@@ -252,7 +252,7 @@ def train(
     """
     batches = StreamBatches(
         streams,
-        targets(crop_frames, runners.frames_per_step(runners.open_runner(model))),
+        targets(crop_frames, runners.frames_per_output(runners.open_runner(model))),
         batch_size=batch_size,
         batches=max(1, steps // EPOCHS),
         seed=seed,
@@ -311,7 +311,7 @@ def answer(model, streams):
     Returns:
         A list of posteriors, `(answers,)` for each stream.
     """
-    answers = runners.answer(runners.open_runner(model), [stream.features for stream in streams])
+    answers = runners.predict(runners.open_runner(model), [stream.features for stream in streams])
     return [posteriors[:, 0] for posteriors in answers]
 
 

@@ -7,9 +7,9 @@ import small_gru
 import stepping
 from keras import layers
 
-from keras_sal.runtime import answer, keras_runner, open_runner
+from keras_sal.runtime import keras_runner, open_runner, predict
 from keras_sal.runtime.keras_runner import KerasRunner
-from keras_sal.runtime.runners import frames_per_step
+from keras_sal.runtime.runners import frames_per_output
 from keras_sal.streaming import step_model
 
 FRAMES = 10  # a piece of 8, two of 1
@@ -78,7 +78,7 @@ class TestKerasRunner:
     def test_strides(self):
         gru, clip = strided(), features(24)
         runner = open_runner(gru)
-        assert frames_per_step(runner) == 2
+        assert frames_per_output(runner) == 2
         posteriors = [runner.stream(chunk) for chunk in np.split(clip, [2, 10, 16])]
         np.testing.assert_allclose(np.concatenate(posteriors), whole(gru, clip), atol=1e-5)
 
@@ -91,7 +91,7 @@ class TestKerasRunner:
         assert set(given) == {"posterior_word", "posterior_speech"}
         for name in expected:
             np.testing.assert_allclose(given[f"posterior_{name}"], expected[name][0], atol=1e-5)
-        [alone] = answer(runner, [{"frame_l": left, "frame_r": right}])
+        [alone] = predict(runner, [{"frame_l": left, "frame_r": right}])
         np.testing.assert_allclose(alone["posterior_word"], given["posterior_word"], atol=1e-5)
 
     @pytest.mark.parametrize("form", [lambda model: model, step_model], ids=["clip", "step"])
@@ -146,7 +146,7 @@ class TestAnswer:
         streams = [features(length, seed=length) for length in [3, 9, 1, 8, 2]]
         several = open_runner(given)
         several.stream(features(5))
-        answers = answer(several, streams)
+        answers = predict(several, streams)
         for posteriors, clip in zip(answers, streams, strict=True):
             assert posteriors.shape == (len(clip), 1)
             np.testing.assert_allclose(posteriors, whole(gru, clip), atol=1e-5)
@@ -157,21 +157,21 @@ class TestAnswer:
         monkeypatch.setattr(keras_runner, "SIDE_BY_SIDE", 3)
         gru = small_gru.model()
         streams = [features(length, seed=length) for length in [3, 41, 9, 16]]
-        for posteriors, clip in zip(answer(open_runner(gru), streams), streams, strict=True):
+        for posteriors, clip in zip(predict(open_runner(gru), streams), streams, strict=True):
             np.testing.assert_allclose(posteriors, whole(gru, clip), atol=1e-5)
 
     def test_frames_that_fill_no_step_get_no_answer(self):
         gru = strided()
-        [posteriors] = answer(open_runner(gru), [features(11)])
+        [posteriors] = predict(open_runner(gru), [features(11)])
         np.testing.assert_allclose(posteriors, whole(gru, features(11)[:10]), atol=1e-5)
 
     def test_none(self):
-        assert answer(open_runner(small_gru.model()), []) == []
+        assert predict(open_runner(small_gru.model()), []) == []
 
     def test_other_runners_one_after_the_other(self):
         runner = Counter()
         runner.stream(features(3))
-        first, second = answer(runner, [features(4), features(2)])
+        first, second = predict(runner, [features(4), features(2)])
         assert first.tolist() == [[0.0], [1.0], [2.0], [3.0]]
         assert second.tolist() == [[0.0], [1.0]]
         assert runner.count == 0
@@ -195,7 +195,7 @@ class TestOpenRunner:
     def test_a_runner_is_returned_as_it_is(self):
         runner = Counter()
         assert open_runner(runner) is runner
-        assert frames_per_step(runner) == 1
+        assert frames_per_output(runner) == 1
 
     @pytest.mark.parametrize("kind", ["clip", "step"])
     def test_a_keras_file(self, tmp_path, kind):
