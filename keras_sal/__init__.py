@@ -15,7 +15,6 @@ From there:
 
 * `keras_sal.losses`: the loss family and what it is compared with; `keras_sal.anchors` has the
   convention for targets and the kernels; `AnchorSchedule` changes them during training.
-* `keras_sal.training.distillation`: a detector that learns from what other detectors answer, too.
 * `keras_sal.metrics`: frame and streaming figures for `compile`, over the same targets.
 * `keras_sal.targets.clips`: crop, pad, stretch and join clips with their anchors on their frames.
 * `keras_sal.models`: detectors to start from, in three sizes; `keras_sal.streaming.model_costs`: what they cost.

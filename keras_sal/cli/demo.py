@@ -1,61 +1,78 @@
-"""`keras-sal demo`: recordings to a verified microcontroller model, once through."""
+"""`keras-sal demo`: recordings to a verified model for a microcontroller, once through."""
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
 
-from keras_sal.cli.arguments import positive, typed
-from keras_sal.cli.results_table import show
+from keras_sal.cli.arguments import (
+    SUPPORTED_BUDGET,
+    add_false_alarm_budget,
+    add_recordings,
+    add_seed,
+    positive,
+    values,
+)
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+from keras_sal.cli.results_table import print_footprint, print_results
 
 VARIANTS = ("sal", "sa+fl", "safl")
+TRAINING = dict.fromkeys(("steps", "seed"))
+JOB = dict.fromkeys(("word", "recordings", "variant", "hours", "fa_per_hour"))
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    demo = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "demo",
-        help="recordings to a verified microcontroller model, once through",
+        run,
+        summary="recordings to a verified model for a microcontroller, once through",
         description="Trains a small streaming GRU twice, with cross entropy and with the streaming "
         "anchor loss, scores both, makes firmware of the better one, runs its model in the "
-        "interpreter of TensorFlow Lite Micro, prints one table and writes a page to look at and "
-        "listen to.",
-        epilog="example: keras-sal demo --recordings my_recordings --word computer",
+        "interpreter of TensorFlow Lite Micro, prints one table and writes a report to look at and "
+        "to listen to.",
+        examples=["demo", "demo out --recordings my_recordings --word computer"],
     )
-    demo.add_argument(
-        "output", nargs="?", default="keras_sal_demo", help="folder to write to (%(default)s)"
+    parser.add_argument(
+        "output", nargs="?", default="keras_sal_demo", metavar="OUT", help="folder to write to"
     )
-    demo.add_argument(
-        "--recordings",
-        metavar="DIR",
-        help="folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
-        "beside the checkout, else synthesised speech",
+    add_recordings(parser, otherwise="synthesised speech")
+    parser.add_argument(
+        "--variant", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
     )
-    demo.add_argument("--word", default="computer", help="the wake word (%(default)s)")
-    demo.add_argument("--variant", choices=VARIANTS, default="sa+fl", help="(%(default)s)")
-    demo.add_argument("--steps", type=positive(int), default=6000, help="train steps (%(default)s)")
-    demo.add_argument(
-        "--hours", type=positive(float), default=8.0, help="of training streams (%(default)s)"
+    parser.add_argument(
+        "--steps", type=positive(int), default=6000, metavar="N", help="train steps"
     )
-    demo.add_argument(
-        "--fa-per-hour",
-        type=positive(float),
-        help="false alarms an hour that are allowed (1, or the least that the hours of negatives "
-        "can tell from none)",
+    parser.add_argument(
+        "--hours", type=positive(float), default=8.0, metavar="H", help="hours of training streams"
     )
-    demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    demo.set_defaults(command=run)
+    add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
+    add_seed(parser, "weights, streams and crops")
 
 
-def run(output, **options):
-    """Runs `keras-sal demo`."""
-    from keras_sal.cli.console import Console
-    from keras_sal.training import demo
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
+    from keras_sal.training import TrainingOptions, demo
 
     console = Console()
+    job = demo.DemoJob(
+        training=TrainingOptions(**values(options, TRAINING)), **values(options, JOB)
+    )
     with console.saying_warnings():
-        results = demo.run(output, console, command=typed(), **options)
-    show(results, console)
+        results = demo.run_demo(options.output, job, command=options.command_line, reporter=console)
+    print_results(results, console)
     shipped = results["systems"][-1]
-    console.say(f"Flash {shipped['flash_bytes']:,} bytes, arena {shipped['arena_bytes']:,} bytes")
+    print_footprint(shipped, console)
     console.say(f"Operators: {', '.join(shipped['operators'])}")
-    output = Path(output).resolve()
+    output = Path(options.output).resolve()
     console.say(f"Artefacts in {output}: model.keras, firmware/, report.html, results.json")
     return 0

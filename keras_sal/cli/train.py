@@ -1,174 +1,177 @@
-"""`keras-sal train`: from recordings to a detector for a microcontroller, without configuration."""
+"""`keras-sal train`: a detector for a microcontroller from recordings, without configuration."""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from keras_sal.cli.arguments import positive, typed
-from keras_sal.cli.results_table import show
+from keras_sal.cli.arguments import (
+    RECORDINGS,
+    SUPPORTED_BUDGET,
+    Parser,
+    add_false_alarm_budget,
+    add_seed,
+    add_speech_synthesis,
+    positive,
+    values,
+)
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+from keras_sal.cli.results_table import print_footprint, print_results
 
-MODELS = ("gru", "conv", "conv-gru")
+KINDS = ("gru", "conv", "conv-gru")
 SIZES = ("nano", "micro", "small")
 LOSSES = ("sal", "sa+fl", "safl", "cross-entropy", "focal")
 QUANTIZATIONS = ("int8", "int16x8", "float32")
-BUDGET = (
-    "false alarms an hour that are allowed (1, or the least that the hours of negatives can tell "
-    "from none)"
+TRAINING = dict.fromkeys(("steps", "batch_size", "crop_frames", "learning_rate", "seed"))
+SPEECH = dict.fromkeys(("near", "voices", "kokoro"))
+JOB = dict.fromkeys(
+    (
+        *("resplit", "kind", "size", "loss", "strength", "reach", "hours", "refine"),
+        *("quantization", "fa_per_hour"),
+    )
 )
-EXAMPLES = """examples:
-  keras-sal train my_recordings --word "hey robot"
-  keras-sal train my_recordings --word computer --model conv --output computer_conv
-  keras-sal train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx
-  keras-sal train my_recordings --word computer --resume --fa-per-hour 0.5
-
-DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by ann, noise/ has
-noise. Without a table, and where its rows are all of one split, speakers are dealt out to train,
-dev and test. `keras-sal align DIR` finds when the words of a table are said."""
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "train",
-        help="a detector from recordings, with firmware, threshold and a page of figures",
-        description="Trains a detector of a wake word, chooses its threshold on dev with the\n"
-        "quantised model, and writes model.keras, firmware/, report.html and results.json. Takes\n"
-        "up to an hour on two cores. Features and the trained models are kept in OUT/cache.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run,
+        summary="a detector from recordings, with firmware, threshold and a report",
+        description="Trains a detector of a wake word, chooses its threshold on dev with the "
+        "quantised model, and writes model.keras, firmware/, report.html and results.json. Takes "
+        "up to an hour on two cores. Features and the trained model are kept in OUT/cache.",
+        examples=[
+            'train my_recordings --word "hey robot"',
+            "train my_recordings --word computer --model conv --output computer_conv",
+            'train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx',
+            "train my_recordings --word computer --resume --fa-per-hour 0.5",
+        ],
+        notes="DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by "
+        "ann, noise/ has noise. Without a table, and where its rows are all of one split, speakers "
+        "are dealt out to train, dev and test. `keras-sal align DIR` finds when the words of a "
+        "table are said.",
     )
     parser.add_argument(
         "directory",
         nargs="?",
         metavar="DIR",
-        help="folder of recordings; else $KERAS_SAL_RECORDINGS, else ../shared/recordings "
-        "beside the checkout, else all speech is synthesised",
+        help=f"folder of recordings (default: {RECORDINGS}, else all speech is synthesised)",
     )
-    parser.add_argument("--recordings", metavar="DIR", help="the same")
+    parser.add_argument("--recordings", metavar="DIR", help="the same as DIR")
     parser.add_argument(
         "--resplit",
         action="store_true",
-        help="deal the speakers out to train, dev and test anew, whatever the table says",
+        help="deal the speakers out to train, dev and test, whatever the table says",
     )
     parser.add_argument("--word", required=True, help="the wake word, as in the column text")
     parser.add_argument(
-        "--output", metavar="OUT", help="folder to write to (keras_sal_ and the word)"
+        "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
-    parser.add_argument(
-        "--fa-per-hour",
-        type=positive(float),
-        metavar="F",
-        help=BUDGET,
-    )
-    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
+    add_seed(parser, "weights, streams and crops")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="use the model that was trained in OUT with the same options, to convert it again",
+        help="convert the model again that was trained in OUT with the same options",
     )
     _add_model(parser.add_argument_group("model"))
-    _add_training(parser.add_argument_group("training (the defaults are those of the recipe)"))
-    _add_synthesis(parser.add_argument_group("synthetic speech, to be trained on"))
-    parser.set_defaults(command=run)
+    _add_training(parser.add_argument_group("training"))
+    _add_synthesis(parser.add_argument_group("synthetic speech in the train split"))
 
 
-def _add_model(group):
-    group.add_argument("--model", choices=MODELS, default="gru", help="(%(default)s)")
-    group.add_argument("--size", choices=SIZES, default="micro", help="(%(default)s)")
-    group.add_argument("--quantization", choices=QUANTIZATIONS, help="(int8)")
+def _add_model(group: Parser) -> None:
+    group.add_argument(
+        "--model", dest="kind", choices=KINDS, default="gru", help="kind of the model"
+    )
+    group.add_argument("--size", choices=SIZES, default="micro", help="size of the model")
+    group.add_argument(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        default="int8",
+        help="number format of the firmware",
+    )
 
 
-def _add_training(group):
-    group.add_argument("--loss", choices=LOSSES, default="sa+fl", help="(%(default)s)")
-    group.add_argument("--strength", type=float, metavar="S", help="of the anchor loss, >= 0 (5)")
+def _add_training(group: Parser) -> None:
+    group.add_argument("--loss", choices=LOSSES, default="sa+fl", help="the loss")
+    group.add_argument(
+        "--strength",
+        type=float,
+        metavar="S",
+        help="strength of an anchor loss, at least 0 (default: 5)",
+    )
     group.add_argument(
         "--reach",
         type=positive(float),
         metavar="N",
-        help="of the anchor loss, in answers of 30 ms (15)",
+        help="reach of an anchor loss in outputs of 30 ms (default: 15)",
     )
     group.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="first move the times of the words to where a small model finds them (yes)",
+        help="first move the times of the words to where a small model finds them",
     )
-    group.add_argument(
-        "--teachers",
-        type=int,
-        default=0,
-        metavar="N",
-        help="first train N GRUs of that size, and have it learn from their answers, too "
-        "(%(default)s). On our recordings 2 helped GRUs on dev, and not on test",
-    )
-    for name, kind, metavar, what in (
-        ("--steps", int, "N", "train steps"),
-        ("--hours", float, "H", "of training streams"),
-        ("--rate", float, "R", "the first learning rate"),
-        ("--batch-size", int, "N", "crops in a batch"),
-        ("--crop-frames", int, "N", "length of a crop, in frames of 10 ms"),
+    for name, kind, default, metavar, what in (
+        ("--steps", int, 18_000, "N", "train steps"),
+        ("--hours", float, 8.0, "H", "hours of training streams"),
+        ("--learning-rate", float, 4e-3, "R", "initial learning rate"),
+        ("--batch-size", int, 32, "N", "crops in a batch"),
+        ("--crop-frames", int, 400, "N", "length of a crop in frames of 10 ms"),
     ):
-        group.add_argument(name, type=positive(kind), metavar=metavar, help=what)
+        group.add_argument(name, type=positive(kind), default=default, metavar=metavar, help=what)
 
 
-def _add_synthesis(group):
+def _add_synthesis(group: Parser) -> None:
     group.add_argument(
         "--synthetic",
         type=int,
         metavar="N",
-        help="say the word so often, besides the recordings (0; 300 without recordings). On our "
-        "recordings it did harm: compare",
+        help="number of times that the word is synthesised; on our recordings it did harm: compare "
+        "(default: 0; 300 without recordings or with one of the options below)",
     )
-    group.add_argument(
-        "--near",
-        action="append",
-        default=[],
-        metavar="PHRASE",
-        help="is easily mistaken for the word; may be repeated",
-    )
-    group.add_argument(
-        "--voice",
-        dest="voices",
-        action="append",
-        default=[],
-        metavar="ONNX",
-        help="a voice of Piper that speaks, too; may be repeated",
-    )
-    group.add_argument(
-        "--kokoro",
-        nargs=2,
-        metavar=("MODEL", "VOICES"),
-        help="files of Kokoro, which speaks, too (pip install kokoro-onnx)",
-    )
+    add_speech_synthesis(group)
 
 
-def run(directory, recordings, word, output, **options):
-    """Runs `keras-sal train`."""
-    from keras_sal.cli.console import Console
-    from keras_sal.training import wake_word
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
 
-    if directory and recordings:
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
+    from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
+
+    if options.directory and options.recordings:
         raise ValueError(
             "`DIR` must be given once. Received: "
-            f"{directory!r} and --recordings {recordings!r}. Leave one out."
+            f"{options.directory!r} and --recordings {options.recordings!r}. Leave one out."
         )
     console = Console()
-    word = " ".join(word.casefold().split())
-    output = Path(output or f"keras_sal_{word.replace(' ', '_')}")
+    word = " ".join(options.word.casefold().split())
+    output = Path(options.output or f"keras_sal_{word.replace(' ', '_')}")
+    job = wake_word.WakeWordJob(
+        word,
+        options.directory or options.recordings,
+        training=TrainingOptions(**values(options, TRAINING)),
+        speech=SyntheticSpeech(options.synthetic, **values(options, SPEECH)),
+        **values(options, JOB),
+    )
     with console.saying_warnings():
-        results = wake_word.run(
-            output,
-            console,
-            word=word,
-            recordings=directory or recordings,
-            command=typed(),
-            **options,
+        results = wake_word.train_wake_word(
+            output, job, resume=options.resume, command=options.command_line, reporter=console
         )
-    show(results, console)
+    print_results(results, console)
     shipped = results["systems"][-1]
-    console.say(f"Flash {shipped['flash_bytes']:,} bytes, arena {shipped['arena_bytes']:,} bytes")
+    print_footprint(shipped, console)
     console.say(f"Threshold {shipped['threshold']['threshold']:.6g}, in {output / 'firmware'}")
     console.say(f"Artefacts in {output.resolve()}: model.keras, firmware/, report.html")
     kept = sum(file.stat().st_size for file in (output / "cache").rglob("*") if file.is_file())
     console.say(f"{output / 'cache'} holds {kept / 1e6:.0f} MB for another run; delete it at will")
-    console.say(f"Listen to it with: keras-sal detect {output / 'firmware'} --microphone")
+    console.say(f"Try it with: keras-sal detect {output / 'firmware'} --microphone")
     return 0

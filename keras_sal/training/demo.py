@@ -1,119 +1,138 @@
-"""From recordings to a verified microcontroller model, once through: `keras-sal demo`.
+"""The job of `keras-sal demo`: two losses compared, from recordings to a verified firmware.
 
-The same small GRU is trained twice, with frame-wise cross entropy and with `StreamingAnchorLoss`,
-from the same weights on the same crops. Both are scored on streams of speakers they have not heard;
-the better one on dev becomes firmware for a microcontroller, whose model answers to the same
-streams in the interpreter of TensorFlow Lite Micro. A page shows and plays what all three did.
+The same small GRU is trained with frame-wise cross entropy and with `StreamingAnchorLoss`, from the
+same weights on the same crops. Both are scored on streams of speakers that they were not trained
+on. The one with fewer misses on dev becomes firmware for a microcontroller, and its quantised model
+is scored on the same streams in the interpreter of TensorFlow Lite Micro. The report shows and
+plays what all three detect.
+
+    results = run_demo("out", DemoJob("computer", recordings="my_recordings"))
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from keras_sal.data import find_recordings, load_recordings, partition
-from keras_sal.training import recipe
-from keras_sal.training.release import Order, check_packages, ship, supported_rate
+from keras_sal.progress import Reporter, SilentReporter
+from keras_sal.training import recipe, release
+from keras_sal.training.recipe import TrainingOptions
+from keras_sal.training.split_streams import make_streams
+from keras_sal.typing import PathLike, Progress
 
 QUANTIZATION = "int8"
-DEFAULTS = {
-    "steps": 6000,
-    "crop_frames": 400,
-    "rate": 4e-3,
-    "hours": 8.0,
-    "fa_per_hour": None,
-    "seed": 0,
-}
+DEMO_TRAINING = TrainingOptions(steps=6000)
 
 
-def synthetic_recordings(word, folder, progress):
-    """Returns a folder of synthesised speech, made on the first call."""
+@dataclass(frozen=True)
+class DemoJob:
+    """What to compare, and on what.
+
+    Args:
+        word: The wake word. Defaults to `"computer"`.
+        recordings: Folder of recordings. Defaults to `None`, for that of
+            `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
+        variant: Variant of `StreamingAnchorLoss`: `"sal"`, `"sa+fl"` (default) or `"safl"`.
+        hours: Total length of the training streams in hours, > 0. Defaults to 8.
+        training: Options of both trainings. Their seed is also that of weights and streams.
+            Defaults to 6,000 steps.
+        fa_per_hour: False-alarm budget per hour, > 0. Defaults to `None`, for 1 or the least that
+            the hours of negatives can support.
+    """
+
+    word: str = "computer"
+    recordings: PathLike | None = None
+    variant: str = recipe.LOSS
+    hours: float = 8.0
+    training: TrainingOptions = DEMO_TRAINING
+    fa_per_hour: float | None = None
+
+
+def run_demo(
+    output: PathLike,
+    job: DemoJob,
+    *,
+    command: str = "keras-sal demo",
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Train with both losses, and write firmware, figures and a report to a folder.
+
+    Args:
+        output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
+            figures, `results.json` and `posteriors.npz`.
+        job: What to compare.
+        command: Command line, for the results.
+        reporter: Receiver of the progress. Defaults to `None`, for none.
+
+    Returns:
+        The results as written to `results.json`; see `keras_sal.evaluation`.
+
+    Raises:
+        ImportError: If a package is missing that the end of the job needs.
+        ValueError: If the recordings can't be trained on, or an option doesn't fit.
+    """
+    output, reporter = Path(output), reporter or SilentReporter()
+    seed = job.training.seed
+    release.check_packages()
+    folder = find_recordings(job.recordings)
+    if folder is None:
+        with reporter.stage("Synthesise speech") as stage:
+            folder = _synthetic_recordings(job.word, output / "speech", stage.progress)
+    reporter.say(f"Recordings: {folder}")
+    recordings = load_recordings(folder)
+    positives, negatives = partition(recordings, job.word)
+    reporter.say(f"{len(positives)} times {job.word!r}, {len(negatives)} other recordings")
+    output.mkdir(parents=True, exist_ok=True)
+    streams = make_streams(
+        recordings, job.word, hours=job.hours, seed=seed, cache=output / "cache", reporter=reporter
+    )
+    fa_per_hour = job.fa_per_hour or streams.supported_fa_per_hour()
+    train_streams = recipe.refine_anchors(streams.train, seed=seed, reporter=reporter)
+    models = {}
+    losses = {"cross entropy": "cross-entropy", job.variant.upper(): job.variant}
+    for name, loss in losses.items():
+        keras.utils.set_random_seed(seed)
+        models[name] = recipe.train(
+            recipe.detector(),
+            recipe.make_loss(loss),
+            train_streams,
+            job.training,
+            title=f"Train with {name}",
+            reporter=reporter,
+        )
+    plan = release.ReleasePlan(
+        job.word,
+        folder,
+        streams,
+        QUANTIZATION,
+        fa_per_hour,
+        command=command,
+        options=_described(job, fa_per_hour),
+        seed=seed,
+    )
+    return release.write_release(models, plan, output, reporter)
+
+
+def _described(job: DemoJob, fa_per_hour: float) -> dict[str, Any]:
+    """Return the options that the detectors depend on, for the results."""
+    return {
+        "steps": job.training.steps,
+        "crop_frames": job.training.crop_frames,
+        "learning_rate": job.training.learning_rate,
+        "hours": job.hours,
+        "fa_per_hour": fa_per_hour,
+        "seed": job.training.seed,
+    }
+
+
+def _synthetic_recordings(word: str, folder: Path, progress: Progress) -> Path:
+    """Return a folder of synthesised speech, made on the first call."""
     from keras_sal.data import synthesis
 
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{word.replace(' ', '_')}-{synthesis.VERSION}"
     return synthesis.synthesize(word, folder / name, progress=progress)
-
-
-def run(
-    output,
-    console,
-    *,
-    recordings=None,
-    word="computer",
-    variant="sa+fl",
-    command="keras-sal demo",
-    **options,
-):
-    """Does the whole job and writes its artefacts to one folder.
-
-    Args:
-        output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
-            its figures, `results.json` and `posteriors.npz`.
-        console: A `keras_sal.cli.console.Console` that shows progress.
-        recordings: Folder of recordings, or `None`; see `keras_sal.data.find_recordings`. Where
-            there are none, speech is synthesised.
-        word: The wake word.
-        variant: Variant of `StreamingAnchorLoss`.
-        command: What was typed, for the results.
-        **options: `steps` (6000), `crop_frames` (400) and `rate` (0.004) of the training,
-            `hours` of training streams (8), `seed` (0), and `fa_per_hour`, the false-alarm budget
-            (1, or the least that the hours of negatives can tell from none).
-
-    Returns:
-        The results, as written to `results.json`; see `keras_sal.evaluation`.
-    """
-    options = DEFAULTS | options
-    output = Path(output)
-    check_packages()
-    folder = find_recordings(recordings)
-    if folder is None:
-        with console.stage("Synthesise speech") as stage:
-            folder = synthetic_recordings(word, output / "speech", stage.progress)
-    console.say(f"Recordings: {folder}")
-    found = load_recordings(folder)
-    positives, negatives = partition(found, word)
-    console.say(f"{len(positives)} times {word!r}, {len(negatives)} other recordings")
-    output.mkdir(parents=True, exist_ok=True)
-
-    with console.stage("Make streams") as stage:
-        material = recipe.prepare(
-            found,
-            word,
-            hours=options["hours"],
-            seed=options["seed"],
-            cache=output / "cache",
-            progress=stage.named_progress,
-        )
-    options["fa_per_hour"] = options["fa_per_hour"] or supported_rate(material)
-
-    keras.utils.set_random_seed(options["seed"])
-    with console.stage("Refine anchors") as stage:
-        train = recipe.refine(material.train, seed=options["seed"], callbacks=[stage.callback()])
-    losses = {"cross entropy": recipe.objective("cross-entropy")}
-    losses[variant.upper()] = recipe.objective(variant)
-    models = {}
-    for name, loss in losses.items():
-        keras.utils.set_random_seed(options["seed"])
-        models[name] = recipe.detector()
-        with console.stage(f"Train with {name}") as stage:
-            recipe.train(
-                models[name],
-                loss,
-                train,
-                steps=options["steps"],
-                crop_frames=options["crop_frames"],
-                rate=options["rate"],
-                seed=options["seed"],
-                callbacks=[stage.callback()],
-            )
-    order = Order(
-        word,
-        folder,
-        material,
-        QUANTIZATION,
-        options["fa_per_hour"],
-        command=command,
-        options=options,
-        seed=options["seed"],
-    )
-    return ship(models, order, output, console)

@@ -1,36 +1,46 @@
-"""Hard negatives: the false alarms of the model under training go back into its batches.
+"""Hard negatives: batches that cover the false alarms of the model under training.
 
-Most of what a detector hears teaches it nothing any more; what it still fires on is rare. So it is
-run over the training streams between epochs, its detections that belong to no event are collected,
-and from then on a share of the crops of each batch covers such moments. The next round finds those
-of the model as it is by then: what was learned leaves, what was forgotten comes back.
+A detector soon learns nothing more from most of what it is trained on; the sounds that it still
+fires on are rare. So it is run over the training streams between epochs, and its false alarms are
+collected. From then on a share of the crops of each batch covers these moments. The next round
+searches with the model as it is by then: false alarms that were unlearned leave, new ones come in.
 
     batches = StreamBatches(streams, targets, focus_share=0.25)
-    hard = HardNegatives(batches)
-    model.fit(batches, epochs=10, shuffle=False, callbacks=[hard])
-    for culprit in hard.culprits[:10]:
-        print(culprit.path, culprit.count, culprit.top_score)  # listen to these
+    hard_negatives = HardNegatives(batches)
+    model.fit(batches, epochs=10, shuffle=False, callbacks=[hard_negatives])
+    for recording in hard_negatives.by_recording()[:10]:
+        print(recording.path, recording.alarms, recording.top_score)  # listen to these
 
-Look at the culprits: a recording that leads the list round after round may well hold the word. A
-round over 8 hours takes `gru_detector` 5 s on JAX, on one core, and 300 MB.
+Listen to the recordings with the most false alarms: one that leads the list in each round may hold
+the word. A round over 8 hours of streams takes `gru_detector` 5 s on JAX on one core, and 300 MB.
 """
 
-from pathlib import Path
-from typing import NamedTuple
+from __future__ import annotations
 
-import keras
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from keras_sal.checks import require
+from keras_sal.data import Stream, StreamBatches
 from keras_sal.detection import detect, match_events
 from keras_sal.runtime import open_runner, predict
+from keras_sal.targets import AnchorTargets
+from keras_sal.training.epoch_rounds import EpochRounds
+from keras_sal.typing import Array
 
-TOGETHER = 32  # streams that a model answers side by side
+_STREAMS_AT_ONCE = 32
 
 
 class FalseAlarm(NamedTuple):
-    """A detection that belongs to no event: in which stream, when, how sure, heard in what.
+    """A detection in a stream that belongs to no event.
 
-    `path` is that of the recording heard then or last, `None` before the first of the stream.
+    Attributes:
+        stream: Index of the stream.
+        time_s: Time of the detection in the stream, in seconds.
+        score: Posterior of the detection, in `[0, 1]`.
+        path: Path of the recording that is heard then, or was heard last; `None` before the first
+            recording of the stream.
     """
 
     stream: int
@@ -39,41 +49,52 @@ class FalseAlarm(NamedTuple):
     path: Path | None
 
 
-class Culprit(NamedTuple):
-    """A recording that a model fires on: how often, and how sure it was at most."""
+class RecordingFalseAlarms(NamedTuple):
+    """The false alarms in one recording.
+
+    Attributes:
+        path: Path of the recording, or `None` for those before the first of a stream.
+        alarms: Number of false alarms.
+        top_score: Greatest score among them, in `[0, 1]`.
+    """
 
     path: Path | None
-    count: int
+    alarms: int
     top_score: float
 
 
-def find_false_alarms(model, streams, targets, *, threshold=0.5, **scoring):
-    """The detections of a model that belong to no event, those it is surest of first.
+def find_false_alarms(
+    model: Any,
+    streams: Sequence[Stream],
+    targets: AnchorTargets,
+    *,
+    threshold: float = 0.5,
+    **scoring: Any,
+) -> list[FalseAlarm]:
+    """Find the detections of a model that belong to no event.
 
-    Memory does not grow with the hours: 32 streams at a time are answered in chunks.
+    Memory does not grow with the hours: 32 streams at once are predicted in chunks.
 
     Args:
-        model: A causal Keras model that answers with posteriors, or a runner of one, from
+        model: A causal Keras model whose outputs are posteriors, or a runner of one from
             `keras_sal.runtime.open_runner`.
-        streams: A sequence of `keras_sal.data.Stream` with features.
-        targets: The `AnchorTargets` that the model is trained on: its frame times, its anchor, its
-            classes.
-        threshold: Posterior from which on it fires, in `[0, 1]`. Default 0.5.
+        streams: Streams with features.
+        targets: The `AnchorTargets` that the model is trained on. They give frame times, anchor
+            and classes.
+        threshold: Threshold of a detection, in `[0, 1]`. Defaults to 0.5.
         **scoring: Fields of `keras_sal.detection.Scoring` other than the frame times.
 
     Returns:
-        A list of `FalseAlarm`; `path` is that of the recording that is heard, or was heard last.
+        The `FalseAlarm`s, highest score first.
 
     Raises:
-        ValueError: If the model can't be run over streams, or does not answer with posteriors.
+        ValueError: If the model can't be run over streams, or its outputs are no posteriors.
 
     Example:
         >>> import keras, numpy as np
         >>> from keras_sal import AnchorTargets
-        >>> from keras_sal.data import Recording
-        >>> from keras_sal.data import Stream
-        >>> from keras_sal.data.streams import Clip
-        >>> hum = Clip(Recording(Path("hum.wav"), "train", "", 3.0), start_s=2.0)
+        >>> from keras_sal.data import PlacedRecording, Recording, Stream
+        >>> hum = PlacedRecording(Recording(Path("hum.wav"), "train", "", 3.0), start_s=2.0)
         >>> features = np.zeros((498, 1), "float32")
         >>> features[300] = 9.0  # 3.03 s
         >>> stream = Stream("one", (hum,), 5.0, features=features)
@@ -85,60 +106,70 @@ def find_false_alarms(model, streams, targets, *, threshold=0.5, **scoring):
         (0, 3.03, 0.9, 'hum.wav')
     """
     runner = open_runner(model)
-    times = {"frame_step_s": targets.frame_step_s, "frame_offset_s": targets.frame_offset_s}
-    windows = {name: scoring[name] for name in ("early_s", "max_delay_s") if name in scoring}
+    delay_frames = getattr(runner, "delay_frames", 0)
     background = targets.classes > 1 and targets.encoding != "multi_hot"
-    column = 0 if targets.anchor == "onset" else 1
-    late = getattr(runner, "delay_frames", 0)
     found = []
-    for first in range(0, len(streams), TOGETHER):
-        answers = predict(runner, [_frames(s.features) for s in streams[first : first + TOGETHER]])
-        for index, posteriors in enumerate(answers, first):
-            stream = streams[index]
-            posteriors = posteriors[late:].copy()
+    for first in range(0, len(streams), _STREAMS_AT_ONCE):
+        some = streams[first : first + _STREAMS_AT_ONCE]
+        predictions = predict(runner, [_step_inputs(stream.features) for stream in some])
+        for index, posteriors in enumerate(predictions, first):
+            posteriors = posteriors[delay_frames:].copy()
             if background:
                 posteriors[:, 0] = 0
-            events = stream.events
-            matches = match_events(
-                detect(posteriors, threshold, **times, **scoring),
-                events[:, column],
-                anchor_classes=events[:, 2].astype(int),
-                **windows,
-            )
-            for alarm in matches.false_alarms:
-                clip = stream.clip_at(alarm.time_s)
-                path = None if clip is None else clip.recording.path
-                found.append(FalseAlarm(index, alarm.time_s, alarm.score, path))
+            found += _false_alarms(index, streams[index], posteriors, targets, threshold, scoring)
     return sorted(found, key=lambda alarm: -alarm.score)
 
 
-class HardNegatives(keras.callbacks.Callback):
-    """Finds the model's false alarms at the end of epochs and has batches cover them.
+def _false_alarms(
+    index: int,
+    stream: Stream,
+    posteriors: Array,
+    targets: AnchorTargets,
+    threshold: float,
+    scoring: dict[str, Any],
+) -> list[FalseAlarm]:
+    times = {"frame_step_s": targets.frame_step_s, "frame_offset_s": targets.frame_offset_s}
+    windows = {name: scoring[name] for name in ("early_s", "max_delay_s") if name in scoring}
+    matches = match_events(
+        detect(posteriors, threshold, **times, **scoring),
+        stream.events[:, 0 if targets.anchor == "onset" else 1],
+        anchor_classes=stream.events[:, 2].astype(int),
+        **windows,
+    )
+    found = []
+    for alarm in matches.false_alarms:
+        placed = stream.placed_at(alarm.time_s)
+        path = None if placed is None else placed.recording.path
+        found.append(FalseAlarm(index, alarm.time_s, alarm.score, path))
+    return found
 
-    Which they are follows from the model alone, and which crops cover them from the seed of the
-    batches: the same whatever the number of workers. `logs` gets `false_alarms_per_hour`.
+
+class HardNegatives(EpochRounds):
+    """Callback that has batches cover the model's false alarms, searched for after epochs.
+
+    The model alone decides which false alarms there are, and the seed of the batches which crops
+    cover them: the same crops for any number of workers. `logs` gets `false_alarms_per_hour`.
 
     Args:
-        batches: The `keras_sal.data.StreamBatches` that the model is fitted to; its
-            `focus_share` says how much of a batch covers false alarms.
-        pool: Streams with features to look for false alarms in, or `None` (default) for those of
-            `batches`. For hours of negatives that hold little to learn from.
-        first: The epoch after which to look for the first time, counted from 1. Default 2: an
-            untrained model fires on everything.
-        every: After how many epochs to look again, at least 1. Default 1.
-        last: The last epoch after which to look, or `None` (default).
-        threshold: Posterior from which on the model fires, in `[0, 1]`. Default 0.5.
-        most: How many false alarms to keep, those that the model is surest of; at least 1. Default
+        batches: The `keras_sal.data.StreamBatches` that the model is fitted to. Their `focus_share`
+            is the share of a batch that covers false alarms.
+        pool: Streams with features to search, for example hours of negatives that hold little to
+            learn from. Defaults to `None`, for the streams of `batches`.
+        first: The epoch after which the first round takes place, counted from 1. Defaults to 2,
+            because an untrained model fires on everything.
+        every: Epochs from one round to the next, >= 1. Defaults to 1.
+        last: The last epoch after which a round may take place. Defaults to `None`, for no limit.
+        threshold: Threshold of a detection, in `[0, 1]`. Defaults to 0.5.
+        most: Number of false alarms to cover, >= 1, those with the highest scores. Defaults to
             1000.
-        max_delay_frames: For models that answer late, as in `keras_sal.streaming.step_model`.
-        detector: The model to run, or `None` (default) for the one that is fitted. The student, if
-            that is a `keras_sal.training.distillation.Distiller`.
+        max_delay_frames: Greatest delay of the model in frames, as in
+            `keras_sal.streaming.step_model`. Defaults to 0.
         **scoring: Fields of `keras_sal.detection.Scoring` other than the frame times.
 
     Attributes:
-        alarms: The `FalseAlarm`s of the last round, all of them, the surest first.
-        rounds: A dict for each round: `false_alarms` found, `per_hour` of the streams searched,
-            and `covered`: how many of those kept there are crops for.
+        alarms: All `FalseAlarm`s of the last round, highest score first.
+        rounds: A dict for each round: `false_alarms` (their number), `per_hour` (of the streams
+            searched), `covered` (the number that crops cover).
 
     Raises:
         ValueError: If a number is out of range.
@@ -146,23 +177,22 @@ class HardNegatives(keras.callbacks.Callback):
 
     def __init__(
         self,
-        batches,
-        pool=None,
+        batches: StreamBatches,
+        pool: Sequence[Stream] | None = None,
         *,
-        first=2,
-        every=1,
-        last=None,
-        threshold=0.5,
-        most=1000,
-        max_delay_frames=0,
-        detector=None,
-        **scoring,
+        first: int = 2,
+        every: int = 1,
+        last: int | None = None,
+        threshold: float = 0.5,
+        most: int = 1000,
+        max_delay_frames: int = 0,
+        **scoring: Any,
     ):
-        super().__init__()
+        super().__init__(first, every, last)
         require(
-            first >= 1 and every >= 1 and (last is None or last >= 1) and most >= 1,
-            "`first`, `every`, `last` and `most` must be at least 1; they count epochs and alarms. "
-            f"Received: first={first}, every={every}, last={last}, most={most}. Use the defaults.",
+            most >= 1,
+            "`most` must be at least 1; it counts the false alarms to cover. Received: "
+            f"most={most}. Use the default, 1000.",
         )
         require(
             0 <= threshold <= 1,
@@ -170,33 +200,29 @@ class HardNegatives(keras.callbacks.Callback):
             f"threshold={threshold}. Use the default, 0.5.",
         )
         self.batches, self.pool = batches, pool
-        self.first, self.every, self.last = first, every, last
         self.threshold, self.most, self.scoring = threshold, most, scoring
-        self.max_delay_frames, self.detector = max_delay_frames, detector
-        self.alarms, self.rounds = [], []
+        self.max_delay_frames = max_delay_frames
+        self.alarms: list[FalseAlarm] = []
+        self.rounds: list[dict[str, float]] = []
         self._runner = None
 
-    def on_train_begin(self, logs=None):
-        """Forgets the model of the last training."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget the model of the last training."""
         self._runner = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks for false alarms if it is time."""
-        done = epoch + 1 - self.first
-        if done >= 0 and done % self.every == 0 and (self.last is None or epoch < self.last):
-            found = self.mine()
-            if logs is not None:
-                logs["false_alarms_per_hour"] = found["per_hour"]
+    def run(self) -> dict[str, float]:
+        """Search with the model, and name the result for `logs`."""
+        return {"false_alarms_per_hour": self.mine()["per_hour"]}
 
-    def mine(self):
-        """Looks for the false alarms of the model as it is now, and has the batches cover them.
+    def mine(self) -> dict[str, float]:
+        """Find the false alarms of the model as it is now, and have the batches cover them.
 
         Returns:
             The dict that was added to `rounds`.
         """
         streams = self.batches.streams if self.pool is None else self.pool
         self._runner = self._runner or open_runner(
-            self.detector or self.model, max_delay_frames=self.max_delay_frames
+            self.model, max_delay_frames=self.max_delay_frames
         )
         self.alarms = find_false_alarms(
             self._runner,
@@ -215,22 +241,22 @@ class HardNegatives(keras.callbacks.Callback):
         )
         return self.rounds[-1]
 
-    @property
-    def culprits(self):
-        """The recordings that the model fired on in the last round, the worst first.
+    def by_recording(self) -> list[RecordingFalseAlarms]:
+        """Return the false alarms of the last round by recording.
 
-        A list of `Culprit`, those with the most false alarms before those with fewer, and among
-        them those that the model was surest of.
+        Returns:
+            A list of `RecordingFalseAlarms`, those with the most false alarms first; with as many,
+            those with the higher score.
         """
-        scores = {}
+        scores: dict[Path | None, list[float]] = {}
         for alarm in self.alarms:
             scores.setdefault(alarm.path, []).append(alarm.score)
-        culprits = [Culprit(path, len(of), max(of)) for path, of in scores.items()]
-        return sorted(culprits, key=lambda c: (-c.count, -c.top_score, str(c.path)))
+        found = [RecordingFalseAlarms(path, len(of), max(of)) for path, of in scores.items()]
+        return sorted(found, key=lambda each: (-each.alarms, -each.top_score, str(each.path)))
 
 
-def _frames(features):
-    """Features by the input of the step model, which are named after those of the model."""
+def _step_inputs(features: Any) -> Any:
+    """Return features by the input of the step model, which is named after that of the model."""
     if not isinstance(features, dict):
         return features
     return {f"frame_{name}": x for name, x in features.items()}

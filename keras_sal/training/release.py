@@ -1,31 +1,37 @@
-"""From trained models to what is shipped: firmware with its threshold, figures and a page.
+"""The release of a trained detector: firmware with its threshold, figures and a report."""
 
-What `keras-sal demo` and `keras-sal train` have in common, once their models are trained.
-"""
+from __future__ import annotations
 
-import math
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from keras_sal.detection import threshold_record
-from keras_sal.evaluation.outcomes import read_words
-from keras_sal.evaluation.predictions import FILE, collect
-from keras_sal.evaluation.protocol import Judge
+from keras_sal.checks import require
+from keras_sal.data import Stream
+from keras_sal.detection import DetCurve, threshold_record
+from keras_sal.evaluation.labels import read_word_times
+from keras_sal.evaluation.predictions import FILE, Predictions, collect_predictions
+from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
 from keras_sal.extras import require_package
 from keras_sal.files import write_json
+from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
-from keras_sal.training.recipe import TRIGGER, Material, temper
+from keras_sal.training.recipe import TRIGGER_OPTIONS
+from keras_sal.training.split_streams import SplitStreams
+from keras_sal.training.temperature import apply_temperature
+from keras_sal.typing import Array, PathLike
 
 CALIBRATION_STREAMS = 12
 FIRMWARE = "firmware"
-FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
-PACKAGES = {  # extra: purpose, packages by the names they are imported by
+_FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
+_PACKAGES = {  # extra: purpose, packages by the names they are imported by
     "audio": (
         "read and alter recordings",
         ("soundfile", "soxr", "pymicro_features", "python_stretch", "pyroomacoustics"),
@@ -35,117 +41,52 @@ PACKAGES = {  # extra: purpose, packages by the names they are imported by
 }
 
 
-def check_packages():
-    """Refuses before the work begins if a package is missing that its end needs."""
-    for extra, (purpose, packages) in PACKAGES.items():
-        for package in packages:
-            require_package(package, purpose, extra=extra)
-
-
 @dataclass(frozen=True)
-class Order:
-    """What is to be shipped.
+class ReleasePlan:
+    """What a release is made from, and how.
 
     Args:
         word: The wake word.
-        folder: The folder of its recordings.
-        material: The streams of the three splits.
+        folder: Folder of its recordings.
+        streams: Streams of the three splits.
         quantization: `"int8"`, `"int16x8"` or `"float32"`, of the firmware.
-        fa_per_hour: The false-alarm budget.
-        command: What was typed, for the results.
-        options: The options of the training, for the results.
-        seed: Of the bootstrap.
+        fa_per_hour: False-alarm budget per hour, > 0.
+        command: Command line, for the results.
+        options: Options of the training, for the results.
+        seed: Seed of the bootstrap. Defaults to 0.
     """
 
     word: str
     folder: Path
-    material: Material
+    streams: SplitStreams
     quantization: str
     fa_per_hour: float
     command: str
-    options: dict
+    options: dict[str, Any]
     seed: int = 0
 
 
-def ship(models, order, output, console):
-    """Scores models, makes firmware of the best one, and writes what became of it.
-
-    The best one is that with the fewest misses on dev at the budget; its threshold is chosen on dev
-    with the converted model. Logits are tempered for int8. The artefacts appear together, once all
-    are made; those of an earlier run are replaced.
-
-    Args:
-        models: Trained detectors, by name.
-        order: An `Order`.
-        output: The folder to write to: `model.keras`, the bundle `firmware`, `report.html` with
-            its figures, `results.json` and `posteriors.npz`.
-        console: A `keras_sal.cli.console.Console` that shows progress.
-
-    Returns:
-        The results, as written to `results.json`; see `keras_sal.evaluation`.
+def check_packages() -> None:
+    """Refuse to begin if a package is missing that the release needs.
 
     Raises:
-        ValueError: If `output` holds something else than a bundle under the name `firmware`.
+        ImportError: If one is missing.
     """
-    check_output(output)
-    judge = Judge(
-        order.fa_per_hour, scoring=TRIGGER, words=read_words(order.folder), seed=order.seed
-    )
-    if order.quantization == "int8":
-        models = {name: temper(model) for name, model in models.items()}
-    runners = {name: open_runner(model) for name, model in models.items()}
-    answers = _listen(runners, order, console)
-
-    def on_dev(name):
-        return answers.curve(name, "dev", max_fa_per_hour=judge.max_fa_per_hour, **judge.scoring)
-
-    def misses(name):
-        return on_dev(name).frr_at(order.fa_per_hour)
-
-    best = min(models, key=misses)
-    shipped = f"{best}, {order.quantization}"
-    with tempfile.TemporaryDirectory(prefix=".shipping-", dir=output) as made:
-        made = Path(made)
-        models[best].save(made / "model.keras")
-        with console.stage(f"Convert {best} to {order.quantization} TensorFlow Lite Micro"):
-            detector = micro.convert(
-                models[best],
-                made / "cache.tflite",
-                drop_remainder(runners[best], calibration_sequences(order.material.train)),
-                quantization=order.quantization,
-            )
-        answers = answers.joined(_listen({shipped: detector}, order, console))
-        record = threshold_record(
-            on_dev(shipped),
-            order.fa_per_hour,
-            data=f"dev, {order.quantization} model in TensorFlow Lite Micro",
-        )
-        firmware = bundle.write(
-            detector,
-            made / FIRMWARE,
-            threshold=record,
-            class_names=[order.word],
-            frontend="micro",
-        )
-        (made / "cache.tflite").unlink()
-        with console.stage("Score") as stage:
-            results = evaluate(
-                answers,
-                judge,
-                about={shipped: {name: firmware.manifest[name] for name in FOOTPRINT}},
-                provenance=_provenance(order),
-                progress=stage.progress,
-            )
-        write_json(made / "results.json", results)
-        answers.save(made / FILE)
-        with console.stage("Draw the report") as stage:
-            _report(made, answers, results, order, judge, stage)
-        _put_in_place(made, Path(output))
-    return results
+    for extra, (purpose, packages) in _PACKAGES.items():
+        for package in packages:
+            require_package(package, purpose, extra=extra)
 
 
-def check_output(output):
-    """Refuses a file, and a folder with something else under the name of the firmware."""
+def check_output(output: PathLike) -> None:
+    """Refuse an output that a release can't be written to.
+
+    Args:
+        output: The folder to write to.
+
+    Raises:
+        NotADirectoryError: If it is a file.
+        ValueError: If it holds something else than a bundle under the name `firmware`.
+    """
     if Path(output).exists() and not Path(output).is_dir():
         raise NotADirectoryError(
             "`output` must be a folder, or nothing yet; the artefacts are written into it. "
@@ -156,23 +97,167 @@ def check_output(output):
         bundle.read_manifest(firmware)
 
 
-def supported_fa_per_hour(material):
-    """Returns the least false-alarm rate >= 1 an hour that dev and each test condition support.
+def calibration_sequences(streams: Sequence[Stream]) -> list[Array]:
+    """Return the features of the streams with most events, to calibrate the states of a model.
 
-    No false alarm in H hours only says that there are at most 3/H an hour (95 %).
+    Args:
+        streams: Training streams with features.
+
+    Returns:
+        Features of at most 12 streams, most events first.
     """
-    dev = sum(stream.hours for streams in material.dev.values() for stream in streams)
-    test = [sum(stream.hours for stream in streams) for streams in material.test.values()]
-    return max(1.0, math.ceil(3.1 / min(dev, *test)))
-
-
-def calibration_sequences(streams):
-    """Picks the training streams with most events, to roll the state through."""
     ranked = sorted(streams, key=lambda stream: -len(stream.events))
     return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
 
 
-def _put_in_place(made, output):
+def write_release(
+    models: Mapping[str, keras.Model],
+    plan: ReleasePlan,
+    output: PathLike,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Evaluate models, make firmware of the best one, and write a report.
+
+    The best model has the fewest misses on dev at the budget. The threshold is chosen on dev with
+    the converted model. For int8, logits are divided by a temperature, see
+    `keras_sal.training.apply_temperature`. The artefacts appear together once all are made, and
+    replace those of an earlier release.
+
+    Args:
+        models: Trained detectors by name.
+        plan: What the release is made from.
+        output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
+            figures, `results.json` and `posteriors.npz`.
+        reporter: Receiver of the progress. Defaults to `None`, for none.
+
+    Returns:
+        The results as written to `results.json`; see `keras_sal.evaluation`.
+
+    Raises:
+        ValueError: If there are no models, or `output` holds something else than a bundle under the
+            name `firmware`.
+    """
+    require(
+        bool(models),
+        "`models` must hold at least one; one of them is released. Received: none. Train one.",
+    )
+    check_output(output)
+    with tempfile.TemporaryDirectory(prefix=".shipping-", dir=output) as made:
+        results = _Release(plan, Path(made), reporter or SilentReporter()).write(models)
+        _put_in_place(Path(made), Path(output))
+    return results
+
+
+class _Release:
+    """A release under way, written to a folder of its own."""
+
+    def __init__(self, plan: ReleasePlan, folder: Path, reporter: Reporter):
+        self.plan, self.folder, self.reporter = plan, folder, reporter
+        self.protocol = ScoringProtocol(
+            plan.fa_per_hour,
+            scoring=TRIGGER_OPTIONS,
+            word_times=read_word_times(plan.folder),
+            seed=plan.seed,
+        )
+
+    def write(self, models: Mapping[str, keras.Model]) -> dict[str, Any]:
+        """Write all artefacts, and return the results."""
+        quantization = self.plan.quantization
+        if quantization == "int8":
+            models = {name: apply_temperature(model) for name, model in models.items()}
+        runners = {name: open_runner(model) for name, model in models.items()}
+        predictions = self._predict(runners)
+        best = min(
+            models,
+            key=lambda name: self._dev_curve(predictions, name).frr_at(self.plan.fa_per_hour),
+        )
+        released = f"{best}, {quantization}"
+        models[best].save(self.folder / "model.keras")
+        with self.reporter.stage(f"Convert {best} to {quantization} TensorFlow Lite Micro"):
+            detector = self._convert(models[best], runners[best])
+        predictions = predictions.merge(self._predict({released: detector}))
+        firmware = self._write_firmware(detector, self._dev_curve(predictions, released))
+        footprint = {name: firmware.manifest[name] for name in _FOOTPRINT}
+        results = self._evaluate(predictions, {released: footprint})
+        write_json(self.folder / "results.json", results)
+        predictions.save(self.folder / FILE)
+        self._write_report(predictions, results)
+        return results
+
+    def _predict(self, systems: Mapping[str, Any]) -> Predictions:
+        with self.reporter.stage(f"{' and '.join(systems)}: predict") as stage:
+            return collect_predictions(
+                systems,
+                self.plan.word,
+                self.plan.streams.held_out,
+                root=self.plan.folder,
+                progress=lambda name, done, total: stage.progress(done, total),
+            )
+
+    def _dev_curve(self, predictions: Predictions, name: str) -> DetCurve:
+        return predictions.curve(
+            name, "dev", max_fa_per_hour=self.protocol.max_fa_per_hour, **self.protocol.scoring
+        )
+
+    def _convert(self, model: keras.Model, runner: Any) -> Any:
+        return micro.convert(
+            model,
+            self.folder / "cache.tflite",
+            drop_remainder(runner, calibration_sequences(self.plan.streams.train)),
+            quantization=self.plan.quantization,
+        )
+
+    def _write_firmware(self, detector: Any, curve: DetCurve) -> Any:
+        firmware = bundle.write(
+            detector,
+            self.folder / FIRMWARE,
+            threshold=threshold_record(
+                curve,
+                self.plan.fa_per_hour,
+                data=f"dev, {self.plan.quantization} model in TensorFlow Lite Micro",
+            ),
+            class_names=[self.plan.word],
+            frontend="micro",
+        )
+        (self.folder / "cache.tflite").unlink()
+        return firmware
+
+    def _evaluate(
+        self, predictions: Predictions, details: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        provenance = {
+            "command": self.plan.command,
+            "recordings": self.plan.folder.name,
+            "options": self.plan.options,
+            "backend": keras.backend.backend(),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        with self.reporter.stage("Score") as stage:
+            return evaluate(
+                predictions,
+                self.protocol,
+                details=details,
+                provenance=provenance,
+                progress=stage.progress,
+            )
+
+    def _write_report(self, predictions: Predictions, results: Mapping[str, Any]) -> None:
+        from keras_sal.evaluation import report
+
+        with self.reporter.stage("Draw the report") as stage:
+            report.write(
+                self.folder,
+                predictions,
+                results,
+                streams=self.plan.streams.test,
+                word_times=self.protocol.word_times,
+                progress=stage.progress,
+            )
+
+
+def _put_in_place(made: Path, output: Path) -> None:
+    """Move all artefacts to the output; the former ones go with the temporary folder."""
     former = made / "former"
     artefacts = list(made.iterdir())
     former.mkdir()
@@ -181,38 +266,3 @@ def _put_in_place(made, output):
         if place.exists():
             place.replace(former / artefact.name)
         artefact.replace(place)
-
-
-def _listen(systems, order, console):
-    with console.stage(f"{' and '.join(systems)}: listen") as stage:
-        return collect(
-            systems,
-            order.word,
-            order.material.held_out,
-            root=order.folder,
-            progress=lambda name, done, total: stage.progress(done, total),
-        )
-
-
-def _provenance(order):
-    return {
-        "command": order.command,
-        "recordings": order.folder.name,
-        "options": order.options,
-        "backend": keras.backend.backend(),
-        "versions": versions(),
-        "machine": machine(),
-    }
-
-
-def _report(folder, answers, results, order, judge, stage):
-    from keras_sal.evaluation import report
-
-    report.write(
-        folder,
-        answers,
-        results,
-        streams=order.material.test,
-        words=judge.words,
-        progress=stage.progress,
-    )

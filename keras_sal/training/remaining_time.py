@@ -1,24 +1,33 @@
-"""How long a training takes still."""
+"""A Keras callback that estimates the remaining time of a training."""
+
+from __future__ import annotations
 
 import time
+from typing import Any
 
 import keras
 
+from keras_sal.progress import Reporter, Stage
 
-class Timetable(keras.callbacks.Callback):
-    """Shows the train step, the loss and the time left; nine times in a line of its own.
+
+class RemainingTime(keras.callbacks.Callback):
+    """Callback that reports the train step, the loss and the remaining time.
+
+    Every step updates the stage; after each tenth of the training a line is reported, too.
 
     Args:
-        console: A `keras_sal.cli.console.Console`.
-        stage: A stage of it.
+        reporter: Receiver of the lines.
+        stage: The stage of `reporter` that the training is.
     """
 
-    def __init__(self, console, stage):
+    def __init__(self, reporter: Reporter, stage: Stage):
         super().__init__()
-        self._console, self._stage = console, stage
-        self._done, self._started, self._told = 0, None, 0
+        self._reporter, self._stage = reporter, stage
+        self._done, self._tenths = 0, 0
+        self._started: float | None = None
 
-    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Report the step."""
         now = time.monotonic()
         total = self.params["epochs"] * self.params["steps"]
         self._done += 1
@@ -26,20 +35,20 @@ class Timetable(keras.callbacks.Callback):
             self._started = now
             return
         left_s = (now - self._started) / (self._done - 1) * (total - self._done)
-        text = f"{time_left(left_s)} left"
+        text = f"{_duration(left_s)} left"
         if logs and "loss" in logs:
             text = f"loss {float(logs['loss']):.4f}, {text}"
         self._stage.named_progress(f"Train, {text}", self._done, total)
-        tenth = 10 * self._done // total
-        if tenth > self._told and self._done < total:
-            self._told = tenth
-            self._console.say(f"  step {self._done} of {total}, {text}")
+        tenths = 10 * self._done // total
+        if tenths > self._tenths and self._done < total:
+            self._tenths = tenths
+            self._reporter.say(f"  step {self._done} of {total}, {text}")
 
 
-def time_left(seconds):
-    """Says how long something takes.
+def _duration(seconds: float) -> str:
+    """Format a duration.
 
-    >>> time_left(42.3), time_left(600), time_left(5400)
+    >>> _duration(42.3), _duration(600), _duration(5400)
     ('42 s', '10 min', '1 h 30 min')
     """
     if seconds < 90:

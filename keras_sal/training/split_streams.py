@@ -1,0 +1,110 @@
+"""Streams of one wake word for the train, dev and test splits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
+from keras_sal.progress import Reporter, SilentReporter
+from keras_sal.typing import PathLike, Progress
+
+SNR_DB = 10.0
+
+
+@dataclass(frozen=True)
+class SplitStreams:
+    """The streams of one wake word.
+
+    Attributes:
+        train: Augmented streams of the train split.
+        dev: Streams of the dev split by condition: `"clean"` and `"10 dB"`.
+        test: Streams of the test split by condition.
+    """
+
+    train: list[Stream]
+    dev: dict[str, list[Stream]]
+    test: dict[str, list[Stream]]
+
+    @property
+    def held_out(self) -> dict[tuple[str, str], list[Stream]]:
+        """The streams of dev and test by `(split, condition)`."""
+        splits = {"dev": self.dev, "test": self.test}
+        return {
+            (split, condition): streams
+            for split, conditions in splits.items()
+            for condition, streams in conditions.items()
+        }
+
+    def supported_fa_per_hour(self) -> float:
+        """Return the least false-alarm rate that dev and each test condition can support.
+
+        No false alarm in H hours only says that there are at most 3/H an hour (95 %).
+
+        Returns:
+            False alarms per hour, at least 1.
+        """
+        dev = _hours(stream for streams in self.dev.values() for stream in streams)
+        test = [_hours(streams) for streams in self.test.values()]
+        return max(1.0, math.ceil(3.1 / min(dev, *test)))
+
+
+def make_streams(
+    recordings: Sequence[Recording],
+    word: str,
+    *,
+    hours: float = 8.0,
+    seed: int = 0,
+    cache: PathLike | None = None,
+    reporter: Reporter | None = None,
+) -> SplitStreams:
+    """Make the streams of the three splits.
+
+    Args:
+        recordings: Recordings from `keras_sal.data.load_recordings`.
+        word: The wake word.
+        hours: Total length of the training streams in hours, > 0. Defaults to 8.
+        seed: Seed of the training streams. Dev and test are the same for each seed.
+        cache: Folder to keep features in. Defaults to `None`, for none.
+        reporter: Receiver of the progress. Defaults to `None`, for none.
+
+    Returns:
+        The `SplitStreams`.
+    """
+    with (reporter or SilentReporter()).stage("Make streams") as stage:
+
+        def part(name: str) -> Progress:
+            return lambda done, total: stage.named_progress(name, done, total)
+
+        train = training_streams(
+            recordings, word, hours=hours, seed=seed, cache=cache, progress=part("train streams")
+        )
+        dev, test = (
+            _evaluation_streams(recordings, word, split, cache, part) for split in ("dev", "test")
+        )
+    return SplitStreams(train, dev, test)
+
+
+def _evaluation_streams(
+    recordings: Sequence[Recording],
+    word: str,
+    split: str,
+    cache: PathLike | None,
+    part: Callable[[str], Progress],
+) -> dict[str, list[Stream]]:
+    return {
+        condition: evaluation_streams(
+            recordings,
+            word,
+            split,
+            snr_db=snr_db,
+            cache=cache,
+            progress=part(f"{split} streams, {condition}"),
+        )
+        for condition, snr_db in (("clean", None), (f"{SNR_DB:g} dB", SNR_DB))
+    }
+
+
+def _hours(streams: Iterable[Stream]) -> float:
+    return sum(stream.hours for stream in streams)
