@@ -1,36 +1,33 @@
-"""How far the sources of event times differ from each other, on real recordings.
+"""Differences between the sources of event times, on real recordings.
 
-    python benchmarks/alignment_sources.py [clips per word]
+    python benchmarks/alignment_sources.py --recordings DIR --clips 100
 
 Each source finds the onset and the offset of the same recordings of one word, of the dev and test
 splits: "recorded" (the times that come with the recordings, from forced alignment),
 "pocketsphinx" (our forced alignment), "letters" (the same, the words read by letter), "energy" and
 "vad". The constants of the last two were chosen on train and dev.
 
-Quoted are median and spread (half and 90 % of the differences lie within so much of the median) of
-every pair, over the recordings for which both have times, and how often a source has none. Writes
+The figures are median and spread (half and 90 % of the differences lie within that distance of the
+median) of every pair of sources, over the recordings for which both have times, and the number of
+recordings for which a source has none. Writes
 `benchmarks/results/alignment_sources.json`.
 """
 
+import argparse
 import csv
 import itertools
-import os
-import sys
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
+import study
+from runs import RESULTS
 
 from keras_sal import files, provenance
 from keras_sal.audio import SAMPLE_RATE, read_audio
-from keras_sal.data import alignment
+from keras_sal.data import alignment, require_recordings
 from keras_sal.data.alignment.pronunciation import pronounce
 
-RESULTS = Path(__file__).parent / "results"
-RECORDINGS = Path(
-    os.environ.get("KERAS_SAL_RECORDINGS") or Path(__file__).parents[2] / "shared" / "recordings"
-)
 CLIPS = 100
 ENDS = ("onset", "offset")
 NONE = (float("nan"), float("nan"))
@@ -60,9 +57,9 @@ def vad(samples, text):
 SOURCES = (pocketsphinx, letters, energy, vad)
 
 
-def load(clips):
-    """Rows of each word, evenly from the table, with and without recorded times."""
-    with (RECORDINGS / "recordings.csv").open() as file:
+def load(folder, clips):
+    """Yield each word and some of its rows, evenly from the table."""
+    with (folder / "recordings.csv").open() as file:
         rows = [
             row
             for row in csv.DictReader(file)
@@ -74,13 +71,13 @@ def load(clips):
         yield word, of_word[::step][:clips]
 
 
-def measure(rows):
-    """Times by source, `(clips, 2)`, and the seconds of work a second of sound takes."""
+def measure(folder, rows):
+    """Return times by source, `(clips, 2)`, and the seconds of work for a second of sound."""
     times = {"recorded": []} | {source.__name__: [] for source in SOURCES}
     spent = dict.fromkeys(times, 0.0)
     sound_s = 0.0
     for row in rows:
-        samples = read_audio(RECORDINGS / row["file"])
+        samples = read_audio(folder / row["file"])
         sound_s += len(samples) / SAMPLE_RATE
         recorded = [float(row[f"{end}_s"] or "nan") for end in ENDS]
         times["recorded"].append(recorded)
@@ -93,7 +90,7 @@ def measure(rows):
 
 
 def compare(one, other):
-    """Median and spread of `other - one`, for onset and offset."""
+    """Return median and spread of `other - one`, for onset and offset."""
     both = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
     difference_s = other[both] - one[both]
     result = {"clips": int(both.sum())}
@@ -111,11 +108,16 @@ def compare(one, other):
     return result
 
 
-def main(clips=CLIPS):
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", **study.ARGUMENTS["recordings"])
+    parser.add_argument("--clips", type=int, default=CLIPS, help="clips of each word (%(default)s)")
+    arguments = parser.parse_args()
+    folder = require_recordings(arguments.recordings)
     words, speeds = {}, []
     all_times = []
-    for word, rows in load(clips):
-        times, speed = measure(rows)
+    for word, rows in load(folder, arguments.clips):
+        times, speed = measure(folder, rows)
         words[word] = summary(times)
         all_times.append(times)
         speeds.append(speed)
@@ -163,4 +165,4 @@ def show(result):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

@@ -1,26 +1,25 @@
-"""What the refinement of anchors during training is worth, on real recordings.
+"""Distance of refined anchors to the recorded ones, on real recordings.
 
-    python benchmarks/anchor_refinement.py [cache folder]
+    python benchmarks/anchor_refinement.py --recordings DIR --cache DIR
 
-The positives of the train split of "computer" start with three kinds of anchors: the recorded ones
-(forced alignment), those from the energy of the recording, and the recorded ones moved by up to
-0.4 s either way, each by its own amount. A small GRU is trained on each for five epochs of 80 steps
-and refines them from the third epoch on. Quoted is how far the anchors lie from the recorded ones,
-before and after: those aren't the truth either, so what the refinement does to *them* is the floor.
-Writes `benchmarks/results/anchor_refinement.json`.
+The positive recordings of the train split of "computer" start with three kinds of anchors: the
+recorded ones (forced alignment), those from the energy of the recording, and the recorded ones
+moved by up to 0.4 s, each by its own amount. A small GRU is trained on each for five epochs of 80
+steps and refines them from the third epoch on. The figures are the distances of the anchors to the
+recorded ones, before and after. These aren't exact either, so the distance that the refinement
+moves *them* is the least that can be expected. Writes `benchmarks/results/anchor_refinement.json`.
 """
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import keras
 import numpy as np
-from alignment_sources import RECORDINGS, RESULTS
+import study
+from runs import RESULTS
 
 from keras_sal import StreamingAnchorLoss, files, models, provenance
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.data import load_recordings, training_streams
+from keras_sal.data import training_streams
 from keras_sal.data.alignment import energy_events
 from keras_sal.training.anchor_refinement import AnchorRefinement, RefinedBatches, anchors_s
 from keras_sal.training.recipe import word_targets
@@ -30,8 +29,8 @@ JITTER_S = 0.4
 EPOCHS, STEPS, FIRST = 5, 80, 3
 
 
-def starts():
-    """How each kind of first anchors is found, in a dict of functions of a recording."""
+def first_anchors():
+    """Return how each kind of first anchors is found: functions of a recording by name."""
     rng = np.random.default_rng(0)
 
     def moved(recording):
@@ -46,10 +45,10 @@ def starts():
     }
 
 
-def started(streams, find):
-    """The streams with other times for their positives, one for each recording.
+def with_anchors(streams, find):
+    """Return the streams with other times for their positives, one for each recording.
 
-    A recording in which none are found keeps those it has.
+    A recording in which none are found keeps its times.
     """
     times = {}
 
@@ -64,11 +63,11 @@ def started(streams, find):
             return clip
         return replace(clip, recording=replace(recording, onset_s=onset_s, offset_s=offset_s))
 
-    return [replace(stream, clips=tuple(map(altered, stream.clips))) for stream in streams]
+    return [replace(stream, placed=tuple(map(altered, stream.placed))) for stream in streams]
 
 
 def distances(found_s, recorded_s):
-    """How anchors lie around the recorded ones."""
+    """Return the distances of anchors to the recorded ones."""
     away_s = np.array([found_s[path] - time_s for path, time_s in recorded_s.items()])
     median_s = np.median(away_s)
     half_s, most_s = np.percentile(np.abs(away_s - median_s), [50, 90])
@@ -83,14 +82,18 @@ def distances(found_s, recorded_s):
     }
 
 
-def main(cache=None):
-    recordings = load_recordings(RECORDINGS)
-    streams = training_streams(recordings, WORD, hours=4.0, seed=0, cache=cache)
+def main():
+    parser = study.parser(__doc__, hours=4.0)
+    arguments = parser.parse_args()
+    _, _, recordings = study.load(arguments)
+    streams = training_streams(
+        recordings, WORD, hours=arguments.hours, seed=0, cache=arguments.cache
+    )
     recorded_s = anchors_s(streams)
     results = {}
-    for name, find in starts().items():
+    for name, find in first_anchors().items():
         keras.utils.set_random_seed(0)
-        batches = RefinedBatches(started(streams, find), word_targets(), batches=STEPS)
+        batches = RefinedBatches(with_anchors(streams, find), word_targets(), batches=STEPS)
         before = distances(batches.anchors_s(), recorded_s)
         model = models.gru_detector()
         model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
@@ -101,7 +104,7 @@ def main(cache=None):
         print(name, before, after, sep="\n  ", flush=True)
     RESULTS.mkdir(exist_ok=True)
     files.write_json(
-        Path(RESULTS) / "anchor_refinement.json",
+        RESULTS / "anchor_refinement.json",
         {
             "word": WORD,
             "recordings": len(recorded_s),
@@ -114,4 +117,4 @@ def main(cache=None):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

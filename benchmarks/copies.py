@@ -1,9 +1,10 @@
-"""How many of the recordings are copies of one another, word by word and split by split.
+"""Number of recordings that are copies of one another, by word and split.
 
     python benchmarks/copies.py --recordings DIR
 
-`keras_sal.data.duplicates` is asked with several values of `alike`. Where all give the same copies, it
-doesn't matter which is taken; `across splits` are utterances that are in more than one.
+`keras_sal.data.find_duplicates` is tried with several values of `min_correlation` ("alike"). If all
+give the same copies, the value does not matter. "across splits" are utterances in more than one
+split.
 """
 
 import argparse
@@ -12,18 +13,18 @@ import time
 from pathlib import Path
 
 import study
-from rows import RESULTS
+from runs import RESULTS
 
 from keras_sal import files, provenance
-from keras_sal.data import find_copies
+from keras_sal.data import find_duplicates
 from keras_sal.data.recordings_table import SPLITS
 
 ALIKE = (0.83, 0.9, 0.98)
 
 
 def counted(recordings, alike):
-    """The recordings and utterances of each split, the pairs of copies, and what is in several."""
-    groups = find_copies(recordings, alike=alike)
+    """Return recordings and utterances of each split, pairs of copies, and those across splits."""
+    groups = find_duplicates(recordings, min_correlation=alike)
     spare = dict.fromkeys(SPLITS, 0)
     for group, split in itertools.product(groups, SPLITS):
         spare[split] += max(0, sum(recording.split == split for recording in group) - 1)
@@ -38,14 +39,16 @@ def counted(recordings, alike):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", **study.OPTIONS["recordings"])
-    parser.add_argument("--words", nargs="+", default=study.WORDS)
-    parser.add_argument("--output", default=RESULTS / "copies.json", type=Path)
+    parser.add_argument("--recordings", **study.ARGUMENTS["recordings"])
+    parser.add_argument("--words", default=study.WORDS, **study.ARGUMENTS["words"])
+    parser.add_argument(
+        "--output", default=RESULTS / "copies.json", type=Path, help="(%(default)s)"
+    )
     arguments = parser.parse_args()
-    console, folder, recordings = study.begin(arguments)
+    console, folder, recordings = study.load(arguments)
 
     started = time.monotonic()
-    find_copies(recordings)
+    find_duplicates(recordings)
     seconds = time.monotonic() - started
     found = [
         {"word": word, "alike": alike}

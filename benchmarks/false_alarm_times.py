@@ -1,12 +1,13 @@
-"""When in a sentence a detector fires falsely: by the time since its recording began.
+"""False alarms of detectors by the time since the sentence began.
 
     python benchmarks/false_alarm_times.py --recordings DIR
     python benchmarks/false_alarm_times.py --models gru --steps 6000
 
-The detectors of `wake_words.py`, float, trained as it does it or taken from its cache, over the dev
-and test streams, each at the threshold that gives it 20 false alarms an hour there: enough of them
-to count. Recordings of the corpus speechocean762 are read sentences that begin after a few tenths
-of a second of silence. Each run is written as it is done; what is there is not done again.
+The detectors are the float models of `wake_words.py`, trained in the same way or taken from its
+cache. Each runs over the dev and test streams at the threshold that gives it 20 false alarms an
+hour there, which are enough to count. Recordings of the corpus speechocean762 are read sentences
+that begin after a few tenths of a second of silence. Each run is written when it is finished, and
+is not repeated.
 """
 
 import itertools
@@ -16,7 +17,7 @@ from collections import Counter
 import numpy as np
 import study
 import wake_words
-from rows import Rows, hours_and_events
+from runs import Runs, hours_and_events
 
 from keras_sal.detection import detect, match_events
 from keras_sal.training import recipe
@@ -28,51 +29,50 @@ NAMES = [f"{a:g} to {b:g} s" for a, b in itertools.pairwise(EDGES_S[:-1])] + ["f
 
 
 def sentences(stream):
-    """The recordings of sentences in a stream."""
-    return [clip for clip in stream.clips if clip.recording.path.parent.name == CORPUS]
+    """Return the recordings of sentences in a stream."""
+    return [each for each in stream.placed if each.recording.path.parent.name == CORPUS]
 
 
-def alarms_s(posteriors, streams):
-    """When, since their recording began, the false alarms in sentences are."""
-    curve = recipe.score(posteriors, streams, **recipe.TRIGGER)
-    rule, threshold = curve.scoring, curve.threshold_at(RATE)
-    for posterior, stream in zip(posteriors, streams, strict=True):
+def alarms_s(predictions, streams):
+    """Yield the times of false alarms in sentences since their recording began."""
+    curve = recipe.score(predictions, streams, **recipe.TRIGGER_OPTIONS)
+    scoring, threshold = curve.scoring, curve.threshold_at(RATE)
+    for posteriors, stream in zip(predictions, streams, strict=True):
         matches = match_events(
-            detect(posterior, threshold, **vars(rule)),
+            detect(posteriors, threshold, **vars(scoring)),
             stream.events[:, 1],
-            early_s=rule.early_s,
-            max_delay_s=rule.max_delay_s,
+            early_s=scoring.early_s,
+            max_delay_s=scoring.max_delay_s,
         )
-        said = sentences(stream)
         for alarm in matches.false_alarms:
-            clip = stream.clip_at(alarm.time_s)
-            if clip in said:
-                yield alarm.time_s - clip.start_s
+            placed = stream.placed_at(alarm.time_s)
+            if placed in sentences(stream):
+                yield alarm.time_s - placed.start_s
 
 
 def heard_h(streams):
-    """How long sentences are heard, by the time since their recording began, in hours."""
-    lengths_s = [c.end_s - c.start_s for stream in streams for c in sentences(stream)]
+    """Return the hours of sentences by the time since their recording began."""
+    lengths_s = [each.end_s - each.start_s for stream in streams for each in sentences(stream)]
     return np.diff(np.minimum.outer(lengths_s, EDGES_S)).sum(axis=0) / 3600
 
 
-class Times(Rows):
-    """The runs by word, detector and seed: false alarms and hours, by time since the beginning."""
+class TimeRuns(Runs):
+    """The runs by word, detector and seed: false alarms and hours by time since the beginning."""
 
     def summary(self):
-        """False alarms, hours and their ratio over all runs, by detector and time."""
+        """Return false alarms and their rate over all runs, by detector and time."""
         rows = []
         for kind in dict.fromkeys(run["model"] for run in self.runs):
-            mine = [run["figures"] for run in self.runs if run["model"] == kind]
+            found = [run["figures"] for run in self.runs if run["model"] == kind]
             for name in NAMES:
-                alarms = sum(found[name]["false_alarms"] for found in mine)
-                hours = sum(found[name]["hours"] for found in mine)
-                row = {"model": kind, "runs": len(mine), "since": name}
+                alarms = sum(each[name]["false_alarms"] for each in found)
+                hours = sum(each[name]["hours"] for each in found)
+                row = {"model": kind, "runs": len(found), "since": name}
                 rows.append(row | {"false_alarms": alarms, "per_hour": alarms / hours})
         return rows
 
     def show(self, console):
-        """Prints the summary."""
+        """Print the summary."""
         console.table(
             f"False alarms in sentences, at {RATE:g} an hour of everything",
             ["detector", "since the recording began", "false alarms", "an hour of that"],
@@ -90,24 +90,24 @@ class Times(Rows):
 
 
 def main():
-    arguments = wake_words.options(__doc__, result="false_alarm_times").parse_args()
-    console, folder, recordings = study.begin(arguments)
+    arguments = wake_words.parser(__doc__, result="false_alarm_times").parse_args()
+    console, folder, recordings = study.load(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
-    rows = Times(arguments.result, settings | {"teachers": arguments.teachers, "rate": RATE})
-    for key, material, model, _ in wake_words.detectors(arguments, recordings, rows, console):
+    runs = TimeRuns(arguments.result, settings | {"rate": RATE})
+    for key, splits, model, _ in wake_words.detectors(arguments, recordings, runs, console):
         counts, hours = Counter(), np.zeros(len(NAMES))
-        with console.stage("Listen"), warnings.catch_warnings():
+        with console.stage("Predict"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the few hours, which each run says
-            for streams in material.held_out.values():
-                times_s = list(alarms_s(recipe.answer(model, streams), streams))
+            for streams in splits.held_out.values():
+                times_s = list(alarms_s(recipe.predict(model, streams), streams))
                 counts.update(NAMES[np.searchsorted(EDGES_S, t, "right") - 1] for t in times_s)
                 hours += heard_h(streams)
         found = {
             name: {"false_alarms": counts[name], "hours": round(float(h), 4)}
             for name, h in zip(NAMES, hours, strict=True)
         }
-        rows.add(key, found, streams=hours_and_events(material))
-    rows.show(console)
+        runs.add(key, found, streams=hours_and_events(splits))
+    runs.show(console)
 
 
 if __name__ == "__main__":

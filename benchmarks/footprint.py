@@ -1,14 +1,14 @@
-"""What the reference detectors take on a microcontroller, beside what others take.
+"""Flash, arena and multiply-adds of the reference detectors and of other detectors.
 
     python benchmarks/footprint.py --recordings DIR
 
-Trains each detector of each size briefly on the recordings, as far as a realistic range of logits
-needs it (accuracy is the business of `losses_bakeoff.py`), exports it for TensorFlow Lite Micro and
-measures the file: flash, the smallest arena in the 64-bit interpreter, multiply-adds, state, and
-how far its posteriors are from those of float Keras on test streams. "recipe_..." are those of
-`keras_sal.training.recipe`, which answer every 30 ms. `--models FILE.keras ...` measures trained models
-instead. Writes `benchmarks/results/footprint.json` after every model, and keeps what it holds of
-others.
+Trains each detector of each size briefly on the recordings, long enough for a realistic range of
+logits (`losses_bakeoff.py` measures accuracy), exports it for TensorFlow Lite Micro and measures
+the file: flash, the smallest arena in the 64-bit interpreter, multiply-adds, state, and the
+difference of its posteriors to those of float Keras on test streams. "recipe_..." are the detectors
+of `keras_sal.training.recipe` with one output for 30 ms. `--models FILE.keras ...` measures trained
+models instead. Writes `benchmarks/results/footprint.json` after every model, and keeps the rows of
+other models in it.
 """
 
 import json
@@ -22,6 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import study
+from runs import RESULTS
 
 from keras_sal import files, provenance
 from keras_sal.export import micro
@@ -29,8 +30,7 @@ from keras_sal.losses import StreamingAnchorLoss
 from keras_sal.models import conv_detector, conv_gru_detector, gru_detector
 from keras_sal.runtime import drop_remainder, open_runner
 from keras_sal.streaming import costs
-from keras_sal.training import recipe
-from keras_sal.training.release import calibration_sequences
+from keras_sal.training import calibration_sequences, recipe
 
 DETECTORS = {"gru": gru_detector, "conv": conv_detector, "conv_gru": conv_gru_detector}
 DETECTORS |= {f"recipe_{kind}": partial(recipe.detector, kind) for kind in ("gru", "conv")}
@@ -71,7 +71,7 @@ PEERS = [
 
 
 def footprint(model, name, quantization, calibration, streams):
-    """Exports a model and measures the file, and its posteriors on the streams."""
+    """Export a model, and measure the file and its posteriors on the streams."""
     expected, runner = costs(model), open_runner(model)
     calibration, streams = drop_remainder(runner, calibration), drop_remainder(runner, streams)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,35 +107,34 @@ def footprint(model, name, quantization, calibration, streams):
     }
 
 
-def detectors(material, arguments, console):
-    """The detectors by name, each trained as it is asked for."""
+def detectors(streams, arguments, console):
+    """Yield the detectors by name, each trained when it is due."""
     for path in arguments.models:
         yield Path(path).stem, keras.models.load_model(path, compile=False)
     for detector, size in [] if arguments.models else arguments.detectors:
-        model, _ = study.trained(
+        model, _ = study.train(
             f"Train {detector} {size}",
             partial(DETECTORS[detector], size=size),
             StreamingAnchorLoss("sa+fl"),
-            material.train,
+            streams.train,
             console,
-            steps=arguments.steps,
-            seed=0,
+            recipe.TrainingOptions(steps=arguments.steps),
         )
         yield f"{detector} {size}", model
 
 
 def key(row):
-    """What a row is about."""
+    """Return the key of a row."""
     return row["name"], row["quantization"]
 
 
 def kilobytes(count):
-    """Thousands of bytes, or nothing if they are not known."""
+    """Format thousands of bytes, or nothing if they are not known."""
     return "" if count is None else f"{count / 1000:.1f}"
 
 
 def table(rows):
-    """The detectors, then their peers, as the cells of a table."""
+    """Return the cells of a table: the detectors, then their peers."""
     cells = [
         [
             row["name"],
@@ -158,26 +157,25 @@ def table(rows):
 
 
 def main():
-    """Trains, exports, measures, writes."""
     every = [f"{detector}:{size}" for detector in DETECTORS for size in SIZES]
-    parser = study.options(__doc__, word="computer", hours=4.0, steps=300)
+    parser = study.parser(__doc__, word="computer", hours=4.0, steps=300)
     parser.add_argument("--detectors", nargs="+", choices=every, default=every, metavar="D:SIZE")
     parser.add_argument("--quantizations", nargs="+", choices=QUANTIZATIONS, default=QUANTIZATIONS)
     parser.add_argument("--models", nargs="+", default=[], help="trained .keras files instead")
-    parser.add_argument("--output", default=Path(__file__).parent / "results" / "footprint.json")
+    parser.add_argument("--output", default=RESULTS / "footprint.json", help="(%(default)s)")
     arguments = parser.parse_args()
     arguments.detectors = [name.split(":") for name in arguments.detectors]
 
-    console, _, recordings = study.begin(arguments)
-    material = study.make_streams(
-        recordings, arguments.word, console, hours=arguments.hours, cache=arguments.cache
+    console, _, recordings = study.load(arguments)
+    splits = study.streams_of(
+        arguments.word, recordings, console, hours=arguments.hours, cache=arguments.cache
     )
-    calibration = calibration_sequences(material.train)
-    streams = [stream.features[:TEST_FRAMES] for stream in material.test["clean"][:2]]
+    calibration = calibration_sequences(splits.train)
+    streams = [stream.features[:TEST_FRAMES] for stream in splits.test["clean"][:2]]
 
     output = Path(arguments.output)
     rows = json.loads(output.read_text())["detectors"] if output.exists() else []
-    for name, model in detectors(material, arguments, console):
+    for name, model in detectors(splits, arguments, console):
         for quantization in arguments.quantizations:
             with console.stage(f"Export and measure {name}, {quantization}"):
                 row = footprint(model, name, quantization, calibration, streams)

@@ -1,11 +1,11 @@
-"""Does the input pipeline keep ahead of training? Batches a second against train steps a second.
+"""Speed of the input pipeline, relative to train steps.
 
     python benchmarks/input_pipeline.py
 
-Measures what it costs to make features from the plans of training streams, to cut a batch of 32
-crops of 4 s from features in memory (by `StreamBatches` with 1 and 2 threads, `tf.data`, `grain`),
-and to train the small GRU on such a batch on each backend, each in a process of its own. Medians;
-the seconds of the clock, and those of the processor, which a busy machine does not change much.
+Measures the time to make features of training streams, to cut a batch of 32 crops of 4 s from
+features in memory (by `StreamBatches` with 1 and 2 threads, `tf.data`, `grain`), and to train the
+small GRU on such a batch on each backend, each in a process of its own. The figures are medians of
+wall-clock time and of CPU time, which a busy machine changes little.
 Writes `benchmarks/results/input_pipeline.json`.
 """
 
@@ -28,9 +28,9 @@ HOURS = 1.0
 
 
 def timed(run, rounds, blocks=5):
-    """Milliseconds of the clock a round, the median of some blocks of rounds, and of the processor.
+    """Return milliseconds of a round: the median wall-clock time of blocks of rounds, and CPU time.
 
-    Of blocks, for what is made ahead by threads costs nothing when it is asked for.
+    Blocks, because a batch that threads have made ahead takes no time when it is asked for.
     """
     for _ in range(rounds):
         run()
@@ -48,9 +48,8 @@ def timed(run, rounds, blocks=5):
 
 
 def make_batches(workers=1):
-    """Batches of streams whose features are numbers of the right size."""
-    from keras_sal.data import Recording, Stream, StreamBatches
-    from keras_sal.data.streams import Clip
+    """Return batches of streams with random features of the right size."""
+    from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
     from keras_sal.training import recipe
 
     rng = np.random.default_rng(0)
@@ -58,7 +57,7 @@ def make_batches(workers=1):
     streams = [
         Stream(
             str(number),
-            tuple(Clip(word, 1.0 + 7.5 * n, class_index=0) for n in range(8)),
+            tuple(PlacedRecording(word, 1.0 + 7.5 * n, class_index=0) for n in range(8)),
             60.0,
             features=rng.uniform(0, 26, (5998, 40)).astype("float32"),
         )
@@ -69,11 +68,12 @@ def make_batches(workers=1):
 
 
 def from_plans(rounds=3):
-    """Seconds of sound whose features a second of one processor makes, by what is done to it."""
+    """Measure the seconds of sound turned to features in a CPU second, by augmentation."""
     import soundfile
 
     from keras_sal.augmentation import room_response
-    from keras_sal.data import NoiseVariety, Recording, datasets, training_streams
+    from keras_sal.data import NoiseVariety, Recording, StreamAugmentation, training_streams
+    from keras_sal.data.stream_augmentation import ROOMS
 
     rng = np.random.default_rng(0)
     plain = {"speed": (1, 1), "tempo": (1, 1), "tilt_db": (0, 0), "rooms": 0.0, "clean": 1.0}
@@ -84,7 +84,7 @@ def from_plans(rounds=3):
         "with varied noise": {"clean": 0.0, "noise_variety": NoiseVariety(babble=0.0)},
         "with babble": {"clean": 0.0, "noise_variety": NoiseVariety(babble=1.0)},
     }
-    for room in range(datasets.ROOMS):  # simulated once
+    for room in range(ROOMS):  # simulated once
         room_response(room)
     with tempfile.TemporaryDirectory() as folder:
         recordings = []
@@ -101,7 +101,12 @@ def from_plans(rounds=3):
 
             def run(given=given, seed=0):
                 return training_streams(
-                    recordings, "word", hours=2 / 60, seed=seed, workers=1, **given
+                    recordings,
+                    "word",
+                    hours=2 / 60,
+                    augmentation=StreamAugmentation(**given),
+                    seed=seed,
+                    workers=1,
                 )
 
             run()
@@ -117,7 +122,7 @@ def from_plans(rounds=3):
 
 
 def cutting(rounds=30):
-    """What a batch costs, by who carries it."""
+    """Measure the time of a batch by pipeline."""
     import grain
 
     from keras_sal.data.sources import grain_dataset, tf_dataset
@@ -149,7 +154,7 @@ def cutting(rounds=30):
 
 
 def train_step():
-    """What it costs to train the small GRU on a batch, on this process's backend."""
+    """Measure a train step of the small GRU on the backend of this process."""
     import keras
 
     import keras_sal
@@ -166,7 +171,9 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train-step", action="store_true", help="only that, as JSON")
+    parser.add_argument(
+        "--train-step", action="store_true", help="measure only a train step, and print JSON"
+    )
     if parser.parse_args().train_step:
         print(json.dumps(train_step()))
         return

@@ -1,14 +1,14 @@
-"""What limits a detector of the recipe: less of one thing at a time, and what it costs.
+"""Misses of detectors of the recipe that are trained with less of one thing at a time.
 
     python benchmarks/learning_curves.py --recordings DIR --word jarvis --seeds 2
 
-The detector is trained with half of what it learns from, one thing at a time, and at other sizes.
-What hurts most when there is less of it is what more of would help most. Voices, and who says
-everything else, are halved by speaker: within a seed the same half for all that ask for it. Dev and
-test streams are the same for all.
+The detector is trained with half of the data, one kind at a time, and at other sizes. The kind
+whose loss costs most is the one of which more would help most. Voices, and the speakers of
+everything else, are halved by speaker: within a seed the same half in all cases. Dev and test
+streams are the same in all cases.
 
-Each run is written to `benchmarks/results/learning_curves_<word>.json` as it is done; what is there
-is not done again.
+Each run is written to `benchmarks/results/learning_curves_<word>.json` when it is finished, and is
+not repeated.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import study
-from rows import Rows, figures, hours_and_events
+from runs import Runs, figures, hours_and_events
 
 from keras_sal.data import partition
 from keras_sal.training import recipe
@@ -35,7 +35,7 @@ CASES = {
 
 
 def halved(recordings, word, what, seed):
-    """The recordings without half of what there is of something in the train split."""
+    """Return the recordings without half of one kind in the train split."""
     train = [recording for recording in recordings if recording.split == "train"]
     positives, negatives = partition(train, word)
     name_of = {"positives": _speaker, "takes": _path, "negatives": _speaker}[what]
@@ -55,48 +55,47 @@ def _path(recording):
 
 
 def main():
-    parser = study.options(__doc__, word="jarvis", seeds=2, steps=6000, result=None)
+    parser = study.parser(__doc__, word="jarvis", seeds=2, steps=6000, result=None)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
 
-    console, folder, recordings = study.begin(options)
+    console, folder, recordings = study.load(options)
     settings = {
         "word": options.word,
         "recordings": folder.name,
         "steps": options.steps,
         "hours": options.hours,
     }
-    rows = Rows(options.result or f"learning_curves_{options.word.replace(' ', '_')}", settings)
+    runs = Runs(options.result or f"learning_curves_{options.word.replace(' ', '_')}", settings)
     for seed, case in itertools.product(range(options.seeds), options.cases):
         key, less = {"case": case, "seed": seed}, CASES[case]
-        if key in rows:
+        if key in runs:
             continue
         what = less.get("halved")
         heard = halved(recordings, options.word, what, seed) if what else recordings
-        material = study.make_streams(
-            heard,
+        streams = study.streams_of(
             options.word,
+            heard,
             console,
             hours=options.hours * less.get("hours", 1),
             cache=options.cache,
         )
-        model, train_s = study.trained(
+        model, train_s = study.train(
             f"Seed {seed}, {case}",
             partial(recipe.detector, size=less.get("size", "micro")),
-            recipe.objective(),
-            study.refined(material.train, console, seed=seed),
+            recipe.make_loss(),
+            recipe.refine_anchors(streams.train, seed=seed, reporter=console),
             console,
-            steps=round(options.steps * less.get("steps", 1)),
-            seed=seed,
+            recipe.TrainingOptions(steps=round(options.steps * less.get("steps", 1)), seed=seed),
         )
-        rows.add(
+        runs.add(
             key,
-            figures(model, material),
+            figures(model, streams),
             train_s=train_s,
             recordings=len(heard),
-            streams=hours_and_events(material),
+            streams=hours_and_events(streams),
         )
-    rows.show(console, f"{options.word!r} at 1 false alarm an hour, with less to learn from")
+    runs.show(console, f"{options.word!r} at 1 false alarm an hour, with less to learn from")
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
-"""The same small GRU with each loss, on several wake words and seeds, on the same streams.
+"""Misses and latency of the same small GRU with each loss, over wake words and seeds.
 
     python benchmarks/losses_bakeoff.py --recordings DIR --words computer jarvis --seeds 3
 
 Within a word and a seed all losses start from the same weights and see the same crops, with the
-same refined anchors. "reach 5" are five answers, 150 ms. Figures are read off the DET curves of the
-dev and test streams ("FRR at a false-alarm rate"). Whoever chooses a loss chooses it by dev.
+same refined anchors. "reach 5" is five outputs, 150 ms. The figures are points of the DET curves of
+the dev and test streams ("FRR at a false-alarm rate"). A loss is chosen on dev.
 
     python benchmarks/losses_bakeoff.py --plain --steps 3000
 
-is for a pipeline without the recipe's other means: anchors as they come with the recordings, no
-hard negatives, and no augmentation of batches. With
+leaves out the other parts of the recipe: recorded anchors, no hard negatives, and no augmentation
+of batches. With
 
     python benchmarks/losses_bakeoff.py --spans
 
-labels are 1 while the word is said, as frame labels from an alignment are, and not from 60 ms
-before its end to 250 ms after it: what matters about the end, a loss must know from the anchors.
+labels are 1 while the word is said, like frame labels from an alignment, and not from 60 ms before
+its end to 250 ms after it. Then only the anchors tell a loss that the end matters.
 
 Each run is written to `benchmarks/results/losses_bakeoff.json`, or `losses_bakeoff_plain.json` or
-`losses_bakeoff_spans.json`, as it is done; what is there is not done again. The table has the mean
-over words and seeds, and how much more or less is missed than with cross entropy: mean and 95 %
-interval over the pairs of word and seed.
+`losses_bakeoff_spans.json`, when it is finished, and is not repeated. The table has the mean over
+words and seeds, and the difference in misses to cross entropy: mean and 95 % interval over the
+pairs of word and seed.
 """
 
 import itertools
@@ -29,42 +29,42 @@ from functools import partial
 
 import numpy as np
 import study
-from rows import Rows, cell, hours_and_events, interval
+from runs import Runs, cell, hours_and_events, mean_interval
 
-from keras_sal.audio import answer_times
+from keras_sal.audio import output_times
 from keras_sal.losses import FrameCrossEntropy
 from keras_sal.targets import AnchorTargets
 from keras_sal.training import recipe
 
 BASE = "cross entropy"
 LOSSES = {
-    BASE: partial(recipe.objective, "cross-entropy"),
+    BASE: partial(recipe.make_loss, "cross-entropy"),
     "cross entropy, events x 3": partial(FrameCrossEntropy, class_weight=(1, 3)),
-    "focal": partial(recipe.objective, "focal"),
-    "sal": partial(recipe.objective, "sal"),
-    "sa+fl": partial(recipe.objective, "sa+fl"),
-    "safl": partial(recipe.objective, "safl"),
-    "sal, reach 5": partial(recipe.objective, "sal", reach=5),
-    "sa+fl, reach 5": partial(recipe.objective, "sa+fl", reach=5),
-    "sal, reach 2 before, 5 after": partial(recipe.objective, "sal", reach=(2, 5)),
+    "focal": partial(recipe.make_loss, "focal"),
+    "sal": partial(recipe.make_loss, "sal"),
+    "sa+fl": partial(recipe.make_loss, "sa+fl"),
+    "safl": partial(recipe.make_loss, "safl"),
+    "sal, reach 5": partial(recipe.make_loss, "sal", reach=5),
+    "sa+fl, reach 5": partial(recipe.make_loss, "sa+fl", reach=5),
+    "sal, reach 2 before, 5 after": partial(recipe.make_loss, "sal", reach=(2, 5)),
 }
 BUDGETS = (1.0, 5.0)
 PLAIN = {"augment": None, "hard_negatives": False}
 
 
 def span_targets(frames, frames_per_output):
-    """Targets whose label is 1 while the word is said; its end is the anchor."""
+    """Return targets whose label is 1 while the word is said; its end is the anchor."""
     return AnchorTargets(
-        frames // frames_per_output, anchor="offset", **answer_times(frames_per_output)
+        frames // frames_per_output, anchor="offset", **output_times(frames_per_output)
     )
 
 
-def figures(model, material, early_s):
-    """FRR and latency on dev and test, by condition and budget."""
+def figures(model, splits, early_s):
+    """Return FRR and latency on dev and test, by condition and budget."""
     found = {}
-    for (split, condition), streams in material.held_out.items():
+    for (split, condition), streams in splits.held_out.items():
         curve = recipe.score(
-            recipe.answer(model, streams), streams, early_s=early_s, **recipe.TRIGGER
+            recipe.predict(model, streams), streams, early_s=early_s, **recipe.TRIGGER_OPTIONS
         )
         for budget in BUDGETS:
             point = curve.at(budget)
@@ -76,11 +76,11 @@ def figures(model, material, early_s):
     return found
 
 
-class Losses(Rows):
+class LossRuns(Runs):
     """The runs by word, loss and seed."""
 
     def summary(self):
-        """By loss and case, over all words and over each: misses, their change, and latency."""
+        """Return misses, their difference and latency by loss and case, over all words and each."""
         words = list(dict.fromkeys(run["word"] for run in self.runs))
         losses = list(dict.fromkeys(run["loss"] for run in self.runs))
         every = [("all", words)] + [(word, [word]) for word in words]
@@ -109,7 +109,7 @@ class Losses(Rows):
         return {
             "runs": len(mine),
             "frr_percent": [statistics.mean(percent), min(percent), max(percent)],
-            "change_percent": interval(change),
+            "change_percent": mean_interval(change),
             "latency_ms": [
                 _mean_ms(found[f"latency_{quantile}_s"] for found in mine.values())
                 for quantile in ("p50", "p90")
@@ -117,10 +117,10 @@ class Losses(Rows):
         }
 
     def show(self, console):
-        """Prints the summary over all words."""
+        """Print the summary over all words."""
         rows = [row for row in self.summary() if row["words"] == "all"]
         console.table(
-            "Misses (mean [least, greatest]) and latency, over words and seeds",
+            "Misses (mean [minimum, maximum]) and latency, over words and seeds",
             ["loss", "case", "runs", "missed %", "against cross entropy, 95 %", "P50/P90 ms"],
             [
                 [
@@ -143,53 +143,54 @@ def _mean_ms(seconds):
 
 
 def main():
-    parser = study.options(__doc__, words=study.WORDS, seeds=3, steps=6000, result=None)
+    parser = study.parser(__doc__, words=study.WORDS, seeds=3, steps=6000, result=None)
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
-    parser.add_argument("--plain", action="store_true", help="the loss alone, not the recipe")
+    parser.add_argument(
+        "--plain", action="store_true", help="without the other parts of the recipe"
+    )
     parser.add_argument("--spans", action="store_true", help="labels while the word is said")
     parser.add_argument(
         "--early-s",
         type=float,
         default=0.5,
-        help="a hit may come so long before the end of the word (%(default)s)",
+        help="greatest time of a hit before the end of the word, in s (%(default)s)",
     )
     options = parser.parse_args()
 
-    console, folder, recordings = study.begin(options)
+    console, folder, recordings = study.load(options)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
     settings |= {name: getattr(options, name) for name in ("plain", "spans", "early_s")}
-    means = (PLAIN if options.plain else {}) | ({"targets": span_targets} if options.spans else {})
+    parts = PLAIN if options.plain else {}
     name = f"losses_bakeoff{'_plain' * options.plain}{'_spans' * options.spans}"
-    rows = Losses(options.result or name, settings)
+    runs = LossRuns(options.result or name, settings)
     for word in options.words:
         pairs = itertools.product(range(options.seeds), options.losses)
         keys = [{"word": word, "loss": loss, "seed": seed} for seed, loss in pairs]
-        keys = [key for key in keys if key not in rows]
+        keys = [key for key in keys if key not in runs]
         if not keys:
             continue
-        material = study.make_streams(
-            recordings, word, console, hours=options.hours, cache=options.cache
+        splits = study.streams_of(
+            word, recordings, console, hours=options.hours, cache=options.cache
         )
         for seed, todo in itertools.groupby(keys, key=lambda key: key["seed"]):
-            streams = material.train
+            streams = splits.train
             if not options.plain:
-                streams = study.refined(streams, console, seed=seed)
+                streams = recipe.refine_anchors(streams, seed=seed, reporter=console)
             for key in todo:
-                model, train_s = study.trained(
+                model, train_s = study.train(
                     f"{word}, seed {seed}, {key['loss']}",
                     recipe.detector,
                     LOSSES[key["loss"]](),
                     streams,
                     console,
-                    steps=options.steps,
-                    seed=seed,
-                    **means,
+                    recipe.TrainingOptions(steps=options.steps, seed=seed, **parts),
+                    targets=span_targets if options.spans else recipe.word_targets,
                 )
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of the few hours, which each run says
-                    found = figures(model, material, options.early_s)
-                rows.add(key, found, train_s=train_s, streams=hours_and_events(material))
-    rows.show(console)
+                    found = figures(model, splits, options.early_s)
+                runs.add(key, found, train_s=train_s, streams=hours_and_events(splits))
+    runs.show(console)
 
 
 if __name__ == "__main__":

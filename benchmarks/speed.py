@@ -1,34 +1,35 @@
-"""What the losses, the targets and the scoring cost, against what Keras and SciPy have.
+"""Speed of losses, targets and scoring, relative to functions of Keras and SciPy.
 
     KERAS_BACKEND=jax python benchmarks/speed.py [losses] [train_step] [targets] [scoring]
 
-Every figure is a ratio of medians of runs that alternate between the two sides, so that a noisy
-machine slows both. Writes `benchmarks/results/speed_<backend>.json`. Run it once per backend; on
-TensorFlow and JAX the losses are compiled (XLA), on PyTorch they run eagerly, as Keras runs them.
+Every figure is the median of the ratios of runs that alternate between the two sides, so that a
+busy machine slows both. Writes `benchmarks/results/speed_<backend>.json`. Run it once per backend;
+on TensorFlow and JAX the losses are compiled (XLA), on PyTorch they run eagerly, as Keras runs
+them.
 
-What a frame of a stream costs in every runtime is measured in `speed_streaming.py`.
+`speed_streaming.py` measures a frame of a stream in every runtime.
 """
 
+import argparse
 import json
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
+from runs import RESULTS
 
 import keras_sal
 from keras_sal import files, provenance
 
-RESULTS = Path(__file__).parent / "results"
 ROUNDS = 31
 
 
 def paired(first, second, rounds=ROUNDS):
-    """Median seconds of each, and the median of the ratios of neighbouring runs."""
+    """Return the median time of each, and the median ratio of neighbouring runs."""
     for run in (first, second, first, second):
         run()
     times = []
@@ -50,7 +51,7 @@ def paired(first, second, rounds=ROUNDS):
 
 
 def value_and_gradient(loss, y_true, logits):
-    """Returns a function that computes both, compiled where the backend compiles."""
+    """Return a function that computes both, compiled if the backend compiles."""
     y_true = keras.ops.convert_to_tensor(y_true)
     logits = keras.ops.convert_to_tensor(logits)
     match keras.backend.backend():
@@ -86,7 +87,7 @@ def sals(**arguments):
 
 
 def losses():
-    """Each variant against the stock losses on the same logits."""
+    """Measure each variant against the losses of Keras on the same logits."""
     rng = np.random.default_rng(0)
     rows = []
     for batch, frames, classes in ((32, 500, 1), (256, 1000, 1), (32, 500, 12)):
@@ -126,7 +127,7 @@ def losses():
 
 
 def train_step():
-    """A whole train step of the GRU detector, each variant against stock cross entropy."""
+    """Measure a train step of the GRU detector, each variant against cross entropy of Keras."""
     batch, frames = (32, 500) if keras.backend.backend() != "torch" else (32, 50)
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 26, (batch, frames, 40)).astype("float32")
@@ -151,7 +152,7 @@ def train_step():
 
 
 def targets():
-    """Frames per second of target making, against SciPy's distance transform, both on NumPy."""
+    """Measure target frames per second, against the distance transform of SciPy on NumPy."""
     from scipy.ndimage import distance_transform_edt
 
     rng = np.random.default_rng(0)
@@ -179,7 +180,7 @@ def targets():
 
 
 def target_memory():
-    """Peak bytes of making the targets of 10 minutes with 1,000 events, traced by `tracemalloc`."""
+    """Measure the peak memory of making targets of up to 20 minutes, with `tracemalloc`."""
     import tracemalloc
 
     rows = []
@@ -197,17 +198,17 @@ def target_memory():
 
 
 def scoring():
-    """Scores 25, 50 and 100 hours at all thresholds, each in a process of its own."""
+    """Measure the scoring of 25, 50 and 100 hours at all thresholds, in separate processes."""
     rows = []
     for hours in (25, 50, 100):
-        program = [sys.executable, __file__, "score_hours", str(hours)]
+        program = [sys.executable, __file__, "--score-hours", str(hours)]
         rows.append(json.loads(subprocess.run(program, check=True, capture_output=True).stdout))
         print("scored {hours} h: {seconds:.1f} s, {peak_bytes:.3g} bytes".format(**rows[-1]))
     return rows
 
 
 def score_hours(hours):
-    """CPU seconds and peak bytes to score `hours` of 10 ms posteriors, both of this process."""
+    """Score hours of 10 ms posteriors, and return CPU seconds and peak bytes of this process."""
     from keras_sal.detection import det_curve
 
     rng = np.random.default_rng(0)
@@ -242,8 +243,14 @@ BENCHMARKS = {f.__name__: f for f in (losses, train_step, targets, scoring)}
 
 
 def main():
-    if sys.argv[1:2] == ["score_hours"]:
-        print(json.dumps(score_hours(int(sys.argv[2]))))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(BENCHMARKS)} (all)")
+    parser.add_argument("--score-hours", type=int, metavar="H", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(BENCHMARKS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if arguments.score_hours:
+        print(json.dumps(score_hours(arguments.score_hours)))
         return
     backend = keras.backend.backend()
     path = RESULTS / f"speed_{backend}.json"
@@ -253,7 +260,7 @@ def main():
         "machine": provenance.machine(),
         "backend": backend,
     }
-    for name in sys.argv[1:] or BENCHMARKS:
+    for name in arguments.parts or BENCHMARKS:
         found[name] = BENCHMARKS[name]()
         RESULTS.mkdir(exist_ok=True)
         files.write_json(path, found)

@@ -1,14 +1,15 @@
-"""What a frame costs in every runtime, live and when hours are scored.
+"""CPU time of a frame in every runtime, live and when hours are scored.
 
     python benchmarks/speed_streaming.py [files] [jax] [tensorflow] [torch]
 
 The GRU detector (`keras_sal.models.gru_detector`, 100 frames a second) on one core. *Live* is one
-frame a call, *scored* the same stream in one call, *side by side* 32 streams in one call, where a
-runtime does that. Every figure is CPU time, the median of several runs, so that what else the
-machine does matters little. Each Keras backend runs in a process of its own. Writes
+frame per call, *scored* the same stream in one call, *side by side* 32 streams in one call, if the
+runtime supports that. Every figure is CPU time, the median of several runs, so that other load on
+the machine matters little. Each Keras backend runs in a process of its own. Writes
 `benchmarks/results/speed_streaming.json`.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).parent / "results" / "speed_streaming.json"
+RESULT = Path(__file__).parent / "results" / "speed_streaming.json"
 BACKENDS = ("jax", "tensorflow", "torch")
 PARTS = ("files", *BACKENDS)
 FRAMES_PER_SECOND = 100
@@ -31,11 +32,11 @@ CORE = 0
 
 
 def per_frame_us(run, frames):
-    """Median microseconds a frame of `run(frames)`, for as many frames as fit the budget.
+    """Return the median microseconds per frame, over as many frames as fit the budget.
 
     Args:
-        run: Answers that many frames.
-        frames: At most so many.
+        run: Function that predicts as many frames as it is given.
+        frames: Greatest number of frames.
     """
     tried = 1
     run(tried)
@@ -61,7 +62,7 @@ def features(frames):
 
 
 def live(runner):
-    """One frame a call."""
+    """Measure one frame per call."""
     frame = features(1)
 
     def run(frames):
@@ -72,13 +73,13 @@ def live(runner):
 
 
 def scored(runner):
-    """A long stream a call."""
+    """Measure a long stream per call."""
     hour = features(HOUR_FRAMES)
     return per_frame_us(lambda frames: runner.stream(hour[:frames]), HOUR_FRAMES)
 
 
 def side_by_side(runner, streams=32):
-    """Several streams a call; microseconds for a frame of one of them."""
+    """Measure several streams per call, per frame of one of them."""
     from keras_sal.runtime import predict
 
     minutes = features(HOUR_FRAMES // 10)
@@ -93,7 +94,7 @@ def row(runtime, live=None, scored=None, side_by_side=None):
 
 
 def keras_rows():
-    """Keras on the active backend: the step model called in three ways, and the runner."""
+    """Measure Keras on the active backend: the step model called in three ways, and the runner."""
     import keras
 
     from keras_sal import models
@@ -109,9 +110,9 @@ def keras_rows():
         def run(frames):
             state = initial_state(step)
             for _ in range(frames):
-                given = call(frame | state)
-                state = {name: given[f"{name}_next"] for name in state}
-            np.asarray(keras.ops.convert_to_numpy(given["posterior"]))
+                outputs = call(frame | state)
+                state = {name: outputs[f"{name}_next"] for name in state}
+            np.asarray(keras.ops.convert_to_numpy(outputs["posterior"]))
 
         return per_frame_us(run, 10_000)
 
@@ -135,7 +136,7 @@ def keras_rows():
 
 
 def compiled(step, backend):
-    """The step model in the backend's own compiler, without what Keras does around a call."""
+    """Return the step model compiled by the backend itself, without the overhead of Keras."""
     if backend == "jax":
         import jax
 
@@ -154,7 +155,7 @@ def compiled(step, backend):
 
 
 def file_rows():
-    """The converted files in their runtimes, and NumPy."""
+    """Measure the converted files in their runtimes, and NumPy."""
     from keras_sal.export import litert, micro, onnx
     from keras_sal.models import gru_detector
 
@@ -180,7 +181,7 @@ def file_rows():
 
 
 class NumpyGru:
-    """The GRU detector in plain NumPy, the least that Python can do a frame."""
+    """The GRU detector in plain NumPy, the least work per frame in Python."""
 
     def __init__(self, model):
         self.feature_max = 26.0
@@ -213,20 +214,20 @@ def sigmoid(x):
 
 
 def measure(part):
-    """Runs a part in a process of its own, on one core."""
+    """Measure a part in a process of its own, on one core."""
     backend = part if part in BACKENDS else "tensorflow"
     env = os.environ | {
         "KERAS_BACKEND": backend,
         "OMP_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    command = [sys.executable, __file__, "part", part]
+    command = [sys.executable, __file__, "--here", part]
     run = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
     return json.loads(run.stdout.splitlines()[-1])
 
 
 def table(rows):
-    """The figures as text: microseconds a frame, and times real time when hours are scored."""
+    """Format the figures: microseconds per frame, and the speed relative to real time."""
     lines = [f"{'':56} {'live':>9} {'scored':>9} {'side by side':>13} {'x real time':>12}"]
     for found in rows:
         cells = [found[name] and found[name]["us"] for name in ("live", "scored", "side_by_side")]
@@ -240,25 +241,31 @@ def table(rows):
 
 
 def main():
-    if sys.argv[1:2] == ["part"]:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"what to measure: {', '.join(PARTS)} (all)")
+    parser.add_argument("--here", choices=PARTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if arguments.here:
         os.sched_setaffinity(0, {CORE})
-        print(json.dumps(file_rows() if sys.argv[2] == "files" else keras_rows()))
+        print(json.dumps(file_rows() if arguments.here == "files" else keras_rows()))
         return
     from keras_sal import files, provenance
 
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {"rows": {}}
     found |= {
         "versions": provenance.versions(),
         "machine": f"{provenance.machine()}; one core used",
         "frames_per_second": FRAMES_PER_SECOND,
         "unit": "microseconds of CPU time a frame of one stream, median of runs",
     }
-    for part in sys.argv[1:] or PARTS:
+    for part in arguments.parts or PARTS:
         load = os.getloadavg()[0]
         found["rows"][part] = [measured | {"load_average": load} for measured in measure(part)]
         print(table(found["rows"][part]), flush=True)
-        files.write_json(RESULTS, found)
-    print(f"Written to {RESULTS}")
+        files.write_json(RESULT, found)
+    print(f"Written to {RESULT}")
 
 
 if __name__ == "__main__":

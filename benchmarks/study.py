@@ -1,6 +1,6 @@
-"""What the studies of the recipe have in common: options, streams, and a detector trained.
+"""Command line, streams and training that the studies of the recipe share.
 
-`rows` keeps what they find.
+`runs` keeps their results.
 """
 
 import argparse
@@ -11,74 +11,64 @@ import keras
 
 from keras_sal.cli.console import Console
 from keras_sal.data import load_recordings, require_recordings
-from keras_sal.training import recipe
+from keras_sal.training import make_streams, recipe
 
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
-OPTIONS = {
-    "recordings": {"help": "else as `keras-sal demo` finds them"},
+ARGUMENTS = {
+    "recordings": {"help": "folder of recordings (that of `keras-sal demo`)"},
     "word": {"help": "the wake word (%(default)s)"},
     "words": {"nargs": "+", "metavar": "WORD", "help": f"wake words ({', '.join(WORDS)})"},
-    "hours": {"type": float, "help": "of training streams (%(default)s)"},
+    "hours": {"type": float, "help": "hours of training streams (%(default)s)"},
     "steps": {"type": int, "help": "train steps of each detector (%(default)s)"},
-    "seeds": {"type": int, "help": "how many (%(default)s)"},
-    "cache": {"help": "folder to keep features in, and whatever else takes long"},
+    "seeds": {"type": int, "help": "number of seeds (%(default)s)"},
+    "cache": {"help": "folder for features and other intermediate results"},
     "result": {"help": "name in benchmarks/results, or a .json file"},
 }
 
 
-def options(about, **defaults):
-    """A parser of the command line of a study, which adds what it alone has.
+def parser(description, **defaults):
+    """Return an argument parser for a study.
 
     Args:
-        about: Text whose first line says what the study is.
-        **defaults: By name, the defaults of the options of `OPTIONS` that the study has.
-            `recordings` (None), `hours` (8) and `cache` (None) are always there.
+        description: Text whose first line says what the study measures.
+        **defaults: Defaults by the name of an argument of `ARGUMENTS`. `recordings` (None), `hours`
+            (8) and `cache` (None) are always there.
     """
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    found = argparse.ArgumentParser(description=description.splitlines()[0])
     for name, default in ({"recordings": None, "hours": 8.0, "cache": None} | defaults).items():
-        parser.add_argument(f"--{name}", default=default, **OPTIONS[name])
-    return parser
+        found.add_argument(f"--{name}", default=default, **ARGUMENTS[name])
+    return found
 
 
-def begin(arguments):
-    """A console, the folder of recordings that the command line of a study asks for, and these."""
+def load(arguments):
+    """Return a console, the folder of recordings that was asked for, and the recordings."""
     folder = require_recordings(arguments.recordings)
     return Console(), folder, load_recordings(folder)
 
 
-def make_streams(recordings, word, console, *, hours, cache, seed=0):
-    """The streams of a word, by `recipe.prepare`, without warnings of what is left out."""
-    with warnings.catch_warnings(), console.stage(f"Make streams of {word!r}") as stage:
+def streams_of(word, recordings, console, *, hours, cache, seed=0):
+    """Make the streams of a word, without warnings about recordings that are left out."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return recipe.prepare(
-            recordings, word, hours=hours, seed=seed, cache=cache, progress=stage.named_progress
-        )
+        return make_streams(recordings, word, hours=hours, seed=seed, cache=cache, reporter=console)
 
 
-def refined(streams, console, *, seed, **options):
-    """The streams with their anchors refined as the recipe does it; `options` of its `refine`."""
-    keras.utils.set_random_seed(seed)
-    with console.stage(f"Refine anchors, seed {seed}") as stage:
-        return recipe.refine(streams, seed=seed, callbacks=[stage.callback()], **options)
-
-
-def trained(name, make, loss, streams, console, *, steps, seed, **options):
-    """A detector trained by the recipe, and the seconds that took.
+def train(title, make, loss, streams, console, options, **others):
+    """Train a detector by the recipe, and measure the time.
 
     Args:
-        name: What is shown meanwhile.
-        make: Makes the detector: from the same weights for the same seed.
+        title: Title of the training.
+        make: Function that makes the detector, from the same weights for the same seed.
         loss: A loss over packed targets.
         streams: Training streams.
-        console: Where to show how far it is.
-        steps: Train steps.
-        seed: Of the weights and of the crops.
-        **options: Others of `recipe.train`.
+        console: Receiver of the progress.
+        options: `recipe.TrainingOptions`; their seed is also that of the weights.
+        **others: Further arguments of `recipe.train`.
+
+    Returns:
+        The model and the seconds of the training.
     """
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(options.seed)
     model, started = make(), time.monotonic()
-    with console.stage(name) as stage:
-        recipe.train(
-            model, loss, streams, steps=steps, seed=seed, callbacks=[stage.callback()], **options
-        )
+    recipe.train(model, loss, streams, options, title=title, reporter=console, **others)
     return model, time.monotonic() - started

@@ -1,14 +1,14 @@
-"""What a detector trained on synthetic speech does on real recordings.
+"""Misses of detectors on real recordings that are trained on synthetic speech.
 
     python benchmarks/synthetic_speech.py --recordings DIR --word computer --seeds 3
 
-The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.data.synthesis`), on it with
-the real negatives of the train split, and with 10, 50 and all real positives besides; and, to tell
-what the synthetic speech is worth, on the real ones without it, and with what is not the word only.
-It is judged on the real dev and test streams. Within a seed the 10 are among the 50.
+The small GRU is trained by the recipe on synthetic speech alone (`keras_sal.data.synthesis`), with
+the real negatives of the train split added, and with 10, 50 and all real positives added. For
+comparison it is trained on real recordings without synthetic speech, and with its negatives only.
+It is scored on the real dev and test streams. Within a seed the 10 are among the 50.
 
-Each run is written to `benchmarks/results/synthetic_speech_<word>.json` as it is done; what is
-there is not done again.
+Each run is written to `benchmarks/results/synthetic_speech_<word>.json` when it is finished, and
+is not repeated.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import study
-from rows import Rows, figures, hours_and_events
+from runs import Runs, figures, hours_and_events
 
 from keras_sal.data import load_recordings, partition
 from keras_sal.data.synthesis import synthesize
@@ -39,7 +39,7 @@ CASES = {  # what is synthetic, real negatives, how many real positives
 
 
 def chosen(real, synthetic, word, case, seed):
-    """The recordings of a case: the train split is another one each time, dev and test are not."""
+    """Return the recordings of a case, of which only the train split differs."""
     made, with_negatives, count = CASES[case]
     positives, negatives = (
         [recording for recording in part if recording.split == "train"]
@@ -54,7 +54,7 @@ def chosen(real, synthetic, word, case, seed):
 
 
 def main():
-    parser = study.options(
+    parser = study.parser(
         __doc__, word="computer", seeds=3, steps=6000, cache="synthetic_speech_cache", result=None
     )
     parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
@@ -63,7 +63,7 @@ def main():
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     arguments = parser.parse_args()
 
-    console, folder, real = study.begin(arguments)
+    console, folder, real = study.load(arguments)
     word, cache = arguments.word, Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
     voices = [Path(voice).stem for voice in arguments.voice]
@@ -87,43 +87,41 @@ def main():
         "utterances": arguments.utterances,
         "voices": [*voices, *(["kokoro"] if arguments.kokoro else [])],
     }
-    rows = None
+    runs = Runs(arguments.result or f"synthetic_speech_{word}", settings)
     for seed, case in itertools.product(range(arguments.seeds), arguments.cases):
         key = {"case": case, "seed": seed}
-        recordings = chosen(real, synthetic, word, case, seed)
-        rows = rows or Rows(arguments.result or f"synthetic_speech_{word}", settings)
-        if key in rows:
+        if key in runs:
             continue
-        material = study.make_streams(
-            recordings, word, console, hours=arguments.hours, cache=cache, seed=seed
+        recordings = chosen(real, synthetic, word, case, seed)
+        splits = study.streams_of(
+            word, recordings, console, hours=arguments.hours, cache=cache, seed=seed
         )
-        model, train_s = study.trained(
+        model, train_s = study.train(
             f"Seed {seed}, {case}",
             recipe.detector,
-            recipe.objective(),
-            study.refined(material.train, console, seed=seed),
+            recipe.make_loss(),
+            recipe.refine_anchors(splits.train, seed=seed, reporter=console),
             console,
-            steps=arguments.steps,
-            seed=seed,
+            recipe.TrainingOptions(steps=arguments.steps, seed=seed),
         )
-        rows.add(
+        runs.add(
             key,
-            figures(model, material),
+            figures(model, splits),
             train_s=train_s,
-            real_positives=sum(r.path.is_relative_to(folder) for r in _positives(material)),
-            synthetic_positives=sum(r.path.is_relative_to(made) for r in _positives(material)),
-            streams=hours_and_events(material),
+            real_positives=sum(r.path.is_relative_to(folder) for r in _positives(splits)),
+            synthetic_positives=sum(r.path.is_relative_to(made) for r in _positives(splits)),
+            streams=hours_and_events(splits),
         )
-    rows.show(console, f"{word!r} at 1 false alarm an hour")
+    runs.show(console, f"{word!r} at 1 false alarm an hour")
 
 
-def _positives(material):
-    """The recordings of the word that are in the training streams."""
+def _positives(splits):
+    """Return the recordings of the word that are in the training streams."""
     return {
-        clip.recording
-        for stream in material.train
-        for clip in stream.clips
-        if clip.class_index is not None
+        placed.recording
+        for stream in splits.train
+        for placed in stream.placed
+        if placed.class_index is not None
     }
 
 

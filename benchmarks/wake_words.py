@@ -1,14 +1,13 @@
-"""How far the recipe of `keras-sal train` takes the micro detectors, word by word.
+"""Misses, latency and size of the micro detectors of `keras-sal train`, word by word.
 
     python benchmarks/wake_words.py                          four words, GRU and conv, seed 0
-    python benchmarks/wake_words.py --words alexa --models conv --seeds 1 2 --teachers 2
+    python benchmarks/wake_words.py --words alexa --models conv --seeds 1 2
 
-Trains each detector as `keras-sal train --seed` does, teachers first if there are any, converts it,
-and lets the file answer to the dev and test streams in the interpreter of TensorFlow Lite Micro.
-The threshold is chosen on dev, clean and noisy together, at the budget; beside it stand the fewest
-misses that some threshold has on test within the budget, and what is missed where recordings that
-are copies of one another count as one. Runs are kept as they are done, and trained models in the
-cache, so that a study that was interrupted goes on.
+Trains each detector by the recipe, converts it, and predicts the dev and test streams with the file
+in the interpreter of TensorFlow Lite Micro. The threshold is chosen on dev, clean and noisy
+together, at the budget. Beside its figures stand those of the best threshold on test within the
+budget, and the misses with duplicates counted as one utterance. Each run is written when it is
+finished, and is not repeated; trained models are kept in the cache.
 """
 
 import itertools
@@ -20,47 +19,44 @@ from pathlib import Path
 
 import keras
 import study
-from rows import BUDGET, Rows, hours_and_events, of_recipe
-from spoken import missed, spoken
+from runs import BUDGET, Runs, hours_and_events, recipe_settings
+from utterances import utterance_frr, utterance_paths
 
 from keras_sal.detection import Scoring
-from keras_sal.evaluation.predictions import collect
-from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.predictions import collect_predictions
+from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import micro
 from keras_sal.files import write_atomically
 from keras_sal.runtime import drop_remainder, open_runner
-from keras_sal.training import recipe
-from keras_sal.training.release import calibration_sequences
+from keras_sal.training import apply_temperature, calibration_sequences, recipe
 
 KINDS = ("gru", "conv")
 POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "events")
 
 
-def options(about, result):
-    """A parser of the command line of a study of these detectors; see `study.options`."""
-    parser = study.options(
-        about, words=study.WORDS, steps=recipe.STEPS, cache="wake_words_cache", result=result
+def parser(description, result):
+    """Return an argument parser for a study of these detectors; see `study.parser`."""
+    found = study.parser(
+        description,
+        words=study.WORDS,
+        steps=recipe.TrainingOptions.steps,
+        cache="wake_words_cache",
+        result=result,
     )
-    parser.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument(
-        "--teachers",
-        type=int,
-        default=0,
-        help="detectors that are trained first, for the others to learn from (%(default)s)",
-    )
-    return parser
+    found.add_argument("--models", nargs="+", choices=KINDS, default=KINDS)
+    found.add_argument("--seeds", nargs="+", type=int, default=[0])
+    return found
 
 
-def detectors(arguments, recordings, rows, console):
-    """Yields what there is to study, word by word: the key of a run, streams, detector, seconds.
+def detectors(arguments, recordings, runs, console):
+    """Yield the key of each run, streams, detector and seconds of training, word by word.
 
     Args:
-        arguments: Of the command line.
-        recordings: What to make streams of.
-        rows: Runs that are there are left out.
-        console: Where to show how far it is.
+        arguments: Arguments of the command line.
+        recordings: Recordings that streams are made of.
+        runs: Finished runs, which are left out.
+        console: Receiver of the progress.
     """
     cache = Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
@@ -69,64 +65,55 @@ def detectors(arguments, recordings, rows, console):
             {"word": word, "model": kind, "seed": seed}
             for seed, kind in itertools.product(arguments.seeds, arguments.models)
         ]
-        keys = [key for key in keys if key not in rows]
+        keys = [key for key in keys if key not in runs]
         if not keys:
             continue
-        material = study.make_streams(recordings, word, console, hours=arguments.hours, cache=cache)
-        refined = once(partial(study.refined, material.train, console))
+        splits = study.streams_of(word, recordings, console, hours=arguments.hours, cache=cache)
+        refined = once(partial(recipe.refine_anchors, splits.train, reporter=console))
         for key in keys:
-            word, kind, seed = key.values()
-            teachers = arguments.teachers
             yield (
                 key,
-                material,
-                *trained(word, kind, seed + teachers, teachers, refined, arguments, console),
+                splits,
+                *trained(**key, refined=refined, arguments=arguments, console=console),
             )
 
 
-def trained(word, kind, seed, teachers, refined, arguments, console):
-    """A detector trained by the recipe, or as it was kept, and the seconds that took.
+def trained(word, model, seed, *, refined, arguments, console):
+    """Return a detector trained by the recipe or from the cache, and the seconds of its training.
 
     Args:
         word: The wake word.
-        kind: Of detector.
-        seed: Of its weights and crops; those of its teachers are the seeds before.
-        teachers: How many there are.
-        refined: Called as `refined(seed=seed)`, the streams to train on.
-        arguments: Of the command line.
-        console: Where to show how far it is.
+        model: Kind of the detector.
+        seed: Seed of weights and crops.
+        refined: Function that returns the training streams, called as `refined(seed=seed)`.
+        arguments: Arguments of the command line.
+        console: Receiver of the progress.
     """
-    told = [of_recipe(), arguments.hours, arguments.steps, *([teachers] if teachers else [])]
-    told = zlib.crc32(json.dumps(told).encode())
-    path = Path(arguments.cache) / f"{word.replace(' ', '_')}-{kind}-{seed}-{told:08x}.keras"
+    settings = json.dumps([recipe_settings(), arguments.hours, arguments.steps])
+    digest = f"{zlib.crc32(settings.encode()):08x}"
+    path = Path(arguments.cache) / f"{word.replace(' ', '_')}-{model}-{seed}-{digest}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
-    taught_by = [
-        trained(word, recipe.TEACHER, before, 0, refined, arguments, console)[0]
-        for before in range(seed - teachers, seed)
-    ]
-    model, train_s = study.trained(
-        f"Train {kind}, {word!r}, seed {seed}",
-        partial(recipe.detector, kind),
+    detector, train_s = study.train(
+        f"Train {model}, {word!r}, seed {seed}",
+        partial(recipe.detector, model),
         recipe.make_loss(),
         refined(seed=seed),
         console,
-        steps=arguments.steps,
-        seed=seed,
-        teachers=taught_by,
+        recipe.TrainingOptions(steps=arguments.steps, seed=seed),
     )
-    write_atomically(path, model.save)
-    return model, train_s
+    write_atomically(path, detector.save)
+    return detector, train_s
 
 
-def scored(model, key, material, folder, cache, console):
-    """The float model and the int8 file: bytes, and both operating points by condition."""
-    runner = open_runner(recipe.apply_temperature(model))
+def scored(model, key, splits, folder, cache, console):
+    """Return bytes and both operating points by condition, of the float model and the int8 file."""
+    runner = open_runner(apply_temperature(model))
     with console.stage("Convert to int8"):
         file = micro.convert(
             model,
             cache / f"{key['model']}.tflite",
-            drop_remainder(runner, calibration_sequences(material.train)),
+            drop_remainder(runner, calibration_sequences(splits.train)),
             quantization="int8",
         )
     systems = {"float32": runner, "int8": file}
@@ -138,15 +125,18 @@ def scored(model, key, material, folder, cache, console):
             "macs": file.macs,
         },
     }
-    with console.stage("Listen"):
-        answers = collect(systems, key["word"], material.held_out, root=folder)
+    with console.stage("Predict"):
+        predictions = collect_predictions(systems, key["word"], splits.held_out, root=folder)
     with console.stage("Score"):
-        results = evaluate(answers, Judge(BUDGET, scoring=recipe.TRIGGER_OPTIONS, replicates=300))
-    groups = spoken(material.test["clean"])
+        results = evaluate(
+            predictions, ScoringProtocol(BUDGET, scoring=recipe.TRIGGER_OPTIONS, replicates=300)
+        )
+    utterances = utterance_paths(splits.test["clean"])
 
     def of_utterances(system, condition, threshold):
-        heard = answers.of(system["name"], "test", condition), material.test[condition]
-        return missed(*heard, threshold, Scoring(**system["scoring"]), groups)
+        posteriors = predictions.posteriors_of(system["name"], "test", condition)
+        scoring = Scoring(**system["scoring"])
+        return utterance_frr(posteriors, splits.test[condition], threshold, scoring, utterances)
 
     return {
         system["name"]: size[system["name"]]
@@ -164,11 +154,11 @@ def scored(model, key, material, folder, cache, console):
     }
 
 
-class Words(Rows):
+class WordRuns(Runs):
     """The runs by word, detector and seed."""
 
     def summary(self):
-        """The figures that the bar is about, a row for each file and condition."""
+        """Return the main figures, a row for each file and condition."""
         return [
             {
                 "word": run["word"],
@@ -184,7 +174,7 @@ class Words(Rows):
         ]
 
     def show(self, console):
-        """Prints the summary."""
+        """Print the summary."""
         columns = ["word", "detector", "seed", "flash", "noise"]
         columns += ["missed % [95 % by voice]", "of utterances %", "P50 ms"]
         columns += ["at dev threshold %", "FA/h there"]
@@ -236,22 +226,22 @@ def _scaled(value, scale):
 
 
 def main():
-    arguments = options(__doc__, result="wake_words").parse_args()
-    console, folder, recordings = study.begin(arguments)
+    arguments = parser(__doc__, result="wake_words").parse_args()
+    console, folder, recordings = study.load(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "fa_per_hour": BUDGET}
-    rows = Words(arguments.result, settings | {"teachers": arguments.teachers})
-    for key, material, model, train_s in detectors(arguments, recordings, rows, console):
-        rows.add(
+    runs = WordRuns(arguments.result, settings)
+    for key, splits, model, train_s in detectors(arguments, recordings, runs, console):
+        runs.add(
             key,
-            scored(model, key, material, folder, Path(arguments.cache), console),
+            scored(model, key, splits, folder, Path(arguments.cache), console),
             steps=arguments.steps,
             train_s=train_s,
             backend=keras.backend.backend(),
             parameters=model.count_params(),
-            conditions=list(material.test),
-            streams=hours_and_events(material),
+            conditions=list(splits.test),
+            streams=hours_and_events(splits),
         )
-    rows.show(console)
+    runs.show(console)
 
 
 if __name__ == "__main__":

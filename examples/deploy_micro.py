@@ -1,55 +1,45 @@
-"""From a trained model to the folder that a firmware engineer gets.
+"""Deployment of a trained model to a folder for firmware engineers.
 
 Shows: conversion for TensorFlow Lite Micro, the threshold chosen on dev with the *quantised* model
-(that of the float model is another one), the bundle of model, C++ sources and manifest, its
-verification against the float model, and the bundle as a detector on the computer, which answers
-what the device will answer.
+(the float model has another one), the bundle of model, C++ sources and manifest, its verification
+against the float model, and the bundle as a detector on the computer, which detects what the device
+will detect.
 
 Needs: recordings as for `keyword_spotting.py`; `pip install "keras-sal[audio,export]"` whatever
-the backend; a model of 40 features of the micro front-end a frame and one posterior as `--model`,
-say the `model.keras` of `keras-sal demo`. Without one a small GRU is trained for a minute, which is
-enough to see everything work.
+the backend; as `--model` a model with 40 features of the micro front-end per frame and one
+posterior, for example the `model.keras` of `keras-sal demo`. Without one a small GRU is trained for
+a minute.
 
-Prints: flash, arena, operators; the threshold and how it was found; the verification, file by file;
+Prints: flash, arena, operators; the threshold and its figures; the verification, file by file;
 the files of the bundle; the detections in one test stream.
 
     python examples/deploy_micro.py firmware --model model.keras --word computer
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import keras
+from command_line import example_parser, recordings_folder
 
 from keras_sal import StreamingAnchorLoss, StreamingDetector
-from keras_sal.audio import answer_times
-from keras_sal.data import evaluation_streams, find_recordings, load_recordings, training_streams
+from keras_sal.audio import output_times
+from keras_sal.data import evaluation_streams, load_recordings, training_streams
 from keras_sal.detection import det_curve, threshold_record
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
 from keras_sal.runtime import drop_remainder, open_runner, predict
 from keras_sal.runtime.runners import frames_per_output
-from keras_sal.training import recipe
-from keras_sal.training.release import calibration_sequences
+from keras_sal.training import calibration_sequences, recipe
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = example_parser(__doc__, hours=1.0)
 parser.add_argument("folder", help="folder to write: the bundle, and the .tflite file beside it")
 parser.add_argument("--model", metavar="KERAS", help=".keras file; else one is trained")
-parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
 parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
 parser.add_argument("--quantization", choices=("int8", "int16x8"), default="int16x8")
 parser.add_argument("--steps", type=int, default=600, help="train steps (%(default)s)")
-parser.add_argument("--hours", type=float, default=1.0, help="of training streams (%(default)s)")
-parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
-parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
 options = parser.parse_args()
 
-recorded = find_recordings(options.recordings)
-if recorded is None:
-    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+recorded = recordings_folder(options)
 keras.utils.set_random_seed(0)
 folder = Path(options.folder)
 folder.mkdir(parents=True, exist_ok=True)
@@ -63,15 +53,18 @@ if options.model:
     model = keras.models.load_model(options.model, compile=False)
 else:
     model = recipe.train(
-        recipe.detector(), StreamingAnchorLoss("sa+fl"), train, steps=options.steps
+        recipe.detector(),
+        StreamingAnchorLoss("sa+fl"),
+        train,
+        recipe.TrainingOptions(steps=options.steps),
     )
 
-# A detector may answer every few frames only: streams are cut to whole answers.
+# A detector may give one output for several frames: streams are cut to whole steps.
 runner = open_runner(model)
-scoring = recipe.TRIGGER_OPTIONS | answer_times(frames_per_output(runner))
+scoring = recipe.TRIGGER_OPTIONS | output_times(frames_per_output(runner))
 
-# 1. Convert. The step model with explicit state is made inside; scales come from streams that hold
-#    the word, rolled through the model with their state.
+# 1. Convert. The step model with explicit state is made inside. Scales come from streams with the
+#    word, run through the model with their state.
 detector = micro.convert(
     model,
     folder / "detector.tflite",
@@ -81,7 +74,7 @@ detector = micro.convert(
 print(f"flash {detector.flash_bytes:,} bytes, arena {detector.arena_bytes:,} bytes")
 print(f"operators {' '.join(detector.operators)}")
 
-# 2. Choose the threshold with what will run: the quantised model in its interpreter.
+# 2. Choose the threshold with the quantised model in its interpreter, as on the device.
 posteriors = predict(detector, [stream.features for stream in dev])
 curve = det_curve(
     [p[:, 0] for p in posteriors],
@@ -95,7 +88,7 @@ print(
     f"{record['fa_per_hour']:.1f} false alarms an hour on dev"
 )
 
-# 3. Write the bundle: the trigger goes with the threshold that was chosen for it.
+# 3. Write the bundle. The threshold and the trigger that it was chosen for go together.
 written = bundle.write(
     detector,
     folder / "firmware",
@@ -104,7 +97,7 @@ written = bundle.write(
     frontend="micro",
 )
 
-# 4. Hold it to the float model, over streams that nothing was chosen on.
+# 4. Compare it with the float model, on streams that nothing was chosen on.
 report = verify(
     model,
     written,
@@ -117,7 +110,7 @@ report = verify(
 print(f"\n{report}\nverification: {'; '.join(report.failures) or 'passed'}")
 print(f"\n{written.folder}: {', '.join(sorted(path.name for path in written.folder.iterdir()))}")
 
-# 5. Hear what the device will: audio in, detections out, all settings from the manifest.
+# 5. Detect as the device will: audio in, detections out, all settings from the manifest.
 live = StreamingDetector.from_bundle(written.folder)
 stream = max(test, key=lambda stream: len(stream.events))
 print(f"\n{stream.name}, {len(stream.events)} words:")

@@ -3,28 +3,28 @@
 Shows: targets from event times, training a GRU with `StreamingAnchorLoss("sa+fl")`, the misses and
 the latency at a false-alarm budget, and `StreamingDetector`, fed with chunks of 80 ms.
 
-Needs: a folder with a table `recordings.csv` (`keras_sal.data.recordings` says how it looks), given by
+Needs: a folder with a table `recordings.csv`, described in `keras_sal.data.recordings`, given by
 `--recordings` or `KERAS_SAL_RECORDINGS`; `pip install "keras-sal[audio,jax]"`, or another backend.
-A few minutes on 2 cores; PyTorch takes much longer, as it runs a GRU step by step in Python.
+It takes a few minutes on 2 cores, and much longer on PyTorch, which runs a GRU step by step in
+Python.
 
-Prints: the loss of each epoch; misses, false alarms and latency on test with the threshold that was
-chosen on dev; and each detection of one test stream with the end of the word that it belongs to.
+Prints: the loss of each epoch; misses, false alarms and latency on test with the threshold chosen
+on dev; and each detection of one test stream with its distance to the end of the word.
 
     python examples/keyword_spotting.py --word computer --steps 1500
 """
 
-import argparse
 import sys
 
 import keras
 import numpy as np
+from command_line import example_parser, recordings_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, StreamingDetector
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, SAMPLE_RATE, MicroFrontend
 from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
-    find_recordings,
     load_recordings,
     training_streams,
 )
@@ -36,30 +36,22 @@ EPOCHS = 10
 CHUNK_S = 0.08
 TIMES = {"frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser = example_parser(__doc__, hours=2.0)
 parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
 parser.add_argument("--steps", type=int, default=1500, help="train steps (%(default)s)")
-parser.add_argument("--hours", type=float, default=2.0, help="of training streams (%(default)s)")
-parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
-parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
 options = parser.parse_args()
 
-folder = find_recordings(options.recordings)
-if folder is None:
-    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+folder = recordings_folder(options)
 keras.utils.set_random_seed(0)
 
-# Recordings laid end to end: augmented to train on, as they are to score on.
+# Recordings laid end to end, augmented for training and unaltered for scoring.
 recordings = load_recordings(folder)
 train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
 dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
 test = evaluation_streams(recordings, options.word, "test", cache=options.cache)
 
-# A word is judged by its end: that is the anchor. The detector may say so from 30 ms before it,
-# and should for 250 ms after it. Crops of 4 s, a frame every 10 ms.
+# The anchor is the end of the word. Frames are positive from 30 ms before it to 250 ms after it.
+# Crops are 4 s long, with a frame every 10 ms.
 targets = AnchorTargets(frames=400, anchor="offset", before_frames=3, after_frames=25, **TIMES)
 batches = StreamBatches(train, targets, batch_size=32, batches=max(1, options.steps // EPOCHS))
 
@@ -77,7 +69,7 @@ def posteriors_and_anchors(streams):
     return [p[:, 0] for p in posteriors], [stream.events[:, 1] for stream in streams]
 
 
-# The threshold is chosen on dev; test is for the figures alone.
+# The threshold is chosen on dev; test is only for the figures.
 curve = det_curve(*posteriors_and_anchors(dev), max_fa_per_hour=2 * options.fa_per_hour, **TIMES)
 threshold = curve.threshold_at(options.fa_per_hour)
 if not np.isfinite(threshold):
@@ -91,7 +83,7 @@ print(
     f"latency P50 {1000 * found.latency_p50_s:.0f} ms, P90 {1000 * found.latency_p90_s:.0f} ms"
 )
 
-# An app: audio comes in chunks, detections come out. The front-end is the one of the device.
+# As in an app: audio comes in chunks, detections come out. The device has the same front-end.
 detector = StreamingDetector(model, threshold, frontend=MicroFrontend(), class_names=[options.word])
 stream = max(test, key=lambda stream: len(stream.events))
 samples = stream.samples()

@@ -1,33 +1,33 @@
-"""A trigger for two senses: a word said together with a stroke of the hand, neither alone.
+"""A trigger with two inputs: a word said together with a stroke of the hand, not one alone.
 
 Shows: `multimodal_detector` over sound at 100 frames a second and acceleration at 25, how frames of
-different rates are paired, and what the fused detector makes of each sense alone.
+different rates are paired, and how often the detector fires on one input alone.
 
-The data is real, the pairing is not. Words and noise are recordings; strokes (253 by three people,
-one each for train, dev and test) and everyday motion are accelerometer recordings made elsewhere,
-by others. Here a stroke that ends within 0.3 s of the end of a word is the event; words without a
-stroke and strokes without a word are the hard negatives. The strokes are pasted into motion that
-was recorded at the waist, in another orientation, so telling a stroke from motion is easier here
-than in life, and the figures say nothing about a product.
+The data is real, the pairing is not. Words and noise are recordings. Strokes (253 by three people,
+one each for train, dev and test) and everyday motion are accelerometer recordings of other people.
+The event is a stroke that ends within 0.3 s of the end of a word; words without a stroke and
+strokes without a word are hard negatives. The strokes are pasted into motion that was recorded at
+the waist, in another orientation, so they are easier to tell from motion than in life, and the
+figures say nothing about a product.
 
 Needs: recordings as for `keyword_spotting.py`, and in their folder `gesture/strokes.npz` and
 `gesture/motion_{train,test}.npz`: `acceleration_g` `(samples, 3)` at 25 Hz, `start` and `length` of
 each piece, and `person` of each stroke.
 
-Prints: the loss of each epoch; misses and latency on test; how often it fires on each sense alone.
+Prints: the loss of each epoch; misses and latency on test; how often it fires on each input alone.
 
     python examples/multimodal_trigger.py --word computer --epochs 30
 """
 
-import argparse
 import sys
 
 import keras
 import numpy as np
+from command_line import example_parser, recordings_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.audio import FRAME_STEP_S
-from keras_sal.data import evaluation_streams, find_recordings, load_recordings, training_streams
+from keras_sal.data import evaluation_streams, load_recordings, training_streams
 from keras_sal.detection import det_curve, detect, operating_point
 from keras_sal.models import multimodal_detector
 from keras_sal.runtime import open_runner, predict
@@ -42,31 +42,23 @@ CLIP_STEPS = 250  # 10 s
 TOGETHER_S = 0.3
 PEOPLE = {"train": 1, "dev": 0, "test": 2}
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser = example_parser(__doc__, hours=2.0)
 parser.add_argument("--word", default="computer", help="the word (%(default)s)")
 parser.add_argument("--epochs", type=int, default=30, help="of training (%(default)s)")
-parser.add_argument("--hours", type=float, default=2.0, help="of training clips (%(default)s)")
-parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
-parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
 options = parser.parse_args()
 
-folder = find_recordings(options.recordings)
-if folder is None:
-    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+folder = recordings_folder(options)
 keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 
 
 def pieces(file):
-    """The pieces of motion in a file, each `(samples, 3)` in g."""
+    """Return the pieces of motion in a file, each `(samples, 3)` in g."""
     return np.split(file["acceleration_g"], file["start"][1:])
 
 
 def with_motion(streams, split):
-    """Each stream's features by input of the step model, events, lone words, lone strokes."""
+    """Return features by input of the step model, events, lone words, lone strokes by stream."""
     file = np.load(folder / "gesture" / "strokes.npz")
     strokes = [x for x, p in zip(pieces(file), file["person"], strict=True) if p == PEOPLE[split]]
     motions = pieces(
@@ -78,8 +70,8 @@ def with_motion(streams, split):
         first = rng.integers(len(motions))
         motion = np.resize(np.concatenate(motions[first:] + motions[:first]), (samples, 3))
         events, words, alone, busy = [], [], [], 0
-        for clip in stream.clips:
-            # Half of the words come with a stroke, and a tenth of the other clips end with one.
+        for clip in stream.placed:
+            # Half of the words have a stroke, and a tenth of the other recordings end with one.
             word = clip.event
             end_s = word[1] + rng.uniform(-TOGETHER_S, TOGETHER_S) if word else clip.end_s
             stroke, end = strokes[rng.integers(len(strokes))], round(end_s / STEP_S)

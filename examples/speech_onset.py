@@ -1,19 +1,19 @@
-"""Speech onset: to say within a fraction of a second that someone has begun to speak.
+"""Speech onset: detection within a fraction of a second that someone begins to speak.
 
-Shows: a detector that is judged by the beginning of an event, not by its end. Against
-`keyword_spotting.py` four things change.
+Shows: a detector whose anchor is the beginning of an event, not its end. Four things differ from
+`keyword_spotting.py`.
 
 1. The anchor is the onset: `AnchorTargets(anchor="onset")`.
 2. All frames from the onset to the end of the sentence are positive, not a few around the anchor.
-   The loss still presses hardest around the onset: the distances say where it is.
-3. The posterior stays high for seconds, so the trigger needs `hysteresis`: it fires once, and again
-   only 3 s later and after the score has fallen by 0.5. A hit is due within 0.5 s of the onset.
-4. Positives are everywhere, not in a few seconds of each minute: fewer steps will do.
+   The loss is still highest around the onset, which the distances give.
+3. The posterior stays high for seconds, so the trigger needs `hysteresis`: it fires again only 3 s
+   later and after the score has fallen by 0.5. A hit must come within 0.5 s of the onset.
+4. Positive frames are everywhere, not in a few seconds of each minute, so fewer steps are enough.
 
 Needs: recordings as for `keyword_spotting.py`, with noise (files below `noise/`) and sentences
-(recordings of the `--corpus`, with onset and offset times). The sounds that are no speech are
-5 s environmental sounds; there are minutes of them, so the figures are rough. A sentence with a
-long pause in it may be found twice, and the second time counts as a false alarm.
+(recordings of the `--corpus`, with onset and offset times). The noise consists of environmental
+sounds of 5 s, only minutes of them, so the figures are rough. A sentence with a long pause may be
+detected twice, and the second time counts as a false alarm.
 
 Prints: the loss of each epoch; then misses, false alarms and latency on test, clean and at an SNR
 of 10 dB, and how many of the false alarms came late within a sentence.
@@ -21,19 +21,18 @@ of 10 dB, and how many of the false alarms came late within a sentence.
     python examples/speech_onset.py --steps 1000
 """
 
-import argparse
 import sys
 from dataclasses import replace
 
 import keras
 import numpy as np
+from command_line import example_parser, recordings_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
 from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
-    find_recordings,
     load_recordings,
     training_streams,
 )
@@ -48,23 +47,15 @@ TIMES = {"frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
 TRIGGER = {"smooth_frames": 5, "hysteresis": 0.5, "refractory_s": 3.0}
 HIT = {"early_s": 0.2, "max_delay_s": 0.5}
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser = example_parser(__doc__, hours=1.5, fa_per_hour=30.0)
 parser.add_argument("--corpus", default="speechocean762", help="the sentences (%(default)s)")
 parser.add_argument("--steps", type=int, default=1000, help="train steps (%(default)s)")
-parser.add_argument("--hours", type=float, default=1.5, help="of training streams (%(default)s)")
-parser.add_argument("--fa-per-hour", type=float, default=30.0, help="budget (%(default)s)")
-parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
 options = parser.parse_args()
 
-folder = find_recordings(options.recordings)
-if folder is None:
-    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+folder = recordings_folder(options)
 keras.utils.set_random_seed(0)
 
-# Whatever is said, the event is that something is said; what is no speech is noise.
+# The event is speech, whatever is said; everything else is noise.
 recordings = load_recordings(folder)
 recordings = [
     *(replace(r, text=SPEECH) for r in recordings if r.corpus == options.corpus),

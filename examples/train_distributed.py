@@ -1,31 +1,30 @@
-"""Training on all devices there are, with `keras.distribution`.
+"""Training on all devices, with `keras.distribution`.
 
 Shows: `keras.distribution.DataParallel` around an ordinary `fit`. The batch is split over the
-devices, and every device has the whole model. `StreamingAnchorLoss(normalize=True)` divides by what
-the whole batch holds, so that one device and many train the same model.
+devices, and every device has the whole model. `StreamingAnchorLoss(normalize=True)` divides by the
+weights of the whole batch, so that one device and many train the same model.
 
 Needs: recordings as for `keyword_spotting.py`. Keras spreads over devices on JAX; on the other
-backends this trains on one. One device runs the same lines. To try two on a CPU:
+backends this example uses one. One device runs the same lines. To try two on a CPU:
 
     KERAS_BACKEND=jax XLA_FLAGS=--xla_force_host_platform_device_count=2 \
         python examples/train_distributed.py --steps 500 --save model.keras
 
-The saved model is an ordinary one: `deploy_micro.py --model model.keras` takes it from there.
+The saved model is an ordinary one: deploy it with `deploy_micro.py --model model.keras`.
 
 Prints: the devices, the loss of each epoch, the steps a second, and the misses on dev.
 """
 
-import argparse
 import sys
 import time
 
 import keras
+from command_line import example_parser, recordings_folder
 
 from keras_sal import StreamingAnchorLoss
 from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
-    find_recordings,
     load_recordings,
     training_streams,
 )
@@ -34,24 +33,16 @@ from keras_sal.training import recipe
 
 EPOCHS = 5
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
-parser.add_argument("--recordings", metavar="DIR", help="folder of recordings")
+parser = example_parser(__doc__, hours=1.0)
 parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
 parser.add_argument("--batch", type=int, default=64, help="crops in a batch (%(default)s)")
 parser.add_argument("--steps", type=int, default=500, help="train steps (%(default)s)")
-parser.add_argument("--hours", type=float, default=1.0, help="of training streams (%(default)s)")
-parser.add_argument("--fa-per-hour", type=float, default=5.0, help="budget (%(default)s)")
 parser.add_argument("--save", metavar="KERAS", help="write the model to this .keras file")
-parser.add_argument("--cache", metavar="DIR", help="keep features here for the next run")
 options = parser.parse_args()
 
-folder = find_recordings(options.recordings)
-if folder is None:
-    sys.exit("No recordings found. Name their folder with --recordings or KERAS_SAL_RECORDINGS.")
+folder = recordings_folder(options)
 
-# Before the model is made: its weights are laid out as the distribution says.
+# Before the model is made, because the distribution places its weights.
 if keras.backend.backend() == "jax":
     devices = keras.distribution.list_devices()
     if options.batch % len(devices):
@@ -87,9 +78,9 @@ print(f"{steps_per_s:.1f} steps a second, compilation included")
 if options.save:
     model.save(options.save)
     print(f"saved {options.save}")
-keras.distribution.set_distribution(None)  # the number of streams need not fit
+keras.distribution.set_distribution(None)  # dev need not be a multiple of the devices
 dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
-curve = recipe.score(recipe.answer(model, dev), dev)
+curve = recipe.score(recipe.predict(model, dev), dev)
 print(
     f"dev: misses {curve.frr_at(options.fa_per_hour):.1%} of {curve.events} at "
     f"{options.fa_per_hour:g} false alarms an hour in {curve.hours:.2f} h"

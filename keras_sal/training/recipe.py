@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ FRAMES_PER_OUTPUT = 3
 LOSS = "sa+fl"
 BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
 # The detector fires at the first output above the threshold. Each further one would cost 30 ms.
-TRIGGER_OPTIONS: Mapping[str, Any] = {"on_frames": 1}
+TRIGGER_OPTIONS: dict[str, Any] = {"on_frames": 1}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TrainingOptions:
         crop_frames: Length of a crop in frames, >= 1. Defaults to 400, which is 4 s.
         learning_rate: Initial learning rate, > 0. It falls to 0 along a cosine. Defaults to 0.004.
         seed: Seed of the crops. Defaults to 0.
-        augment: Augmentation of batches from `keras_sal.augmentation.features`, or `None`.
+        augment: Augmentation of batches from `keras_sal.augmentation`, or `None`.
             Defaults to `AUGMENT`. The last of the twenty epochs is trained without it, so that
             batch normalisation keeps the statistics of unaltered crops.
         hard_negatives: Whether a quarter of each batch covers false alarms of the model, which are
