@@ -134,5 +134,5 @@ def _synthetic_recordings(word: str, folder: Path, progress: Progress) -> Path:
     from keras_sal.data import synthesis
 
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{word.replace(' ', '_')}-{synthesis.VERSION}"
+    name = f"{word.replace(' ', '_')}-{synthesis.RECIPE_VERSION}"
     return synthesis.synthesize(word, folder / name, progress=progress)

@@ -11,12 +11,12 @@ from recording_folders import burst
 import keras_sal.data.downloads as downloads
 from keras_sal import cli
 from keras_sal.cli import tabulate
-from keras_sal.data import synthesis
-from keras_sal.data.downloads import CATALOGUE, Archive, DataSet
+from keras_sal.data.downloads import CATALOGUE, Archive, PublicDataset
 from keras_sal.data.downloads.layouts import LAYOUTS
+from keras_sal.data.synthesis.speech_folder import PACKAGES
 
 soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
-ABSENT = [name for name in synthesis.PACKAGES if not util.find_spec(name)]
+ABSENT = [name for name in PACKAGES if not util.find_spec(name)]
 COMMANDS = ("synthesize", "download", "tabulate", "train")
 
 
@@ -90,7 +90,7 @@ def test_download_brings_a_data_set(tmp_path, capsys, monkeypatch):
     size = Path(packed).stat().st_size
     archive = Archive("http://127.0.0.1:9/small.zip", "small.zip", "made here", size_bytes=size)
     page = "http://127.0.0.1:9"
-    small = DataSet("words-small", "one word", "CC0", page, "Nobody", (archive,), 10**6)
+    small = PublicDataset("words-small", "one word", "CC0", page, "Nobody", (archive,), 10**6)
     monkeypatch.setitem(downloads.CATALOGUE, "words-small", small)
     assert cli.main(["download", "words-small", str(data)]) == 0
     assert [row["text"] for row in rows(data / "words-small")] == ["yes"]

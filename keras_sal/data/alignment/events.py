@@ -1,17 +1,22 @@
-"""Events as people and tools write them down: times, what is heard, and in which recording."""
+"""Events with their times, and the search for a phrase among them."""
+
+from __future__ import annotations
 
 import unicodedata
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from keras_sal.checks import require
+
 SILENCE = frozenset({"", "<eps>", "<s>", "</s>", "<sil>", "sil", "sp", "<p:>", "#"})
-SLACK_S = 0.05
-NAMED_IN_WARNING = 5
+TOLERANCE_S = 0.05
+MAX_LISTED = 5
 
 
 class Event(NamedTuple):
-    """Something heard, and when.
+    """Something that is heard, and when.
 
     Args:
         onset_s: When it begins, in seconds from the start of the recording.
@@ -31,12 +36,12 @@ class Event(NamedTuple):
     recording: str = ""
 
 
-class Events(list):
-    """A list of `Event` that also knows what was left out of it, and why.
+class Events(list[Event]):
+    """A list of `Event`, with the entries that were left out of it and the reasons.
 
     Args:
         events: The events.
-        skipped: Pairs `(place, reason)`, strings: what was left out.
+        skipped: Pairs `(place, reason)` of strings, one for each entry that was left out.
 
     Example:
         >>> events = Events([Event(0.5, 1.1, "computer")], [("row 3", "the onset is no number")])
@@ -44,30 +49,32 @@ class Events(list):
         (1, 'row 3')
     """
 
-    def __init__(self, events=(), skipped=()):
+    def __init__(
+        self, events: Iterable[Event] = (), skipped: Iterable[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(events)
         self.skipped = list(skipped)
 
-    def by_recording(self):
-        """The events of each recording, in a dict from its name to a list."""
+    def by_recording(self) -> dict[str, list[Event]]:
+        """Return a dict from the name of each recording to the list of its events."""
         recordings = defaultdict(list)
         for event in self:
             recordings[event.recording].append(event)
         return dict(recordings)
 
 
-def find_events(events, phrase, *, max_pause_s=1.0):
-    """When a word or phrase is said, whether it was written down as one event or word by word.
+def find_events(events: Iterable[Event], phrase: str, *, max_pause_s: float = 1.0) -> Events:
+    """Find where a word or phrase is said, as one event or word by word.
 
-    Words are compared without case and punctuation; silences (empty, `<sil>`, `sp`, ...) between
+    Words are compared without case and punctuation. Silences (empty, `<sil>`, `sp`, ...) between
     them are passed over. An event that holds the phrase among other words (a subtitle) doesn't
-    say when the phrase is said: it is left out and counted in a warning.
+    tell when the phrase is said: it is left out, and counted in a warning.
 
     Args:
-        events: A sequence of `Event`, of any number of recordings.
-        phrase: The word or words wanted, for example `"hey robot"`.
-        max_pause_s: Words further apart than this, in seconds, are no phrase. At least 0,
-            default 1.
+        events: Iterable of `Event`, of any number of recordings.
+        phrase: The word or words to be found, for example `"hey robot"`.
+        max_pause_s: Longest pause between two words of the phrase, in seconds. At least 0.
+            Defaults to 1.
 
     Returns:
         `Events`, one for each time that the phrase is said, sorted by recording and time.
@@ -80,38 +87,45 @@ def find_events(events, phrase, *, max_pause_s=1.0):
         >>> find_events(words, "smart mirror")
         [Event(onset_s=0.2, offset_s=1.1, text='smart mirror', recording='')]
     """
-    if not max_pause_s >= 0:
-        raise ValueError(
-            "`max_pause_s` must be at least 0; it is a length in seconds. Received: "
-            f"max_pause_s={max_pause_s}. Leave it at its default."
-        )
+    require(
+        max_pause_s >= 0,
+        "`max_pause_s` must be at least 0; it is a length in seconds. Received: "
+        f"max_pause_s={max_pause_s}. Leave it at its default.",
+    )
     wanted = words_of(phrase)
-    if not wanted:
-        raise ValueError(
-            "`phrase` must have at least one word; it is looked for in the events. Received: "
-            f"phrase={phrase!r}. Give the wake word as it is written in the file."
-        )
+    require(
+        bool(wanted),
+        "`phrase` must have at least one word; it is looked for in the events. Received: "
+        f"phrase={phrase!r}. Give the wake word as it is written in the file.",
+    )
     found, unclear = [], []
-    for recording, heard in Events(events).by_recording().items():
-        heard = sorted(event for event in heard if event.text.strip().lower() not in SILENCE)
-        for start, first in enumerate(heard):
-            tokens = words_of(first.text)
-            if len(tokens) > len(wanted) and _holds(tokens, wanted):
+    for recording, own in Events(events).by_recording().items():
+        audible = sorted(event for event in own if event.text.strip().lower() not in SILENCE)
+        for start, first in enumerate(audible):
+            words = words_of(first.text)
+            if len(words) > len(wanted) and _contains(words, wanted):
                 place = f"{recording or 'event'} at {first.onset_s:g} s"
                 unclear.append((place, f"other words are in the same event: {first.text!r}"))
-            last = _match(heard[start:], wanted, max_pause_s)
+            last = _end_of_phrase(audible[start:], wanted, max_pause_s)
             if last:
                 text = " ".join(wanted)
                 found.append(Event(first.onset_s, last.offset_s, text, recording))
     found.sort(key=lambda event: (event.recording, event))
-    events = Events(found, unclear)
     if unclear:
-        warnings.warn(f"{len(unclear)} events were left out. {named(unclear)}", stacklevel=2)
-    return events
+        warnings.warn(
+            f"{len(unclear)} events were left out. {summarize_skipped(unclear)}", stacklevel=2
+        )
+    return Events(found, unclear)
 
 
-def words_of(text):
-    r"""The words of a text, in lower case, without punctuation, each letter written in one way.
+def words_of(text: str) -> list[str]:
+    r"""Split a text into words, in lower case, without punctuation, in normalised Unicode.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The list of its words.
 
     Example:
         >>> words_of("Hey, Robot: it's 5 o'clock!")
@@ -124,16 +138,30 @@ def words_of(text):
     return [word.strip("'") for word in words if word.strip("'")]
 
 
+def summarize_skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    """Format the first few places and reasons of `Events.skipped` as one line.
+
+    Args:
+        skipped: Pairs `(place, reason)` of strings.
+
+    Returns:
+        One line of text.
+    """
+    lines = [f"{place}: {reason}" for place, reason in skipped[:MAX_LISTED]]
+    more = len(skipped) - len(lines)
+    return " | ".join(lines) + (f" | and {more} more" if more else "")
+
+
 def _is_in_words(character):
     """Whether it is a letter, a digit, a mark on one (vowels of Hindi), or stands between them."""
     return character.isalnum() or character in "_'" or unicodedata.category(character)[0] == "M"
 
 
-def _match(events, wanted, max_pause_s):
-    """The event that ends the phrase, if these events begin with it."""
+def _end_of_phrase(events, wanted, max_pause_s):
+    """Return the event that ends the phrase, if these events begin with it."""
     said, previous = [], None
     for event in events:
-        if previous and not -SLACK_S <= event.onset_s - previous.offset_s <= max_pause_s:
+        if previous and not -TOLERANCE_S <= event.onset_s - previous.offset_s <= max_pause_s:
             return None
         said += words_of(event.text)
         if said == wanted:
@@ -144,12 +172,5 @@ def _match(events, wanted, max_pause_s):
     return None
 
 
-def _holds(tokens, wanted):
-    return any(tokens[i : i + len(wanted)] == wanted for i in range(len(tokens)))
-
-
-def named(skipped):
-    """The first few of these places and reasons, as one line."""
-    lines = [f"{place}: {reason}" for place, reason in skipped[:NAMED_IN_WARNING]]
-    more = len(skipped) - len(lines)
-    return " | ".join(lines) + (f" | and {more} more" if more else "")
+def _contains(words, wanted):
+    return any(words[i : i + len(wanted)] == wanted for i in range(len(words)))

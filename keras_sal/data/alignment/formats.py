@@ -1,105 +1,165 @@
-"""The formats of event times, each to entries that are checked elsewhere."""
+"""Readers of the formats of event files; each yields entries that are not checked yet."""
+
+from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from keras_sal.checks import require
 from keras_sal.data.alignment.validation import Entry
 from keras_sal.extras import import_package
 
 DELIMITERS = ",;\t|"
 COLUMNS = ("onset_s", "offset_s", "text", "file")
-LEXICAL = ("LEXEME", "NON-LEX")
+WORD_TYPES = ("LEXEME", "NON-LEX")
 NOT_AVAILABLE = "<NA>"
-NO_CONFIDENCE = (NOT_AVAILABLE, "NA", "-")
-NEGATIVE = re.compile(r"^\s*-\d[\d:.,]*\s*-->|-->\s*-\d", re.MULTILINE)
+CONFIDENCE_UNKNOWN = (NOT_AVAILABLE, "NA", "-")
+NEGATIVE_TIME = re.compile(r"^\s*-\d[\d:.,]*\s*-->|-->\s*-\d", re.MULTILINE)
 
 
-def read_csv(text, path, columns=None):
-    """A table with a row of column names."""
+def read_csv(text: str, path: Path, columns: dict[str, str] | None = None) -> Iterator[Entry]:
+    """Read a table whose first row holds the names of its columns.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+        columns: Dict from `"onset_s"`, `"offset_s"`, `"text"`, `"file"` to the names of these
+            columns in the file, where they differ.
+
+    Yields:
+        An `Entry` for each row.
+
+    Raises:
+        ValueError: If the file is no table, or lacks columns.
+    """
     columns = columns or {}
     unknown = sorted(set(columns) - set(COLUMNS))
-    if unknown:
-        raise ValueError(
-            f"`columns` must give names for {', '.join(COLUMNS)}; a table is read for nothing "
-            f"else. Received: {', '.join(unknown)}. Write {{'onset_s': 'start'}} where the file "
-            "calls the onset 'start'."
-        )
+    require(
+        not unknown,
+        f"`columns` must give names for {', '.join(COLUMNS)}; no other columns are read. Received: "
+        f"{', '.join(unknown)}. Write {{'onset_s': 'start'}} where the file calls the onset "
+        "'start'.",
+    )
     header, *lines = _fields(text, path)
-    named = [name.strip() for name in header[1]]
-    where = {column: columns.get(column, column) for column in COLUMNS}
-    needed = {*COLUMNS[:2], *columns}
-    missing = [
-        where[column] for column in COLUMNS if column in needed if where[column] not in named
-    ]
-    if missing or len(set(named)) < len(named):
-        raise ValueError(
-            f"`path` must have the columns {', '.join(where[c] for c in COLUMNS if c in needed)}, "
-            f"each once; they are the times. Received: {str(path)!r} with the columns "
-            f"{', '.join(named) or 'none'}. Say what they are called in the file: "
-            "columns={'onset_s': 'start', 'offset_s': 'end'}."
-        )
+    present = [name.strip() for name in header[1]]
+    names = {column: columns.get(column, column) for column in COLUMNS}
+    needed = [names[column] for column in COLUMNS if column in (*COLUMNS[:2], *columns)]
+    require(
+        set(needed) <= set(present) and len(set(present)) == len(present),
+        f"`path` must have the columns {', '.join(needed)}, each once; they are the times. "
+        f"Received: {str(path)!r} with the columns {', '.join(present) or 'none'}. Give their "
+        "names in the file: columns={'onset_s': 'start', 'offset_s': 'end'}.",
+    )
     for number, fields in lines:
-        if len(fields) != len(named):
+        if len(fields) != len(present):
             yield Entry(
                 f"line {number}",
-                fault=f"it has {len(fields)} fields, the first line {len(named)}: put quotes round "
-                "a text that holds the separator",
+                error=f"it has {len(fields)} fields, the first line {len(present)}: put quotes "
+                "round a text that holds the separator",
             )
             continue
-        row = dict(zip(named, fields, strict=True))
-        onset, offset, said, recording = (row.get(where[column], "") for column in COLUMNS)
+        row = dict(zip(present, fields, strict=True))
+        onset, offset, said, recording = (row.get(names[column], "") for column in COLUMNS)
         yield Entry(f"line {number}", onset, offset, said, recording.strip())
 
 
-def read_audacity(text, path):
-    """Labels of Audacity; the lines that begin with a backslash are their frequencies."""
+def read_audacity(text: str, path: Path) -> Iterator[Entry]:
+    """Read labels of Audacity; lines that begin with a backslash hold frequencies.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+
+    Yields:
+        An `Entry` for each label.
+    """
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("\\"):
             continue
         onset, *rest = line.split("\t", 2)
         if not rest:
-            yield Entry(f"line {number}", fault="it has no tabs between onset, offset and text")
+            yield Entry(f"line {number}", error="it has no tabs between onset, offset and text")
             continue
         yield Entry(f"line {number}", onset, *rest)
 
 
-def read_ctm(text, path, channel=None):
-    """Lines of recording, channel, onset, duration, word."""
+def read_ctm(text: str, path: Path, channel: str | int | None = None) -> list[Entry]:
+    """Read lines of recording, channel, onset, duration and word.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+        channel: Channel to read. `None` (default) reads recordings of one channel only.
+
+    Returns:
+        A list of `Entry`, one for each word.
+
+    Raises:
+        ValueError: If a recording has several channels, and none is chosen.
+    """
     entries = []
     for place, fields in _lines(text):
         if len(fields) < 5:
-            entries.append(Entry(place, fault=f"it has {len(fields)} of 5 fields"))
+            entries.append(Entry(place, error=f"it has {len(fields)} of 5 fields"))
             continue
         if len(fields) > 5 and not _is_confidence(fields[5]):
-            fault = f"{fields[5]!r} is no confidence: names must have no spaces in them"
-            entries.append(Entry(place, fault=fault))
+            error = f"{fields[5]!r} is no confidence: names must have no spaces in them"
+            entries.append(Entry(place, error=error))
             continue
-        recording, heard_on, onset, duration, word = fields[:5]
-        entries.append(_lasting(place, onset, duration, word, recording, heard_on))
+        recording, own_channel, onset, duration, word = fields[:5]
+        entries.append(_entry_from_duration(place, onset, duration, word, recording, own_channel))
     return _of_channel(entries, channel, path)
 
 
-def read_rttm(text, path, channel=None):
-    """Lines of type, recording, channel, onset, duration, word, ..., speaker."""
+def read_rttm(text: str, path: Path, channel: str | int | None = None) -> list[Entry]:
+    """Read lines of type, recording, channel, onset, duration, word, a subtype and speaker.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+        channel: Channel to read. `None` (default) reads recordings of one channel only.
+
+    Returns:
+        A list of `Entry`, one for each turn of a speaker and each word.
+
+    Raises:
+        ValueError: If a recording has several channels, and none is chosen.
+    """
     entries = []
     for place, fields in _lines(text):
         kind = fields[0]
-        if kind not in ("SPEAKER", *LEXICAL):
+        if kind not in ("SPEAKER", *WORD_TYPES):
             continue
         if len(fields) < 8:
-            entries.append(Entry(place, fault=f"it has {len(fields)} of at least 8 fields"))
+            entries.append(Entry(place, error=f"it has {len(fields)} of at least 8 fields"))
             continue
-        _, recording, heard_on, onset, duration, word, _, speaker = fields[:8]
-        said = word if kind in LEXICAL else speaker
+        _, recording, own_channel, onset, duration, word, _, speaker = fields[:8]
+        said = word if kind in WORD_TYPES else speaker
         said = "" if said == NOT_AVAILABLE else said
-        entries.append(_lasting(place, onset, duration, said, recording, heard_on))
+        entries.append(_entry_from_duration(place, onset, duration, said, recording, own_channel))
     return _of_channel(entries, channel, path)
 
 
-def read_textgrid(text, path, tier=None):
-    """A tier of a TextGrid, long or short, intervals or points; empty intervals are silence."""
+def read_textgrid(text: str, path: Path, tier: str | None = None) -> Iterator[Entry]:
+    """Read a tier of a TextGrid, long or short, of intervals or points.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+        tier: Name of the tier. `None` (default) reads the only one, or the one called "words".
+
+    Yields:
+        An `Entry` for each interval that has a text, or for each point.
+
+    Raises:
+        ValueError: If the file is no complete TextGrid, or has no such tier.
+        ImportError: If `praatio` is missing.
+    """
     textgrid_io = import_package("praatio.utilities.textgrid_io", "read TextGrids", "align")
+    errors = import_package("praatio.utilities.errors", "read TextGrids", "align")
     unreadable = (
         "`path` must be a complete TextGrid, long or short, with times of at least 0. Received: "
         f"{str(path)!r}, {{}}. Save it again with Praat."
@@ -108,7 +168,7 @@ def read_textgrid(text, path, tier=None):
         raise ValueError(unreadable.format("in which there is a negative number"))
     try:
         tiers = textgrid_io.parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
-    except Exception as error:  # whatever a parser of loose text stumbles over
+    except (errors.PraatioException, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(unreadable.format(f"which can't be taken apart: {error}")) from error
     declared = [int(size) for size in _declared_sizes(text)]
     found = [len(each["entries"]) for each in tiers]
@@ -124,18 +184,42 @@ def read_textgrid(text, path, tier=None):
             yield Entry(place, str(times[0]), str(times[-1]), said)
 
 
-def read_vtt(text, path):
-    """WebVTT subtitles."""
+def read_vtt(text: str, path: Path) -> Iterator[Entry]:
+    """Read WebVTT subtitles.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+
+    Yields:
+        An `Entry` for each subtitle.
+
+    Raises:
+        ValueError: If the file holds no subtitles, or a negative time.
+        ImportError: If `pysubs2` is missing.
+    """
     return _subtitles(text, path, "vtt")
 
 
-def read_srt(text, path):
-    """SubRip subtitles."""
+def read_srt(text: str, path: Path) -> Iterator[Entry]:
+    """Read SubRip subtitles.
+
+    Args:
+        text: Text of the file.
+        path: Path of the file, for messages.
+
+    Yields:
+        An `Entry` for each subtitle.
+
+    Raises:
+        ValueError: If the file holds no subtitles, or a negative time.
+        ImportError: If `pysubs2` is missing.
+    """
     return _subtitles(text, path, "srt")
 
 
 def _fields(text, path):
-    """`(line, fields)` of the rows of a table, its separator told by the first one."""
+    """Return `(line number, fields)` of each row; the first line tells the separator."""
     delimiter = max(DELIMITERS, key=text.split("\n", 1)[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows = [(0, [])]
@@ -149,22 +233,22 @@ def _fields(text, path):
     return rows
 
 
-def _subtitles(text, path, name):
+def _subtitles(text, path, format):
     pysubs2 = import_package("pysubs2", "read subtitles", "align")
     arrows = sum("-->" in line for line in text.splitlines())
-    if text.strip() and not arrows and not text.startswith("WEBVTT"):
-        raise ValueError(
-            "`path` must be subtitles; there is no --> between times in it. Received: "
-            f"{str(path)!r}, read as {name}. Is it another format?"
-        )
-    if NEGATIVE.search(text):
-        raise ValueError(
-            "`path` must be subtitles with times of at least 0. Received: "
-            f"{str(path)!r}, in which there is a negative time. Shift them to the recording."
-        )
-    lines = list(pysubs2.SSAFile.from_string(text, format_=name))
+    require(
+        bool(arrows) or not text.strip() or text.startswith("WEBVTT"),
+        "`path` must be subtitles; there is no --> between times in it. Received: "
+        f"{str(path)!r}, read as {format}. Is it another format?",
+    )
+    require(
+        not NEGATIVE_TIME.search(text),
+        "`path` must be subtitles with times of at least 0. Received: "
+        f"{str(path)!r}, in which there is a negative time. Shift them to the recording.",
+    )
+    lines = list(pysubs2.SSAFile.from_string(text, format_=format))
     for _ in range(arrows - len(lines)):
-        yield Entry("a line", fault="its times can't be read: write 00:01:02.500 --> 00:01:03.250")
+        yield Entry("a line", error="its times can't be read: write 00:01:02.500 --> 00:01:03.250")
     for number, line in enumerate(lines, 1):
         said = " ".join(line.plaintext.split())
         yield Entry(f"subtitle {number}", line.start / 1000, line.end / 1000, said)
@@ -176,12 +260,12 @@ def _lines(text):
             yield f"line {number}", line.split()
 
 
-def _lasting(place, onset, duration, said, recording, channel):
+def _entry_from_duration(place, onset, duration, said, recording, channel):
     try:
         offset = float(onset) + float(duration)
     except ValueError:
-        fault = f"the onset, {onset!r}, or the duration, {duration!r}, is no number"
-        return Entry(place, fault=fault)
+        error = f"the onset, {onset!r}, or the duration, {duration!r}, is no number"
+        return Entry(place, error=error)
     return Entry(place, float(onset), offset, said, recording, channel)
 
 
@@ -189,14 +273,15 @@ def _is_confidence(text):
     try:
         float(text)
     except ValueError:
-        return text in NO_CONFIDENCE
+        return text in CONFIDENCE_UNKNOWN
     return True
 
 
-def _of_channel(entries, channel, path):
-    found = {}
+def _of_channel(entries: Iterable[Entry], channel: str | int | None, path: Path) -> list[Entry]:
+    """Keep the entries of a channel, and those that can't be read."""
+    found: dict[str, set[str]] = {}
     for entry in entries:
-        if not entry.fault:
+        if not entry.error:
             found.setdefault(entry.recording, set()).add(entry.channel)
     several = {name: sorted(channels) for name, channels in found.items() if len(channels) > 1}
     if channel is None and several:
@@ -204,9 +289,9 @@ def _of_channel(entries, channel, path):
         raise ValueError(
             "`channel` must be given where a recording has several; a detector hears one. "
             f"Received: {str(path)!r}, in which {name!r} has the channels {', '.join(channels)}. "
-            f"Say channel={channels[0]!r}."
+            f"Choose one: channel={channels[0]!r}."
         )
-    return [e for e in entries if e.fault or channel is None or e.channel == str(channel)]
+    return [e for e in entries if e.error or channel is None or e.channel == str(channel)]
 
 
 def _tier(tiers, name, path):
@@ -215,21 +300,22 @@ def _tier(tiers, name, path):
     if name is None:
         wanted = names[0] if len(names) == 1 else "words"
     chosen = [tier for tier in tiers if tier["name"] == wanted]
-    if len(chosen) != 1:
-        raise ValueError(
-            "`tier` must name one of the tiers; events are read from one. Received: "
-            f"tier={name!r} for {str(path)!r} with the tiers {', '.join(map(repr, names))}. "
-            "Choose one of them."
-        )
+    require(
+        len(chosen) == 1,
+        "`tier` must name one of the tiers; events are read from one. Received: "
+        f"tier={name!r} for {str(path)!r} with the tiers {', '.join(map(repr, names))}. "
+        "Choose one of them.",
+    )
     return chosen[0]
 
 
 def _unquoted(text):
+    """Empty the quoted strings of a TextGrid."""
     return re.sub(r'"(?:[^"]|"")*"', '""', text)
 
 
 def _declared_sizes(text):
-    """How many entries each tier says it has, in the long and in the short form."""
+    """Return the number of entries that each tier declares, in the long or the short form."""
     string = r'"(?:[^"]|"")*"'
     size = re.findall(r"(?:intervals|points)\s*:\s*size\s*=\s*(\d+)", _unquoted(text))
     short = rf'"(?:IntervalTier|TextTier)"\s+{string}\s+\S+\s+\S+\s+(\d+)\s'

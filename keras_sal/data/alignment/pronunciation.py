@@ -1,12 +1,14 @@
-"""How an unknown word may be said: letters to the phones of the CMU dictionary.
+"""Pronunciations of words by their letters, in the phones of the CMU dictionary.
 
-For names and brands that no dictionary has. The longest spelling that fits is read first. English
-spelling has no rules that always hold; for an alignment it is enough that the phones resemble what
-is said, and a better pronunciation can always be given by hand.
+They are for names and brands that no dictionary has. The longest group of letters that fits is
+pronounced first. English spelling has no rules that always hold; for an alignment it is enough that
+the phones resemble what is said, and a better pronunciation can always be given by hand.
 """
 
 import re
 import unicodedata
+
+from keras_sal.checks import require
 
 SPELLINGS = {
     "tion": "SH AH N",
@@ -76,7 +78,7 @@ SPELLINGS = {
     "y": "IY",
     "z": "Z",
 }
-IN_PLACES = (  # spelling where it stands, phones
+CONTEXT_RULES = (  # regular expression of the letters in their context, phones
     (r"^kn", "N"),
     (r"^wr", "R"),
     (r"^x", "Z"),
@@ -99,17 +101,17 @@ IN_PLACES = (  # spelling where it stands, phones
     (r"o(?=[^aeiouywxr]e$)", "OW"),
     (r"u(?=[^aeiouywxr]e$)", "UW"),
 )
-BY_LENGTH = sorted(SPELLINGS, key=len, reverse=True)
+LONGEST_FIRST = sorted(SPELLINGS, key=len, reverse=True)
 
 
-def pronounce(word):
-    """A pronunciation of an English word from its letters.
+def pronounce(word: str) -> str:
+    """Guess the pronunciation of an English word from its letters.
 
     Args:
         word: A word in Latin letters; accents don't matter.
 
     Returns:
-        A string of phones of the CMU dictionary, apart by spaces.
+        A string of phones of the CMU dictionary, separated by spaces.
 
     Raises:
         ValueError: If the word has no letters, or others than Latin ones.
@@ -120,27 +122,29 @@ def pronounce(word):
     """
     plain = unicodedata.normalize("NFKD", word.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’-")  # noqa: RUF001
-    if not re.fullmatch("[a-z]+", plain):
-        raise ValueError(
-            "`word` must be in Latin letters to be read by letter; digits and other scripts can't "
-            f"be. Received: word={word!r}. Write numbers in words, or give its pronunciation: "
-            f"pronunciations={{{word!r}: 'W AH N'}}."
-        )
+    require(
+        bool(re.fullmatch("[a-z]+", plain)),
+        "`word` must be in Latin letters; digits and other scripts can't be pronounced by letter. "
+        f"Received: word={word!r}. Write numbers in words, or give its pronunciation: "
+        f"pronunciations={{{word!r}: 'W AH N'}}.",
+    )
     plain = re.sub(r"([bcdfghjklmnpqstvwxyz])\1+", r"\1", plain)
     plain = re.sub("rr+", "rr", plain)
-    phones, at = [], 0
-    while at < len(plain):
-        spelled, said = _spelling(plain, at)
-        phones.append(said)
-        at += len(spelled)
+    phones, position = [], 0
+    while position < len(plain):
+        letters, sounds = _next_letters(plain, position)
+        phones.append(sounds)
+        position += len(letters)
     return " ".join(filter(None, phones))
 
 
-def _spelling(word, at):
-    """The letters at a place that are read together, and how."""
-    for spelling, said in IN_PLACES:
-        found = re.compile(spelling).match(word, at) if spelling[0] != "^" or at == 0 else None
+def _next_letters(word, position):
+    """Return the letters at a position that are pronounced together, and their phones."""
+    for pattern, phones in CONTEXT_RULES:
+        if pattern[0] == "^" and position > 0:
+            continue
+        found = re.compile(pattern).match(word, position)
         if found:
-            return found[0], said
-    spelled = next(spelling for spelling in BY_LENGTH if word.startswith(spelling, at))
-    return spelled, SPELLINGS[spelled]
+            return found[0], phones
+    letters = next(letters for letters in LONGEST_FIRST if word.startswith(letters, position))
+    return letters, SPELLINGS[letters]

@@ -1,7 +1,7 @@
-"""Public data sets: where they are, how to know them, and under which terms.
+"""Catalogue of public data sets: addresses, checksums and licences.
 
-Checksums are other people's, each from the `source` beside it. Where none is published, `commit`
-is the revision that the archive must say it is of: it tells a mix-up, not a forgery.
+The checksums are those that others published, each with its `source`. Where none is published,
+`commit` is the revision that the archive must name: this detects a mistake, but no forgery.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ GIGABYTE = 1_000_000_000
 
 @dataclass(frozen=True)
 class Archive:
-    """A file of a data set.
+    """An archive of a data set.
 
     Args:
-        url: Where it is.
-        name: What it is called here.
-        source: Where its checksum or size is from.
-        sha256: Its checksum, or `None`.
-        md5: The same, where no better one is known.
-        size_bytes: Its size, or `None` if unknown.
-        most_bytes: It is larger than expected if it has more than this.
-        commit: For an archive made by GitHub: the revision it must be of.
-        below: The subfolder it is unpacked to, or `""`.
+        url: Its address.
+        name: Name of the downloaded file.
+        source: Where its checksum or size was published.
+        sha256: Its SHA-256 in hexadecimal digits, or `None`.
+        md5: Its MD5, where no SHA-256 is known.
+        size_bytes: Its exact size, or `None` if unknown.
+        max_bytes: Size at which the download is stopped, where the exact size is unknown.
+        commit: For an archive made by GitHub: the revision that it must name.
+        subfolder: The subfolder it is unpacked to, or `""`.
     """
 
     url: str
@@ -31,32 +31,32 @@ class Archive:
     sha256: str | None = None
     md5: str | None = None
     size_bytes: int | None = None
-    most_bytes: int | None = None
+    max_bytes: int | None = None
     commit: str | None = None
-    below: str = ""
+    subfolder: str = ""
 
 
 @dataclass(frozen=True)
-class DataSet:
+class PublicDataset:
     """A public data set.
 
     Args:
-        name: What it is asked for by.
-        about: What is in it.
+        name: Its name in `CATALOGUE`, and of its folder.
+        description: What it contains.
         licence: Its licence, as its authors name it.
-        page: Where it is described, with its licence.
-        citation: Whom to cite.
-        archives: Its files.
-        unpacked_bytes: What it may take on disk at most.
+        page: Address of the page that describes it and its licence.
+        citation: The publication to cite.
+        archives: Its archives.
+        max_unpacked_bytes: Greatest size on disk.
     """
 
     name: str
-    about: str
+    description: str
     licence: str
     page: str
     citation: str
     archives: tuple[Archive, ...]
-    unpacked_bytes: int
+    max_unpacked_bytes: int
 
 
 TORCHAUDIO = "torchaudio, datasets/librispeech.py and datasets/speechcommands.py (BSD-2-Clause)"
@@ -65,7 +65,7 @@ DEMAND_FILES = "https://zenodo.org/records/1227121/files"
 ESC_COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 PICOVOICE_COMMIT = "07680e826165cb234eef68d1bc06dfc188e57909"
 
-LIBRISPEECH = (  # subset, sha256, gigabytes it can't exceed
+LIBRISPEECH = (  # subset, sha256, greatest size in gigabytes
     ("dev-clean", "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3", 1),
     ("dev-other", "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365", 1),
     ("test-clean", "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23", 1),
@@ -95,10 +95,10 @@ DEMAND = (  # place, bytes, md5
 )
 
 
-def _librispeech(subset, sha256, gigabytes):
-    return DataSet(
+def _librispeech(subset: str, sha256: str, gigabytes: int) -> PublicDataset:
+    return PublicDataset(
         name=f"librispeech-{subset}",
-        about="Read English speech from audio books, 16 kHz FLAC, with transcripts",
+        description="Read English speech from audio books, 16 kHz FLAC, with transcripts",
         licence="CC BY 4.0",
         page="https://www.openslr.org/12",
         citation="Panayotov et al., LibriSpeech: an ASR corpus based on public domain audio books, "
@@ -109,21 +109,21 @@ def _librispeech(subset, sha256, gigabytes):
                 name=f"{subset}.tar.gz",
                 source=TORCHAUDIO,
                 sha256=sha256,
-                most_bytes=gigabytes * GIGABYTE,
+                max_bytes=gigabytes * GIGABYTE,
             ),
         ),
-        unpacked_bytes=2 * gigabytes * GIGABYTE,
+        max_unpacked_bytes=2 * gigabytes * GIGABYTE,
     )
 
 
-def _github(repository, commit):
+def _github(repository: str, commit: str) -> str:
     return f"https://github.com/{repository}/archive/{commit}.zip"
 
 
-SETS = (
-    DataSet(
+DATASETS = (
+    PublicDataset(
         name="speech-commands",
-        about="Speech Commands v0.02: 105,829 one-second recordings of 35 words, and noise",
+        description="Speech Commands v0.02: 105,829 one-second recordings of 35 words, and noise",
         licence="CC BY 4.0",
         page="https://arxiv.org/abs/1804.03209",
         citation="Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition, "
@@ -138,12 +138,12 @@ SETS = (
                 size_bytes=2_428_923_189,
             ),
         ),
-        unpacked_bytes=8 * GIGABYTE,
+        max_unpacked_bytes=8 * GIGABYTE,
     ),
-    DataSet(
+    PublicDataset(
         name="picovoice-wake-words",
-        about="Recordings of six wake words (alexa, computer, jarvis, smart mirror, snowboy, view "
-        "glass), more than 300 each from more than 50 speakers, in audio/",
+        description="Recordings of six wake words (alexa, computer, jarvis, smart mirror, snowboy, "
+        "view glass), more than 300 each from more than 50 speakers, in audio/",
         licence="Apache-2.0",
         page="https://github.com/Picovoice/wake-word-benchmark",
         citation="Picovoice, Wake Word Benchmark",
@@ -153,15 +153,15 @@ SETS = (
                 name="wake-word-benchmark.zip",
                 source="none is published",
                 commit=PICOVOICE_COMMIT,
-                most_bytes=2 * GIGABYTE,
+                max_bytes=2 * GIGABYTE,
             ),
         ),
-        unpacked_bytes=3 * GIGABYTE,
+        max_unpacked_bytes=3 * GIGABYTE,
     ),
     *(_librispeech(*subset) for subset in LIBRISPEECH),
-    DataSet(
+    PublicDataset(
         name="musan",
-        about="Music, speech and noise, 109 hours, 16 kHz WAV",
+        description="Music, speech and noise, 109 hours, 16 kHz WAV",
         licence="CC BY 4.0 (the corpus; LICENSE files name the terms of each recording)",
         page="https://www.openslr.org/17",
         citation="Snyder, Chen and Povey, MUSAN: A Music, Speech, and Noise Corpus, "
@@ -172,14 +172,14 @@ SETS = (
                 name="musan.tar.gz",
                 source="PaddleSpeech, dataset/musan/musan.py (Apache-2.0)",
                 md5="0c472d4fc0c5141eca47ad1ffeb2a7df",
-                most_bytes=15 * GIGABYTE,
+                max_bytes=15 * GIGABYTE,
             ),
         ),
-        unpacked_bytes=25 * GIGABYTE,
+        max_unpacked_bytes=25 * GIGABYTE,
     ),
-    DataSet(
+    PublicDataset(
         name="demand",
-        about="Noise in 17 places, 16 channels of 5 minutes each, 16 kHz WAV",
+        description="Noise in 17 places, 16 channels of 5 minutes each, 16 kHz WAV",
         licence="CC BY-SA 3.0",
         page="https://zenodo.org/records/1227121",
         citation="Thiemann, Ito and Vincent, The Diverse Environments Multi-channel Acoustic Noise "
@@ -191,15 +191,15 @@ SETS = (
                 source="https://zenodo.org/api/records/1227121, as listed in public code",
                 md5=md5,
                 size_bytes=size_bytes,
-                below=f"{place}_16k",
+                subfolder=f"{place}_16k",
             )
             for place, size_bytes, md5 in DEMAND
         ),
-        unpacked_bytes=6 * GIGABYTE,
+        max_unpacked_bytes=6 * GIGABYTE,
     ),
-    DataSet(
+    PublicDataset(
         name="esc-50",
-        about="2000 environmental sounds of 5 s in 50 classes, 44.1 kHz WAV",
+        description="2000 environmental sounds of 5 s in 50 classes, 44.1 kHz WAV",
         licence="CC BY-NC 3.0 (its part ESC-10: CC BY 3.0); not for commercial use",
         page="https://github.com/karolpiczak/ESC-50",
         citation="Piczak, ESC: Dataset for Environmental Sound Classification, ACM Multimedia 2015",
@@ -210,10 +210,10 @@ SETS = (
                 source="none is published by the authors; GitHub makes the archive anew and may "
                 "change its bytes",
                 commit=ESC_COMMIT,
-                most_bytes=2 * GIGABYTE,
+                max_bytes=2 * GIGABYTE,
             ),
         ),
-        unpacked_bytes=3 * GIGABYTE,
+        max_unpacked_bytes=3 * GIGABYTE,
     ),
 )
-CATALOGUE = {data_set.name: data_set for data_set in SETS}
+CATALOGUE = {data_set.name: data_set for data_set in DATASETS}

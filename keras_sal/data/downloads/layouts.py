@@ -1,48 +1,59 @@
-"""From the folders of public data sets, or your own, to a table of recordings.
+"""Tables of recordings from the folders of public data sets, or of your own.
 
-Each layout says of a sound file which split it belongs to, what is said in it, by whom, and whether
-it is noise. `keras_sal.data.recordings` describes the table; times are left out, `keras-sal align` finds
-them.
+A layout tells the split, the text and the speaker of a sound file, and whether it is noise, from
+its path and from the lists beside it. `keras_sal.data.recordings` describes the table. Event times
+are left out; `keras-sal align` finds them.
 """
+
+from __future__ import annotations
 
 import csv
 import io
 import warnings
 import zlib
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import TypeAlias
 
-from keras_sal.audio.reading import FOREIGN
+from keras_sal.audio.reading import UNSUPPORTED
+from keras_sal.checks import require
+from keras_sal.data.recordings_table import TABLE
 from keras_sal.files import write_atomically
+from keras_sal.typing import PathLike
 
-SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-TABLE = "recordings.csv"
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 COLUMNS = ("file", "corpus", "split", "speaker", "text", "onset_s", "offset_s", "noise")
-SHARES = (("train", 80), ("dev", 90), ("test", 100))  # percent, cumulated
+SPLITS_BY_PERCENT = (("train", 80), ("dev", 90), ("test", 100))  # each ends below this percentage
 ESC_FOLDS = {"4": "dev", "5": "test"}
-NAMED_IN_WARNING = 5
+MAX_LISTED = 5
+
+Row: TypeAlias = dict[str, str]
+"""A row of a table of recordings, by column."""
 
 
-def tabulate(folder, layout="words", *, corpus=None, replace=False):
+def tabulate(
+    folder: PathLike, layout: str = "words", *, corpus: str | None = None, replace: bool = False
+) -> int:
     """Write the `recordings.csv` of a folder of sound files.
 
     Args:
         folder: The folder.
         layout: `"words"`: a subfolder for each word, `smart_mirror/1.wav` (`smart mirror` is
             said), and `noise` for noise, which may have subfolders; files elsewhere are left out
-            and named in a warning. Files are put in splits by a hash of their names, 80, 10 and
-            10 %, so the splits share speakers if your names don't tell them apart: a name
-            `ann-1.wav` is taken to be of the speaker `ann`. Or the name of a downloaded set:
+            and named in a warning. Files are assigned to splits by a hash of their speaker or
+            path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of the speaker `ann`; the
+            splits share speakers if the names don't tell them apart. Or the name of a data set:
             `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`, `"musan"`, `"demand"`
             or `"esc-50"`, with the splits of their authors where there are any.
-        corpus: What to call it. Default: the name of the layout.
+        corpus: Value of the column `corpus`. Default: the name of the layout.
         replace: Replace a table that exists, with the times in it. Default `False`.
 
     Returns:
-        How many recordings are in the table.
+        The number of recordings in the table.
 
     Raises:
         ValueError: If there is no such layout, no recording in it, or a table already.
-        FileNotFoundError: If a file is missing that says which split a recording is of.
+        FileNotFoundError: If a list of the recordings of a split is missing.
 
     Example:
         >>> import tempfile
@@ -57,11 +68,11 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
     folder = Path(folder)
     rows = rows_of(folder, layout)
     path = folder / TABLE
-    if path.exists() and not replace:
-        raise ValueError(
-            f"`folder` must have no {TABLE} yet; it would be lost, with the times in it. Received: "
-            f"folder={str(folder)!r}. Say replace=True if it may."
-        )
+    require(
+        replace or not path.exists(),
+        f"`folder` must have no {TABLE} yet; it would be lost, with the times in it. Received: "
+        f"folder={str(folder)!r}. Set replace=True to replace it.",
+    )
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -70,11 +81,11 @@ def tabulate(folder, layout="words", *, corpus=None, replace=False):
     return len(rows)
 
 
-def rows_of(folder, layout):
-    """What a layout says of the sound files in a folder.
+def rows_of(folder: Path, layout: str) -> list[Row]:
+    """Return the rows of the table of a folder, without writing it.
 
     Args:
-        folder: A `pathlib.Path`.
+        folder: The folder.
         layout: As in `tabulate`.
 
     Returns:
@@ -82,36 +93,38 @@ def rows_of(folder, layout):
 
     Raises:
         ValueError: If there is no such layout, or no recording in it.
-        FileNotFoundError: If a file is missing that says which split a recording is of.
+        FileNotFoundError: If a list of the recordings of a split is missing.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(
-            f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
-            f"Received: layout={layout!r}. Put your recordings in a folder for each word."
-        )
+    require(
+        layout in LAYOUTS,
+        f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
+        f"Received: layout={layout!r}. Put your recordings in a folder for each word.",
+    )
     found = sorted(path.relative_to(folder) for path in _files(folder))
-    files = [path for path in found if path.suffix.lower() in SOUNDS]
-    foreign = [path for path in found if path.suffix.lower() in FOREIGN]
+    files = [path for path in found if path.suffix.lower() in SOUND_SUFFIXES]
+    foreign = [path for path in found if path.suffix.lower() in UNSUPPORTED]
     rows = list(LAYOUTS[layout](folder, files))
-    if not rows:
-        raise ValueError(
-            f"{str(folder)!r} must hold sound files ({', '.join(SOUNDS)}) in this layout; none "
-            f"fits. Received: {len(files)} sound files and {len(foreign)} to be converted "
-            f"({', '.join(FOREIGN)}), layout={layout!r}. Is it the right folder?"
-        )
+    require(
+        bool(rows),
+        f"{str(folder)!r} must hold sound files ({', '.join(SOUND_SUFFIXES)}) in this layout; "
+        f"none fits. Received: {len(files)} sound files and {len(foreign)} to be converted "
+        f"({', '.join(UNSUPPORTED)}), layout={layout!r}. Is it the right folder?",
+    )
     _warn_of(foreign, "convert them, for example with `ffmpeg -i in.m4a out.flac`")
     if layout == "words":
         listed = {row["file"] for row in rows}
         _warn_of(
             [file for file in files if file.as_posix() not in listed],
-            "a file must lie in a folder that is named by what is said in it, hey_robot/ann-1.wav",
+            "a file must be in a folder that is named after its text, hey_robot/ann-1.wav",
         )
     return rows
 
 
-def _files(folder):
-    """The files in a folder and in those it links to; none twice, whatever leads in a circle."""
-    own, linked, seen = [folder] if folder.is_dir() else [], [], set()
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and in the folders it links to, each once."""
+    own = [folder] if folder.is_dir() else []
+    linked: list[Path] = []
+    seen = set()
     while own or linked:
         place = (own or linked).pop()
         if place.resolve() in seen:
@@ -133,22 +146,39 @@ def _files(folder):
 
 def _warn_of(files, why):
     if files:
-        named = ", ".join(file.as_posix() for file in files[:NAMED_IN_WARNING])
-        more = len(files) - NAMED_IN_WARNING
+        listed = ", ".join(file.as_posix() for file in files[:MAX_LISTED])
+        more = len(files) - MAX_LISTED
         warnings.warn(
-            f"{len(files)} sound files were left out: {named}"
+            f"{len(files)} sound files were left out: {listed}"
             f"{f' and {more} more' if more > 0 else ''}; {why}.",
             stacklevel=4,
         )
 
 
-def split_of(name):
-    """A split by a hash of a name: always the same one, whatever else there is."""
+def split_of(name: str) -> str:
+    """Choose a split by a hash of a name, so that it doesn't depend on the other files.
+
+    Args:
+        name: Name of a speaker or path of a file.
+
+    Returns:
+        `"train"` (80 % of the names), `"dev"` or `"test"` (10 % each).
+
+    Example:
+        >>> split_of("ann")
+        'train'
+    """
     percent = zlib.crc32(name.encode()) % 100
-    return next(split for split, below in SHARES if percent < below)
+    return next(split for split, end in SPLITS_BY_PERCENT if percent < end)
 
 
-def _row(file, text="", speaker="", split=None, noise=False):
+def _row(
+    file: PurePath,
+    text: str = "",
+    speaker: str = "",
+    split: str | None = None,
+    noise: bool = False,
+) -> Row:
     return {
         "file": file.as_posix(),
         "split": split or split_of(speaker or file.as_posix()),
@@ -158,7 +188,7 @@ def _row(file, text="", speaker="", split=None, noise=False):
     }
 
 
-def _words(folder, files):
+def _words(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     for file in files:
         if len(file.parts) > 1 and file.parts[0].casefold() == "noise":
             yield _row(file, noise=True)
@@ -167,14 +197,13 @@ def _words(folder, files):
             yield _row(file, _spoken(file.parent.name), speaker if dash else "")
 
 
-def _speech_commands(folder, files):
+def _speech_commands(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     lists = {}
     for split, name in (("dev", "validation_list.txt"), ("test", "testing_list.txt")):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"`folder` must hold {name}; it says which clips of the corpus are of {split}. "
-                f"Received: {folder}, which has none. Unpack the archive again, or take the layout "
-                "'words'."
+                f"`folder` must hold {name}; it lists the recordings of {split}. Received: "
+                f"{folder}, which has none. Unpack the archive again, or use the layout 'words'."
             )
         lists[split] = set((folder / name).read_text(encoding="utf-8").split())
     for file in (file for file in files if len(file.parts) > 1):
@@ -186,13 +215,13 @@ def _speech_commands(folder, files):
         yield _row(file, word, name.partition("_nohash_")[0], next(found, "train"))
 
 
-def _picovoice(folder, files):
+def _picovoice(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     for file in files:
         if "audio" in file.parts[:-2]:
             yield _row(file, _spoken(file.parent.name))
 
 
-def _librispeech(folder, files):
+def _librispeech(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     texts = {}
     for path in folder.rglob("*.trans.txt"):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -205,20 +234,20 @@ def _librispeech(folder, files):
             yield _row(file, texts[file.stem], file.stem.partition("-")[0], split)
 
 
-def _musan(folder, files):
+def _musan(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     for file in files:
         yield _row(file, noise="noise" in file.parts or "music" in file.parts)
 
 
-def _demand(folder, files):
-    """One microphone of the sixteen; they hear the same, so a place is in one split."""
+def _demand(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
+    """Take one of the sixteen microphones, which record the same; a place is in one split."""
     for file in files:
         if file.stem == "ch01":
             yield _row(file, split=split_of(file.parent.name), noise=True)
 
 
-def _esc50(folder, files):
-    """The authors' folds keep clips of the same source together."""
+def _esc50(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
+    """Take the folds of the authors, which keep recordings of the same source together."""
     meta = next(folder.rglob("esc50.csv"), None)
     folds = {}
     if meta:

@@ -1,4 +1,4 @@
-"""What is said: words easily mistaken for the wake word, orders and sentences."""
+"""Texts without the wake word: similar phrases, voice commands and sentences."""
 
 import difflib
 import itertools
@@ -27,7 +27,7 @@ COMMANDS = (
     "{stop|pause|next song|volume up|volume down|mute|yes|no|cancel|go back|louder|good night}",
     "add {milk|butter|apples|bread|paper} to the {shopping list|basket}",
 )
-TALE = (
+STORY = (
     "{the old farmer|a young nurse|my neighbour|the captain|our teacher|every child|the baker|"
     "a quiet stranger} {carried|found|sold|painted|forgot|borrowed|dropped|admired} "
     "{a heavy basket|the yellow boat|his broken watch|three wooden chairs|a bag of oranges|"
@@ -39,7 +39,7 @@ REASON = (
     "{we walked home|nobody complained|they ordered soup|the dog barked|i called my sister}"
 )
 SENTENCES = (
-    *(TALE, TALE, TALE, REASON, REASON),
+    *(STORY, STORY, STORY, REASON, REASON),
     "{number} {number} {number} {number} {number} {number}",
     "the meeting is on {monday|tuesday|friday} the {third|ninth|tenth} of {march|june|october}",
     "please {compare|complete|remember|repeat|explain} the {report|question|picture|answer} "
@@ -52,24 +52,44 @@ NUMBERS = "one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|fifty"
 
 
 def near_phrases(word: str) -> list[str]:
-    """What is easily mistaken for `word`: chosen by ear where known, else its rhymes and likes.
+    """Return phrases that are easily mistaken for a word.
 
-    >>> near_phrases("hello")
-    ['bello', 'fello', 'mello', 'tello', 'yellow', 'hall', 'the', 'she', 'her', 'umbrella']
+    For known wake words they were chosen by ear. For others they are rhymes, and words of similar
+    spelling.
+
+    Args:
+        word: The wake word.
+
+    Returns:
+        A list of phrases.
+
+    Example:
+        >>> near_phrases("hello")
+        ['bello', 'fello', 'mello', 'tello', 'yellow', 'hall', 'the', 'she', 'her', 'umbrella']
     """
     if word in NEAR_PHRASES:
         return NEAR_PHRASES[word].split("|")
     rhymes = [re.sub("^[^aeiouy]+", onset, word) for onset in "bfmt" if word[0] not in "aeiouy"]
     known = " ".join((*COMMANDS, *SENTENCES, NUMBERS, *NEAR_PHRASES.values(), *WAKE_WORDS))
     vocabulary = {w for w in re.findall(r"[a-z]+", known) if len(w) > 2} - {"near", "number"}
-    likes = difflib.get_close_matches(word, sorted(vocabulary - {*word.split()}), 6, cutoff=0.0)
-    return [phrase for phrase in rhymes + likes if phrase != word]
+    similar = difflib.get_close_matches(word, sorted(vocabulary - {*word.split()}), 6, cutoff=0.0)
+    return [phrase for phrase in rhymes + similar if phrase != word]
 
 
 def prompts(
     word: str, rng: np.random.Generator, near: Sequence[str] = ()
 ) -> dict[str, Iterator[str]]:
-    """Endless texts without the wake word, for each folder of negative speech."""
+    """Make endless texts without the wake word.
+
+    Args:
+        word: The wake word.
+        rng: Random numbers; each text that is taken draws from them.
+        near: Phrases that are easily mistaken for the word, besides those of `near_phrases`.
+
+    Returns:
+        A dict from the folders of negative speech (`"keywords"`, `"commands"`, `"sentences"`) to
+        endless iterators of texts.
+    """
     near = list(dict.fromkeys((*near, *near_phrases(word))))
     slots = {"number": NUMBERS, "near": "|".join(near)}
 

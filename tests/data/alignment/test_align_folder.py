@@ -58,7 +58,7 @@ def test_energy_fills_what_is_missing(folder):
 
 def test_everything_is_done_again_and_what_fails_is_kept(folder):
     (folder / "b.wav").unlink()
-    found = align_folder(folder, "energy", everything=True)
+    found = align_folder(folder, "energy", overwrite=True)
     assert (found.found, found.kept) == (1, 1)
     assert times(folder)["b.wav"] == ("0.3", "0.6")
 
@@ -88,7 +88,7 @@ def test_labels_of_many_recordings_in_one_file(folder):
         "a 1 0.9 5 yes\nelsewhere 1 0 1 yes\n"
     )
     with pytest.warns(UserWarning, match="1 of 7 .*line 6: it ends at 5.9 s, the recording at 1 s"):
-        found = align_folder(folder, "labels", labels=labels, everything=True)
+        found = align_folder(folder, "labels", labels=labels, overwrite=True)
     assert found.found == 2
     assert found.failures["its text is several times among its labels"] == ["b.wav"]
     assert found.failures["it has no labels"] == ["e.wav", "f.wav"]

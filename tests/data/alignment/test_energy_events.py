@@ -59,7 +59,7 @@ def test_margin_widens_but_not_beyond_the_recording():
 def test_a_word_said_several_times_has_no_event(times):
     samples = np.concatenate([burst(2.0, 0.5, 1.1, seed=take) for take in range(times)])
     assert np.isnan(energy_events(samples, SAMPLE_RATE)).all()
-    found = energy_events(samples, SAMPLE_RATE, max_other=1)
+    found = energy_events(samples, SAMPLE_RATE, max_other_share=1)
     assert found[1] - found[0] == pytest.approx(0.66, abs=0.05)
 
 
@@ -93,10 +93,20 @@ def test_no_event_is_nan(samples):
         (np.full(1000, np.nan), 16_000, {}, "`samples` must be finite.*1000 NaN"),
         (np.zeros(1000), 16, {}, "`sample_rate` must be at least 1000; it is in Hz.*=16"),
         (np.zeros(1000), 16_000, {"level": 1.0}, "`level` must lie between 0 and 1.*level=1.0"),
-        (np.zeros(1000), 16_000, {"bridge_s": -1}, "`bridge_s` must be at least 0.*bridge_s=-1"),
+        (
+            np.zeros(1000),
+            16_000,
+            {"max_pause_s": -1},
+            "`max_pause_s` must be at least 0.*max_pause_s=-1",
+        ),
         (np.zeros(1000), 16_000, {"margin_s": -1}, "`margin_s` must be at least 0"),
         (np.zeros(1000), 16_000, {"min_contrast_db": -1}, "`min_contrast_db` must be at least 0"),
-        (np.zeros(1000), 16_000, {"max_other": 0}, "`max_other` must be greater than 0.*other=0"),
+        (
+            np.zeros(1000),
+            16_000,
+            {"max_other_share": 0},
+            "`max_other_share` must be greater than 0.*share=0",
+        ),
     ],
 )
 def test_rejects(samples, sample_rate, kwargs, message):

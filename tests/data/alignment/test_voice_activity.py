@@ -53,8 +53,8 @@ def test_a_wrong_text_is_refused():
     pytest.importorskip("pocketsphinx")
     rows = [row for row in rows_of("keywords/", 20) if row["text"] != "jarvis"]
 
-    def passed(least_score):
-        return sum(bool(aligned(heard(row), "jarvis", least_score=least_score)) for row in rows)
+    def passed(min_score):
+        return sum(bool(aligned(heard(row), "jarvis", min_score=min_score)) for row in rows)
 
     assert passed(-math.inf) >= 0.7 * len(rows)
     assert passed(-3.5) <= 0.3 * len(rows)
@@ -131,8 +131,8 @@ def test_alignment_rejects():
     pytest.importorskip("pocketsphinx")
     with pytest.raises(ValueError, match=r"`text` must have words.*text='...'"):
         align_words(np.zeros(8000), SAMPLE_RATE, "...")
-    with pytest.raises(ValueError, match=r"`least_score` must be at most 0.*least_score=nan"):
-        align_words(np.zeros(8000), SAMPLE_RATE, "yes", least_score=math.nan)
+    with pytest.raises(ValueError, match=r"`min_score` must be at most 0.*min_score=nan"):
+        align_words(np.zeros(8000), SAMPLE_RATE, "yes", min_score=math.nan)
     with pytest.raises(ValueError, match=r"`word` must be in Latin letters.*word='42'"):
         align_words(np.zeros(8000), SAMPLE_RATE, "route 42")
     with pytest.raises(ValueError, match=r"`pronunciations` must be in the phones.*'qq' as 'Q'"):
@@ -221,10 +221,18 @@ def test_no_speech_in_silence_and_tones():
     [
         (np.zeros((2, 9)), {}, r"`samples` must have the shape \(samples,\).*\(2, 9\)"),
         (np.full(9, np.nan), {}, r"`samples` must .* be finite"),
-        (np.zeros(9), {"threshold": 1.0}, r"`release` and `threshold` must hold.*threshold=1.0"),
-        (np.zeros(9), {"release": 0.6}, r"`release` and `threshold` must hold.*release=0.6"),
-        (np.zeros(9), {"bridge_s": -1}, r"`bridge_s` must be at least 0.*bridge_s=-1"),
-        (np.zeros(9), {"least_s": -1}, r"`least_s` must be at least 0"),
+        (
+            np.zeros(9),
+            {"threshold": 1.0},
+            r"`end_threshold` and `threshold` must satisfy.*threshold=1.0",
+        ),
+        (
+            np.zeros(9),
+            {"end_threshold": 0.6},
+            r"`end_threshold` and `threshold` must satisfy.*end_threshold=0.6",
+        ),
+        (np.zeros(9), {"max_pause_s": -1}, r"`max_pause_s` must be at least 0.*max_pause_s=-1"),
+        (np.zeros(9), {"min_duration_s": -1}, r"`min_duration_s` must be at least 0"),
     ],
 )
 def test_speech_rejects(samples, options, message):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from keras_sal.data import load_recordings
-from keras_sal.data.downloads import Archive, DataSet, download, tabulate
+from keras_sal.data.downloads import Archive, PublicDataset, download, tabulate
 from keras_sal.data.downloads.layouts import split_of
 
 
@@ -137,7 +137,7 @@ def test_sets_of_words_and_noise(tmp_path):
     assert [row[0] for row in table(esc).values()] == ["train", "test"]
 
 
-def test_a_downloaded_set_has_a_table(server, tmp_path):  # noqa: F811
+def test_a_downloaded_set_has_a_table(server, tmp_path):
     sounds(tmp_path / "made", "yes/a_nohash_0.wav")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
@@ -145,10 +145,10 @@ def test_a_downloaded_set_has_a_table(server, tmp_path):  # noqa: F811
         for name in ("validation_list.txt", "testing_list.txt"):
             archive.addfile(tarfile.TarInfo(name))
     server.files["/a.tar.gz"] = packed.getvalue()
-    archive = Archive(f"{server.url}/a.tar.gz", "a.tar.gz", "none", most_bytes=10_000)
-    made = DataSet("speech-commands-made", "", "CC0", "", "", (archive,), 10_000)
+    archive = Archive(f"{server.url}/a.tar.gz", "a.tar.gz", "none", max_bytes=10_000)
+    made = PublicDataset("speech-commands-made", "", "CC0", "", "", (archive,), 10_000)
     said = []
-    folder = download(made, tmp_path, say=said.append)
+    folder = download(made, tmp_path, log=said.append)
     assert "a.tar.gz: no checksum is published; it was not checked" in said
     assert said[-1] == f"1 recordings are listed in {folder / 'recordings.csv'}"
     [recording] = load_recordings(folder)

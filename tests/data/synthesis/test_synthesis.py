@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from speech_models import write_kokoro, write_piper
 
-import keras_sal.data.synthesis as synthesis
-from keras_sal.data.synthesis import studio, synthesize, voices
+from keras_sal.data.synthesis import clip_worker, speech_folder, synthesize, voices
 from keras_sal.data.synthesis.prompts import near_phrases
 
-ABSENT = [name for name in synthesis.PACKAGES if not util.find_spec(name)]
+ABSENT = [name for name in speech_folder.PACKAGES if not util.find_spec(name)]
 needs_engines = pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}")
 UTTERANCES, NEGATIVES_S = 30, 120.0
 FRAME = 80  # samples: 5 ms
@@ -163,7 +162,7 @@ def test_voices_that_sound_alike_stay_together(seed):
 @needs_engines
 @pytest.mark.parametrize("word", ["light", "the", "i", "smart mirror", "one", "hey robot"])
 def test_negatives_never_say_the_word(word):
-    clips = synthesis.plan(word, 3, 600.0, 0)[0]
+    clips = speech_folder.plan(word, 3, 600.0, 0)[0]
     texts = [clip.text for clip in clips if not clip.file.startswith(f"keywords/{word}/")]
     texts = [text for text in texts if text != word]
     assert len(texts) > 100
@@ -206,7 +205,7 @@ def test_speakers_of_a_piper_voice_are_voices_of_their_own(tmp_path):
 
 @needs_engines
 def test_a_piper_voice_is_known_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis, "_work", lambda *_: collections.defaultdict(dict))
+    monkeypatch.setattr(speech_folder, "run_jobs", lambda *_: collections.defaultdict(dict))
     path = write_piper(tmp_path / "hum.onnx", 1)
     folder = make(tmp_path / "made", voices=[path])
     assert make(tmp_path / "made", voices=[path]) == folder
@@ -222,7 +221,7 @@ def test_kokoro_blends_voices_and_finds_its_words(tmp_path):
     kokoro = voices.kokoro_model(model, styles)
     assert sorted(kokoro.speakers) == ["kokoro-af_low", "kokoro-am_high"]
     blends = {name: ["af_low", "am_high"] for name in kokoro.speakers}
-    speak = studio.kokoro(0, **kokoro.settings, speakers=kokoro.speakers, blends=blends)
+    speak = clip_worker.open_kokoro(0, **kokoro.settings, speakers=kokoro.speakers, blends=blends)
     pitches = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
@@ -238,27 +237,28 @@ def test_kokoro_blends_voices_and_finds_its_words(tmp_path):
 def test_sounding_finds_what_is_loud():
     samples = np.zeros(24_000)
     samples[5_000:11_000] = np.sin(np.arange(6_000))
-    first, last = studio.sounding(samples, 24_000)
+    first, last = clip_worker.speech_bounds(samples, 24_000)
     assert (first, last) == pytest.approx((5_000, 11_000), abs=120)
 
 
 @needs_engines
 def test_without_espeak_other_voices_are_dealt_out(tmp_path):
     model = voices.piper_model(write_piper(tmp_path / "hum.onnx", 6))
-    clips, _ = synthesis.plan("computer", 30, 300.0, 0, engines=(), models=[model])
+    clips, _ = speech_folder.plan("computer", 30, 300.0, 0, engines=(), models=[model])
     speakers = {clip.speaker for clip in clips if clip.text}
     assert speakers == set(model.speakers)
-    crowds = [mouth for clip in clips for mouth, _ in clip.mixture]
+    crowds = [mouth for clip in clips for mouth, _ in clip.babble]
     assert crowds
     assert set(crowds) <= speakers
     with pytest.raises(ValueError, match=r"must bring at least 3 voices.*Received: piper-joe\."):
-        synthesis.plan("computer", 30, 300.0, 0, engines=("piper",))
+        speech_folder.plan("computer", 30, 300.0, 0, engines=("piper",))
 
 
 @needs_engines
 def test_near_phrases_of_the_user_are_said(tmp_path):
     plain, given = (
-        synthesis.plan("hey robot", 3, 2000.0, 0, near=near)[0] for near in ((), ("hay rowboat",))
+        speech_folder.plan("hey robot", 3, 2000.0, 0, near=near)[0]
+        for near in ((), ("hay rowboat",))
     )
     assert sum(clip.text == "hay rowboat" for clip in plain) == 0
     assert sum(clip.text == "hay rowboat" for clip in given) >= 10
@@ -278,7 +278,7 @@ def test_progress(made, rows):
 def test_second_call_does_no_work(made, monkeypatch):
     folder, _ = made
     before = (folder / "recordings.csv").stat().st_mtime_ns
-    monkeypatch.setattr(synthesis, "plan", lambda *_, **__: pytest.fail("planned again"))
+    monkeypatch.setattr(speech_folder, "plan", lambda *_, **__: pytest.fail("planned again"))
     assert make(folder, progress=lambda *_: pytest.fail("worked again")) == folder
     assert (folder / "recordings.csv").stat().st_mtime_ns == before
 
@@ -297,7 +297,7 @@ def test_same_arguments_same_samples(made, tmp_path, monkeypatch):
 
 @needs_engines
 def test_seed_changes_the_plan():
-    plans = [synthesis.plan("computer", 30, 120.0, seed)[0] for seed in (0, 0, 1)]
+    plans = [speech_folder.plan("computer", 30, 120.0, seed)[0] for seed in (0, 0, 1)]
     assert plans[0] == plans[1]
     assert [clip.text for clip in plans[0]] != [clip.text for clip in plans[2]]
     assert [clip.speaker for clip in plans[0]] != [clip.speaker for clip in plans[2]]
@@ -337,7 +337,7 @@ def test_interruption_leaves_nothing(tmp_path, monkeypatch):
 def test_failing_engine_is_quoted_and_leaves_nothing(tmp_path, monkeypatch, script, message):
     broken = tmp_path / "broken.py"
     broken.write_text(script)
-    monkeypatch.setattr(studio, "__file__", str(broken))
+    monkeypatch.setattr(clip_worker, "__file__", str(broken))
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     with pytest.raises(RuntimeError, match=message):
         make(tmp_path / "computer")
@@ -351,11 +351,13 @@ def test_empty_folder_is_filled_and_a_race_is_lost_gracefully(tmp_path, monkeypa
     folder.mkdir()
     manifest = (made[0] / "synthesis.json").read_text()
 
-    def work(lots, total, progress):
+    def work(jobs, total, progress):
         (folder / "synthesis.json").write_text(manifest)
-        return {clip.file: {} for clip in synthesis.plan("computer", UTTERANCES, NEGATIVES_S, 0)[0]}
+        return {
+            clip.file: {} for clip in speech_folder.plan("computer", UTTERANCES, NEGATIVES_S, 0)[0]
+        }
 
-    monkeypatch.setattr(synthesis, "_work", work)
+    monkeypatch.setattr(speech_folder, "run_jobs", work)
     assert make(folder) == folder
     assert [path.name for path in folder.iterdir()] == ["synthesis.json"]
     assert list(tmp_path.iterdir()) == [folder]
@@ -444,8 +446,8 @@ def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
 def test_studio_starts_without_keras_and_engines():
     """It runs in each process of its own, and the engines are GPL-3: imported when they speak."""
     script = (
-        f"import runpy, sys; runpy.run_path({studio.__file__!r});"
-        f"print({{'keras', 'keras_sal', *{list(synthesis.PACKAGES)}}} & set(sys.modules))"
+        f"import runpy, sys; runpy.run_path({clip_worker.__file__!r});"
+        f"print({{'keras', 'keras_sal', *{list(speech_folder.PACKAGES)}}} & set(sys.modules))"
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert printed.stdout.strip() == "set()", printed.stderr
@@ -460,7 +462,7 @@ def test_resampling_moves_the_events_along(stretch):
     """Clicks at the events of a 22.05 kHz signal are found at the times that come back."""
     samples = np.zeros(22_050)
     samples[[4410, 15_435]] = 1.0
-    heard = studio._heard(samples, 22_050, 4410, 15_435, stretch)
+    heard = clip_worker._resampled_speech(samples, 22_050, 4410, 15_435, stretch)
     half = len(heard.samples) // 2
     clicks = np.argmax(heard.samples[:half]), half + np.argmax(heard.samples[half:])
     assert heard.onset_s == pytest.approx(0.2 / stretch)
@@ -470,7 +472,7 @@ def test_resampling_moves_the_events_along(stretch):
     )
 
 
-@pytest.mark.parametrize("effect", [studio.room, studio.microphone])
+@pytest.mark.parametrize("effect", [clip_worker.add_reverberation, clip_worker.apply_microphone])
 def test_effects_keep_the_events_in_place(effect):
     click = np.zeros(16_000)
     click[5_003] = 1.0
@@ -483,8 +485,8 @@ def test_effects_keep_the_events_in_place(effect):
 def test_speech_clip_moves_the_events_along():
     tone = np.sin(2 * np.pi * 440 * np.arange(8_000) / 16_000)
     for seed in range(20):
-        clip = studio.speech_clip(
-            studio.Speech(tone, onset_s=0.1, offset_s=0.4), np.random.default_rng(seed)
+        clip = clip_worker.record_speech(
+            clip_worker.Speech(tone, onset_s=0.1, offset_s=0.4), np.random.default_rng(seed)
         )
         assert clip.offset_s - clip.onset_s == pytest.approx(0.3)
         level = np.convolve(clip.samples**2, np.ones(160) / 160, "same")
@@ -496,7 +498,7 @@ def test_speech_clip_moves_the_events_along():
     ("colour", "slope_db"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)]
 )
 def test_noise_falls_by_its_decibels_an_octave(colour, slope_db):
-    samples = studio.noise(colour, 160_000, np.random.default_rng(0))
+    samples = clip_worker.coloured_noise(colour, 160_000, np.random.default_rng(0))
     assert np.mean(samples**2) == pytest.approx(1.0)
     power = np.abs(np.fft.rfft(samples)) ** 2
     octaves = [10 * np.log10(power[f * 10 : f * 20].mean()) for f in (200, 400, 800, 1600, 3200)]
@@ -504,7 +506,10 @@ def test_noise_falls_by_its_decibels_an_octave(colour, slope_db):
 
 
 def test_hum_is_the_harmonics_of_the_mains():
-    power = np.abs(np.fft.rfft(studio.noise("hum", 160_000, np.random.default_rng(0)))) ** 2
+    power = (
+        np.abs(np.fft.rfft(clip_worker.coloured_noise("hum", 160_000, np.random.default_rng(0))))
+        ** 2
+    )
     loudest_hz = np.sort(np.argsort(power)[-12:]) / 10
     assert loudest_hz[0] in (50.0, 60.0)
     np.testing.assert_allclose(loudest_hz, loudest_hz[0] * np.arange(1, 13))
