@@ -1,18 +1,30 @@
-"""Ship a trained detector, from any backend: microcontrollers, phones, ONNX.
+"""Export of a trained detector, from any backend, to microcontrollers, phones and ONNX.
 
-- `micro.convert`: TensorFlow Lite Micro; integer files, gated, measured, run frame by frame.
-- `litert.convert`: LiteRT for phones and desktops.
-- `onnx.convert`: ONNX, one frame at a time or whole clips.
-- `verify.verify`: all of these against the float model, over the same streams.
-- `footprint.footprint`: flash, arena and operators of a file.
-- `bundle.write`: the folder a firmware engineer gets, with C++ that answers as Python does.
-- `internal.convert`: a file that keeps its state itself; `esphome.write`: for micro_wake_word.
+    >>> from keras_sal.export import micro, bundle
+    >>> detector = micro.convert(model, "detector.tflite", calibration)  # doctest: +SKIP
+    >>> detector.stream(features)  # as the device computes it  # doctest: +SKIP
+    >>> bundle.write(detector, "firmware", threshold=0.8, frame_step_s=0.01)  # doctest: +SKIP
 
-Nothing heavy is imported before it is used, and a missing package says which extra brings it.
+A reader meets, in this order:
+
+- `micro`, `litert`, `onnx`: `convert` writes a file, and a runner (`MicroModel`, `LiteModel`,
+  `OnnxModel`) streams features through it, frame by frame. They share `step_runner` (the loop),
+  `signature` (which tensors are frames, states, posteriors) and `sequences` (checks of features).
+- `verify`: compares these files with the float model, over the same streams;
+  `verification_report` holds the result.
+- `footprint`: flash, arena and operators of a file; `arena` finds its smallest arena.
+- `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
+- `internal_state`: files that keep their state themselves; `esphome` writes one for
+  micro_wake_word.
+- `conversion/`: the converter process; `worker` runs it. `tflite/`: the `.tflite` file format.
+  `firmware/`: the C++ of a bundle.
+
+Every failed export is an `ExportError`. Nothing heavy is imported before it is used, and the error
+about a missing package names the extra to install.
 """
 
 from keras_sal.export import bundle, esphome, footprint, internal_state, litert, micro, onnx, verify
-from keras_sal.export.worker import ExportError
+from keras_sal.export.errors import ExportError
 
 __all__ = [
     "ExportError",

@@ -1,17 +1,21 @@
-"""How small a tensor arena a model runs in.
+"""The smallest tensor arena in which a model runs.
 
-The interpreter has no getter for it, its allocation log leaves out what planning needs in between,
-and an arena that is too small may segfault instead of failing. So this file is also a worker: every
-candidate size is tried in a fork of it, and it survives whatever happens to the fork. As a worker
-it imports nothing of this package, hence no Keras, and is done in a second.
+The interpreter has no getter for it, its allocation log leaves out what planning needs temporarily,
+and an arena that is too small may segfault instead of failing. So this file is also the program of
+a worker process, which tries every candidate size in a fork of itself and survives whatever happens
+to the fork. As a worker it imports nothing of this package, hence no Keras, and takes a second.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 GRAIN_BYTES = 16
 UPPER_BYTES = (1 << 16, 1 << 20, 1 << 24, 1 << 28)
@@ -19,15 +23,15 @@ PROBE_TIMEOUT_S = 30
 WORKER_TIMEOUT_S = 300
 
 
-def measure(content):
-    """Loads and invokes a model in TensorFlow Lite Micro, with smaller and smaller arenas.
+def measure(content: bytes) -> dict[str, Any]:
+    """Load and invoke a model in TensorFlow Lite Micro, in smaller and smaller arenas.
 
     Args:
         content: Bytes of the `.tflite` file.
 
     Returns:
-        A dict with `arena_bytes`, the smallest multiple of 16 in which the model allocates and
-        invokes; or with `failure`, what the interpreter said, where it runs in none.
+        A dict with `arena_bytes`, the smallest multiple of 16 bytes in which the model allocates
+        and invokes; or with `failure`, the message of the interpreter, if it runs in none.
     """
     from keras_sal.export import worker
 
@@ -38,8 +42,17 @@ def measure(content):
         )
 
 
-def bisect(runs_in, upper):
-    """Smallest multiple of the grain for which `runs_in(size)` holds, as it does for `upper`."""
+def bisect(runs_in: Callable[[int], bool], upper: int) -> int:
+    """Return the smallest size that suffices, a multiple of 16.
+
+    Args:
+        runs_in: Whether a size suffices. Every larger size does too.
+        upper: A size that suffices.
+
+    Example:
+        >>> bisect(lambda size: size >= 1000, 65536)
+        1008
+    """
     low, high = 0, -(-upper // GRAIN_BYTES)
     while high - low > 1:
         middle = (low + high) // 2
@@ -47,7 +60,7 @@ def bisect(runs_in, upper):
     return high * GRAIN_BYTES
 
 
-def _measure(content):
+def _measure(content: bytes) -> dict[str, Any]:
     for upper in UPPER_BYTES:
         failure = _probe(content, upper)
         if failure is None:
@@ -57,29 +70,29 @@ def _measure(content):
     return {"failure": failure}
 
 
-def _probe(content, size):
-    """None when the model runs in an arena of `size` bytes, else what was said or how it died."""
+def _probe(content: bytes, size: int) -> str | None:
+    """Return `None` if the model runs in `size` bytes, else the message it failed with."""
     from tflite_micro import runtime
 
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         child = os.fork()
         if not child:
-            os.dup2(said.fileno(), 1)
-            os.dup2(said.fileno(), 2)
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
             signal.alarm(PROBE_TIMEOUT_S)
             code = 1
             try:
                 runtime.Interpreter.from_bytes(content, arena_size=size).invoke()
                 code = 0
-            except Exception as error:
+            except (RuntimeError, ValueError) as error:
                 os.write(2, str(error).encode())
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         if status == 0:
             return None
-        said.seek(0)
-        text = said.read().decode(errors="replace").strip()
+        output.seek(0)
+        text = output.read().decode(errors="replace").strip()
         if os.WIFSIGNALED(status):
             text += f"\nThe interpreter died of {signal.Signals(os.WTERMSIG(status)).name}."
         return text

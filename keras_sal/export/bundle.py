@@ -1,75 +1,53 @@
-"""The folder a firmware engineer gets: model, C++ sources, README and manifest.
+"""The bundle: the folder that a firmware engineer gets, with model, C++, README and manifest.
 
     bundle = write("detector.tflite", "bundle", threshold=0.8, frame_step_s=0.01)
-    read("bundle").open().stream(features)  # what the device will answer
+    read("bundle").open().stream(features)  # the posteriors that the device will compute
 
-The sources quantise a frame, carry the state, run the model and apply the trigger as Python does,
-to the bit. `manifest.json` says everything they hold as JSON, with the hash of every file; `read`
-refuses a folder whose files are others. Format 1 of the manifest:
+The sources quantize a frame, carry the state, run the model and apply the trigger as Python does,
+to the bit. `manifest.json` holds all their numbers as JSON, and the hash of every file; `read`
+refuses a folder whose files have changed. Format 1 of the manifest:
 
 - `format`: version of this format.
-- `model`, `quantization`, `state`: the file; how its numbers are kept; `"explicit"` (carried by
-  the caller) or `"internal"` (kept by the interpreter).
+- `model`, `quantization`, `state`: the file; the type of its numbers; `"explicit"` (carried by the
+  caller) or `"internal"` (kept by the interpreter).
 - `inputs`, `outputs`: lists of `name`, `index`, `shape`, `dtype`, `scale`, `zero_point`. A
-  quantised `q` stands for `(q - zero_point) * scale`; the sigmoid of an output named `logit` is the
-  posterior.
-- `states`: `[input, output]` for each state: what came out goes back in.
-- `frame_step_s`, `frame_offset_s`: posterior `t` is answered at `offset + t * step` seconds.
-- `delay_frames`: how many answers late the model is; so many at the start belong to no frame.
+  quantized `q` stands for `(q - zero_point) * scale`. The posterior of an output named `logit` is
+  its sigmoid.
+- `states`: `[input, output]` for each state: the output of a step is the input of the next.
+- `frame_step_s`, `frame_offset_s`: output `t` is computed at `offset + t * step` seconds.
+- `delay_frames`: by how many outputs the model is late; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
-  `refractory_s`. `threshold`: how it was chosen, as `keras_sal.detection.threshold_record` says.
+  `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
 - `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.
-- `sha256`: of every other file. `versions`: of the packages that made it.
+- `sha256`: of every other file. `versions`: of the packages that wrote it.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_sal import audio, provenance
+from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.detection.trigger import as_thresholds, check_delay
-from keras_sal.export import firmware_readme, firmware_sources
-from keras_sal.export.signature import NEXT
-from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.firmware import sources
+from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND, MODEL, TRIGGER, Contents
+from keras_sal.export.firmware.readme import readme
+from keras_sal.export.internal_state import InternalModel, is_internal
+from keras_sal.export.micro import MicroModel
+from keras_sal.export.step_runner import TensorInfo
 from keras_sal.files import atomic_folder, json_ready
+from keras_sal.typing import PathLike
 
-FORMAT = 1
 MANIFEST = "manifest.json"
-MODEL = "model.tflite"
-TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
-# The TensorFlow Lite Micro front-end as `keras_sal.audio.MicroFrontend` and `frontend.h` have it.
-MICRO_FRONTEND = {
-    "kind": "micro",
-    "sample_rate": audio.SAMPLE_RATE,
-    "window_ms": round(1000 * audio.FRAME_OFFSET_S),
-    "step_ms": round(1000 * audio.FRAME_STEP_S),
-    "features": audio.FEATURES,
-    "lower_band_hz": audio.LOWEST_HZ,
-    "upper_band_hz": audio.HIGHEST_HZ,
-    "noise_smoothing_bits": 10,
-    "noise_even_smoothing": 0.025,
-    "noise_odd_smoothing": 0.06,
-    "noise_min_signal_remaining": 0.05,
-    "pcan_strength": 0.95,
-    "pcan_offset": 80.0,
-    "pcan_gain_bits": 21,
-    "log_scale_shift": 6,
-    "feature_scale": 0.0390625,
-}
-FIXED = (
-    "detector.cc",
-    "detector.h",
-    "interpreter.h",
-    "tflm_interpreter.h",
-    "trigger.cc",
-    "trigger.h",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,56 +60,65 @@ class Bundle:
     """
 
     folder: Path
-    manifest: dict
+    manifest: dict[str, Any]
 
     @property
-    def model_path(self):
+    def model_path(self) -> Path:
         """The `.tflite` file."""
         return self.folder / self.manifest["model"]
 
     @property
-    def threshold(self):
+    def threshold(self) -> float | list[float]:
         """The trigger's threshold; a list for several classes."""
         return self.manifest["trigger"]["threshold"]
 
     @property
-    def scoring(self):
+    def scoring(self) -> dict[str, Any]:
         """The other arguments of `keras_sal.detection.detect`."""
         times = {name: self.manifest[name] for name in ("frame_step_s", "frame_offset_s")}
         return times | {name: self.manifest["trigger"][name] for name in TRIGGER}
 
-    def open(self):
-        """The model in the interpreter of TensorFlow Lite Micro."""
+    def open(self) -> MicroModel:
+        """Load the model into the interpreter of TensorFlow Lite Micro."""
         return _open(self.model_path)
 
 
-def write(model, folder, *, threshold, class_names=None, frontend=None, delay_frames=0, **scoring):
-    """Writes a bundle for a converted model.
+def write(
+    model: MicroModel | PathLike,
+    folder: PathLike,
+    *,
+    threshold: float | Sequence[float] | Mapping[str, Any],
+    class_names: str | Sequence[str] | None = None,
+    frontend: str | None = None,
+    delay_frames: int = 0,
+    **scoring: Any,
+) -> Bundle:
+    """Write a bundle for a converted model.
 
-    Use it after `keras_sal.export.micro.convert`, with the threshold that was chosen with the
-    converted model: that of the float model is another one.
+    Use it after `keras_sal.export.micro.convert`, with a threshold that was chosen with the
+    converted model, since the float model has another one.
 
     Args:
-        model: `MicroModel`, or the path of its `.tflite` file.
-        folder: Where to write; its parent exists. The folder appears complete or not at all; a
-            bundle that stood there is replaced then, any other folder is refused.
-        threshold: Float in [0, 1], one for each class, or a record by
+        model: The converted model, or the path of its `.tflite` file.
+        folder: Where to write; its parent exists. The folder appears complete or not at all. A
+            bundle at this path is replaced then; any other folder is refused.
+        threshold: Float in [0, 1], or one for each class, or a record by
             `keras_sal.detection.threshold_record`, which brings its trigger along.
-        class_names: Names of the classes. Default: `"detection"`, or `"class_0"` and so on.
-        frontend: `"micro"` where the features are those of `keras_sal.audio.MicroFrontend`, else
-            None (default).
-        delay_frames: How many answers late the model is, if it looks ahead: what
-            `keras_sal.streaming.delay_frames` says of its step model. Default 0.
-        **scoring: The trigger: fields of `keras_sal.detection.Scoring`. `frame_step_s`, seconds from
-            one posterior to the next, is required unless `threshold` is a record.
+        class_names: Names of the classes. Defaults to `"detection"`, or `"class_0"` and so on.
+        frontend: `"micro"` if the features are those of `keras_sal.audio.MicroFrontend`, else
+            `None` (default).
+        delay_frames: By how many outputs the model is late, if it looks ahead: what
+            `keras_sal.streaming.delay_frames` returns for its step model. Defaults to 0.
+        **scoring: The trigger: fields of `keras_sal.detection.Scoring`. `frame_step_s`, seconds
+            from one output to the next, is required unless `threshold` is a record.
 
     Returns:
-        The `Bundle`.
+        The bundle.
 
     Raises:
-        ImportError: A package of the `export` extra is missing.
-        ValueError: An argument is unusable.
-        ExportError: The model runs in no interpreter of TensorFlow Lite Micro.
+        ImportError: If a package of the `export` extra is missing.
+        ValueError: If an argument is unusable.
+        ExportError: If the model runs in no interpreter of TensorFlow Lite Micro.
 
     Example:
 
@@ -140,87 +127,47 @@ def write(model, folder, *, threshold, class_names=None, frontend=None, delay_fr
     >>> bundle.write(detector, "firmware", threshold=0.8, frame_step_s=0.01)  # doctest: +SKIP
     """
     folder = _check_folder(folder)
-    model = _open(model) if isinstance(model, str | Path) else model
-    content = model.path.read_bytes()
-    file = Flatbuffer(content)
-    output = _check_ends(model)
-    classes = int(np.prod(output.shape))
-    names = _check_names(class_names, classes)
-    threshold, record, scoring = _check_trigger(threshold, scoring)
-    thresholds = np.broadcast_to(as_thresholds(threshold, classes), classes).tolist()
-    _check_finite(thresholds)
-    frontend = _check_frontend(frontend, model)
-    variables = sum(op.name == "VAR_HANDLE" for op in file.operators())
-    positions = _positions(file)
-
-    manifest = {
-        "format": FORMAT,
-        "model": MODEL,
-        "quantization": file.quantization(),
-        "state": "internal" if variables else "explicit",
-        "inputs": [_end(info, positions) for info in model.inputs],
-        "outputs": [_end(info, positions) for info in model.outputs],
-        "states": [[name, name + NEXT] for name in model.ports.states],
-        "frame_step_s": scoring.frame_step_s,
-        "frame_offset_s": scoring.frame_offset_s,
-        "delay_frames": check_delay(delay_frames),
-        "classes": names,
-        "frontend": frontend,
-        "trigger": {"threshold": thresholds[0] if classes == 1 else thresholds}
-        | {name: getattr(scoring, name) for name in TRIGGER},
-        "threshold": record,
-        "flash_bytes": len(content),
-        "arena_bytes": model.arena_bytes,
-        "macs": model.macs,
-        "operators": list(model.operators),
-        "resource_variables": variables,
-        "versions": provenance.versions(),
-    }
-    texts = {
-        **firmware_sources.model_data(content),
-        "op_resolver.h": firmware_sources.op_resolver(model.operators, variables),
-        **firmware_sources.settings(
-            model,
-            positions,
-            scoring=scoring,
-            thresholds=thresholds,
-            class_names=names,
-            arena_bytes=model.arena_bytes,
-            delay_frames=delay_frames,
-        ),
-        **{name: firmware_sources.fixed(name) for name in FIXED},
-        "main.cc": firmware_sources.fixed("main_audio.cc" if frontend else "main_frames.cc"),
-    }
-    if frontend:
-        texts |= {name: firmware_sources.fixed(name) for name in ("frontend.h", "micro_frontend.h")}
-    texts["README.md"] = firmware_readme.text(folder.name, manifest)
-    files = {name: text.encode() for name, text in texts.items()} | {MODEL: content}
+    model = model if isinstance(model, MicroModel) else _open(Path(model))
+    classes = int(np.prod(_check_signature(model).shape))
+    level, record, trigger = _check_trigger(threshold, scoring)
+    contents = Contents(
+        model,
+        class_names=_check_names(class_names, classes),
+        thresholds=_check_thresholds(level, classes),
+        threshold_record=record,
+        scoring=trigger,
+        frontend=_check_frontend(frontend, model),
+        delay_frames=check_delay(delay_frames),
+    )
+    manifest = contents.manifest()
+    texts = contents.sources() | {"README.md": readme(folder.name, manifest)}
+    files = {name: text.encode() for name, text in texts.items()} | {MODEL: contents.content}
     manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files)}
     with atomic_folder(folder) as unfinished:
         for name, data in files.items():
             (unfinished / name).write_bytes(data)
         text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
         (unfinished / MANIFEST).write_text(text, encoding="utf-8")
-    return Bundle(folder, read_manifest(folder))
+    return read(folder)
 
 
-def read(folder):
-    """Opens a bundle and checks its files.
+def read(folder: PathLike) -> Bundle:
+    """Open a bundle and check its files.
 
     Args:
         folder: A folder written by `write`.
 
     Returns:
-        The `Bundle`.
+        The bundle.
 
     Raises:
-        ValueError: Not a bundle, one of another format, or one whose files have changed.
+        ValueError: If it is not a bundle, has another format, or its files have changed.
     """
     return Bundle(Path(folder), read_manifest(folder))
 
 
-def read_manifest(folder):
-    """The manifest of a bundle, once every file has been found to be the one that was written.
+def read_manifest(folder: PathLike) -> dict[str, Any]:
+    """Read the manifest of a bundle, after its files were compared with their hashes.
 
     Args:
         folder: A folder written by `write`.
@@ -229,7 +176,7 @@ def read_manifest(folder):
         The content of `manifest.json`.
 
     Raises:
-        ValueError: Not a bundle, one of another format, or one whose files have changed.
+        ValueError: If it is not a bundle, has another format, or its files have changed.
     """
     folder = Path(folder)
     try:
@@ -241,81 +188,83 @@ def read_manifest(folder):
             f"folder={str(folder)!r} ({type(error).__name__}: {error}). "
             "Write it with `keras_sal.export.bundle.write`."
         ) from error
-    if found != FORMAT:
-        raise ValueError(
-            f"`folder` must hold a bundle of format {FORMAT}, the one this version reads. "
-            f"Received: format={found!r} in {str(folder)!r}. "
-            "Write it again, or use the version of keras_sal that wrote it."
-        )
+    require(
+        found == FORMAT,
+        f"`folder` must hold a bundle of format {FORMAT}, the one this version reads. "
+        f"Received: format={found!r} in {str(folder)!r}. "
+        "Write it again, or use the version of keras_sal that wrote it.",
+    )
     for name, expected in manifest["sha256"].items():
         path = folder / name
-        if not path.is_file():
-            raise ValueError(_changed(folder, name, "is missing"))
-        if _sha256(path.read_bytes()) != expected:
-            raise ValueError(_changed(folder, name, "has another hash than in the manifest"))
+        require(path.is_file(), _changed_message(folder, name, "is missing"))
+        require(
+            _sha256(path.read_bytes()) == expected,
+            _changed_message(folder, name, "has another hash than in the manifest"),
+        )
     return manifest
 
 
-def _open(path):
-    from keras_sal.export.internal_state import InternalModel, is_internal
-    from keras_sal.export.micro import MicroModel
-
+def _open(path: Path) -> MicroModel:
     return InternalModel(path) if is_internal(path) else MicroModel(path)
 
 
-def _check_folder(folder):
+def _check_folder(folder: PathLike) -> Path:
     folder = Path(folder)
-    if not folder.absolute().parent.is_dir():
-        raise ValueError(
-            "`folder` must be in a folder that exists. "
-            f"Received: folder={str(folder)!r}. Make its parent first."
-        )
+    require(
+        folder.absolute().parent.is_dir(),
+        "`folder` must be in a folder that exists. "
+        f"Received: folder={str(folder)!r}. Make its parent first.",
+    )
     replaced = (folder / MANIFEST).is_file()
-    if folder.exists() and not replaced and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            "`folder` must be new, empty or a bundle, which is replaced as a whole. "
-            f"Received: folder={str(folder)!r}, which holds something else. Name another one."
-        )
+    require(
+        not folder.exists() or replaced or (folder.is_dir() and not any(folder.iterdir())),
+        "`folder` must be new, empty or a bundle, which is replaced as a whole. "
+        f"Received: folder={str(folder)!r}, which holds something else. Name another one.",
+    )
     return folder
 
 
-def _check_ends(model):
-    if len(model.ports.posteriors) != 1:
-        raise ValueError(
-            "`model` must have one output of posteriors, whose channels are the classes. "
-            f"Received: {list(model.ports.posteriors)}. Concatenate them into one layer."
-        )
-    output = next(info for info in model.outputs if info.name == model.ports.posteriors[0])
+def _check_signature(model: MicroModel) -> TensorInfo:
+    """Return the posterior output of a model that the C++ can run."""
+    posteriors = model.signature.posteriors
+    require(
+        len(posteriors) == 1,
+        "`model` must have one output of posteriors, whose channels are the classes. "
+        f"Received: {list(posteriors)}. Concatenate them into one layer.",
+    )
+    output = next(info for info in model.outputs if info.name == posteriors[0])
     dtypes = {info.dtype for info in (*model.inputs, *model.outputs)}
-    if dtypes != {output.dtype} or output.dtype not in firmware_sources.C_TYPES:
-        raise ValueError(
-            "`model` must have inputs and outputs of one type, one of "
-            f"{tuple(firmware_sources.C_TYPES)}, as `keras_sal.export.micro.convert` makes them. "
-            f"Received: {sorted(dtypes)}. Convert it with that."
-        )
+    require(
+        dtypes == {output.dtype} and output.dtype in sources.C_TYPES,
+        f"`model` must have inputs and outputs of one type, one of {tuple(sources.C_TYPES)}, as "
+        f"`keras_sal.export.micro.convert` makes them. Received: {sorted(dtypes)}. "
+        "Convert it with that.",
+    )
     return output
 
 
-def _check_names(names, classes):
+def _check_names(names: str | Sequence[str] | None, classes: int) -> list[str]:
     if names is None:
         return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
     names = [names] if isinstance(names, str) else list(names)
-    if len(names) != classes or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(
-            f"`class_names` must name each of the {classes} classes of the model. "
-            f"Received: class_names={names}. Give them in the order of the output's channels."
-        )
+    require(
+        len(names) == classes and all(isinstance(name, str) and name for name in names),
+        f"`class_names` must name each of the {classes} classes of the model. "
+        f"Received: class_names={names}. Give them in the order of the output's channels.",
+    )
     return names
 
 
-def _check_trigger(threshold, scoring):
-    """The threshold, how it was chosen, and the `Scoring` that goes with it."""
-    if not isinstance(threshold, dict):
-        if "frame_step_s" not in scoring:
-            raise ValueError(
-                "`frame_step_s` must be given: seconds from one posterior to the next. "
-                "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`."
-            )
+def _check_trigger(
+    threshold: float | Sequence[float] | Mapping[str, Any], scoring: dict[str, Any]
+) -> tuple[Any, Mapping[str, Any], Scoring]:
+    """Return the threshold, how it was chosen, and the trigger that belongs to it."""
+    if not isinstance(threshold, Mapping):
+        require(
+            "frame_step_s" in scoring,
+            "`frame_step_s` must be given: seconds from one output to the next. "
+            "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`.",
+        )
         return threshold, {"rule": "set by hand", "threshold": threshold}, Scoring(**scoring)
     chosen = threshold.get("scoring")
     if chosen is None or "threshold" not in threshold:
@@ -335,50 +284,40 @@ def _check_trigger(threshold, scoring):
     return threshold["threshold"], threshold, Scoring(**(scoring | chosen))
 
 
-def _check_finite(thresholds):
-    if not all(map(math.isfinite, thresholds)):
-        raise ValueError(
-            "`threshold` must be in [0, 1]; a detector that never fires needs no firmware. "
-            f"Received: threshold={thresholds}. Choose it on development data."
-        )
+def _check_thresholds(threshold: Any, classes: int) -> list[float]:
+    thresholds = np.broadcast_to(as_thresholds(threshold, classes), classes).tolist()
+    require(
+        all(map(math.isfinite, thresholds)),
+        "`threshold` must be in [0, 1]; a detector that never fires needs no firmware. "
+        f"Received: threshold={thresholds}. Choose it on development data.",
+    )
+    return thresholds
 
 
-def _check_frontend(frontend, model):
+def _check_frontend(frontend: str | None, model: MicroModel) -> dict[str, Any] | None:
     if frontend is None:
         return None
-    if frontend != "micro":
-        raise ValueError(
-            "`frontend` must be 'micro' or None, for features of your own. "
-            f"Received: frontend={frontend!r}. None leaves `frontend.h` out."
-        )
-    shapes = [info.shape for info in model.inputs if info.name in model.ports.frames]
-    if len(shapes) != 1 or shapes[0][-1] != MICRO_FRONTEND["features"]:
-        raise ValueError(
-            f"`frontend` must be None for this model: 'micro' has {MICRO_FRONTEND['features']} "
-            f"features a frame. Received: frontend='micro', frames of shapes {shapes}. "
-            "Compute the features in your firmware as for training."
-        )
+    require(
+        frontend == "micro",
+        "`frontend` must be 'micro' or None, for features of your own. "
+        f"Received: frontend={frontend!r}. None leaves `frontend.h` out.",
+    )
+    shapes = [info.shape for info in model.inputs if info.name in model.signature.frames]
+    require(
+        len(shapes) == 1 and shapes[0][-1] == MICRO_FRONTEND["features"],
+        f"`frontend` must be None for this model: 'micro' has {MICRO_FRONTEND['features']} "
+        f"features a frame. Received: frontend='micro', frames of shapes {shapes}. "
+        "Compute the features in your firmware as for training.",
+    )
     return dict(MICRO_FRONTEND)
 
 
-def _positions(file):
-    """At which place the interpreter knows each named end."""
-    inputs, outputs = list(file.graph.inputs), list(file.graph.outputs)
-    return {name: inputs.index(index) for name, index in file.inputs.items()} | {
-        name: outputs.index(index) for name, index in file.outputs.items()
-    }
-
-
-def _end(info, positions):
-    return {"name": info.name, "index": positions[info.name]} | info._asdict()
-
-
-def _sha256(data):
+def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _changed(folder, name, what):
+def _changed_message(folder: Path, name: str, change: str) -> str:
     return (
-        f"`folder` must hold the files that were written to it; one {what}. Received: {name!r} in "
-        f"{str(folder)!r}. Write the bundle again; edit a copy of it if you must."
+        f"`folder` must hold the files that were written to it; one {change}. Received: {name!r} "
+        f"in {str(folder)!r}. Write the bundle again; edit a copy of it if you must."
     )

@@ -1,10 +1,12 @@
-"""What a `.tflite` file costs on a device: flash, arena, multiply-accumulates, operators.
+"""The footprint of a `.tflite` file on a device: flash, arena, multiply-accumulates, operators.
 
     print(footprint("detector.tflite"))
 
-The arena is that of the TensorFlow Lite Micro interpreter on this 64-bit machine, an upper bound
-for a 32-bit device, where the interpreter's own structures take half the space.
+The arena is that of the TensorFlow Lite Micro interpreter on this 64-bit machine. It is an upper
+bound for a 32-bit device, where the interpreter's own structures take half the space.
 """
+
+from __future__ import annotations
 
 import csv
 import dataclasses
@@ -16,17 +18,18 @@ from pathlib import Path
 
 from keras_sal.export import arena
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.typing import PathLike
 
 VELA_TIMEOUT_S = 120
 
 
 @dataclasses.dataclass(frozen=True)
 class EthosU55:
-    """What `ethos-u-vela` estimates for an Arm Ethos-U55 with 128 multipliers.
+    """The estimate of `ethos-u-vela` for an Arm Ethos-U55 with 128 multipliers.
 
     Attributes:
-        cycles: Cycles a frame.
-        time_us: Microseconds a frame at the clock of Vela's default system, 500 MHz.
+        cycles: Cycles of a step.
+        time_us: Microseconds of a step at the clock of Vela's default system, 500 MHz.
         sram_bytes: Memory for tensors.
         flash_bytes: Memory for weights and commands.
     """
@@ -39,17 +42,18 @@ class EthosU55:
 
 @dataclasses.dataclass(frozen=True)
 class Footprint:
-    """What a model takes on a device.
+    """What a model takes on a device; `str` gives it as a table.
 
     Attributes:
-        flash_bytes: Size of the file: the three that follow.
+        flash_bytes: Size of the file, which is the sum of the next three.
         weights_bytes: Constants of two dimensions and more: dense layers and convolutions.
         constants_bytes: Biases and other constants.
         graph_bytes: Operators, tensors, names and padding.
-        arena_bytes: Smallest tensor arena, None where TensorFlow Lite Micro does not run the file.
-        macs: Multiply-accumulates of one frame in dense layers and convolutions.
-        operators: Sorted names of the operators.
-        ethos_u55: `EthosU55`, None where `ethos-u-vela` is not installed or refuses the file.
+        arena_bytes: Smallest tensor arena, `None` if TensorFlow Lite Micro does not run the file.
+        macs: Multiply-accumulates of one step in dense layers and convolutions.
+        operators: Names of the operators, sorted.
+        ethos_u55: Estimate for an Ethos-U55, `None` if `ethos-u-vela` is not installed or refuses
+            the file.
     """
 
     flash_bytes: int
@@ -58,10 +62,10 @@ class Footprint:
     graph_bytes: int
     arena_bytes: int | None
     macs: int
-    operators: tuple
+    operators: tuple[str, ...]
     ethos_u55: EthosU55 | None
 
-    def __str__(self):
+    def __str__(self) -> str:
         arena_text = "none: TensorFlow Lite Micro does not run this file"
         if self.arena_bytes is not None:
             arena_text = f"{self.arena_bytes:,} bytes (64-bit host; less on a 32-bit device)"
@@ -81,18 +85,18 @@ class Footprint:
         return "\n".join(lines)
 
 
-def footprint(path):
-    """Measures a `.tflite` file.
+def footprint(path: PathLike) -> Footprint:
+    """Measure a `.tflite` file.
 
     Args:
-        path: File written by `keras_sal.export.micro` or `keras_sal.export.litert`.
+        path: A file written by `keras_sal.export.micro` or `keras_sal.export.litert`.
 
     Returns:
-        A `Footprint`.
+        Its footprint.
 
     Raises:
-        ImportError: A package of the `export` extra is missing.
-        ValueError: Not such a file.
+        ImportError: If a package of the `export` extra is missing.
+        ValueError: If `path` is not such a file.
     """
     content = Path(path).read_bytes()
     file = Flatbuffer(content)
@@ -114,16 +118,16 @@ def footprint(path):
         graph_bytes=len(content) - sum(sizes.values()),
         arena_bytes=arena.measure(content).get("arena_bytes"),
         macs=file.macs(),
-        operators=tuple(sorted({op.name for op in file.operators()})),
+        operators=file.operator_names(),
         ethos_u55=_ethos_u55(path) if _is_integer(file) else None,
     )
 
 
-def _is_integer(file):
+def _is_integer(file: Flatbuffer) -> bool:
     return all(file.dtype(index).startswith("int") for index in file.inputs.values())
 
 
-def _ethos_u55(path):
+def _ethos_u55(path: PathLike) -> EthosU55 | None:
     if importlib.util.find_spec("ethosu") is None:
         return None
     with tempfile.TemporaryDirectory(prefix="keras_sal_vela_") as folder:

@@ -1,55 +1,70 @@
-"""Internal state: a file for hosts that only feed frames and read posteriors.
+"""Internal state: files for hosts that only feed frames and read posteriors.
 
-    internal = from_explicit("detector.tflite", "internal.tflite")
-    internal.stream(features)                  # the same bits as the file it was made from
+    internal = from_file("detector.tflite", "internal.tflite")
+    internal.stream(features)                  # the same bits as from the first file
 
-Some firmware can't carry a state, ESPHome's micro_wake_word for one. `from_explicit` rewrites a
+Some firmware can't carry a state, for example ESPHome's micro_wake_word. `from_file` rewrites a
 converted file so that the interpreter keeps the state in resource variables: each is read before
 the graph and assigned after it, and `CALL_ONCE` runs a second graph that fills them with their zero
-points. Without that graph TensorFlow Lite Micro is well but LiteRT reads uninitialised memory.
+points. Without that graph, LiteRT reads uninitialized memory.
 
-Prefer explicit state where you can: a new stream is a few bytes to set, NPUs run the whole graph,
-and file and arena are some hundred bytes smaller.
+Prefer explicit state if you can: a new stream is a few bytes to set, NPUs run the whole graph, and
+file and arena are smaller.
 """
 
+from __future__ import annotations
+
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.export import micro
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
-from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
 from keras_sal.export.tflite.editor import Editor
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
+from keras_sal.typing import ArrayLike, PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 
-def convert(model, path, calibration=None, **options):
-    """Converts a trained detector to a file that keeps its state itself.
+def from_model(
+    model: keras.Model,
+    path: PathLike,
+    calibration: Iterable[ArrayLike] | None = None,
+    **options: Any,
+) -> InternalModel:
+    """Convert a trained detector to a file that keeps its state itself.
 
     Args:
         model: As for `keras_sal.export.micro.convert`.
         path: Where to write the `.tflite` file. It appears complete or not at all.
         calibration: As for `keras_sal.export.micro.convert`.
-        **options: The other arguments of that.
+        **options: The other arguments of `keras_sal.export.micro.convert`.
 
     Returns:
         The `InternalModel` of the file.
 
     Raises:
-        ImportError, ValueError, ExportError: As `keras_sal.export.micro.convert` does.
+        ImportError: As from `keras_sal.export.micro.convert`.
+        ValueError: As from `keras_sal.export.micro.convert`, or if the model has no state.
+        ExportError: As from `keras_sal.export.micro.convert`.
     """
     path = check_path(path)
     with tempfile.TemporaryDirectory(prefix="keras_sal_internal_") as folder:
         explicit = micro.convert(model, Path(folder) / "model.tflite", calibration, **options)
-        return from_explicit(explicit.path, path)
+        return from_file(explicit.path, path)
 
 
-def from_explicit(source, path):
-    """Rewrites a file with explicit state to one that keeps its state itself.
+def from_file(source: PathLike, path: PathLike) -> InternalModel:
+    """Rewrite a file with explicit state as one that keeps its state itself.
 
     Args:
         source: A `.tflite` file written by `keras_sal.export.micro.convert`.
@@ -59,41 +74,44 @@ def from_explicit(source, path):
         The `InternalModel` of the new file.
 
     Raises:
-        ValueError: Not such a file, or one without a state.
+        ValueError: If `source` is not such a file, or has no state.
     """
     path = check_path(path)
     file = Flatbuffer(Path(source).read_bytes())
-    internalise(file)
+    move_states_inside(file)
     write_atomically(path, file.tobytes())
     return InternalModel(path)
 
 
-def internalise(file):
-    """Moves the states of a `Flatbuffer` into resource variables.
+def move_states_inside(file: Flatbuffer) -> None:
+    """Replace the states of a file's signature by resource variables.
 
     Args:
-        file: Changed in place.
+        file: A file with explicit state; changed in place.
+
+    Raises:
+        ValueError: If the file has no state.
     """
-    states = Ports.of(file.inputs, file.outputs).states
-    if not states:
-        raise ValueError(
-            "`source` must have explicit states to move inside. Received: a file without a state. "
-            "Use it as it is: it remembers nothing, or does so itself already."
-        )
-    _Internalising(file).run(states)
+    states = Signature.from_names(file.inputs, file.outputs).states
+    require(
+        len(states) > 0,
+        "`source` must have explicit states to move inside. Received: a file without a state. "
+        "Use it as it is: it remembers nothing, or does so itself already.",
+    )
+    _StateMover(file).run(states)
 
 
 class InternalModel(MicroModel):
     """A file that keeps its state itself, in the interpreter of TensorFlow Lite Micro.
 
-    It is used as a `MicroModel`; only its ends are frames and posteriors alone.
+    It is used as a `MicroModel`. Its inputs are frames only, its outputs posteriors only.
 
     Args:
-        path: A file written by `convert` or `from_explicit`.
+        path: A file written by `from_model` or `from_file`.
     """
 
-    def reset(self):
-        """Starts a new stream: the interpreter sets every variable to its zero point."""
+    def reset(self) -> None:
+        """Start a new stream: the interpreter sets every variable to its zero point."""
         super().reset()
         self._interpreter.reset()
 
@@ -102,61 +120,62 @@ class InternalLiteModel(LiteModel):
     """A file that keeps its state itself, in the LiteRT interpreter.
 
     Args:
-        path: A file written by `convert` or `from_explicit`.
+        path: A file written by `from_model` or `from_file`.
     """
 
-    def reset(self):
-        """Starts a new stream, with a new interpreter: LiteRT can't reset such variables."""
+    def reset(self) -> None:
+        """Start a new stream in a new interpreter, since LiteRT can't reset such variables."""
         super().reset()
-        runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
-        content = self.path.read_bytes()
-        self._interpreter = runtime.Interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
+        self._load(self.path.read_bytes())
 
 
-def is_internal(path):
-    """Whether a `.tflite` file keeps its state itself."""
-    file = Flatbuffer(Path(path).read_bytes())
-    return any(op.name == "VAR_HANDLE" for op in file.operators())
+def is_internal(path: PathLike) -> bool:
+    """Return whether a `.tflite` file keeps its state itself.
+
+    Args:
+        path: A file written by `keras_sal.export`.
+    """
+    return Flatbuffer(Path(path).read_bytes()).resource_variables() > 0
 
 
-class _Internalising:
-    """Moves states into variables, and adds the graph that fills these."""
+class _StateMover:
+    """Moves states into variables, and adds the graph that fills them."""
 
-    def __init__(self, file):
+    def __init__(self, file: Flatbuffer) -> None:
         self.file = file
-        self.make = Editor(file)
+        self.editor = Editor(file)
         self.filling = file.schema.SubGraphT()
         self.filling.name = "fill_states"
         self.filling.tensors, self.filling.operators = [], []
         self.filling.inputs, self.filling.outputs = [], []
 
-    def run(self, states):
+    def run(self, states: tuple[str, ...]) -> None:
         graph, subgraphs = self.file.graph, self.file.tree.subgraphs
         once = {"initSubgraphIndex": len(subgraphs)}
-        before, after = [self.make.operator("CALL_ONCE", [], [], CallOnceOptions=once)], []
+        before = [self.editor.operator("CALL_ONCE", [], [], CallOnceOptions=once)]
+        after = []
         for state in states:
-            current, following = self.file.inputs[state], self.file.outputs[state + NEXT]
-            handle = self._handle(graph, state, before)
-            before.append(self.make.operator("READ_VARIABLE", [handle], [current]))
-            after.append(self.make.operator("ASSIGN_VARIABLE", [handle, following], []))
-            self._fill(state)
+            current, following = self.file.inputs[state], self.file.outputs[state + NEXT_SUFFIX]
+            handle = self._add_handle(graph, state, before)
+            before.append(self.editor.operator("READ_VARIABLE", [handle], [current]))
+            after.append(self.editor.operator("ASSIGN_VARIABLE", [handle, following], []))
+            self._fill_with_zero_point(state)
         graph.operators = [*before, *graph.operators, *after]
         subgraphs.append(self.filling)
-        self._close(states)
+        self._remove_from_signature(states)
 
-    def _handle(self, graph, state, operators):
-        """Adds a tensor that stands for the variable of a state, and the operator that makes it."""
-        handle = self.make.tensor(graph, f"{state}/handle", [], "RESOURCE")
-        called = {"container": "", "sharedName": state}
-        operators.append(self.make.operator("VAR_HANDLE", [], [handle], VarHandleOptions=called))
+    def _add_handle(self, graph: Any, state: str, operators: list[Any]) -> int:
+        """Add the tensor that stands for the variable of a state, and its operator."""
+        handle = self.editor.tensor(graph, f"{state}/handle", [], "RESOURCE")
+        name = {"container": "", "sharedName": state}
+        operators.append(self.editor.operator("VAR_HANDLE", [], [handle], VarHandleOptions=name))
         return handle
 
-    def _fill(self, state):
-        """Has the second graph set a state to its zero point."""
+    def _fill_with_zero_point(self, state: str) -> None:
+        """Let the second graph set a state to its zero point."""
         info = self.file.info(state)
-        handle = self._handle(self.filling, state, self.filling.operators)
-        zero = self.make.tensor(
+        handle = self._add_handle(self.filling, state, self.filling.operators)
+        zero = self.editor.tensor(
             self.filling,
             f"{state}/zero",
             info.shape,
@@ -165,17 +184,17 @@ class _Internalising:
             zero_point=info.zero_point,
             data=np.full(info.shape, info.zero_point or 0, info.dtype),
         )
-        self.filling.operators.append(self.make.operator("ASSIGN_VARIABLE", [handle, zero], []))
+        self.filling.operators.append(self.editor.operator("ASSIGN_VARIABLE", [handle, zero], []))
 
-    def _close(self, states):
-        """Takes the states from the ends of the graph and of its signature."""
+    def _remove_from_signature(self, states: tuple[str, ...]) -> None:
+        """Remove the states from the inputs and outputs of the graph and of its signature."""
         (signature,) = self.file.tree.signatureDefs
-        for ends, names, side in (
+        for indices, names, side in (
             (self.file.inputs, states, "inputs"),
-            (self.file.outputs, [state + NEXT for state in states], "outputs"),
+            (self.file.outputs, [state + NEXT_SUFFIX for state in states], "outputs"),
         ):
-            gone = {ends.pop(name) for name in names}
+            gone = {indices.pop(name) for name in names}
             kept = [index for index in getattr(self.file.graph, side) if index not in gone]
             setattr(self.file.graph, side, kept)
-            mapped = [end for end in getattr(signature, side) if end.tensorIndex not in gone]
-            setattr(signature, side, mapped)
+            entries = [e for e in getattr(signature, side) if e.tensorIndex not in gone]
+            setattr(signature, side, entries)

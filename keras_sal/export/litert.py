@@ -1,38 +1,46 @@
-"""LiteRT: a trained detector to a `.tflite` file for phones and desktops.
+"""LiteRT: conversion of a detector for phones and desktops, and a runner of the converted file.
 
-`convert` makes a one-frame step model with explicit state and a signature that names its tensors;
+`convert` makes a one-frame step model with explicit state and a signature that names its tensors.
 `LiteModel` runs such a file in the LiteRT interpreter, as an app does:
 
-    lite = convert(model, "detector.tflite")            # model trained on any backend
-    posteriors = lite.stream(features)                  # (frames, 40) -> (frames, 1)
+    lite_model = convert(model, "detector.tflite")      # model trained on any backend
+    posteriors = lite_model.stream(features)            # (frames, 40) -> (frames, 1)
 
 On Android and iOS, run signature `step`: feed `frame` and the states, zeros at first, and feed
-each `state_k_next` back as `state_k`. All ends are float32, whatever is inside.
+each `state_k_next` back as `state_k`. All inputs and outputs are float32, whatever the
+quantization.
 """
 
-from pathlib import Path
+from __future__ import annotations
 
-from keras_sal import files
-from keras_sal.export import conversion
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.export.tflite.repair import mend
 from keras_sal.extras import import_package
+from keras_sal.files import check_path, write_atomically
+from keras_sal.typing import Array, ArrayLike, PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 QUANTIZATIONS = ("float32", "float16", "int8")
 
 
 def convert(
-    model,
-    path,
-    calibration=None,
+    model: keras.Model,
+    path: PathLike,
+    calibration: Iterable[ArrayLike] | None = None,
     *,
-    quantization="float32",
-    min_posterior=0.5,
-    timeout_s=300.0,
-):
-    """Converts a trained streaming detector to a `.tflite` file for LiteRT.
+    quantization: str = "float32",
+    min_posterior: float = 0.5,
+    timeout_s: float = 300.0,
+) -> LiteModel:
+    """Convert a trained streaming detector to a `.tflite` file for LiteRT.
 
     Use it for phones and desktops, where frames and states are floats on both sides. For
     microcontrollers use `keras_sal.export.micro.convert`, whose files are integer throughout.
@@ -45,17 +53,17 @@ def convert(
             needed for `"int8"` only. For several frame inputs, dicts of such arrays by input name.
         quantization: `"float32"` (default), `"float16"` (weights of half the size, float
             arithmetic) or `"int8"` (weights a quarter of the size, integer arithmetic).
-        min_posterior: Each output channel must pass this somewhere in `calibration`, in [0, 1];
-            default 0.5. With 0 a calibration without positives is let through.
-        timeout_s: Seconds until the converter is stopped; default 300.
+        min_posterior: Each output channel must reach this somewhere in `calibration`, in [0, 1].
+            With 0, a calibration without positives is accepted. Defaults to 0.5.
+        timeout_s: Seconds until the converter is stopped. Defaults to 300.
 
     Returns:
         The `LiteModel` of the file.
 
     Raises:
-        ImportError: A package of the `export` extra is missing.
-        ValueError: An argument is unusable, or `calibration` has no positives.
-        ExportError: The converter crashed or hung, or does not know an operation.
+        ImportError: If a package of the `export` extra is missing.
+        ValueError: If an argument is unusable, or `calibration` has no positives.
+        ExportError: If the converter crashes or hangs, or does not know an operation.
 
     Example:
 
@@ -64,35 +72,30 @@ def convert(
     >>> detector.stream(features).shape  # doctest: +SKIP
     (100, 1)
     """
-    conversion.check_choice(
+    check_choice(
         "quantization", quantization, QUANTIZATIONS, 'Use "float32" where size does not matter.'
     )
-    path = files.check_path(path)
-    conversion.check_packages(
+    path = check_path(path)
+    check_packages(
         ["tensorflow", "flatbuffers", "tflite_micro", "ai_edge_litert"], "convert for LiteRT"
     )
-    converted = conversion.convert(
-        conversion.step_model(model),
+    file, _ = to_tflite(
+        model,
         calibration,
-        target="tflite",
-        batch=1,
         quantization=quantization,
         min_posterior=min_posterior,
         per_channel=False,
-        integer_ends=False,
+        integer_io=False,
         timeout_s=timeout_s,
     )
-    file = Flatbuffer(converted.content)
-    mend(file, converted.layers)
-    gates.check_states(file)
-    files.write_atomically(path, file.tobytes())
+    write_atomically(path, file.tobytes())
     return LiteModel(path)
 
 
 class LiteModel(StepRunner):
     """A step model's `.tflite` file in the LiteRT interpreter, on one thread.
 
-    Use it to know what an app will answer. Files for microcontrollers run too; their integers are
+    Use it to know what an app will compute. Files for microcontrollers run too; their integers are
     converted on the way. The state is carried from one call of `stream` to the next, until `reset`.
 
     Args:
@@ -100,30 +103,35 @@ class LiteModel(StepRunner):
 
     Attributes:
         path: The file.
-        flash_bytes: Its size.
-        inputs: `TensorInfo` (name, shape, dtype, scale, zero_point) of frames, then states.
-        outputs: `TensorInfo` of posteriors, then next states.
+        flash_bytes: Size of the file.
+        inputs: `TensorInfo` (name, shape, dtype, scale, zero_point) of the frames, then of the
+            states.
+        outputs: `TensorInfo` of the posteriors, then of the next states.
 
     Raises:
-        ImportError: `ai_edge_litert` is missing.
-        ValueError: Not such a file.
-        ExportError: Its state cannot be carried.
+        ImportError: If `ai_edge_litert` is missing.
+        ValueError: If `path` is not such a file.
+        ExportError: If its state can't be carried.
     """
 
-    def __init__(self, path):
-        interpreter = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
+    def __init__(self, path: PathLike) -> None:
         content = Path(path).read_bytes()
         file = Flatbuffer(content)
         gates.check_states(file)
-        self._interpreter = interpreter.Interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
-        self._index = file.inputs | file.outputs
-        super().__init__(path, *file.ends())
+        self._indices = file.inputs | file.outputs
+        self._load(content)
+        super().__init__(path, *file.tensor_infos())
 
-    def _step(self, tensors):
+    def _load(self, content: bytes) -> None:
+        runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
+        self._interpreter = runtime.Interpreter(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
+
+    def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         for name, values in tensors.items():
-            self._interpreter.set_tensor(self._index[name], values)
+            self._interpreter.set_tensor(self._indices[name], values)
         self._interpreter.invoke()
         return {
-            info.name: self._interpreter.get_tensor(self._index[info.name]) for info in self.outputs
+            info.name: self._interpreter.get_tensor(self._indices[info.name])
+            for info in self.outputs
         }

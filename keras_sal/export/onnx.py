@@ -1,7 +1,7 @@
-"""ONNX: a trained detector to an `.onnx` file, for ONNX Runtime and whatever else reads it.
+"""ONNX: conversion of a detector for ONNX Runtime and other readers, and a runner of the file.
 
-`convert` makes a one-frame step model with explicit, named state, or the whole-clip model;
-`OnnxModel` runs the step model's file in ONNX Runtime:
+`convert` makes a one-frame step model with explicit, named state, or the whole-clip model.
+`OnnxModel` runs the file of a step model in ONNX Runtime:
 
     onnx_model = convert(model, "detector.onnx")        # model trained on any backend
     posteriors = onnx_model.stream(features)            # (frames, 40) -> (frames, 1)
@@ -10,36 +10,55 @@ In a server or app: feed `frame` and the states, zeros at first, any number of s
 feed each `state_k_next` back as `state_k`.
 """
 
-from pathlib import Path
+from __future__ import annotations
 
-from keras_sal import files
-from keras_sal.export import conversion
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_sal.export.conversion.converter_process import (
+    check_choice,
+    check_packages,
+    run_converter,
+)
+from keras_sal.export.conversion.float_model import as_clip_model, as_step_model
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.extras import import_package
+from keras_sal.files import check_path, write_atomically
+from keras_sal.typing import Array, PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 OPSETS = range(13, 19)
 
 
-def convert(model, path, *, form="step", opset=17, timeout_s=300.0):
-    """Converts a trained streaming detector to an `.onnx` file, in float32.
+def convert(
+    model: keras.Model,
+    path: PathLike,
+    *,
+    form: str = "step",
+    opset: int = 17,
+    timeout_s: float = 300.0,
+) -> OnnxModel | Path:
+    """Convert a trained streaming detector to an `.onnx` file, in float32.
 
     Args:
         model: Whole-clip Keras model `(batch, time, features)` to `(batch, time, classes)` that
             `keras_sal.streaming.step_model` can stream; on any backend. With `form="step"`, a step
-            model made by it will do.
+            model made by it is accepted too.
         path: Where to write the `.onnx` file. It appears complete or not at all.
         form: `"step"` (default): one frame with explicit state, for live streams. `"clip"`: the
             model as it is, any number of frames at once, for scoring recordings.
-        opset: ONNX operator set, 13 to 18; default 17.
-        timeout_s: Seconds until the converter is stopped; default 300.
+        opset: ONNX operator set, 13 to 18. Defaults to 17.
+        timeout_s: Seconds until the converter is stopped. Defaults to 300.
 
     Returns:
-        The `OnnxModel` of a step file; for a clip file, the `pathlib.Path` of it.
+        The `OnnxModel` of a step file, or the `pathlib.Path` of a clip file.
 
     Raises:
-        ImportError: A package of the `export` extra is missing.
-        ValueError: An argument is unusable.
-        ExportError: The converter crashed or hung, or does not know an operation.
+        ImportError: If a package of the `export` extra is missing.
+        ValueError: If an argument is unusable.
+        ExportError: If the converter crashes or hangs, or does not know an operation.
 
     Example:
 
@@ -48,12 +67,12 @@ def convert(model, path, *, form="step", opset=17, timeout_s=300.0):
     >>> detector.stream(features).shape  # doctest: +SKIP
     (100, 1)
     """
-    conversion.check_choice("form", form, ("step", "clip"), 'Use "step" for live streams.')
-    conversion.check_choice("opset", opset, OPSETS, "Use 17 unless a runtime is older.")
-    path = files.check_path(path)
-    conversion.check_packages(["tensorflow", "tf2onnx", "onnxruntime"], "convert to ONNX")
-    converted = conversion.convert(
-        conversion.step_model(model) if form == "step" else conversion.clip_model(model),
+    check_choice("form", form, ("step", "clip"), 'Use "step" for live streams.')
+    check_choice("opset", opset, OPSETS, "Use 17 unless a runtime is older.")
+    path = check_path(path)
+    check_packages(["tensorflow", "tf2onnx", "onnxruntime"], "convert to ONNX")
+    converted = run_converter(
+        as_step_model(model) if form == "step" else as_clip_model(model),
         None,
         target="onnx",
         batch=None,
@@ -61,7 +80,7 @@ def convert(model, path, *, form="step", opset=17, timeout_s=300.0):
         opset=opset,
         timeout_s=timeout_s,
     )
-    files.write_atomically(path, converted.content)
+    write_atomically(path, converted.content)
     return OnnxModel(path) if form == "step" else path
 
 
@@ -75,16 +94,16 @@ class OnnxModel(StepRunner):
 
     Attributes:
         path: The file.
-        flash_bytes: Its size.
-        inputs: `TensorInfo` (name, shape, dtype) of frames, then states, for one stream.
-        outputs: `TensorInfo` of posteriors, then next states.
+        flash_bytes: Size of the file.
+        inputs: `TensorInfo` (name, shape, dtype) of the frames, then of the states, for one stream.
+        outputs: `TensorInfo` of the posteriors, then of the next states.
 
     Raises:
-        ImportError: `onnxruntime` is missing.
-        ValueError: Not a step model's file.
+        ImportError: If `onnxruntime` is missing.
+        ValueError: If `path` is not the file of a step model.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -93,15 +112,15 @@ class OnnxModel(StepRunner):
         )
         super().__init__(
             path,
-            [_info(end) for end in self._session.get_inputs()],
-            [_info(end) for end in self._session.get_outputs()],
+            [_tensor_info(entry) for entry in self._session.get_inputs()],
+            [_tensor_info(entry) for entry in self._session.get_outputs()],
         )
 
-    def _step(self, tensors):
+    def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         names = [info.name for info in self.outputs]
         return dict(zip(names, self._session.run(names, tensors), strict=True))
 
 
-def _info(end):
-    shape = (1, *end.shape[1:])
-    return TensorInfo(end.name, shape, {"tensor(float)": "float32"}.get(end.type, end.type))
+def _tensor_info(entry: Any) -> TensorInfo:
+    dtype = {"tensor(float)": "float32"}.get(entry.type, entry.type)
+    return TensorInfo(entry.name, (1, *entry.shape[1:]), dtype)

@@ -1,32 +1,56 @@
-"""The named ends of a step model: which tensors are frames, states and posteriors.
+"""The signature of a step model: which of its tensors are frames, states and posteriors.
 
-The convention is the one of `keras_sal.streaming.step_model`: an output named `x_next` is what the
-input named `x` holds on the next frame. Every other input is a frame, every other output a
-posterior. Names decide, positions never do: converters reorder tensors as they like.
+The convention is that of `keras_sal.streaming.step_model`: an output named `x_next` is the value of
+the input named `x` on the next frame. Every other input is a frame, every other output a posterior.
+Tensors are identified by name and never by position, because converters reorder them.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from typing import NamedTuple
 
-NEXT = "_next"
+NEXT_SUFFIX = "_next"
 
 
-class Ports(NamedTuple):
-    """Names of the inputs and outputs of a step model, by what they carry."""
+class Signature(NamedTuple):
+    """The names of the inputs and outputs of a step model, by what they hold.
 
-    frames: tuple
-    states: tuple
-    posteriors: tuple
+    Attributes:
+        frames: Names of the inputs that are frames.
+        states: Names of the inputs that are states. The output `<state>_next` belongs to each.
+        posteriors: Names of the outputs that are posteriors.
+
+    Example:
+        >>> Signature.from_names(["state_0", "frame"], ["posterior", "state_0_next"])
+        Signature(frames=('frame',), states=('state_0',), posteriors=('posterior',))
+    """
+
+    frames: tuple[str, ...]
+    states: tuple[str, ...]
+    posteriors: tuple[str, ...]
 
     @classmethod
-    def of(cls, inputs, outputs):
-        """Sorts names into ports; a state without its partner is refused."""
+    def from_names(cls, inputs: Iterable[str], outputs: Iterable[str]) -> Signature:
+        """Derive the signature from the names of a model's inputs and outputs.
+
+        Args:
+            inputs: Names of the inputs, in any order.
+            outputs: Names of the outputs, in any order.
+
+        Returns:
+            The signature, with the names in the given order.
+
+        Raises:
+            ValueError: If a state lacks its partner, or there is no frame or no posterior.
+        """
         inputs, outputs = list(inputs), list(outputs)
-        states = tuple(name for name in inputs if name + NEXT in outputs)
-        carried = {name + NEXT for name in states}
-        posteriors = tuple(name for name in outputs if name not in carried)
+        states = tuple(name for name in inputs if name + NEXT_SUFFIX in outputs)
+        next_states = {name + NEXT_SUFFIX for name in states}
+        posteriors = tuple(name for name in outputs if name not in next_states)
         frames = tuple(name for name in inputs if name not in states)
         lost = [name for name in frames if name.startswith("state_")]
-        lost += [name for name in posteriors if name.endswith(NEXT)]
+        lost += [name for name in posteriors if name.endswith(NEXT_SUFFIX)]
         if lost or not frames or not posteriors:
             raise ValueError(
                 "`model` must be a step model whose outputs hold `<state>_next` for each state "
@@ -37,11 +61,11 @@ class Ports(NamedTuple):
         return cls(frames, states, posteriors)
 
     @property
-    def inputs(self):
-        """Input names in the order of the files: frames, then states."""
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs in the order of the files: frames, then states."""
         return self.frames + self.states
 
     @property
-    def outputs(self):
-        """Output names in the order of the files: posteriors, then next states."""
-        return self.posteriors + tuple(state + NEXT for state in self.states)
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs in the order of the files: posteriors, then next states."""
+        return self.posteriors + tuple(state + NEXT_SUFFIX for state in self.states)

@@ -1,29 +1,40 @@
-"""A one-frame model in some interpreter, its state carried from frame to frame by name."""
+"""The base class of runners: a step model that is run over streams, its state carried by name."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_sal.export.sequences import check_sequence
-from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.typing import Array, ArrayLike, PathLike
 
 
 class TensorInfo(NamedTuple):
-    """One end of a model: what a caller must know to fill or read it.
+    """An input or output of a model: what a caller must know to fill or read it.
 
-    A quantised value `q` means `(q - zero_point) * scale`; float tensors have neither.
+    A quantized value `q` stands for `(q - zero_point) * scale`.
+
+    Attributes:
+        name: Its name in the signature.
+        shape: Its shape, batch axis included.
+        dtype: Name of its type, such as `"int8"`.
+        scale: Its scale, `None` if it isn't quantized.
+        zero_point: Its zero point, `None` if it isn't quantized.
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: str
     scale: float | None = None
     zero_point: int | None = None
 
 
 class StepRunner:
-    """Runs a step model's file over streams; the interpreters are in its subclasses.
+    """A step model in a file, run over streams; subclasses bring the interpreter.
 
     Args:
         path: The file.
@@ -32,73 +43,86 @@ class StepRunner:
 
     Attributes:
         path: The file.
-        flash_bytes: Its size.
-        ports: Names of its frames, states and posteriors.
-        inputs: `TensorInfo` of frames, then states.
-        outputs: `TensorInfo` of posteriors, then next states.
+        flash_bytes: Size of the file.
+        signature: Names of its frames, states and posteriors.
+        inputs: `TensorInfo` of the frames, then of the states.
+        outputs: `TensorInfo` of the posteriors, then of the next states.
     """
 
-    def __init__(self, path, inputs, outputs):
-        ends = {info.name: info for info in (*inputs, *outputs)}
-        ports = Ports.of([info.name for info in inputs], [info.name for info in outputs])
-        self.ports = ports
+    def __init__(
+        self, path: PathLike, inputs: Iterable[TensorInfo], outputs: Iterable[TensorInfo]
+    ) -> None:
+        inputs, outputs = list(inputs), list(outputs)
+        infos = {info.name: info for info in (*inputs, *outputs)}
+        self.signature = Signature.from_names(
+            [info.name for info in inputs], [info.name for info in outputs]
+        )
         self.path = Path(path)
         self.flash_bytes = self.path.stat().st_size
-        self.inputs = tuple(ends[name] for name in ports.inputs)
-        self.outputs = tuple(ends[name] for name in ports.outputs)
-        self._frames = [ends[name] for name in ports.frames]
-        self._states = [ends[name] for name in ports.states]
-        self._posteriors = [ends[name] for name in ports.posteriors]
+        self.inputs = tuple(infos[name] for name in self.signature.inputs)
+        self.outputs = tuple(infos[name] for name in self.signature.outputs)
+        self._frames = [infos[name] for name in self.signature.frames]
+        self._states = [infos[name] for name in self.signature.states]
+        self._posteriors = [infos[name] for name in self.signature.posteriors]
         self.reset()
 
-    def __repr__(self):
-        ends = ", ".join(f"{info.name} {info.dtype}{info.shape}" for info in self.inputs)
-        return f"{type(self).__name__}({str(self.path)!r}: {self.flash_bytes} bytes, {ends})"
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{info.name} {info.dtype}{info.shape}" for info in self.inputs)
+        return f"{type(self).__name__}({str(self.path)!r}: {self.flash_bytes} bytes, {inputs})"
 
-    def reset(self):
-        """Starts a new stream: every state back to zero, that is to its zero point."""
-        self._carried = {
+    def reset(self) -> None:
+        """Start a new stream: set every state to zero, which is its zero point if quantized."""
+        self._state = {
             info.name: np.full(info.shape, info.zero_point or 0, info.dtype)
             for info in self._states
         }
 
-    def stream(self, features):
-        """Answers the next frames of the stream, one by one, as a device does.
+    def stream(self, features: ArrayLike) -> Array | dict[str, Array]:
+        """Run the model over the next frames of a stream, one step at a time, as a device does.
 
         Args:
-            features: Float frames `(frames, features)`; a dict of such arrays by input name where
-                the model has several frame inputs. Cut a stream wherever you like: the state is
-                carried between calls.
+            features: Float frames of shape `(frames, features)`, or a dict of such arrays by input
+                name if the model has several frame inputs. A stream may be cut anywhere: the state
+                is carried from one call to the next.
 
         Returns:
-            Posteriors in [0, 1], float32 `(frames, classes)`; a dict by output name where the model
-            has several posterior outputs.
+            The posteriors in [0, 1], float32 of shape `(frames, classes)`; a dict by output name if
+            the model has several posterior outputs.
 
         Raises:
-            ValueError: Wrong shape, no frame, or NaN among the features.
+            ValueError: If the shape is wrong, there is no frame, or a feature isn't finite.
         """
         shapes = {info.name: info.shape[1:] for info in self._frames}
-        frames = check_sequence(features, shapes, "features")
-        frames = {info.name: quantise(frames[info.name], info) for info in self._frames}
-        count = len(next(iter(frames.values())))
+        checked = check_sequence(features, shapes, "features")
+        frames = {info.name: quantize(checked[info.name], info) for info in self._frames}
+        steps = len(next(iter(frames.values())))
         raw = {
-            info.name: np.empty((count, *info.shape[1:]), info.dtype) for info in self._posteriors
+            info.name: np.empty((steps, *info.shape[1:]), info.dtype) for info in self._posteriors
         }
-        for t in range(count):
-            now = self._step({name: x[t : t + 1] for name, x in frames.items()} | self._carried)
+        for t in range(steps):
+            outputs = self._step({name: x[t : t + 1] for name, x in frames.items()} | self._state)
             for name, values in raw.items():
-                values[t] = now[name][0]
-            self._carried = {name: now[name + NEXT] for name in self._carried}
-        posteriors = {info.name: dequantise(raw[info.name], info) for info in self._posteriors}
+                values[t] = outputs[name][0]
+            self._state = {name: outputs[name + NEXT_SUFFIX] for name in self._state}
+        posteriors = {info.name: dequantize(raw[info.name], info) for info in self._posteriors}
         return posteriors if len(posteriors) > 1 else next(iter(posteriors.values()))
 
-    def _step(self, tensors):
-        """Outputs by name, as the file holds them, for inputs by name."""
+    def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
+        """Run one step: outputs by name for inputs by name, in the types of the file."""
         raise NotImplementedError
 
 
-def quantise(values, info):
-    """Float values as the tensor `info` holds them: rounded half away from zero, saturated."""
+def quantize(values: ArrayLike, info: TensorInfo) -> Array:
+    """Convert float values to the type of a tensor.
+
+    Args:
+        values: Float values of any shape.
+        info: The tensor.
+
+    Returns:
+        The values in the tensor's type: if it is quantized, rounded half away from zero and
+        saturated.
+    """
     if info.scale is None:
         return np.ascontiguousarray(values, info.dtype)
     limits = np.iinfo(info.dtype)
@@ -107,8 +131,16 @@ def quantise(values, info):
     return np.clip(rounded, limits.min, limits.max).astype(info.dtype)
 
 
-def dequantise(values, info):
-    """The float values that the tensor `info` stands for."""
+def dequantize(values: Array, info: TensorInfo) -> Array:
+    """Convert values of a tensor to the float32 values that they stand for.
+
+    Args:
+        values: Values in the tensor's type, of any shape.
+        info: The tensor.
+
+    Returns:
+        float32 values of the same shape.
+    """
     if info.scale is None:
         return np.asarray(values, "float32")
     return (values.astype("float32") - np.float32(info.zero_point)) * np.float32(info.scale)

@@ -1,39 +1,45 @@
-"""What a verification found: a table to read and JSON to keep."""
+"""The report of a verification: a table to read, and JSON to keep."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
-import math
 
 from keras_sal.detection import OperatingPoint
+from keras_sal.export.errors import ExportError
 from keras_sal.export.footprint import Footprint
-from keras_sal.export.worker import ExportError
-from keras_sal.files import check_path, write_atomically
+from keras_sal.files import check_path, json_ready, write_atomically
+from keras_sal.typing import PathLike
 
 
 class VerificationError(ExportError):
     """An exported file that differs from the float model by more than its bound.
 
+    Args:
+        message: The error message.
+        report: The whole report.
+
     Attributes:
-        report: The whole `Report`.
+        report: The whole report.
     """
 
-    def __init__(self, message, report):
+    def __init__(self, message: str, report: VerificationReport) -> None:
         super().__init__(message)
         self.report = report
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One file in one runtime.
+class VerificationRow:
+    """The result of one file in one runtime.
 
     Attributes:
         file: Name of the file.
-        runtime: What ran it.
+        runtime: Name of the runtime.
         quantization: `"float32"`, `"float16"`, `"int16x8"` or `"int8"`.
         mean_error: Mean absolute difference of the posteriors from those of the Keras model.
-        max_error: The largest one.
-        footprint: `Footprint`, None for ONNX.
-        detections: `keras_sal.detection.OperatingPoint`, None where no anchors were given.
+        max_error: The largest absolute difference.
+        footprint: What the file takes on a device, `None` for ONNX.
+        detections: The operating point at the false-alarm budget, `None` without anchors.
         failures: What is out of bounds, in words.
     """
 
@@ -44,66 +50,71 @@ class Row:
     max_error: float
     footprint: Footprint | None
     detections: OperatingPoint | None
-    failures: tuple
+    failures: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
-    """The outcome of `verify`; `str` gives it as a table.
+class VerificationReport:
+    """The result of `verify`; `str` gives it as a table.
 
     Attributes:
         streams: Number of streams.
         frames: Number of frames of all streams.
-        detections: Those of the Keras model, None where no anchors were given.
-        rows: A `Row` for each file and runtime.
+        detections: The operating point of the Keras model, `None` without anchors.
+        rows: A row for each file in each runtime.
     """
 
     streams: int
     frames: int
     detections: OperatingPoint | None
-    rows: tuple
+    rows: tuple[VerificationRow, ...]
 
     @property
-    def failures(self):
-        """What is out of bounds, in words; empty when all is well."""
+    def failures(self) -> tuple[str, ...]:
+        """What is out of bounds, in words; empty if nothing is."""
         return tuple(
             f"{row.file} in {row.runtime}: {text}" for row in self.rows for text in row.failures
         )
 
-    def to_json(self):
-        """All figures as JSON text; undefined ones are `null`."""
-        return json.dumps(_plain(dataclasses.asdict(self)), indent=2)
+    def to_json(self) -> str:
+        """Return all figures as JSON text; undefined ones are `null`."""
+        return json.dumps(json_ready(dataclasses.asdict(self)), indent=2)
 
-    def write_json(self, path):
-        """Writes `to_json()` to a file, which appears complete or not at all."""
-        write_atomically(check_path(path), (self.to_json() + "\n").encode())
+    def write_json(self, path: PathLike) -> None:
+        """Write `to_json()` to a file, which appears complete or not at all.
 
-    def __str__(self):
+        Args:
+            path: Path of the file.
+        """
+        write_atomically(check_path(path), self.to_json() + "\n")
+
+    def __str__(self) -> str:
+        footprints = {row.file: row.footprint for row in self.rows if row.footprint}
+        return "\n".join(
+            [
+                f"{self.frames:,} frames in {self.streams} streams",
+                *_aligned(self._table()),
+                *(f"\n{file}\n{footprint}" for file, footprint in footprints.items()),
+                "",
+                *(f"FAILED {failure}" for failure in self.failures),
+            ]
+        )
+
+    def _table(self) -> list[list[str]]:
         table = [["file", "runtime", "type", "mean error", "max error"]]
         table += [["", "Keras", "float32", "", ""]] if self.detections else []
         table += [
             [r.file, r.runtime, r.quantization, f"{r.mean_error:.1e}", f"{r.max_error:.1e}"]
             for r in self.rows
         ]
-        if self.detections:
-            figures = [_figures(point) for point in (self.detections, *self._points())]
-            head = ["FRR %", "FA/h", "P50 ms", "P90 ms"]
-            table = [row + more for row, more in zip(table, [head, *figures], strict=True)]
-        footprints = {row.file: row.footprint for row in self.rows if row.footprint}
-        return "\n".join(
-            [
-                f"{self.frames:,} frames in {self.streams} streams",
-                *_aligned(table),
-                *(f"\n{file}\n{footprint}" for file, footprint in footprints.items()),
-                *(["", *(f"FAILED {failure}" for failure in self.failures)]),
-            ]
-        )
-
-    def _points(self):
-        return [row.detections for row in self.rows]
+        if not self.detections:
+            return table
+        points = [self.detections, *(row.detections for row in self.rows)]
+        columns = [["FRR %", "FA/h", "P50 ms", "P90 ms"], *(_figures(p) for p in points if p)]
+        return [row + more for row, more in zip(table, columns, strict=True)]
 
 
-def _figures(point):
+def _figures(point: OperatingPoint) -> list[str]:
     return [
         f"{100 * point.frr:.1f}",
         f"{point.fa_per_hour:.2f}",
@@ -112,7 +123,7 @@ def _figures(point):
     ]
 
 
-def _aligned(table):
+def _aligned(table: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(
@@ -121,14 +132,3 @@ def _aligned(table):
         ).rstrip()
         for row in table
     ]
-
-
-def _plain(value):
-    """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

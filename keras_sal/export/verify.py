@@ -1,32 +1,46 @@
-"""Verification: exported files against the float model, over the same streams.
+"""Verification of exported files against the float model, over the same streams.
 
     report = verify(model, [micro_model, onnx_model], streams)
     print(report)
     report.write_json("verification.json")
 
-Every file is run frame by frame in its runtime, the state carried, and compared with what the Keras
-model gives for the whole streams. A recurrent integer model differs by some steps of its posterior
-between runtimes, and by more on a single steep frame; so integer files are bounded by their *mean*
-error, and by what matters in the end, the misses at the same false-alarm rate.
+Every file is run frame by frame in its runtime, its state carried, and compared with the output of
+the Keras model for the whole streams. A recurrent integer model differs between runtimes by some
+steps of its posterior, and by more on a single steep frame. So integer files are bounded by their
+*mean* error, and by the misses at the same false-alarm rate, which matter in the end.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sal.detection import det_curve
-from keras_sal.export import conversion
+from keras_sal.checks import require
+from keras_sal.detection import OperatingPoint, det_curve
 from keras_sal.export.bundle import MANIFEST, Bundle, read
+from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.footprint import footprint
 from keras_sal.export.internal_state import InternalLiteModel, InternalModel, is_internal
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.onnx import OnnxModel
 from keras_sal.export.sequences import check_sequences
+from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.export.verification_report import Report, Row, VerificationError
+from keras_sal.export.verification_report import (
+    VerificationError,
+    VerificationReport,
+    VerificationRow,
+)
+from keras_sal.typing import Array, ArrayLike, PathLike
+
+if TYPE_CHECKING:
+    import keras
 
 # Which error is bounded, and by how much.
 BOUNDS = {
@@ -46,47 +60,51 @@ RUNTIMES = {
     OnnxModel: "ONNX Runtime",
 }
 
+Export = StepRunner | Bundle | PathLike
+Posteriors = dict[str, Array]
+"""Posteriors of one stream, arrays of shape `(frames, classes)` by output name."""
+
 
 def verify(
-    model,
-    exports,
-    streams,
+    model: keras.Model,
+    exports: Export | list[Export] | tuple[Export, ...],
+    streams: Iterable[ArrayLike],
     *,
-    anchors_s=None,
-    fa_per_hour=1.0,
-    channel=0,
-    must_pass=True,
-    **scoring,
-):
-    """Compares exported files with the model they came from.
+    anchors_s: Sequence[ArrayLike] | None = None,
+    fa_per_hour: float = 1.0,
+    channel: int = 0,
+    must_pass: bool = True,
+    **scoring: Any,
+) -> VerificationReport:
+    """Compare exported files with the model they came from.
 
     Use it after every export, on streams that were neither trained on nor calibrated with.
 
-    Bounds: float32 errs by at most 1e-5 on any frame; the mean error of float16 is at most 1e-4, of
-    int16x8 5e-4, of int8 5e-3; where anchors are given, at most 1 point of FRR is lost, or one
-    event where that is more.
+    Bounds: float32 errs by at most 1e-5 on any frame. The mean error of float16 is at most 1e-4, of
+    int16x8 5e-4, of int8 5e-3. With anchors, at most 1 point of FRR is lost, or one event if that
+    is more.
 
     Args:
         model: The whole-clip Keras model, on any backend.
-        exports: What `convert` returned or the path of the file, or a list of them; a bundle, or
+        exports: What `convert` returned or the path of the file, or a list of them. A bundle, or
             the path of one, stands for its model. Files for microcontrollers run in TensorFlow Lite
-            Micro and, where it is installed, in LiteRT.
+            Micro and, if it is installed, in LiteRT.
         streams: Iterable of feature sequences `(frames, features)`; dicts of such arrays by input
-            name where the model has several frame inputs.
-        anchors_s: For each stream the times of its events, seconds; adds misses at the same
-            false-alarm rate and latency. Needs `frame_step_s`. Default None.
-        fa_per_hour: Budget of false alarms an hour for those, >= 0. Default 1.0.
-        channel: Output channel that is scored against `anchors_s`. Default 0.
-        must_pass: Whether to raise when a file is out of bounds. Default True.
+            name if the model has several frame inputs.
+        anchors_s: For each stream the times of its anchors, seconds. Adds misses at the same
+            false-alarm rate, and latency; needs `frame_step_s`. Defaults to `None`.
+        fa_per_hour: Budget of false alarms per hour for those, >= 0. Defaults to 1.
+        channel: Output channel that is scored against `anchors_s`. Defaults to 0.
+        must_pass: Whether to raise an error if a file is out of bounds. Defaults to `True`.
         **scoring: Fields of `keras_sal.detection.Scoring`, such as `frame_step_s`.
 
     Returns:
-        A `Report`: `print` it, or keep `to_json()`.
+        The report: `print` it, or keep `to_json()`.
 
     Raises:
-        ImportError: A package of the `export` extra is missing.
-        ValueError: An argument is unusable.
-        VerificationError: A file is out of bounds; the error holds the `report`.
+        ImportError: If a package of the `export` extra is missing.
+        ValueError: If an argument is unusable.
+        VerificationError: If a file is out of bounds; the error holds the `report`.
 
     Example:
 
@@ -98,36 +116,43 @@ def verify(
     detector.tflite  TensorFlow Lite Micro  int8      1.7e-04    1.7e-02
     detector.tflite  LiteRT                 int8      1.8e-04    1.7e-02
     """
-    runners = _runners(exports)
-    frames = [info for info in runners[0].inputs if info.name in runners[0].ports.frames]
-    streams = check_sequences(streams, {info.name: info.shape[1:] for info in frames}, "streams")
-    expected = _posteriors_of(model, streams)
+    runners = list(_runners(exports))
+    require(
+        len(runners) > 0,
+        "`exports` must hold at least one exported file. Received: exports=[]. "
+        "Give what `convert` returned, or paths.",
+    )
+    frames = [info for info in runners[0].inputs if info.name in runners[0].signature.frames]
+    checked = check_sequences(streams, {info.name: info.shape[1:] for info in frames}, "streams")
+    expected = _keras_posteriors(model, checked)
 
-    def detections(posteriors):
+    def score(posteriors: list[Posteriors]) -> OperatingPoint | None:
         if anchors_s is None:
             return None
         scored = [next(iter(stream.values()))[:, channel] for stream in posteriors]
-        reach = {"max_fa_per_hour": max(MAX_FA_PER_HOUR, fa_per_hour)}
-        return det_curve(scored, anchors_s, **(reach | scoring)).at(fa_per_hour)
+        limits = {"max_fa_per_hour": max(MAX_FA_PER_HOUR, fa_per_hour)}
+        return det_curve(scored, anchors_s, **(limits | scoring)).at(fa_per_hour)
 
-    of_keras = detections(expected)
+    of_keras = score(expected)
     footprints = {r.path: footprint(r.path) for r in runners if not isinstance(r, OnnxModel)}
     rows = []
     for runner in runners:
-        seen = [_streamed(runner, stream) for stream in streams]
+        posteriors = [_runner_posteriors(runner, stream) for stream in checked]
+        quantization, detections = _quantization(runner), score(posteriors)
+        errors = _errors(posteriors, expected)
         rows.append(
-            _judged(
-                of_keras,
-                file=_name(runner, runners),
+            VerificationRow(
+                file=_display_name(runner, runners),
                 runtime=RUNTIMES[type(runner)],
-                quantization=_quantization(runner),
-                **_errors(seen, expected),
+                quantization=quantization,
                 footprint=footprints.get(runner.path),
-                detections=detections(seen),
+                detections=detections,
+                failures=tuple(_failures(quantization, errors, detections, of_keras)),
+                **errors,
             )
         )
-    count = sum(len(next(iter(stream.values()))) for stream in streams)
-    report = Report(len(streams), count, of_keras, tuple(rows))
+    frame_count = sum(len(next(iter(stream.values()))) for stream in checked)
+    report = VerificationReport(len(checked), frame_count, of_keras, tuple(rows))
     if must_pass and report.failures:
         raise VerificationError(
             "`exports` must stay within their bounds of the float model. Received: "
@@ -139,33 +164,35 @@ def verify(
     return report
 
 
-def _judged(of_keras, **found):
-    """A `Row` with its failures."""
-    error, bound = BOUNDS[found["quantization"]]
-    failures = []
-    if not found[error] <= bound:
-        failures.append(f"{error.replace('_', ' ')} {found[error]:.2g} exceeds {bound:g}")
-    if of_keras is not None and of_keras.events:
-        loss = found["detections"].frr - of_keras.frr
+def _failures(
+    quantization: str,
+    errors: dict[str, float],
+    detections: OperatingPoint | None,
+    of_keras: OperatingPoint | None,
+) -> Iterator[str]:
+    error, bound = BOUNDS[quantization]
+    if not errors[error] <= bound:  # also if it is NaN
+        yield f"{error.replace('_', ' ')} {errors[error]:.2g} exceeds {bound:g}"
+    if detections is not None and of_keras is not None and of_keras.events:
+        loss = detections.frr - of_keras.frr
         allowed = max(MAX_FRR_LOSS, 1 / of_keras.events)
         if loss > allowed + 1e-9:
-            failures.append(f"FRR is {100 * loss:.2g} points higher, {100 * allowed:.2g} allowed")
-    return Row(**found, failures=tuple(failures))
+            yield f"FRR is {100 * loss:.2g} points higher, {100 * allowed:.2g} allowed"
 
 
-def _errors(seen, expected):
+def _errors(posteriors: list[Posteriors], expected: list[Posteriors]) -> dict[str, float]:
     differences = np.concatenate(
         [
             np.abs(ours[name] - theirs[name]).ravel()
-            for ours, theirs in zip(seen, expected, strict=True)
+            for ours, theirs in zip(posteriors, expected, strict=True)
             for name in theirs
         ]
     )
     return {"mean_error": float(differences.mean()), "max_error": float(differences.max())}
 
 
-def _name(runner, runners):
-    """The name of a file, with that of its bundle, or its folder where another has the same."""
+def _display_name(runner: StepRunner, runners: list[StepRunner]) -> str:
+    """Return the file's name, with its folder's if it is a bundle or another file has that name."""
     path = runner.path.resolve()
     alike = {other.path.resolve() for other in runners if other.path.name == path.name}
     if len(alike) == 1 and not (path.parent / MANIFEST).is_file():
@@ -173,61 +200,54 @@ def _name(runner, runners):
     return f"{path.parent.name}/{path.name}"
 
 
-def _streamed(runner, stream):
+def _runner_posteriors(runner: StepRunner, stream: dict[str, Array]) -> Posteriors:
     runner.reset()
-    answers = runner.stream(stream)
-    if not isinstance(answers, dict):
-        return {"posterior": answers}
-    return {name.replace("logit", "posterior", 1): values for name, values in answers.items()}
+    posteriors = runner.stream(stream)
+    if not isinstance(posteriors, dict):
+        return {"posterior": posteriors}
+    return {name.replace("logit", "posterior", 1): values for name, values in posteriors.items()}
 
 
-def _runners(exports):
-    exports = exports if isinstance(exports, list | tuple) else [exports]
-    runners = []
-    for export in exports:
-        if isinstance(export, Bundle):
-            export = export.folder
-        if not isinstance(export, tuple(RUNTIMES)):
-            export = _open(Path(export))
-        runners.append(export)
-        if isinstance(export, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
-            in_lite = InternalLiteModel if isinstance(export, InternalModel) else LiteModel
-            runners.append(in_lite(export.path))
-    if not runners:
-        raise ValueError(
-            "`exports` must hold at least one exported file. Received: exports=[]. "
-            "Give what `convert` returned, or paths."
-        )
-    return runners
+def _runners(exports: Export | list[Export] | tuple[Export, ...]) -> Iterator[StepRunner]:
+    """Yield a runner for each file, and one in LiteRT beside each in TensorFlow Lite Micro."""
+    for export in exports if isinstance(exports, list | tuple) else [exports]:
+        runner = _runner(export)
+        yield runner
+        if isinstance(runner, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
+            in_litert = InternalLiteModel if isinstance(runner, InternalModel) else LiteModel
+            yield in_litert(runner.path)
 
 
-def _open(path):
+def _runner(export: Export) -> StepRunner:
+    if isinstance(export, StepRunner):
+        return export
+    path = export.folder if isinstance(export, Bundle) else Path(export)
     if path.is_dir():
         return read(path).open()
     if path.suffix == ".onnx":
         return OnnxModel(path)
-    if path.suffix != ".tflite":
-        raise ValueError(
-            "`exports` must be .tflite or .onnx files or bundles; others have no runtime here. "
-            f"Received: {str(path)!r}. Give what was written by `keras_sal.export`."
-        )
+    require(
+        path.suffix == ".tflite",
+        "`exports` must be .tflite or .onnx files or bundles; others have no runtime here. "
+        f"Received: {str(path)!r}. Give what was written by `keras_sal.export`.",
+    )
     if is_internal(path):
         return InternalModel(path)
     return LiteModel(path) if Flatbuffer(path.read_bytes()).has_mixed_types() else MicroModel(path)
 
 
-def _quantization(runner):
+def _quantization(runner: StepRunner) -> str:
     if isinstance(runner, OnnxModel):
         return "float32"
     return Flatbuffer(runner.path.read_bytes()).quantization()
 
 
-def _posteriors_of(model, streams):
-    """What the Keras model gives for whole streams, `{posterior name: (frames, ...)}` for each."""
-    clip = conversion.clip_model(model)
+def _keras_posteriors(model: keras.Model, streams: list[dict[str, Array]]) -> list[Posteriors]:
+    """Return the posteriors of the Keras model, streams of similar length computed together."""
+    clip = as_clip_model(model)
     names = _posterior_names(model, clip)
-    results = [None] * len(streams)
-    by_length = {}
+    results: list[Posteriors] = [{} for _ in streams]
+    by_length: dict[int, list[int]] = {}
     for number, stream in enumerate(streams):
         length = 1 << math.ceil(math.log2(len(next(iter(stream.values())))))
         by_length.setdefault(length, []).append(number)
@@ -237,8 +257,8 @@ def _posteriors_of(model, streams):
             for name in _frame_names(clip)
         ]
         batch = [
-            frames.reshape(len(numbers), -1, *end.shape[2:])
-            for frames, end in zip(batch, clip.inputs, strict=True)
+            frames.reshape(len(numbers), -1, *tensor.shape[2:])
+            for frames, tensor in zip(batch, clip.inputs, strict=True)
         ]
         outputs = clip.predict(batch, batch_size=CLIPS_AT_ONCE, verbose=0)
         outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -251,17 +271,17 @@ def _posteriors_of(model, streams):
     return results
 
 
-def _frame_names(clip):
-    own = [end.name for end in clip.inputs]
+def _frame_names(clip: keras.Model) -> list[str]:
+    own = [tensor.name for tensor in clip.inputs]
     return ["frame"] if len(own) == 1 else [f"frame_{name}" for name in own]
 
 
-def _posterior_names(model, clip):
+def _posterior_names(model: keras.Model, clip: keras.Model) -> list[str]:
     output = getattr(model, "output", None)
     own = sorted(output) if isinstance(output, dict) else clip.output_names
     return ["posterior"] if len(own) == 1 else [f"posterior_{name}" for name in own]
 
 
-def _padded(frames, length):
-    """Zeros after the end, which a causal model does not hear before it has answered."""
+def _padded(frames: Array, length: int) -> Array:
+    """Append zeros, which don't change the output of a causal model for the frames before them."""
     return np.concatenate([frames, np.zeros((length - len(frames), *frames.shape[1:]), "float32")])

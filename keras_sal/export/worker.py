@@ -1,76 +1,105 @@
-"""A Python process of its own, for work that may crash, hang or need another Keras backend.
+"""Worker processes, for work that may crash, hang or need another Keras backend.
 
-The TensorFlow converter segfaults on some graphs and a TFLM interpreter may on a small arena; in
-a worker such an end is an exception for the caller, never the caller's own end. Caller and worker
-talk through one folder: `job.json` in, `report.json` out, beside whatever files the job names. The
-worker rewrites its report at every stage, so that a crash leaves behind how far it had come.
+The TensorFlow converter segfaults on some graphs, and a TensorFlow Lite Micro interpreter may do so
+in a small arena. In a worker process such an end is an exception for the caller. Caller and worker
+share one folder: the caller writes `job.json`, the worker writes `report.json` beside the files
+that the job names. The worker rewrites its report at every stage, so that after a crash the report
+tells the last stage.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from keras_sal.export.errors import ExportError
+from keras_sal.typing import PathLike
 
 TAIL_LINES = 25
 
 
-class ExportError(RuntimeError):
-    """A model that could not be exported: what failed, where, and what to do instead."""
+class WorkerReport:
+    """The worker's access to the shared folder: the job to read, and the report to write.
 
+    Args:
+        folder: The shared folder.
 
-class Report:
-    """The worker's side of the folder: the job it got and the report it writes."""
+    Attributes:
+        folder: The shared folder.
+        job: Content of `job.json`.
+        content: What has been reported so far.
+    """
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
-        self.job = json.loads((self.folder / "job.json").read_text())
-        self.content = {}
+        self.job: dict[str, Any] = json.loads((self.folder / "job.json").read_text())
+        self.content: dict[str, Any] = {}
 
-    def write(self, **entries):
-        """Adds entries and saves at once: the next line may be the one that crashes."""
+    def write(self, **entries: Any) -> None:
+        """Add entries to the report and save it at once, since the next line may crash.
+
+        Args:
+            **entries: JSON values. `stage` says what is done next, as a verb phrase; `suspects` and
+                `advice` are shown if the worker fails.
+        """
         self.content.update(entries)
         temporary = self.folder / "report.tmp"
         temporary.write_text(json.dumps(self.content))
         temporary.replace(self.folder / "report.json")
 
 
-def run(name, program, folder, job, *, timeout_s):
-    """Runs a worker on a folder and returns its report.
+def run(
+    name: str,
+    program: Sequence[str],
+    folder: PathLike,
+    job: dict[str, Any],
+    *,
+    timeout_s: float,
+) -> dict[str, Any]:
+    """Run a worker process on a shared folder.
 
     Args:
-        name: What to call the worker in an error.
-        program: Arguments for Python that start it, such as `["-m", "module"]`.
-        folder: The folder shared with the worker; belongs to the caller.
-        job: What to do, as JSON content.
+        name: Name of the worker, for error messages.
+        program: Arguments of Python that start the worker, such as `["-m", "module"]`. The folder
+            is appended to them.
+        folder: The folder shared with the worker. The caller makes and removes it.
+        job: What to do, as a JSON object.
         timeout_s: Seconds until the worker is stopped.
 
+    Returns:
+        The worker's report.
+
     Raises:
-        ExportError: The worker crashed, failed or did not end in time.
+        ExportError: If the worker crashes, fails or doesn't end in time.
     """
     folder = Path(folder)
     (folder / "job.json").write_text(json.dumps(job))
-    log = folder / "log.txt"
     try:
-        with log.open("wb") as output:
-            code = subprocess.run(
+        with (folder / "log.txt").open("wb") as log:
+            status = subprocess.run(
                 [sys.executable, *program, str(folder)],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=log,
                 stderr=subprocess.STDOUT,
                 env=_environment(),
                 timeout=timeout_s,
                 check=False,
             ).returncode
     except subprocess.TimeoutExpired:
-        raise ExportError(_obituary(name, folder, f"did not end within {timeout_s:g} s")) from None
-    if code:
-        raise ExportError(_obituary(name, folder, _cause_of_death(code)))
+        message = _failure_message(name, folder, f"did not end within {timeout_s:g} s")
+        raise ExportError(message) from None
+    if status:
+        raise ExportError(_failure_message(name, folder, _describe_status(status)))
     return _read_report(folder)
 
 
-def _environment():
+def _environment() -> dict[str, str]:
     return os.environ | {
         "KERAS_BACKEND": "tensorflow",
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
@@ -81,24 +110,24 @@ def _environment():
     }
 
 
-def _read_report(folder):
+def _read_report(folder: Path) -> dict[str, Any]:
     path = folder / "report.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _cause_of_death(code):
-    if code > 0:
-        return f"failed (exit status {code})"
+def _describe_status(status: int) -> str:
+    if status > 0:
+        return f"failed (exit status {status})"
     try:
-        name = signal.Signals(-code).name
+        name = signal.Signals(-status).name
     except ValueError:
-        name = f"signal {-code}"
+        name = f"signal {-status}"
     return f"crashed ({name})"
 
 
-def _obituary(name, folder, what_happened):
+def _failure_message(name: str, folder: Path, failure: str) -> str:
     report = _read_report(folder)
-    lines = [f"The {name} {what_happened} when it was to {report.get('stage', 'start')}."]
+    lines = [f"The {name} {failure} when it was to {report.get('stage', 'start')}."]
     if suspects := report.get("suspects"):
         lines.append(f"Most likely at fault: {suspects}.")
     if advice := report.get("advice"):

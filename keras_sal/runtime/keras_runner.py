@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_sal.export.sequences import check_sequence
-from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
 
@@ -28,7 +28,7 @@ class KerasRunner:
         jit_compile: As in `keras.Model.compile`. Default `"auto"`.
 
     Attributes:
-        ports: Names of its frames, states and posteriors.
+        signature: Names of its frames, states and posteriors.
         inputs: `TensorInfo` of frames, then states, of one stream.
         outputs: `TensorInfo` of posteriors, then next states.
         frames_per_output: Frames it takes for one answer.
@@ -42,10 +42,10 @@ class KerasRunner:
             late = {"max_delay_frames": max_delay_frames}
             step, chunk = step_model(model, **late), chunk_model(model, **late)
         chunk.compile(jit_compile=jit_compile)
-        self.ports = Ports.of(step.input, step.output)
-        self.inputs = tuple(_info(name, step.input[name]) for name in self.ports.inputs)
-        self.outputs = tuple(_info(name, step.output[name]) for name in self.ports.outputs)
-        steps = {name: step.input[name].shape[1:] for name in self.ports.frames}
+        self.signature = Signature.from_names(step.input, step.output)
+        self.inputs = tuple(_info(name, step.input[name]) for name in self.signature.inputs)
+        self.outputs = tuple(_info(name, step.output[name]) for name in self.signature.outputs)
+        steps = {name: step.input[name].shape[1:] for name in self.signature.frames}
         if step is model:
             frames, hops = steps, map(usual_hop, steps.values())
         else:
@@ -134,14 +134,14 @@ class KerasRunner:
             name: x.reshape(len(x), -1, *self._frame_shapes[name]) for name, x in frames.items()
         }
         given = self._chunk.predict_on_batch(frames | state)
-        posteriors = {name: np.asarray(given[name], "float32") for name in self.ports.posteriors}
-        return posteriors, {name: given[name + NEXT] for name in self.ports.states}
+        posteriors = {name: np.asarray(given[name], "float32") for name in self.signature.posteriors}
+        return posteriors, {name: given[name + NEXT_SUFFIX] for name in self.signature.states}
 
     def _checked(self, features):
         return check_sequence(features, self._step_shapes, "features")
 
     def _joined(self, pieces):
-        joined = {name: np.concatenate([p[name] for p in pieces]) for name in self.ports.posteriors}
+        joined = {name: np.concatenate([p[name] for p in pieces]) for name in self.signature.posteriors}
         return joined if len(joined) > 1 else next(iter(joined.values()))
 
 
@@ -151,7 +151,7 @@ class _Rolled(keras.Model):
     def __init__(self, step):
         super().__init__(name=f"{step.name}_rolled")
         self.step = step
-        self.ports = Ports.of(step.input, step.output)
+        self.signature = Signature.from_names(step.input, step.output)
 
     def call(self, inputs):
         def one_step(t, state, answers):
@@ -161,18 +161,18 @@ class _Rolled(keras.Model):
                 name: ops.slice_update(x, (t, *[0] * (len(x.shape) - 1)), given[name][None])
                 for name, x in answers.items()
             }
-            carried = {name: ops.cast(given[name + NEXT], x.dtype) for name, x in state.items()}
+            carried = {name: ops.cast(given[name + NEXT_SUFFIX], x.dtype) for name, x in state.items()}
             return t + 1, carried, answers
 
-        frames = {name: inputs[name] for name in self.ports.frames}
-        batch_size, steps = ops.shape(frames[self.ports.frames[0]])[:2]
-        posteriors = {name: self.step.output[name] for name in self.ports.posteriors}
+        frames = {name: inputs[name] for name in self.signature.frames}
+        batch_size, steps = ops.shape(frames[self.signature.frames[0]])[:2]
+        posteriors = {name: self.step.output[name] for name in self.signature.posteriors}
         _, state, answers = ops.while_loop(
             lambda t, *_: t < steps,
             one_step,
             (
                 ops.convert_to_tensor(0, "int32"),
-                {name: inputs[name] for name in self.ports.states},
+                {name: inputs[name] for name in self.signature.states},
                 {
                     name: ops.zeros((steps, batch_size, *x.shape[1:]), x.dtype)
                     for name, x in posteriors.items()
@@ -180,7 +180,7 @@ class _Rolled(keras.Model):
             ),
         )
         return {name: ops.swapaxes(x, 0, 1) for name, x in answers.items()} | {
-            name + NEXT: x for name, x in state.items()
+            name + NEXT_SUFFIX: x for name, x in state.items()
         }
 
 

@@ -212,7 +212,7 @@ def _open_tflite(path, runtime):
     from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
     if runtime is None:
-        inputs, _ = Flatbuffer(path.read_bytes()).ends()
+        inputs, _ = Flatbuffer(path.read_bytes()).tensor_infos()
         integers = any(info.scale is not None for info in inputs)
         runtime = "micro" if integers else "litert"
     if internal_state.is_internal(path):  # which a plain runner can't reset
@@ -231,11 +231,11 @@ def _check_runtime(model, runtime, runtimes, advice):
 
 
 def _step_shapes(runner):
-    """What a step takes of each input; nothing is known of a runner without ports."""
-    ports = getattr(runner, "ports", None)
-    if ports is None:
+    """What a step takes of each input; nothing is known of a runner without a signature."""
+    signature = getattr(runner, "signature", None)
+    if signature is None:
         return {"": ()}
-    return {info.name: info.shape[1:] for info in runner.inputs if info.name in ports.frames}
+    return {info.name: info.shape[1:] for info in runner.inputs if info.name in signature.frames}
 
 
 def _hop(features, shape):

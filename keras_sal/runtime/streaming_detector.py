@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_sal.audio import MicroFrontend, answer_times
+from keras_sal.audio import MicroFrontend, output_times
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.trigger import check_delay
 from keras_sal.runtime.runners import frames_per_output, open_runner, split_remainder
@@ -110,7 +110,7 @@ class StreamingDetector:
         self.class_names = None if class_names is None else list(class_names)
         classes = _classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
-            scoring = answer_times(frames_per_output(self.runner)) | scoring
+            scoring = output_times(frames_per_output(self.runner)) | scoring
         elif "frame_step_s" not in scoring:
             raise ValueError(
                 "`frame_step_s` must be given; detections have a time, and only the micro "
@@ -204,15 +204,15 @@ class StreamingDetector:
 def _classes(runner, class_names):
     """How many classes a runner tells apart."""
     named = 1 if class_names is None else len(class_names)
-    ports = getattr(runner, "ports", None)
-    if ports is None:
+    signature = getattr(runner, "signature", None)
+    if signature is None:
         return named
-    if len(ports.posteriors) > 1:
+    if len(signature.posteriors) > 1:
         raise ValueError(
             "`model` must have one posterior output; a trigger listens to one. Received: outputs "
-            f"{list(ports.posteriors)}. Make a model of one of them: keras.Model(inputs, output)."
+            f"{list(signature.posteriors)}. Make a model of one of them: keras.Model(inputs, output)."
         )
-    [shape] = (info.shape for info in runner.outputs if info.name in ports.posteriors)
+    [shape] = (info.shape for info in runner.outputs if info.name in signature.posteriors)
     classes = int(np.prod(shape[1:]))
     if class_names is not None and named != classes:
         raise ValueError(

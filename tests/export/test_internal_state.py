@@ -49,7 +49,7 @@ def explicit(model, folder):
 
 @pytest.fixture(scope="module")
 def inside(explicit, folder):
-    return internal_state.from_explicit(explicit.path, folder / "internal.tflite")
+    return internal_state.from_file(explicit.path, folder / "internal.tflite")
 
 
 def test_ends_are_frames_and_posteriors_alone(explicit, inside):
@@ -121,12 +121,12 @@ def test_cpp_of_it_compiles(inside, folder):
 def test_convert_does_both_steps(model, folder, explicit, inside):
     calibration = list(streams_with_events(8, 60, seed=1)[0])
     path = folder / "direct.tflite"
-    made = internal_state.convert(model, path, calibration, min_posterior=0.0)
+    made = internal_state.from_model(model, path, calibration, min_posterior=0.0)
     assert isinstance(made, InternalModel)
     assert path.read_bytes() == inside.path.read_bytes()
 
 
 def test_rejects_a_file_without_a_state(inside, folder):
     with pytest.raises(ValueError, match="`source` must have explicit states to move inside"):
-        internal_state.from_explicit(inside.path, folder / "never.tflite")
+        internal_state.from_file(inside.path, folder / "never.tflite")
     assert not (folder / "never.tflite").exists()

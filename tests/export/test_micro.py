@@ -21,8 +21,8 @@ pytest.importorskip("flatbuffers", reason="needs the export extra")
 
 from keras_sal.export import ExportError, arena, conversion, micro
 from keras_sal.export.micro import MicroModel
-from keras_sal.export.signature import Ports
-from keras_sal.export.step_runner import quantise
+from keras_sal.export.signature import Signature
+from keras_sal.export.step_runner import quantize
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.repair import tie_states
@@ -129,7 +129,7 @@ def test_quantise_rounds_half_away_from_zero_and_saturates(int8):
     info = int8.inputs[0]._replace(scale=0.5, zero_point=-3)
     #  value / scale:   0.5 -> 1   -0.5 -> -1   1.5 -> 2   1000 and -1000 saturate
     values = [0.25, -0.25, 0.75, 500.0, -500.0]
-    np.testing.assert_array_equal(quantise(values, info), [-2, -4, -1, 127, -128])
+    np.testing.assert_array_equal(quantize(values, info), [-2, -4, -1, 127, -128])
 
 
 # --- the file --------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_tying_a_state_rescales_the_bias_it_was_made_for(int8, test_streams, fol
     with pytest.raises(ExportError, match=r"(?s)State `state_0` must leave the model as it came"):
         MicroModel(untied)
 
-    tie_states(file, Ports.of(file.inputs, file.outputs))
+    tie_states(file, Signature.from_names(file.inputs, file.outputs))
     assert file.info("state_0")[1:] == file.info("state_0_next")[1:]
     assert np.abs(file.values(bias) - before).max() <= 1
     tied = folder / "tied.tflite"

@@ -303,7 +303,7 @@ class TestRuntimes:
     def test_a_state_inside_the_file_is_reset(self, files, tmp_path, runtime):
         from keras_sal.export import internal_state
 
-        internal_state.from_explicit(files / "int8.tflite", tmp_path / "internal.tflite")
+        internal_state.from_file(files / "int8.tflite", tmp_path / "internal.tflite")
         features = streams_with_events(1, 130, seed=2)[0][0]
         rule = {"frame_step_s": 0.01, "runtime": runtime}
         explicit, kept = (

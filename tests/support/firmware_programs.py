@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_sal.export import firmware_sources
+from keras_sal.export.firmware import sources
 
 PROGRAMS = Path(__file__).parents[1] / "firmware"
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
@@ -74,7 +74,7 @@ class CortexM4:
 def trigger_source(folder):
     """The trigger alone, which no model is needed for."""
     for name in ("trigger.h", "trigger.cc"):
-        (folder / name).write_text(firmware_sources.fixed(name), encoding="utf-8")
+        (folder / name).write_text(sources.fixed(name), encoding="utf-8")
     return folder / "trigger.cc"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_sal.detection import Trigger
-from keras_sal.export import firmware_sources
+from keras_sal.export.firmware import sources
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 
 NOTHING, RESET, FAILURE = 0, 1, 2  # as in check_detector.cc
@@ -36,7 +36,7 @@ def features_for(runner, frames, seed=0):
     rng = np.random.default_rng(seed)
     found = {}
     for info in runner.inputs:
-        if info.name in runner.ports.frames:
+        if info.name in runner.signature.frames:
             reach = np.iinfo(info.dtype).max * info.scale if info.scale else 1.0
             values = rng.normal(0, reach, (frames, *info.shape[1:]))
             ties = np.rint(values / (info.scale or 1)) + 0.5
@@ -65,7 +65,7 @@ def replay(runner, features, events, positions):
         for t, event in enumerate(events):
             frame = {name: values[t : t + 1] for name, values in features.items()}
             content.append(np.int32(event).tobytes())
-            content.extend(frame[name].tobytes() for name in runner.ports.frames)
+            content.extend(frame[name].tobytes() for name in runner.signature.frames)
             if event == RESET:
                 runner.reset()
             if event != FAILURE:
@@ -107,7 +107,7 @@ def streams_of(events):
 def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0):
     """The sources of a detector for `runner`."""
     names = [f"class_{c}" for c in range(len(thresholds))]
-    texts = firmware_sources.settings(
+    texts = sources.detector_settings(
         runner,
         positions,
         scoring=scoring,
@@ -117,6 +117,6 @@ def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=
         delay_frames=delay_frames,
     )
     fixed = ("detector.h", "detector.cc", "trigger.h", "trigger.cc", "interpreter.h")
-    for name, text in (texts | {name: firmware_sources.fixed(name) for name in fixed}).items():
+    for name, text in (texts | {name: sources.fixed(name) for name in fixed}).items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in ("detector.cc", "detector_settings.cc", "trigger.cc")]

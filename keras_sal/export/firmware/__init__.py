@@ -1,1 +1,8 @@
-"""The C++ sources of a bundle that are the same for every model."""
+"""The firmware of a bundle: C++ sources that are the same for every model, and those that vary.
+
+- `cpp/`: the sources that are the same for every model, and the template of the README.
+- `sources`: the sources that hold a model, its tensors and the numbers of its trigger.
+- `literals`: numbers and texts as C++ writes them.
+- `readme`: the README of a bundle.
+- `contents`: manifest and sources of a bundle, from the same numbers.
+"""

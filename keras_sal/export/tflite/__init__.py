@@ -1,1 +1,8 @@
-"""The `.tflite` file format: reading, editing, repairing and checking a file."""
+"""The `.tflite` file format: what is read from a converted file, changed in it, and required of it.
+
+- `flatbuffer`: the file as objects.
+- `editor`: new tensors and operators for it.
+- `layer_names`: the layers its operators came from.
+- `repair`: what the converter leaves undone.
+- `gates`: what a file must fulfil before it is handed out.
+"""

@@ -1,42 +1,60 @@
 """New tensors and operators for a `.tflite` file."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.typing import ArrayLike
 
 
 class Editor:
-    """Makes parts of a graph; who asks for an operator puts it where it belongs.
+    """A maker of tensors and operators; the caller puts the operators where they belong.
 
     Args:
-        file: The `Flatbuffer` they are for.
+        file: The file they are for.
     """
 
-    def __init__(self, file):
+    def __init__(self, file: Flatbuffer) -> None:
         self.file = file
         self.schema = file.schema
-        self._codes = {}
+        self._codes: dict[str, int] = {}
 
-    def tensor(self, graph, name, shape, kind, *, scale=None, zero_point=None, data=None):
-        """Adds a tensor to a graph.
+    def tensor(
+        self,
+        graph: Any,
+        name: str,
+        shape: Sequence[int],
+        dtype: str,
+        *,
+        scale: float | None = None,
+        zero_point: int | None = None,
+        data: ArrayLike | None = None,
+    ) -> int:
+        """Add a tensor to a graph.
 
         Args:
             graph: The subgraph.
-            name: Its name.
+            name: Name of the tensor.
             shape: Sizes of its axes.
-            kind: Name of its type, such as `"INT8"`.
-            scale: Its scale, where it is quantised.
-            zero_point: Its zero point, where it is quantised.
-            data: Its numbers, where it is constant.
+            dtype: Name of its type in the schema, such as `"INT8"`.
+            scale: Its scale, if it is quantized. Defaults to `None`.
+            zero_point: Its zero point, if it is quantized. Defaults to `None`.
+            data: Its values, if it is constant. Defaults to `None`.
 
         Returns:
-            Its index.
+            The index of the tensor.
         """
         tensor = self.schema.TensorT()
         tensor.name, tensor.shape, tensor.buffer = name, list(shape), 0
-        tensor.type = getattr(self.schema.TensorType, kind)
+        tensor.type = getattr(self.schema.TensorType, dtype)
         if scale is not None:
             tensor.quantization = self.schema.QuantizationParametersT()
-            tensor.quantization.scale = np.float32([scale])
-            tensor.quantization.zeroPoint = np.int64([zero_point])
+            tensor.quantization.scale = np.array([scale], "float32")
+            tensor.quantization.zeroPoint = np.array([zero_point], "int64")
         if data is not None:
             buffer = self.schema.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), "uint8")
@@ -45,20 +63,27 @@ class Editor:
         graph.tensors.append(tensor)
         return len(graph.tensors) - 1
 
-    def operator(self, name, inputs, outputs, **options):
-        """Makes an operator.
+    def operator(
+        self,
+        name: str,
+        inputs: list[int],
+        outputs: list[int],
+        **options: dict[str, Any],
+    ) -> Any:
+        """Make an operator.
 
         Args:
-            name: Its name, such as `"RESHAPE"`.
-            inputs: Tensor indices.
-            outputs: Tensor indices.
-            **options: One keyword: the name of its options, with a dict of their values.
+            name: Name of the operator, such as `"RESHAPE"`.
+            inputs: Indices of its input tensors.
+            outputs: Indices of its output tensors.
+            **options: One keyword, the name of the operator's options in the schema, with a dict of
+                their values.
 
         Returns:
             The schema's `OperatorT`.
         """
         operator = self.schema.OperatorT()
-        operator.opcodeIndex = self._code(name)
+        operator.opcodeIndex = self._code_index(name)
         operator.inputs, operator.outputs = inputs, outputs
         for kind, values in options.items():
             operator.builtinOptionsType = getattr(self.schema.BuiltinOptions, kind)
@@ -66,8 +91,8 @@ class Editor:
             vars(operator.builtinOptions).update(values)
         return operator
 
-    def _code(self, name):
-        """Index of an operator's code, added on first use."""
+    def _code_index(self, name: str) -> int:
+        """Return the index of an operator's code, which is added on first use."""
         if name not in self._codes:
             code = self.schema.OperatorCodeT()
             code.builtinCode = getattr(self.schema.BuiltinOperator, name)

@@ -1,110 +1,135 @@
-"""A `.tflite` file as objects: its tensors, operators and named ends, to be read, mended, written.
+"""A `.tflite` file as objects: its tensors, operators, inputs and outputs, to read and change.
 
-The schema is the one that comes with `tflite_micro`, so that TensorFlow need not be imported to
-look at a file.
+The schema is the one of `tflite_micro`, so that TensorFlow need not be imported to read a file.
 """
 
+from __future__ import annotations
+
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 ALIGNMENT_BYTES = 16
 
 
 class Operator(NamedTuple):
-    """One operator: its TensorFlow Lite name, and its inputs and outputs as tensor indices."""
+    """An operator of a graph.
+
+    Attributes:
+        name: Its TensorFlow Lite name, such as `"FULLY_CONNECTED"`.
+        inputs: Indices of its input tensors; -1 for one that is left out.
+        outputs: Indices of its output tensors.
+    """
 
     name: str
-    inputs: tuple
-    outputs: tuple
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 @functools.cache
-def schema():
-    """The generated schema module."""
+def _schema() -> Any:
     return import_package(
         "tflite_micro.tensorflow.lite.micro.python.schema_py_generated", "read .tflite files"
     )
 
 
-def _text(name):
+def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
 @functools.cache
-def _names(enumeration):
+def _names(enumeration: type) -> dict[int, str]:
     return {value: key for key, value in vars(enumeration).items() if isinstance(value, int)}
 
 
 class Flatbuffer:
     """The object tree of a `.tflite` file with one signature.
 
+    Args:
+        content: Bytes of the file.
+
     Attributes:
+        schema: The generated module of the file format.
         tree: The schema's `ModelT`.
-        inputs: `{name: tensor index}` from the signature.
-        outputs: `{name: tensor index}` from the signature.
+        inputs: Tensor index of each input, by its name in the signature.
+        outputs: Tensor index of each output, by its name in the signature.
+
+    Raises:
+        ImportError: If `tflite_micro` is not installed.
+        ValueError: If `content` is not a TensorFlow Lite file with one signature.
     """
 
-    def __init__(self, content):
-        if content[4:8] != b"TFL3":
-            raise ValueError(
-                "`path` must be a TensorFlow Lite file; it does not start like one. Received: "
-                f"{len(content)} bytes starting with {bytes(content[:8])!r}. "
-                "Give a file written by `keras_sal.export`."
-            )
-        self.schema = schema()
+    def __init__(self, content: bytes) -> None:
+        require(
+            content[4:8] == b"TFL3",
+            "`path` must be a TensorFlow Lite file; it does not start like one. Received: "
+            f"{len(content)} bytes starting with {bytes(content[:8])!r}. "
+            "Give a file written by `keras_sal.export`.",
+        )
+        self.schema = _schema()
         self.tree = self.schema.ModelT.InitFromObj(self.schema.Model.GetRootAsModel(content, 0))
         signatures = self.tree.signatureDefs or []
-        if len(signatures) != 1 or len(self.tree.subgraphs) < 1:
-            raise ValueError(
-                "`path` must be a TensorFlow Lite file with one signature, which gives its tensors "
-                f"their names. Received: {len(signatures)} signatures. "
-                "Give a file written by `keras_sal.export`."
-            )
+        require(
+            len(signatures) == 1 and len(self.tree.subgraphs) > 0,
+            "`path` must be a TensorFlow Lite file with one signature, which gives its tensors "
+            f"their names. Received: {len(signatures)} signatures. "
+            "Give a file written by `keras_sal.export`.",
+        )
         (signature,) = signatures
-        self.inputs = {_text(end.name): end.tensorIndex for end in signature.inputs}
-        self.outputs = {_text(end.name): end.tensorIndex for end in signature.outputs}
+        self.inputs = {_text(entry.name): entry.tensorIndex for entry in signature.inputs}
+        self.outputs = {_text(entry.name): entry.tensorIndex for entry in signature.outputs}
 
     @property
-    def graph(self):
+    def graph(self) -> Any:
         """The main subgraph."""
         return self.tree.subgraphs[0]
 
-    def operators(self):
-        """The operators of the main subgraph, in order of execution."""
+    def operators(self) -> list[Operator]:
+        """Return the operators of the main subgraph, in order of execution."""
         return [
             Operator(self._operator_name(op), tuple(op.inputs), tuple(op.outputs))
             for op in self.graph.operators
         ]
 
-    def _operator_name(self, op):
+    def operator_names(self) -> tuple[str, ...]:
+        """Return the names of the operators of the main subgraph, sorted, each once."""
+        return tuple(sorted({op.name for op in self.operators()}))
+
+    def _operator_name(self, op: Any) -> str:
         code = self.tree.operatorCodes[op.opcodeIndex]
         name = _names(self.schema.BuiltinOperator)[
             max(code.builtinCode, code.deprecatedBuiltinCode)
         ]
         return _text(code.customCode) if name == "CUSTOM" else name
 
-    def quantization(self):
-        """How the numbers inside are kept: `"float32"`, `"float16"`, `"int8"` or `"int16x8"`."""
+    def resource_variables(self) -> int:
+        """Return the number of variables in which the file keeps its state itself."""
+        return sum(op.name == "VAR_HANDLE" for op in self.operators())
+
+    def quantization(self) -> str:
+        """Return the type of the numbers: `"float32"`, `"float16"`, `"int8"` or `"int16x8"`."""
         types = {self.dtype(index) for op in self.operators() for index in op.inputs if index >= 0}
         if "int16" in types:
             return "int16x8"
         return next((kind for kind in ("int8", "float16") if kind in types), "float32")
 
-    def has_mixed_types(self):
-        """Whether floats outside meet smaller numbers inside, as in files for phones."""
-        ends = {self.dtype(index) for index in self.inputs.values()}
-        return "float32" in ends and self.quantization() != "float32"
+    def has_mixed_types(self) -> bool:
+        """Return whether inputs are float32 and weights smaller, as in files for phones."""
+        inputs = {self.dtype(index) for index in self.inputs.values()}
+        return "float32" in inputs and self.quantization() != "float32"
 
-    def macs(self):
-        """Multiply-accumulates of one invocation: dense layers and convolutions."""
+    def macs(self) -> int:
+        """Return the multiply-accumulates of a step in dense layers and convolutions."""
         return sum(self._macs(op) for op in self.operators())
 
-    def _macs(self, op):
+    def _macs(self, op: Operator) -> int:
         if op.name not in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"):
             return 0
         weights, output = self.shape(op.inputs[1]), self.shape(op.outputs[0])
@@ -112,38 +137,38 @@ class Flatbuffer:
             return int(np.prod(output) * np.prod(weights[1:3]))
         return int(np.prod(output) * np.prod(weights[1:]))
 
-    def shape(self, index):
-        """Sizes of a tensor's axes; none for a scalar."""
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Return the sizes of a tensor's axes; none for a scalar."""
         shape = self.tensor(index).shape
         return () if shape is None else tuple(int(size) for size in shape)
 
-    def tensor(self, index):
-        """The schema's `TensorT` at an index."""
+    def tensor(self, index: int) -> Any:
+        """Return the schema's `TensorT` at an index."""
         return self.graph.tensors[index]
 
-    def tensor_name(self, index):
-        """What the converter called a tensor: a path through the model's layers."""
+    def tensor_name(self, index: int) -> str:
+        """Return the converter's name of a tensor: a path through the model's layers."""
         return _text(self.tensor(index).name)
 
-    def dtype(self, index):
-        """Name of a tensor's type, such as `"int8"`."""
+    def dtype(self, index: int) -> str:
+        """Return the name of a tensor's type, such as `"int8"`."""
         return _names(self.schema.TensorType)[self.tensor(index).type].lower()
 
-    def scale(self, index):
-        """Scale of a tensor quantised as a whole, or None."""
+    def scale(self, index: int) -> float | None:
+        """Return the scale of a tensor that has one scale for all values, or `None`."""
         quantization = self.tensor(index).quantization
         if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
             return None
         return float(quantization.scale[0])
 
-    def zero_point(self, index):
-        """Zero point of a tensor quantised as a whole, or None."""
+    def zero_point(self, index: int) -> int | None:
+        """Return the zero point of a tensor that has one for all values, or `None`."""
         if self.scale(index) is None:
             return None
         return int(self.tensor(index).quantization.zeroPoint[0])
 
-    def info(self, name):
-        """`TensorInfo` of a named end."""
+    def info(self, name: str) -> TensorInfo:
+        """Return the `TensorInfo` of an input or output, by name."""
         index = self.inputs[name] if name in self.inputs else self.outputs[name]
         return TensorInfo(
             name,
@@ -153,18 +178,28 @@ class Flatbuffer:
             self.zero_point(index),
         )
 
-    def ends(self):
-        """`TensorInfo` of all inputs, and of all outputs."""
+    def tensor_infos(self) -> tuple[list[TensorInfo], list[TensorInfo]]:
+        """Return the `TensorInfo` of all inputs, and of all outputs."""
         return [self.info(name) for name in self.inputs], [self.info(name) for name in self.outputs]
 
-    def values(self, index):
-        """A constant tensor's numbers, writable through `set_values`."""
+    def positions(self) -> dict[str, int]:
+        """Return the position of each input among the inputs, of each output among the outputs.
+
+        The interpreter of TensorFlow Lite Micro knows no names.
+        """
+        inputs, outputs = list(self.graph.inputs), list(self.graph.outputs)
+        return {name: inputs.index(index) for name, index in self.inputs.items()} | {
+            name: outputs.index(index) for name, index in self.outputs.items()
+        }
+
+    def values(self, index: int) -> Array:
+        """Return a copy of a constant tensor's values, as a flat array."""
         tensor = self.tensor(index)
         raw = np.asarray(self.tree.buffers[tensor.buffer].data, "uint8").tobytes()
         return np.frombuffer(raw, self.dtype(index))
 
-    def set_values(self, index, values):
-        """Replaces a constant's numbers; a buffer that others share is copied first."""
+    def set_values(self, index: int, values: ArrayLike) -> None:
+        """Replace a constant tensor's values; other tensors that share its buffer keep theirs."""
         tensor = self.tensor(index)
         shared = sum(t.buffer == tensor.buffer for g in self.tree.subgraphs for t in g.tensors) > 1
         if shared:
@@ -173,8 +208,8 @@ class Flatbuffer:
         raw = np.ascontiguousarray(values, self.dtype(index)).tobytes()
         self.tree.buffers[tensor.buffer].data = np.frombuffer(raw, "uint8")
 
-    def tobytes(self):
-        """The file, every buffer on a 16-byte boundary as kernels with wide loads expect."""
+    def tobytes(self) -> bytes:
+        """Return the file, every buffer on a 16-byte boundary as kernels with wide loads expect."""
         import flatbuffers
 
         builder = flatbuffers.Builder(1 << 16)
@@ -186,10 +221,10 @@ class Flatbuffer:
         return bytes(builder.Output())
 
 
-def _aligned(buffer):
+def _aligned(buffer: Any) -> Callable[[Any], Any]:
     pack = buffer.Pack
 
-    def aligned_pack(builder):
+    def aligned_pack(builder: Any) -> Any:
         if buffer.data is not None:
             builder.Prep(ALIGNMENT_BYTES, len(buffer.data))
         return pack(builder)

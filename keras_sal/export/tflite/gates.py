@@ -1,21 +1,45 @@
-"""What a step model's `.tflite` file must fulfil before anyone gets it."""
+"""What the `.tflite` file of a step model must fulfil before it is handed out."""
 
-from keras_sal.export.signature import NEXT, Ports
-from keras_sal.export.worker import ExportError
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from keras_sal.export.errors import ExportError
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.export.tflite.flatbuffer import Flatbuffer, Operator
+
+LayersOfOperators = Mapping[Operator, str | None]
+"""The layer that each operator came from, as `layer_names.layers_of_operators` gives it."""
 
 
-def check_flow(file, origins):
-    """Refuses loops and branches: TensorFlow Lite Micro hangs in them or answers wrongly."""
+def check_control_flow(file: Flatbuffer, layers: LayersOfOperators) -> None:
+    """Refuse loops and branches, in which TensorFlow Lite Micro hangs or computes wrongly.
+
+    Args:
+        file: The file.
+        layers: The layers of its operators, for the error message.
+
+    Raises:
+        ExportError: If the file holds a loop or branch.
+    """
     if loops := [op for op in file.operators() if op.name in ("WHILE", "IF")]:
         raise ExportError(
-            f"The converted model holds {_described(loops, origins)}: TensorFlow Lite Micro hangs "
-            "in a loop over time, or answers wrongly. A step takes one frame; make it with "
+            f"The converted model holds {_describe(loops, layers)}: TensorFlow Lite Micro hangs "
+            "in a loop over time, or computes it wrongly. A step takes one frame; make it with "
             "`keras_sal.streaming.step_model`, which replaces a recurrent layer by its cell."
         )
 
 
-def check_integers(file, origins):
-    """Refuses float operators, and DEQUANTIZE, in a model that is meant to be quantised."""
+def check_quantized(file: Flatbuffer, layers: LayersOfOperators) -> None:
+    """Refuse float operators, and DEQUANTIZE, in a model that is meant to be quantized.
+
+    Args:
+        file: The file.
+        layers: The layers of its operators, for the error message.
+
+    Raises:
+        ExportError: If the file holds such an operator.
+    """
     floats = [
         op
         for op in file.operators()
@@ -25,17 +49,24 @@ def check_integers(file, origins):
     if floats:
         at_fault = [op for op in floats if op.name not in ("QUANTIZE", "DEQUANTIZE")] or floats
         raise ExportError(
-            f"The converted model holds {_described(at_fault, origins)} in float: this part was "
-            "not quantised and would need float kernels on the device. Rewrite that layer with "
-            "operations that quantise (an output that nothing reads is a known cause), or export "
+            f"The converted model holds {_describe(at_fault, layers)} in float: this part was "
+            "not quantized and would need float kernels on the device. Rewrite that layer with "
+            "operations that quantize (an output that nothing reads is a known cause), or export "
             'with `quantization="float32"`.'
         )
 
 
-def check_states(file):
-    """Refuses a state whose type, shape, scale or zero point changes on the way round."""
-    for state in Ports.of(file.inputs, file.outputs).states:
-        before, after = file.info(state), file.info(state + NEXT)
+def check_states(file: Flatbuffer) -> None:
+    """Refuse a state that leaves the model in another type, shape or scale than it came in.
+
+    Args:
+        file: The file.
+
+    Raises:
+        ExportError: If there is such a state.
+    """
+    for state in Signature.from_names(file.inputs, file.outputs).states:
+        before, after = file.info(state), file.info(state + NEXT_SUFFIX)
         if before[1:] != after[1:]:
             raise ExportError(
                 f"State `{state}` must leave the model as it came in, since a device carries it "
@@ -46,14 +77,27 @@ def check_states(file):
             )
 
 
-def check_known(file, unknown, origins):
-    """Refuses operators named `unknown`, which the TensorFlow Lite Micro interpreter lacks."""
-    if found := [op for op in file.operators() if op.name == unknown]:
-        raise lacking(_described(found, origins))
+def check_supported(file: Flatbuffer, unsupported: str, layers: LayersOfOperators) -> None:
+    """Refuse operators that the interpreter of TensorFlow Lite Micro lacks.
+
+    Args:
+        file: The file.
+        unsupported: Name of the operator that the interpreter did not find.
+        layers: The layers of the file's operators, for the error message.
+
+    Raises:
+        ExportError: If the file holds that operator.
+    """
+    if found := [op for op in file.operators() if op.name == unsupported]:
+        raise unsupported_error(_describe(found, layers))
 
 
-def lacking(described):
-    """The error about operators that TensorFlow Lite Micro does not have."""
+def unsupported_error(described: str) -> ExportError:
+    """Return the error about operators that TensorFlow Lite Micro does not have.
+
+    Args:
+        described: The operators, as `describe_operator` says them.
+    """
     return ExportError(
         f"The model holds {described}: TensorFlow Lite Micro has no such operator. Build that "
         "layer from operations it has (dense, convolution, element-wise arithmetic, sigmoid, tanh, "
@@ -61,10 +105,10 @@ def lacking(described):
     )
 
 
-def described(name, layer):
-    """An operator with the layer it came from, where that is known."""
+def describe_operator(name: str, layer: str | None) -> str:
+    """Return the name of an operator, with the layer it came from if that is known."""
     return f"{name} from layer `{layer}`" if layer else name
 
 
-def _described(operators, origins):
-    return ", ".join(dict.fromkeys(described(op.name, origins.get(op)) for op in operators))
+def _describe(operators: Iterable[Operator], layers: LayersOfOperators) -> str:
+    return ", ".join(dict.fromkeys(describe_operator(op.name, layers.get(op)) for op in operators))

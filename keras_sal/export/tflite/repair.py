@@ -1,11 +1,16 @@
-"""What a converter leaves undone in a step model's `.tflite` file, done."""
+"""Repairs of a converted `.tflite` file: states, names, order of inputs and outputs, buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import layer_of
 
-# These compute on the bytes as they are: their operands must keep the scale of their results.
+# These copy integers unchanged, so their inputs must have the scale of their outputs.
 SAME_SCALE = {
     "CONCATENATION", "STRIDED_SLICE", "SLICE", "SPLIT", "RESHAPE", "PAD", "GATHER", "TRANSPOSE",
     "MAX_POOL_2D", "AVERAGE_POOL_2D", "EXPAND_DIMS", "SQUEEZE", "PACK", "UNPACK", "MAXIMUM",
@@ -14,47 +19,55 @@ SAME_SCALE = {
 WITH_BIAS = {"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
-def mend(file, layers):
-    """Ties the states, names and orders the ends, takes out what no runtime reads.
+def repair(file: Flatbuffer, layers: Mapping[str, str]) -> None:
+    """Tie the states, name and order the inputs and outputs, and remove what no runtime reads.
 
     Args:
-        file: The `Flatbuffer`, changed in place.
-        layers: `{scope: layer name}` as `origins.noting` filled it.
+        file: A file as the converter wrote it; changed in place.
+        layers: The layer of each scope, as `layer_names.record_layers` recorded them.
     """
-    ports = Ports.of(file.inputs, file.outputs)
-    tie_states(file, ports)
-    file.graph.inputs = [file.inputs[name] for name in ports.inputs]
-    file.graph.outputs = [file.outputs[name] for name in ports.outputs]
-    _rename(file, layers)
+    signature = Signature.from_names(file.inputs, file.outputs)
+    tie_states(file, signature)
+    file.graph.inputs = [file.inputs[name] for name in signature.inputs]
+    file.graph.outputs = [file.outputs[name] for name in signature.outputs]
+    _rename_tensors(file, layers)
     _share_empty_buffers(file)
     file.tree.metadata = file.tree.metadataBuffer = None  # has a fingerprint that changes each run
 
 
-def tie_states(file, ports):
-    """Gives each state the quantisation with which it leaves the model where it comes back in.
+def tie_states(file: Flatbuffer, signature: Signature) -> None:
+    """Give each state input the scale and zero point of its next state.
 
-    Then a device carries a state by copying bytes. Readers of a state take scale and zero point
-    from the tensor; only the bias of a fully connected layer or convolution was computed for the
-    old scale, and is rescaled. A state that can't be tied is left for the gates to refuse.
+    Then a device carries a state by copying bytes. The operators that read a state take its scale
+    and zero point from the tensor. Only the bias of a fully connected layer or convolution was
+    computed for the old scale, so it is rescaled. A state that can't be tied is left as it is, and
+    `gates.check_states` refuses it.
+
+    Args:
+        file: The file, changed in place.
+        signature: Names of its tensors.
     """
-    for state in ports.states:
-        source, target = file.outputs[state + NEXT], file.inputs[state]
-        new, old = _quantization(file, source), _quantization(file, target)
+    for state in signature.states:
+        source, target = file.outputs[state + NEXT_SUFFIX], file.inputs[state]
+        (new_scale, new_zero), (old_scale, old_zero) = (
+            (file.scale(index), file.zero_point(index)) for index in (source, target)
+        )
         readers = [op for op in file.operators() if target in op.inputs]
-        if new == old or None in (*new, *old) or any(op.name in SAME_SCALE for op in readers):
+        if (
+            new_scale is None
+            or old_scale is None
+            or (new_scale, new_zero) == (old_scale, old_zero)
+            or any(op.name in SAME_SCALE for op in readers)
+        ):
             continue
         for op in readers:
             if op.name in WITH_BIAS and len(op.inputs) > 2 and op.inputs[2] >= 0:
-                _rescale_bias(file, op.inputs[2], old[0] / new[0])
-        origin, copy = file.tensor(source).quantization, file.tensor(target).quantization
-        copy.scale, copy.zeroPoint = origin.scale, origin.zeroPoint
+                _rescale_bias(file, op.inputs[2], old_scale / new_scale)
+        tied, followed = file.tensor(target).quantization, file.tensor(source).quantization
+        tied.scale, tied.zeroPoint = followed.scale, followed.zeroPoint
 
 
-def _quantization(file, index):
-    return file.scale(index), file.zero_point(index)
-
-
-def _rescale_bias(file, index, ratio):
+def _rescale_bias(file: Flatbuffer, index: int, ratio: float) -> None:
     bias = file.values(index)
     limits = np.iinfo(bias.dtype)
     rescaled = np.clip(np.rint(bias * np.float64(ratio)), limits.min, limits.max)
@@ -63,8 +76,8 @@ def _rescale_bias(file, index, ratio):
     quantization.scale = (np.asarray(quantization.scale, "float64") / ratio).astype("float32")
 
 
-def _rename(file, layers):
-    """Calls the ends by their names, all else `layer/operation`, without the scopes in between."""
+def _rename_tensors(file: Flatbuffer, layers: Mapping[str, str]) -> None:
+    """Name inputs and outputs as in the signature, and other tensors `layer/operation`."""
     for index, tensor in enumerate(file.graph.tensors):
         name = file.tensor_name(index).split(";")[0]
         layer = (layer_of(name, layers) or "").partition("/")[0]
@@ -73,11 +86,15 @@ def _rename(file, layers):
         file.tensor(index).name = name
 
 
-def _share_empty_buffers(file):
-    """Lets all tensors without data share buffer 0, which the format keeps empty for them."""
+def _share_empty_buffers(file: Flatbuffer) -> None:
+    """Let all tensors without data share buffer 0, which the format keeps empty for them."""
     buffers = file.tree.buffers
     kept = [buffers[0]]
-    place = {number: 0 for number, buffer in enumerate(buffers) if not _has_data(buffer)}
+    place = {
+        number: 0
+        for number, buffer in enumerate(buffers)
+        if buffer.data is None or len(buffer.data) == 0
+    }
     for graph in file.tree.subgraphs:
         for tensor in graph.tensors:
             if tensor.buffer not in place:
@@ -85,7 +102,3 @@ def _share_empty_buffers(file):
                 kept.append(buffers[tensor.buffer])
             tensor.buffer = place[tensor.buffer]
     file.tree.buffers = kept
-
-
-def _has_data(buffer):
-    return buffer.data is not None and len(buffer.data) > 0

@@ -66,8 +66,8 @@ def random_case(rng):
 
 def case_bytes(posterior, threshold, scoring):
     levels = [
-        firmware_sources.float_threshold(threshold),
-        firmware_sources.float_release(threshold, scoring.hysteresis),
+        sources.float_threshold(threshold),
+        sources.float_release(threshold, scoring.hysteresis),
     ]
     counts = [scoring.smooth_frames, scoring.on_frames, scoring.refractory_frames, len(posterior)]
     return np.float32(levels).tobytes() + np.int32(counts).tobytes() + posterior.tobytes()
@@ -97,7 +97,7 @@ def test_trigger_answers_as_python_to_the_bit(machine, tmp_path):
 
 @pytest.mark.parametrize("threshold", [0.0, 1e-9, 0.1, 0.5, 0.7, 1 / 3, 0.99999999, 1.0])
 def test_float_threshold_is_the_smallest_that_reaches(threshold):
-    level = firmware_sources.float_threshold(threshold)
+    level = sources.float_threshold(threshold)
     assert level.dtype == np.float32
     assert float(level) >= threshold
     assert float(np.nextafter(level, np.float32(-1))) < threshold
@@ -106,7 +106,7 @@ def test_float_threshold_is_the_smallest_that_reaches(threshold):
 @pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.7, 1 / 3, 1.0])
 @pytest.mark.parametrize("hysteresis", [0.0, 0.1, 1 / 7, 0.3, 0.3 - 1e-16])
 def test_float_release_is_the_smallest_that_holds(threshold, hysteresis):
-    level = firmware_sources.float_release(threshold, hysteresis)
+    level = sources.float_release(threshold, hysteresis)
     assert level.dtype == np.float32
     assert float(level) + hysteresis >= threshold
     below = np.nextafter(level, np.float32(-2))
@@ -114,7 +114,7 @@ def test_float_release_is_the_smallest_that_holds(threshold, hysteresis):
 
 
 def test_without_hysteresis_every_score_releases():
-    assert firmware_sources.float_release(0.5, None) > 1
+    assert sources.float_release(0.5, None) > 1
 
 
 # --- texts -----------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_float_literals_read_back_as_the_same_float():
     rng = np.random.default_rng(1)
     values = rng.integers(0, 0x7F800000, 1000, dtype="int32").view("float32")
     for value in (*values, np.float32(0), np.float32(-1), np.float32(1e20), np.float32(123456)):
-        text = firmware_sources.literal(value)
+        text = sources.literal(value)
         assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text), text
         assert re.search(r"[.e]", text), text
         assert np.float32(text[:-1]) == value
@@ -140,7 +140,7 @@ def test_float_literals_read_back_as_the_same_float():
     ],
 )
 def test_text_literals_are_plain_ascii(text, literal):
-    assert firmware_sources.text_literal(text) == literal
+    assert sources.text_literal(text) == literal
 
 
 @needs_compiler
@@ -152,7 +152,7 @@ def test_resolver_methods_are_those_of_tensorflow(tmp_path):
         "LOGISTIC", "MAX_POOL_2D", "PADV2", "RELU6", "SPACE_TO_BATCH_ND", "SPLIT_V",
         "STRIDED_SLICE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "VAR_HANDLE",
     ]  # fmt: skip
-    (tmp_path / "op_resolver.h").write_text(firmware_sources.op_resolver(operators, 3))
+    (tmp_path / "op_resolver.h").write_text(sources.op_resolver(operators, 3))
     (tmp_path / "main.cc").write_text(
         '#include "op_resolver.h"\n'
         "bool F(keras_sal::OpResolver* r) { return keras_sal::RegisterOperators(r); }\n"
@@ -162,7 +162,7 @@ def test_resolver_methods_are_those_of_tensorflow(tmp_path):
 
 
 def test_front_end_is_that_of_the_package():
-    header = firmware_sources.fixed("frontend.h")
+    header = sources.fixed("frontend.h")
     constants = {
         name: float(value.removesuffix("f"))
         for name, value in re.findall(r"constexpr \w+ k(\w+) = ([\d.]+f?);", header)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_sal.export import conversion
-from keras_sal.export.signature import Ports
+from keras_sal.export.signature import Signature
 
 
 @keras.saving.register_keras_serializable(package="test_export_conversion")
@@ -47,7 +47,7 @@ def test_mixed_precision_is_converted_in_float32(policy):
 def test_float32_models_are_left_alone():
     step = conversion.step_model(detector("float32"))
     assert conversion.step_model(step) is step
-    assert Ports.of([t.name for t in step.inputs], step.output).states == ("state_0",)
+    assert Signature.from_names([t.name for t in step.inputs], step.output).states == ("state_0",)
 
 
 def test_modules_of_own_layers_are_known_to_the_converter():

@@ -1,12 +1,16 @@
-"""The README of a bundle: what is in it, and how it is wired into a firmware."""
+"""The README of a bundle: its contents, and how to wire it into a firmware."""
+
+from __future__ import annotations
 
 import math
 import string
+from collections.abc import Mapping
+from typing import Any
 
-from keras_sal.export import firmware_sources
+from keras_sal.export.firmware import sources
 
-# What leaves a part of the trigger out.
-OFF = {
+# The values with which a part of the trigger has no effect.
+WITHOUT_EFFECT = {
     "smooth_frames": 1,
     "on_frames": 1,
     "hysteresis": None,
@@ -27,33 +31,34 @@ FRONTEND_SECTIONS = {
 }
 
 
-def text(title, manifest):
-    """The text of `README.md`.
+def readme(title: str, manifest: Mapping[str, Any]) -> str:
+    """Return the text of `README.md`.
 
     Args:
-        title: Name of the folder.
-        manifest: Its manifest.
+        title: Name of the bundle's folder.
+        manifest: The bundle's manifest.
     """
-    audio = manifest["frontend"] is not None
-    trigger = manifest["trigger"]
+    hears_audio = manifest["frontend"] is not None
     settings = [
-        f"{name} {value}" for name, value in trigger.items() if value != OFF.get(name, value)
+        f"{name} {value}"
+        for name, value in manifest["trigger"].items()
+        if value != WITHOUT_EFFECT.get(name, value)
     ]
     states = {state for state, _ in manifest["states"]}
-    frames = [end for end in manifest["inputs"] if end["name"] not in states]
-    signature, source = (
+    frames = [entry for entry in manifest["inputs"] if entry["name"] not in states]
+    function, source = (
         ("bool ReadSamples(int16_t* samples, int count);", "sound")
-        if audio
+        if hears_audio
         else ("bool ReadFrame(float* frame, int count);", "stream")
     )
-    texts = {name: section if audio else "" for name, section in FRONTEND_SECTIONS.items()}
-    return string.Template(firmware_sources.fixed("README.md")).substitute(
-        texts,
+    sections = {name: text if hears_audio else "" for name, text in FRONTEND_SECTIONS.items()}
+    return string.Template(sources.fixed("README.md")).substitute(
+        sections,
         title=title,
         folder=title,
         version=manifest["versions"].get("keras-sal", "unknown"),
         step_ms=f"{1000 * manifest['frame_step_s']:g}",
-        frame_values=sum(math.prod(end["shape"]) for end in frames),
+        frame_values=sum(math.prod(entry["shape"]) for entry in frames),
         classes=", ".join(manifest["classes"]),
         quantization=manifest["quantization"],
         flash_bytes=f"{manifest['flash_bytes']:,}",
@@ -62,15 +67,15 @@ def text(title, manifest):
         state=STATES[manifest["state"]],
         operators=" ".join(manifest["operators"]),
         trigger=", ".join(settings) or "every frame for itself",
-        threshold=_said(manifest),
-        yours=f"{signature}\nvoid OnDetection(const char* name, float score);",
+        threshold=_threshold_text(manifest),
+        yours=f"{function}\nvoid OnDetection(const char* name, float score);",
         source=source,
         with_tensorflow="`tflm_interpreter.h`, `op_resolver.h`, "
-        + ("`micro_frontend.h` and `main.cc`" if audio else "and `main.cc`"),
+        + ("`micro_frontend.h` and `main.cc`" if hears_audio else "and `main.cc`"),
     )
 
 
-def _said(manifest):
+def _threshold_text(manifest: Mapping[str, Any]) -> str:
     value, record = manifest["trigger"]["threshold"], manifest["threshold"]
     if "budget_fa_per_hour" not in record:
         return f"{value}, {record['rule']}"

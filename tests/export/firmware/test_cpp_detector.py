@@ -17,7 +17,7 @@ from replays import (
 )
 
 from keras_sal.detection import Scoring
-from keras_sal.export import firmware_sources
+from keras_sal.export.firmware import sources
 
 pytestmark = [needs_compiler, same_on_every_backend]
 
@@ -85,11 +85,11 @@ def shuffled(runner, seed=1):
 
 def posteriors_of(runner, answers):
     """What a runner answers; the sigmoid of its logits, where it gives these."""
-    (output,) = (info for info in runner.outputs if info.name in runner.ports.posteriors)
-    if not firmware_sources.is_logit(output) or np.min(answers) >= 0:
+    (output,) = (info for info in runner.outputs if info.name in runner.signature.posteriors)
+    if not sources.is_logit(output) or np.min(answers) >= 0:
         return answers
     values = np.rint(np.array(answers) / np.float32(output.scale)).astype(int) + output.zero_point
-    return firmware_sources.posterior_table(output)[values + 128]
+    return sources.posterior_table(output)[values + 128]
 
 
 def answers_of(machine, files, folder, content):
@@ -144,7 +144,7 @@ def test_int16_logit_is_within_rounding_of_python(machine, tmp_path):
 
 def test_posterior_table_is_the_sigmoid():
     info = end("logit", 1, "int8", 0.125, -3)
-    table = firmware_sources.posterior_table(info)
+    table = sources.posterior_table(info)
     assert table.shape == (256,)
     assert table.dtype == np.float32
     assert table[128 - 3] == 0.5

@@ -5,7 +5,7 @@ import pytest
 
 from keras_sal.export import calibration
 from keras_sal.export.sequences import check_sequence, check_sequences
-from keras_sal.export.signature import Ports
+from keras_sal.export.signature import Signature
 
 PORTS = Ports(("frame",), ("state_0",), ("posterior",))
 
@@ -110,7 +110,7 @@ def test_rejects_sequences_of_several_inputs(sequence, message):
 
 
 def test_ports_go_by_name():
-    ports = Ports.of(["state_1", "frame", "state_0"], ["state_1_next", "posterior", "state_0_next"])
+    ports = Signature.from_names(["state_1", "frame", "state_0"], ["state_1_next", "posterior", "state_0_next"])
     assert ports == (("frame",), ("state_1", "state_0"), ("posterior",))
     assert ports.inputs == ("frame", "state_1", "state_0")
     assert ports.outputs == ("posterior", "state_1_next", "state_0_next")
@@ -128,4 +128,4 @@ def test_ports_go_by_name():
 )
 def test_ports_reject_lost_ends(inputs, outputs):
     with pytest.raises(ValueError, match=r"`model` must be a step model"):
-        Ports.of(inputs, outputs)
+        Signature.from_names(inputs, outputs)

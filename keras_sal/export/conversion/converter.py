@@ -1,29 +1,39 @@
-"""The worker that runs the TensorFlow Lite converter, or tf2onnx, on a saved model.
+"""The converter process: TensorFlow Lite's converter, or tf2onnx, on a saved model.
 
-Run as `python -m keras_sal.export.converter FOLDER`, with Keras on TensorFlow whatever backend the
-model was trained on. The folder holds `model.keras`, `calibration.npz` where ranges are needed, and
-the job; it gets `converted`.
+Run as `python -m keras_sal.export.conversion.converter FOLDER`, with Keras on TensorFlow whatever
+backend the model was trained on. The folder holds `model.keras`, `calibration.npz` if scales are
+needed, and the job; the program writes `converted` to it.
 """
+
+from __future__ import annotations
 
 import importlib
 import re
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_sal.export import calibration
-from keras_sal.export.signature import NEXT, Ports
-from keras_sal.export.tflite.gates import described
-from keras_sal.export.tflite.layer_names import layer_of, noting
-from keras_sal.export.worker import Report
+from keras_sal.export.conversion import calibration
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.export.tflite.gates import describe_operator
+from keras_sal.export.tflite.layer_names import layer_of, record_layers
+from keras_sal.export.worker import WorkerReport
+from keras_sal.typing import Array
 
-# What the converter says of an operation that TensorFlow Lite does not have.
+# The converter's message about an operation that TensorFlow Lite does not have.
 UNTRANSLATED = re.compile(r"""error: .*?", "([^"@]+)@.*'(tf\.\w+)' op is neither a custom op""")
 LOOPS = {"While", "StatelessWhile", "If", "StatelessIf", "TensorListReserve"}
 
 
-def convert(report):
-    """Loads, traces, then calibrates and converts; the stages are what a crash is named by."""
+def main(report: WorkerReport) -> None:
+    """Load, trace, calibrate and convert a model.
+
+    Args:
+        report: The job, and the report of its stages, which name the place of a crash.
+    """
     report.write(stage="import TensorFlow and the modules of the model's own layers")
     import keras
 
@@ -35,37 +45,31 @@ def convert(report):
     report.write(stage="trace the model")
     function, layers = _trace(model, batch=report.job["batch"])
     report.write(layers=layers, suspects=f"one of the layers {sorted(set(layers.values()))}")
-    {"tflite": _to_tflite, "onnx": _to_onnx}[report.job["target"]](report, model, function, layers)
+    if report.job["target"] == "onnx":
+        _to_onnx(report, function)
+    else:
+        _to_tflite(report, model, function, layers)
 
 
-def _to_tflite(report, model, step, layers):
-    import keras
-    import tensorflow as tf
-
+def _to_tflite(report: WorkerReport, model: Any, function: Any, layers: dict[str, str]) -> None:
     job, folder = report.job, report.folder
-    if loops := _loops(step, layers):
+    if loops := _describe_loops(function, layers):
         report.write(
             suspects=loops,
-            advice="A step model must not loop over time: the converter crashes when it quantises "
+            advice="A step model must not loop over time: the converter crashes when it quantizes "
             "a loop, and TensorFlow Lite Micro does not run it rightly. Replace a recurrent layer "
             "by its cell, as `keras_sal.streaming.step_model` does.",
         )
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("step", step)
-    archive.write_out(str(folder / "saved_model"), verbose=False)
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(folder / "saved_model"), signature_keys=["step"]
-    )
+    converter = _tflite_converter(model, function, str(folder / "saved_model"))
     rollout = None
     if "int" in job["quantization"]:
         report.write(stage="roll the model through the calibration sequences")
         rollout = _roll(model, folder / "calibration.npz")
         silent = calibration.silent_channels(rollout, job["min_posterior"])
         if silent:
-            report.write(silent=silent, frames=len(rollout))
+            report.write(silent=silent, frames=rollout.frame_count())
             return
-    _quantise(converter, rollout, job)
+    _set_quantization(converter, rollout, job)
 
     report.write(stage=f"convert the model to {job['quantization']}")
     try:
@@ -75,13 +79,15 @@ def _to_tflite(report, model, step, layers):
         if not untranslated:
             raise
         report.write(
-            untranslated=[described(op, layer_of(name, layers)) for name, op in untranslated]
+            untranslated=[
+                describe_operator(op, layer_of(name, layers)) for name, op in untranslated
+            ]
         )
     else:
         (folder / "converted").write_bytes(content)
 
 
-def _to_onnx(report, model, function, layers):
+def _to_onnx(report: WorkerReport, function: Any) -> None:
     import tf2onnx
 
     report.write(stage="convert the model to ONNX")
@@ -93,8 +99,8 @@ def _to_onnx(report, model, function, layers):
     (report.folder / "converted").write_bytes(proto.SerializeToString())
 
 
-def _trace(model, batch):
-    """The model as a TensorFlow function of its named inputs, and `{scope: layer}`."""
+def _trace(model: Any, batch: int | None) -> tuple[Any, dict[str, str]]:
+    """Return the model as a function of its named inputs, and the layer of each scope."""
     import keras
     import tensorflow as tf
 
@@ -102,75 +108,86 @@ def _trace(model, batch):
     specs = [tf.TensorSpec((batch, *t.shape[1:]), t.dtype, name=t.name) for t in model.inputs]
 
     @tf.function(input_signature=specs)
-    def function(*tensors):
+    def function(*tensors: Any) -> dict[str, Any]:
         outputs = _call(model, dict(zip(names, tensors, strict=True)))
         if isinstance(outputs, dict):
             return outputs
         return dict(zip(model.output_names, keras.tree.flatten(outputs), strict=True))
 
-    layers = {}
-    with noting(model, layers):
+    layers: dict[str, str] = {}
+    with record_layers(model, layers):
         function.get_concrete_function()
     return function, layers
 
 
-def _call(model, tensors):
+def _call(model: Any, tensors: Mapping[str, Any]) -> Any:
     import keras
 
     flat = [tensors[tensor.name] for tensor in model.inputs]
     return model(keras.tree.pack_sequence_as(model.input, flat))
 
 
-def _loops(step, layers):
-    graph = step.get_concrete_function().graph
+def _describe_loops(function: Any, layers: dict[str, str]) -> str:
+    graph = function.get_concrete_function().graph
     loops = [op for op in graph.get_operations() if op.type in LOOPS]
     named = {f"{op.type} of layer `{layer_of(op.name, layers) or '?'}`" for op in loops}
     return ", ".join(sorted(named))
 
 
-def _roll(model, path):
-    """Runs the float model over the calibration sequences in one compiled loop."""
+def _tflite_converter(model: Any, function: Any, folder: str) -> Any:
+    """Return a converter of the saved model, in which the tensors keep their names."""
+    import keras
     import tensorflow as tf
 
-    ports = Ports.of([tensor.name for tensor in model.inputs], model.output)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("step", function)
+    archive.write_out(folder, verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["step"])
 
-    def names_to(function, names):
-        return {name: function(name) for name in names}
+
+def _roll(model: Any, path: Path) -> calibration.Rollout:
+    """Run the float model over the calibration sequences in one compiled loop."""
+    import tensorflow as tf
+
+    signature = Signature.from_names([tensor.name for tensor in model.inputs], model.output)
 
     @tf.function(reduce_retracing=True)
-    def run(frames, states):
+    def run(frames: Any, states: Any) -> Any:
         length = tf.shape(next(iter(frames.values())))[0]
-        outputs = names_to(lambda _: tf.TensorArray("float32", length), ports.outputs)
+        outputs = {name: tf.TensorArray("float32", length) for name in signature.outputs}
 
-        def one_frame(t, states, outputs):
-            now = _call(model, names_to(lambda name: frames[name][t], frames) | states)
-            written = names_to(lambda name: outputs[name].write(t, now[name]), outputs)
-            return t + 1, names_to(lambda name: now[name + NEXT], states), written
+        def one_frame(t: Any, states: Any, outputs: Any) -> Any:
+            given = _call(model, {name: frames[name][t] for name in frames} | states)
+            written = {name: outputs[name].write(t, given[name]) for name in outputs}
+            return t + 1, {name: given[name + NEXT_SUFFIX] for name in states}, written
 
         _, _, outputs = tf.while_loop(
             lambda t, *_: t < length, one_frame, (tf.constant(0), states, outputs)
         )
-        return names_to(lambda name: outputs[name].stack(), outputs)
+        return {name: outputs[name].stack() for name in outputs}
 
     shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
     batch = model.inputs[0].shape[0]
     return calibration.roll(
         run,
-        _load_sequences(path, ports),
-        ports,
-        {name: shapes[name] for name in ports.states},
+        _load_sequences(path, signature),
+        signature,
+        {name: shapes[name] for name in signature.states},
         streams_at_once=batch or calibration.STREAMS_AT_ONCE,
     )
 
 
-def _load_sequences(path, ports):
+def _load_sequences(path: Path, signature: Signature) -> list[dict[str, Array]]:
     with np.load(path) as archive:
-        ends = np.cumsum(archive["lengths"])[:-1]
-        split = {name: np.split(archive[f"frames_{name}"], ends) for name in ports.frames}
+        limits = np.cumsum(archive["lengths"])[:-1]
+        split = {name: np.split(archive[f"frames_{name}"], limits) for name in signature.frames}
     return [dict(zip(split, parts, strict=True)) for parts in zip(*split.values(), strict=True)]
 
 
-def _quantise(converter, rollout, job):
+def _set_quantization(
+    converter: Any, rollout: calibration.Rollout | None, job: dict[str, Any]
+) -> None:
     import tensorflow as tf
 
     if job["quantization"] == "float32":
@@ -179,6 +196,7 @@ def _quantise(converter, rollout, job):
     if job["quantization"] == "float16":
         converter.target_spec.supported_types = [tf.float16]
         return
+    assert rollout is not None
     integer, operators = {
         "int8": (tf.int8, tf.lite.OpsSet.TFLITE_BUILTINS_INT8),
         "int16x8": (
@@ -188,7 +206,7 @@ def _quantise(converter, rollout, job):
     }[job["quantization"]]
     converter.representative_dataset = lambda: calibration.samples(rollout, job["max_samples"])
     converter.target_spec.supported_ops = [operators]
-    if job["integer_ends"]:
+    if job["integer_io"]:
         converter.inference_input_type = converter.inference_output_type = integer
     converter._experimental_disable_per_channel_quantization_for_dense_layers = not job[
         "per_channel"
@@ -196,4 +214,4 @@ def _quantise(converter, rollout, job):
 
 
 if __name__ == "__main__":
-    convert(Report(sys.argv[1]))
+    main(WorkerReport(sys.argv[1]))

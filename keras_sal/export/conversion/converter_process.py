@@ -1,0 +1,198 @@
+"""The caller's side of a conversion: what happens before and after the converter process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_sal.checks import require
+from keras_sal.export import worker
+from keras_sal.export.conversion.float_model import as_step_model, layer_modules
+from keras_sal.export.sequences import check_sequences
+from keras_sal.export.signature import Signature
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.layer_names import layers_of_operators
+from keras_sal.export.tflite.repair import repair
+from keras_sal.extras import require_package
+from keras_sal.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import keras
+
+CONVERTER = "keras_sal.export.conversion.converter"
+MAX_SAMPLES = 10_000
+
+
+class ConvertedFile(NamedTuple):
+    """What the converter made.
+
+    Attributes:
+        content: Bytes of the file.
+        layers: The layer of each scope of the traced model.
+    """
+
+    content: bytes
+    layers: dict[str, str]
+
+
+def to_tflite(
+    model: keras.Model,
+    calibration: Iterable[ArrayLike] | None,
+    *,
+    quantization: str,
+    min_posterior: float,
+    per_channel: bool,
+    integer_io: bool,
+    timeout_s: float,
+) -> tuple[Flatbuffer, gates.LayersOfOperators]:
+    """Convert a model to a `.tflite` file that is repaired and whose states can be carried.
+
+    Args:
+        model: Whole-clip model or step model.
+        calibration: Feature sequences, or `None` if `quantization` is not integer.
+        quantization: `"float32"`, `"float16"`, `"int8"` or `"int16x8"`.
+        min_posterior: What every output channel must reach over `calibration`.
+        per_channel: Whether fully connected weights get one scale for each output.
+        integer_io: Whether inputs and outputs are integers too.
+        timeout_s: Seconds until the converter is stopped.
+
+    Returns:
+        The file, and the layer that each of its operators came from.
+
+    Raises:
+        ValueError: If `model` or `calibration` is refused.
+        ExportError: If the conversion fails, or a state can't be carried as bytes.
+    """
+    converted = run_converter(
+        as_step_model(model),
+        calibration,
+        target="tflite",
+        batch=1,
+        quantization=quantization,
+        min_posterior=min_posterior,
+        per_channel=per_channel,
+        integer_io=integer_io,
+        timeout_s=timeout_s,
+    )
+    file = Flatbuffer(converted.content)
+    layers = layers_of_operators(file, converted.layers)
+    repair(file, converted.layers)
+    gates.check_states(file)
+    return file, layers
+
+
+def run_converter(
+    model: keras.Model,
+    calibration: Iterable[ArrayLike] | None,
+    *,
+    target: str,
+    quantization: str,
+    timeout_s: float,
+    min_posterior: float = 0.5,
+    **options: Any,
+) -> ConvertedFile:
+    """Convert a model in a process that runs Keras on TensorFlow.
+
+    Args:
+        model: Step model or whole-clip model, in float32.
+        calibration: Feature sequences, or `None` if `quantization` is not integer.
+        target: `"tflite"` or `"onnx"`.
+        quantization: Name of the number format; integer ones need `calibration`.
+        timeout_s: Seconds until the converter is stopped.
+        min_posterior: What every output channel must reach over `calibration`, in [0, 1]. Defaults
+            to 0.5.
+        **options: More entries of the converter's job.
+
+    Returns:
+        The converted file.
+
+    Raises:
+        ValueError: If `calibration` is refused or has no positives.
+        ExportError: If the converter fails, or doesn't know an operation.
+    """
+    with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as name:
+        folder = Path(name)
+        if "int" in quantization:
+            _save_calibration(folder / "calibration.npz", calibration, model)
+        model.save(folder / "model.keras")
+        job = {
+            "target": target,
+            "quantization": quantization,
+            "modules": layer_modules(model),
+            "min_posterior": min_posterior,
+            "max_samples": MAX_SAMPLES,
+            **options,
+        }
+        report = worker.run("converter", ["-m", CONVERTER], folder, job, timeout_s=timeout_s)
+        if "silent" in report:
+            raise _no_positives_error(report, min_posterior)
+        if "untranslated" in report:
+            raise gates.unsupported_error(", ".join(dict.fromkeys(report["untranslated"])))
+        return ConvertedFile((folder / "converted").read_bytes(), report["layers"])
+
+
+def check_choice(argument: str, value: Any, choices: Collection[Any], advice: str) -> None:
+    """Refuse a value that is not among the choices.
+
+    Args:
+        argument: Name of the argument, for the error message.
+        value: The value.
+        choices: The allowed values.
+        advice: A sentence that says which to choose.
+
+    Raises:
+        ValueError: If `value` is not among them.
+    """
+    require(
+        value in choices,
+        f"`{argument}` must be one of {tuple(choices)}. Received: {argument}={value!r}. {advice}",
+    )
+
+
+def check_packages(packages: Iterable[str], purpose: str) -> None:
+    """Refuse before any work if a package of the `export` extra is missing.
+
+    Args:
+        packages: Names of the packages.
+        purpose: What they are needed for, as a verb phrase.
+
+    Raises:
+        ImportError: If one of them is not installed.
+    """
+    for package in packages:
+        require_package(package, purpose)
+
+
+def _save_calibration(
+    path: Path, calibration: Iterable[ArrayLike] | None, step: keras.Model
+) -> None:
+    if calibration is None:
+        raise ValueError(
+            "`calibration` must be given for a quantized model; its scales come from real "
+            "streams. Received: calibration=None. Give feature sequences (frames, features) with "
+            'positives among them, or `quantization="float32"`.'
+        )
+    signature = Signature.from_names([tensor.name for tensor in step.inputs], step.output)
+    shapes = {t.name: tuple(t.shape[1:]) for t in step.inputs if t.name in signature.frames}
+    sequences = check_sequences(calibration, shapes, "calibration")
+    lengths = [len(next(iter(sequence.values()))) for sequence in sequences]
+    frames: dict[str, Any] = {
+        f"frames_{name}": np.concatenate([s[name] for s in sequences]) for name in shapes
+    }
+    np.savez(path, lengths=lengths, **frames)
+
+
+def _no_positives_error(report: dict[str, Any], min_posterior: float) -> ValueError:
+    name, channel, peak = report["silent"][0]
+    return ValueError(
+        "`calibration` must contain positives that the model detects; without them the range of "
+        "the logits is never seen and the quantized posterior saturates. Received: "
+        f"{report['frames']} frames over which channel {channel} of `{name}` never passes "
+        f"{min_posterior:g} (highest: {peak:.3g}). Add recordings of the event, train the model "
+        "further, or lower `min_posterior`."
+    )

@@ -1,0 +1,118 @@
+"""The float32 model that is converted: a step model or a whole-clip model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from keras_sal.checks import require
+from keras_sal.export.signature import Signature
+
+if TYPE_CHECKING:
+    import keras
+
+HALF_PRECISION = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+
+
+def as_step_model(model: keras.Model) -> keras.Model:
+    """Return the step model of a model, in float32.
+
+    Args:
+        model: A whole-clip model that `keras_sal.streaming.step_model` takes, or a step model.
+
+    Raises:
+        ValueError: If the model can't be streamed.
+    """
+    names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
+    if names and all(name.startswith(("frame", "state_")) for name in names):
+        Signature.from_names(names, model.output)
+        return in_float32(model)
+    from keras_sal import streaming
+
+    return in_float32(streaming.step_model(model))
+
+
+def as_clip_model(model: keras.Model) -> keras.Model:
+    """Return a whole-clip model as a functional model with flat inputs and outputs, in float32.
+
+    Args:
+        model: A built functional or Sequential model.
+
+    Raises:
+        ValueError: If the model is of another kind.
+    """
+    import keras
+
+    require(
+        isinstance(model, keras.Model) and bool(getattr(model, "inputs", None)),
+        "`model` must be a built functional or Sequential model; a subclassed or unbuilt model "
+        f"cannot be saved and traced. Received: model={model!r}. Build it with "
+        "keras.Model(inputs, outputs), or start a Sequential with keras.Input.",
+    )
+    return in_float32(keras.Model(model.inputs, model.outputs))
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return a model that computes in float32, with the same weights.
+
+    Converters have no half-precision kernels; a device has integers instead.
+
+    Args:
+        model: A model of any dtype policy.
+
+    Returns:
+        `model` itself if it computes in float32, else a copy of it that does.
+    """
+    import keras
+
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        exact = type(model).from_config(_with_float32(model.get_config()))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    exact.set_weights(model.get_weights())
+    return exact
+
+
+def _with_float32(config: Any) -> Any:
+    if isinstance(config, list | tuple):
+        return type(config)(map(_with_float32, config))
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: "float32" if value in HALF_PRECISION else _with_float32(value)
+        for key, value in config.items()
+    }
+
+
+def layer_modules(model: keras.Model) -> list[str]:
+    """Return the modules that another process must import to load a model.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Names of the modules outside Keras that define its layers, sorted.
+
+    Raises:
+        ValueError: If a layer is defined in the running script, which can't be imported.
+    """
+    modules = set()
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            modules |= set(layer_modules(layer))
+        parts = (layer, getattr(layer, "cell", None), getattr(layer, "layer", None))
+        for part in filter(None, parts):
+            module = type(part).__module__
+            require(
+                module != "__main__",
+                "`model` must be built of layers that another process can import; the "
+                f"converter runs in one. Received: layer `{layer.name}` of class "
+                f"`{type(part).__name__}`, defined in the running script. "
+                "Move the class to a module of its own.",
+            )
+            if module.split(".")[0] not in ("keras", "builtins"):
+                modules.add(module)
+    return sorted(modules)

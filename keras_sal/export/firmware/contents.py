@@ -1,0 +1,126 @@
+"""The contents of a bundle: its manifest and its C++ sources, from the same numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras_sal import audio, provenance
+from keras_sal.detection import Scoring
+from keras_sal.export.firmware import sources
+from keras_sal.export.micro import MicroModel
+from keras_sal.export.signature import NEXT_SUFFIX
+from keras_sal.export.step_runner import TensorInfo
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+
+FORMAT = 1
+MODEL = "model.tflite"
+TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
+# The TensorFlow Lite Micro front-end as `keras_sal.audio.MicroFrontend` and `frontend.h` have it.
+MICRO_FRONTEND = {
+    "kind": "micro",
+    "sample_rate": audio.SAMPLE_RATE,
+    "window_ms": round(1000 * audio.FRAME_OFFSET_S),
+    "step_ms": round(1000 * audio.FRAME_STEP_S),
+    "features": audio.FEATURES,
+    "lower_band_hz": audio.LOWEST_HZ,
+    "upper_band_hz": audio.HIGHEST_HZ,
+    "noise_smoothing_bits": 10,
+    "noise_even_smoothing": 0.025,
+    "noise_odd_smoothing": 0.06,
+    "noise_min_signal_remaining": 0.05,
+    "pcan_strength": 0.95,
+    "pcan_offset": 80.0,
+    "pcan_gain_bits": 21,
+    "log_scale_shift": 6,
+    "feature_scale": 0.0390625,
+}
+FIXED = (
+    "detector.cc",
+    "detector.h",
+    "interpreter.h",
+    "tflm_interpreter.h",
+    "trigger.cc",
+    "trigger.h",
+)
+
+
+@dataclasses.dataclass
+class Contents:
+    """The numbers of a bundle, and the manifest and C++ sources that hold them.
+
+    Attributes:
+        model: The model in its interpreter.
+        class_names: Name of each class.
+        thresholds: Threshold of each class.
+        threshold_record: How the threshold was chosen.
+        scoring: The trigger.
+        frontend: Parameters of the front-end, or `None` for features of one's own.
+        delay_frames: By how many outputs the model is late.
+        content: Bytes of the `.tflite` file.
+    """
+
+    model: MicroModel
+    _: dataclasses.KW_ONLY
+    class_names: list[str]
+    thresholds: list[float]
+    threshold_record: Mapping[str, Any]
+    scoring: Scoring
+    frontend: dict[str, Any] | None
+    delay_frames: int
+
+    def __post_init__(self) -> None:
+        self.content = self.model.path.read_bytes()
+        self.file = Flatbuffer(self.content)
+        self.positions = self.file.positions()
+        self.resource_variables = self.file.resource_variables()
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest, without the hashes of the files."""
+        several = len(self.thresholds) > 1
+        return {
+            "format": FORMAT,
+            "model": MODEL,
+            "quantization": self.file.quantization(),
+            "state": "internal" if self.resource_variables else "explicit",
+            "inputs": [self._entry(info) for info in self.model.inputs],
+            "outputs": [self._entry(info) for info in self.model.outputs],
+            "states": [[name, name + NEXT_SUFFIX] for name in self.model.signature.states],
+            "frame_step_s": self.scoring.frame_step_s,
+            "frame_offset_s": self.scoring.frame_offset_s,
+            "delay_frames": self.delay_frames,
+            "classes": self.class_names,
+            "frontend": self.frontend,
+            "trigger": {"threshold": self.thresholds if several else self.thresholds[0]}
+            | {name: getattr(self.scoring, name) for name in TRIGGER},
+            "threshold": self.threshold_record,
+            "flash_bytes": len(self.content),
+            "arena_bytes": self.model.arena_bytes,
+            "macs": self.model.macs,
+            "operators": list(self.model.operators),
+            "resource_variables": self.resource_variables,
+            "versions": provenance.versions(),
+        }
+
+    def sources(self) -> dict[str, str]:
+        """Return the C++ sources by file name."""
+        frontend = ("frontend.h", "micro_frontend.h") if self.frontend else ()
+        return {
+            **sources.model_data(self.content),
+            "op_resolver.h": sources.op_resolver(self.model.operators, self.resource_variables),
+            **sources.detector_settings(
+                self.model,
+                self.positions,
+                scoring=self.scoring,
+                thresholds=self.thresholds,
+                class_names=self.class_names,
+                arena_bytes=self.model.arena_bytes,
+                delay_frames=self.delay_frames,
+            ),
+            **{name: sources.fixed(name) for name in (*FIXED, *frontend)},
+            "main.cc": sources.fixed("main_audio.cc" if self.frontend else "main_frames.cc"),
+        }
+
+    def _entry(self, info: TensorInfo) -> dict[str, Any]:
+        return {"name": info.name, "index": self.positions[info.name]} | info._asdict()

@@ -1,0 +1,319 @@
+"""The C++ sources of a bundle that depend on the model, and access to those that don't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+
+import numpy as np
+
+from keras_sal.detection import Scoring
+from keras_sal.export.firmware.literals import (
+    float_literal,
+    float_release,
+    float_threshold,
+    text_literal,
+)
+from keras_sal.export.signature import NEXT_SUFFIX
+from keras_sal.export.step_runner import StepRunner, TensorInfo, dequantize
+from keras_sal.typing import Array
+
+C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
+BYTES_A_LINE = 16
+# Operators whose method of the resolver is not their name in CamelCase.
+IRREGULAR = {
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
+
+
+def fixed(name: str) -> str:
+    """Return the text of a file that is the same for every model.
+
+    Args:
+        name: Name of the file in `keras_sal/export/firmware/cpp`.
+    """
+    folder = resources.files("keras_sal.export.firmware").joinpath("cpp")
+    return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+def model_data(content: bytes) -> dict[str, str]:
+    """Return `model_data.h` and `model_data.cc`, which hold the model as a constant array.
+
+    Args:
+        content: Bytes of the `.tflite` file.
+
+    Returns:
+        The texts by file name.
+    """
+    header = _header(
+        "MODEL_DATA",
+        "The bytes of model.tflite.",
+        ["#include <stddef.h>"],
+        [
+            "extern const unsigned char kModelData[];",
+            f"constexpr size_t kModelDataBytes = {len(content)};",
+        ],
+    )
+    lines = [content[at : at + BYTES_A_LINE] for at in range(0, len(content), BYTES_A_LINE)]
+    source = [
+        "alignas(16) const unsigned char kModelData[] = {",
+        *("    " + ", ".join(f"0x{byte:02x}" for byte in line) + "," for line in lines),
+        "};",
+    ]
+    return {"model_data.h": header, "model_data.cc": _source("model_data.h", source)}
+
+
+def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
+    """Return `op_resolver.h`, which registers the operators of a model and no others.
+
+    Args:
+        operators: Names of the operators.
+        resource_variables: Number of variables in which the model keeps its state. Defaults to 0.
+    """
+    calls = " &&\n         ".join(
+        f"resolver->{resolver_method(name)}() == kTfLiteOk" for name in operators
+    )
+    return _header(
+        "OP_RESOLVER",
+        "The operators of the model, and no others.",
+        ['#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"'],
+        [
+            f"constexpr int kNumResourceVariables = {resource_variables};",
+            "",
+            f"using OpResolver = tflite::MicroMutableOpResolver<{len(operators)}>;",
+            "",
+            "inline bool RegisterOperators(OpResolver* resolver) {",
+            f"  return {calls};",
+            "}",
+        ],
+    )
+
+
+def resolver_method(operator: str) -> str:
+    """Return the method of `MicroMutableOpResolver` that adds an operator.
+
+    Example:
+        >>> resolver_method("FULLY_CONNECTED")
+        'AddFullyConnected'
+    """
+    parts = operator.split("_")
+    camel = "".join(part if part[0].isdigit() else part.capitalize() for part in parts)
+    return "Add" + IRREGULAR.get(operator, camel)
+
+
+def detector_settings(
+    runner: StepRunner,
+    positions: Mapping[str, int],
+    *,
+    scoring: Scoring,
+    thresholds: Sequence[float],
+    class_names: Sequence[str],
+    arena_bytes: int,
+    delay_frames: int = 0,
+) -> dict[str, str]:
+    """Return `detector_settings.h` and `.cc`: tensors, scales and the numbers of the trigger.
+
+    Args:
+        runner: The model.
+        positions: Position of each input and output in the interpreter, by name.
+        scoring: The trigger.
+        thresholds: Threshold of each class.
+        class_names: Name of each class.
+        arena_bytes: Size of the tensor arena.
+        delay_frames: Outputs at the start of a stream that belong to no frame. Defaults to 0.
+
+    Returns:
+        The texts by file name.
+    """
+    infos = {info.name: info for info in (*runner.inputs, *runner.outputs)}
+    frames = [infos[name] for name in runner.signature.frames]
+    states = [infos[name] for name in runner.signature.states]
+    (output,) = (infos[name] for name in runner.signature.posteriors)
+    header = [
+        *_tensor_types(output),
+        *_tensor_tables(frames, states, positions),
+        f"constexpr int kPosteriorOutput = {positions[output.name]};  // {output.name}",
+        "float PosteriorOf(Value output);",
+        "",
+        f"constexpr int kClasses = {len(class_names)};",
+        f"constexpr int kDelayFrames = {delay_frames};  // outputs at the start to leave out",
+        f"constexpr int kSmoothFrames = {scoring.smooth_frames};",
+        "extern const char* const kClassNames[kClasses];",
+        "extern const TriggerRule kTriggerRules[kClasses];",
+        "",
+        f"constexpr size_t kArenaBytes = {arena_bytes};",
+    ]
+    source = [
+        *_posterior_function(output),
+        "",
+        "const char* const kClassNames[kClasses] = {",
+        *(f"    {text_literal(name)}," for name in class_names),
+        "};",
+        "",
+        "const TriggerRule kTriggerRules[kClasses] = {",
+        "    // threshold, release, smooth_frames, on_frames, refractory_frames",
+        *(f"    {{{_trigger_rule(scoring, threshold)}}}," for threshold in thresholds),
+        "};",
+    ]
+    includes = ["#include <math.h>"] if "expf" in "\n".join(source) else []
+    return {
+        "detector_settings.h": _header(
+            "DETECTOR_SETTINGS",
+            "The numbers of this model and its trigger.",
+            ["#include <stddef.h>", "#include <stdint.h>", "", '#include "trigger.h"'],
+            header,
+        ),
+        "detector_settings.cc": _source("detector_settings.h", source, includes),
+    }
+
+
+def is_logit(info: TensorInfo) -> bool:
+    """Return whether an output is a logit, whose posterior is its sigmoid."""
+    return info.name.startswith("logit")
+
+
+def posterior_table(info: TensorInfo) -> Array:
+    """Return the posterior of every value that an int8 logit may have, from -128 to 127.
+
+    Args:
+        info: The output.
+
+    Returns:
+        float32 of shape `(256,)`.
+    """
+    logits = dequantize(np.arange(-128, 128).astype("int8"), info)
+    return np.float32(1) / (np.float32(1) + np.exp(-logits))
+
+
+def _tensor_types(output: TensorInfo) -> list[str]:
+    return [
+        f"using Value = {C_TYPES[output.dtype]};  // of frames, states and outputs",
+        "",
+        "struct FrameTensor {",
+        "  int input;  // its index",
+        "  int values;",
+        "  float scale;",
+        "  int32_t zero_point;",
+        "};",
+        "",
+        "struct StateTensor {",
+        "  int input;   // its index",
+        "  int output;  // the index of its next value",
+        "  int values;",
+        "  Value zero;  // stands for 0",
+        "};",
+        "",
+    ]
+
+
+def _tensor_tables(
+    frames: Sequence[TensorInfo], states: Sequence[TensorInfo], positions: Mapping[str, int]
+) -> list[str]:
+    frame_rows = [
+        f"{positions[info.name]}, {_size(info)}, {float_literal(info.scale or 1)}, "
+        f"{info.zero_point or 0}}},  // {info.name}"
+        for info in frames
+    ]
+    state_rows = [
+        f"{positions[info.name]}, {positions[info.name + NEXT_SUFFIX]}, {_size(info)}, "
+        f"{info.zero_point or 0}}},  // {info.name}"
+        for info in states
+    ] or ["0, 0, 0, 0},  // the model keeps its state itself"]
+    return [
+        f"constexpr int kNumFrames = {len(frames)};",
+        *_array("FrameTensor kFrames", frame_rows),
+        f"constexpr int kFrameValues = {sum(map(_size, frames))};",
+        "",
+        f"constexpr int kNumStates = {len(states)};",
+        *_array("StateTensor kStates", state_rows),
+        f"constexpr int kStateValues = {max(1, sum(map(_size, states)))};",
+        "",
+    ]
+
+
+def _posterior_function(info: TensorInfo) -> list[str]:
+    real = "output"
+    if info.scale is not None:
+        zero = info.zero_point or 0
+        zero_point = f"{zero}.0f" if zero >= 0 else f"({zero}.0f)"
+        real = f"(static_cast<float>(output) - {zero_point}) * {float_literal(info.scale)}"
+    if not is_logit(info):
+        return ["float PosteriorOf(Value output) { return " + real + "; }"]
+    if info.dtype != "int8":
+        return [
+            "float PosteriorOf(Value output) {",
+            f"  return 1.0f / (1.0f + expf(-({real})));",
+            "}",
+        ]
+    table = [float_literal(posterior) for posterior in posterior_table(info)]
+    return [
+        "// The sigmoid of every possible logit.",
+        "static const float kPosteriors[256] = {",
+        *("    " + ", ".join(table[at : at + 6]) + "," for at in range(0, 256, 6)),
+        "};",
+        "",
+        "float PosteriorOf(Value output) { return kPosteriors[static_cast<int>(output) + 128]; }",
+    ]
+
+
+def _trigger_rule(scoring: Scoring, threshold: float) -> str:
+    return ", ".join(
+        [
+            float_literal(float_threshold(threshold)),
+            float_literal(float_release(threshold, scoring.hysteresis)),
+            f"{scoring.smooth_frames}",
+            f"{scoring.on_frames}",
+            f"{scoring.refractory_frames}",
+        ]
+    )
+
+
+def _size(info: TensorInfo) -> int:
+    return int(np.prod(info.shape))
+
+
+def _array(declaration: str, rows: Iterable[str]) -> list[str]:
+    return [f"constexpr {declaration}[] = {{", *(f"    {{{row}" for row in rows), "};"]
+
+
+def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str]) -> str:
+    guard = f"KERAS_SAL_{name}_H_"
+    return "\n".join(
+        [
+            f"// {comment} Written by keras_sal.",
+            "",
+            f"#ifndef {guard}",
+            f"#define {guard}",
+            "",
+            *includes,
+            "",
+            "namespace keras_sal {",
+            "",
+            *body,
+            "",
+            "}  // namespace keras_sal",
+            "",
+            f"#endif  // {guard}",
+            "",
+        ]
+    )
+
+
+def _source(header: str, body: Iterable[str], includes: Sequence[str] = ()) -> str:
+    return "\n".join(
+        [
+            f'#include "{header}"',
+            "",
+            *includes,
+            *([""] if includes else []),
+            "namespace keras_sal {",
+            "",
+            *body,
+            "",
+            "}  // namespace keras_sal",
+            "",
+        ]
+    )
