@@ -23,7 +23,7 @@ from keras import ops
 
 from keras_sal.checks import require
 from keras_sal.data import StreamChunks
-from keras_sal.export.signature import NEXT, Ports
+from keras_sal.export.signature import NEXT_SUFFIX, Signature
 from keras_sal.streaming import chunk_model, initial_state
 from keras_sal.typing import Tensor
 
@@ -68,7 +68,7 @@ class StatefulDetector(keras.Model):
         super().__init__(**options)
         self.detector, self.batch_size = model, batch_size
         self._chunk = chunk_model(model, batch_size=batch_size)
-        self._ports = Ports.of(self._chunk.input, self._chunk.output)
+        self._signature = Signature.from_names(self._chunk.input, self._chunk.output)
         self._memory = {
             name: self.add_weight(
                 shape=zeros.shape, initializer="zeros", trainable=False, name=name
@@ -82,14 +82,14 @@ class StatefulDetector(keras.Model):
     ) -> Tensor | dict[str, Tensor]:
         """Run the detector on a batch, from the states that the last batch left."""
         if not isinstance(clips, dict):
-            frames = dict.fromkeys(self._ports.frames, clips)
+            frames = dict.fromkeys(self._signature.frames, clips)
         else:
             frames = {f"frame_{name}": x for name, x in clips.items()}
         state = {name: ops.copy(ops.stop_gradient(x)) for name, x in self._memory.items()}
         found = self._chunk(frames | state, training=training)
         for name, variable in self._memory.items():
-            variable.assign(ops.stop_gradient(found[name + NEXT]))
-        outputs = {name.removeprefix("posterior_"): found[name] for name in self._ports.posteriors}
+            variable.assign(ops.stop_gradient(found[name + NEXT_SUFFIX]))
+        outputs = {name.removeprefix("posterior_"): found[name] for name in self._signature.posteriors}
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def reset_states(self) -> None:
