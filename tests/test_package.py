@@ -1,5 +1,8 @@
-"""The package as its users meet it: what importing it costs, and what the README says."""
+"""The package as its users meet it: its public names, its layers, the cost of importing it."""
 
+import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -11,10 +14,113 @@ import pytest
 import keras_sal
 
 HEAVY = {"tensorflow", "torch", "jax", "onnx", "tf2onnx", "tflite_micro", "soundfile", "piper"}
-README = Path(keras_sal.__file__).parents[1] / "README.md"
+PACKAGE = Path(keras_sal.__file__).parent
+README = PACKAGE.parent / "README.md"
+
+PACKAGES = [
+    *("anchors", "audio", "augmentation", "cli", "data", "detection", "evaluation", "export"),
+    *("layers", "losses", "metrics", "models", "runtime", "streaming", "targets", "training"),
+]
+NAMES = [
+    *("AnchorSchedule", "AnchorTargets", "FrameCrossEntropy", "FrameFocalLoss", "MaxPoolingLoss"),
+    *("StreamingAnchorLoss", "StreamingDetector", "TemporalLabelSmoothing", "pad_events"),
+]
+
+# Each floor imports only from floors below it.
+FLOORS = [
+    {"typing", "extras", "provenance", "anchors", "layers", "progress", "checks"},
+    {"files"},
+    {"detection", "targets", "losses", "models", "streaming", "audio"},
+    {"metrics", "augmentation", "export"},
+    {"data", "runtime"},
+    {"evaluation"},
+    {"training"},
+    {"cli"},
+]
 
 
-@pytest.mark.parametrize("module", ["keras_sal", "keras_sal.export", "keras_sal.data.datasets"])
+def sources():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def public_modules():
+    """The public packages and those inside them that have `__all__`."""
+    names = [f"keras_sal.{name}" for name in PACKAGES]
+    for name in tuple(names):
+        folder = PACKAGE / name.rpartition(".")[2]
+        names += [f"{name}.{path.parent.name}" for path in folder.glob("*/__init__.py")]
+    return names
+
+
+def public_functions():
+    """Public functions, classes and methods by their full names."""
+    found = {}
+    for module_name in public_modules():
+        module = importlib.import_module(module_name)
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if inspect.isfunction(value):
+                found[f"{module_name}.{name}"] = value
+            elif inspect.isclass(value) and value.__module__.startswith("keras_sal"):
+                for method_name, method in vars(value).items():
+                    if inspect.isfunction(method) and not method_name.startswith("_"):
+                        found[f"{module_name}.{name}.{method_name}"] = method
+    return found
+
+
+def test_dir_shows_the_public_names():
+    assert dir(keras_sal) == sorted([*PACKAGES, *NAMES, "__version__"])
+    assert sorted(keras_sal.__all__) == sorted([*PACKAGES, *NAMES])
+
+
+@pytest.mark.any_backend
+def test_public_packages_are_attributes():
+    program = f"import keras_sal\nfor name in {PACKAGES}: getattr(keras_sal, name)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'judge'"):
+        keras_sal.judge  # noqa: B018
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", public_modules())
+def test_public_package_lists_what_it_exports(name):
+    module = importlib.import_module(name)
+    if (PACKAGE / Path(*name.split(".")[1:]) / "__init__.py").is_file():
+        assert module.__all__ == sorted(module.__all__, key=module.__all__.index)
+        assert all(hasattr(module, each) for each in module.__all__)
+    assert module.__doc__
+
+
+@pytest.mark.any_backend
+def test_imports_go_one_way():
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    for path in sources():
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras_sal"):
+                _, *inner = node.module.split(".")
+                for other in inner[:1] or [alias.name for alias in node.names]:
+                    if other not in (room, "__version__"):
+                        assert floor[other] < floor[room], f"{path} imports {other}"
+
+
+@pytest.mark.any_backend
+def test_public_functions_are_annotated_and_documented():
+    for name, function in public_functions().items():
+        parameters = [p for p in inspect.signature(function).parameters if p != "self"]
+        hints = inspect.get_annotations(function)
+        assert "return" in hints, f"{name} has no return annotation"
+        for parameter in parameters:
+            assert parameter in hints, f"{parameter} of {name} has no annotation"
+        inherited = function.__doc__ is None and "." in function.__qualname__
+        if parameters and parameters != ["cls"] and not inherited:
+            assert "Args:" in function.__doc__, f"{name} does not document its arguments"
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("module", ["keras_sal", "keras_sal.export", "keras_sal.data"])
 def test_imports_nothing_heavy(module):
     program = (
         "import sys, keras\nbefore = set(sys.modules)\n"
@@ -28,13 +134,15 @@ def test_imports_nothing_heavy(module):
     assert not new & (HEAVY - {keras.backend.backend()})
 
 
+@pytest.mark.any_backend
 def test_no_private_keras():
-    for path in Path(keras_sal.__file__).parent.rglob("*.py"):
+    for path in sources():
         assert "keras.src" not in path.read_text(), path
 
 
+@pytest.mark.any_backend
 def test_branches_on_the_backend_in_export_only():
-    for path in Path(keras_sal.__file__).parent.rglob("*.py"):
+    for path in sources():
         if "export" not in path.parts:
             found = re.findall(r"backend\(\)\s*(?:==|!=|in)\s", path.read_text())
             assert not found, path
@@ -42,6 +150,8 @@ def test_branches_on_the_backend_in_export_only():
 
 @pytest.mark.slow
 def test_readme_example_runs(tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("tflite_micro")
     [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})

@@ -1,11 +1,20 @@
-"""Sound as a detector hears it: samples and the features of the front-end.
+"""Sound: samples, and the features that detectors take.
 
-Samples are mono `float32` in `[-1, 1]` at 16 kHz, and `read_audio` makes them of any sound file.
-Features are the 40 channels that the TensorFlow Lite Micro micro front-end computes every 10 ms, so
-a detector is trained on what the device will compute. Frame `t` is complete
-`FRAME_OFFSET_S + t * FRAME_STEP_S` seconds after the first sample: its window covers the 30 ms
-before that moment. `LogMel` is another front-end on the same clock, as a Keras layer, for those who
-train on a GPU from sound and don't ship to microcontrollers.
+1. `read_audio` reads any sound file, and `read_pcm` raw samples, as mono `float32` in `[-1, 1]` at
+   16 kHz. `audio_info` reads a header alone; `resample` and `to_pcm16` convert samples.
+2. `MicroFrontend` computes the 40 features of the TensorFlow Lite Micro front-end every 10 ms, in
+   chunks of any size, and `features` those of a whole recording. A detector is trained on exactly
+   the features that the device computes.
+3. `LogMel` is another front-end at the same frame times: a Keras layer for training on a GPU from
+   sound, for detectors that don't run on microcontrollers. `LogMelFrontend` feeds it with chunks.
+4. `output_times` gives the times of a detector's outputs, and `energy_db` the short-time energy.
+
+Frame `t` is complete `FRAME_OFFSET_S + t * FRAME_STEP_S` seconds after the first sample: its window
+covers the 30 ms before that moment.
+
+>>> import numpy as np
+>>> features(np.zeros(16_000, "float32")).shape  # of one second
+(98, 40)
 """
 
 from keras_sal.audio.energy import energy_db
@@ -17,8 +26,8 @@ from keras_sal.audio.micro_frontend import (
     HIGHEST_HZ,
     LOWEST_HZ,
     MicroFrontend,
-    answer_times,
     features,
+    output_times,
 )
 from keras_sal.audio.reading import ENCODINGS, audio_info, check_format, read_audio, read_pcm
 from keras_sal.audio.samples import SAMPLE_RATE, resample, to_pcm16
@@ -34,11 +43,11 @@ __all__ = [
     "LogMel",
     "LogMelFrontend",
     "MicroFrontend",
-    "answer_times",
     "audio_info",
     "check_format",
     "energy_db",
     "features",
+    "output_times",
     "read_audio",
     "read_pcm",
     "resample",

@@ -1,6 +1,9 @@
-"""Log-mel features as a layer, for those who train on a GPU from sound."""
+"""Log-mel features as a layer, for training from sound on a GPU."""
+
+from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,18 +13,19 @@ from keras_sal.audio import mel_scale
 from keras_sal.audio.micro_frontend import HIGHEST_HZ, LOWEST_HZ
 from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
 from keras_sal.checks import require
+from keras_sal.typing import Array, ArrayLike, Tensor
 
 INT16 = 1 / 32_768
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class LogMel(keras.layers.Layer):
-    """Samples to the logarithms of the energies in mel bands, frame by frame.
+    """Log-mel features of samples: logarithms of the energies in mel bands, frame by frame.
 
-    Use it where sound is augmented on the fly and the accelerator has time to spare: as the first
-    layer of a training model or in `model = keras.Sequential([LogMel(), detector])`. For
-    microcontrollers train on `keras_sal.audio.MicroFrontend` instead; these features are others,
-    and the device doesn't have them.
+    Use it where sound is augmented during training and the accelerator has time to spare: as the
+    first layer of a training model, or in `model = keras.Sequential([LogMel(), detector])`. For
+    microcontrollers train on `keras_sal.audio.MicroFrontend` instead: the device computes those
+    features, not these.
 
     With a Hann window `w` of `window_s`, on the samples `x` that end at the time of frame `t`,
 
@@ -30,34 +34,37 @@ class LogMel(keras.layers.Layer):
 
     and triangular filters, equally wide in mel, whose middles are those of the micro front-end. A
     frame depends on its own window alone: nothing is padded, centred or normalised over the clip,
-    so that chunks give what the whole gives. The features lie between 0 (digital silence) and
-    `feature_max`, which is what keeps them whole in 8 bits; give it to the detectors of
-    `keras_sal.models`.
+    so chunks give the same features as the whole. The features lie between 0 (digital silence) and
+    `feature_max`; give it to the detectors of `keras_sal.models`, which scale their input by it for
+    8 bits.
 
     Args:
-        channels: Mel bands, at least 1. Default 40.
-        frame_step_s: Seconds from frame to frame. Default 0.01.
-        window_s: Length of a window in seconds. Default 0.03.
-        lowest_hz: Where the lowest filter begins, default 125.
-        highest_hz: Where the highest ends, at most half the sample rate, default 7500.
-        sample_rate: Of the sound, in Hz. Default 16000.
-        floor: The power that counts as silence. Default 1e-8, 80 dB below a full-scale tone.
-        **kwargs: See `keras.layers.Layer`. Inside, all is `float32`.
+        channels: Number of mel bands, at least 1. Defaults to 40.
+        frame_step_s: Seconds from one frame to the next. Defaults to 0.01.
+        window_s: Length of a window in seconds. Defaults to 0.03.
+        lowest_hz: Lower edge of the lowest filter in Hz, at least 0. Defaults to 125.
+        highest_hz: Upper edge of the highest filter in Hz, at most half the sample rate.
+            Defaults to 7500.
+        sample_rate: Sample rate of the sound in Hz. Defaults to 16000.
+        floor: Power of silence, greater than 0. Defaults to 1e-8, 80 dB below a full-scale tone.
+        **kwargs: Arguments of `keras.layers.Layer`. Computations are in `float32` whatever the
+            dtype.
 
     Attributes:
-        frame_offset_s: When frame 0 is complete, in seconds: `window_s`. Frame `t` is complete at
-            `frame_offset_s + t * frame_step_s`. Give both to `AnchorTargets`.
+        frame_offset_s: Time at which frame 0 is complete, in seconds: `window_s`. Frame `t` is
+            complete at `frame_offset_s + t * frame_step_s`. Give both to `AnchorTargets`.
         step, window: `frame_step_s` and `window_s` in samples.
-        feature_max: What a full-scale tone reaches, about 18.8.
+        feature_max: Feature of a full-scale tone, about 18.8.
 
     Call arguments:
         samples: `(batch, samples)`: floats in `[-1, 1]`, or `int16`.
 
     Returns:
-        `(batch, frames, channels)` of `(samples - window) // step + 1` frames.
+        A tensor `(batch, frames, channels)` of `(samples - window) // step + 1` frames.
 
     Raises:
-        ValueError: If numbers don't fit, or a filter is so narrow that it hears nothing.
+        ValueError: If frequencies or durations are out of range, or a filter is so narrow that it
+            covers no bin of the Fourier transform.
 
     Reference:
         Davis and Mermelstein, Comparison of parametric representations for monosyllabic word
@@ -74,15 +81,15 @@ class LogMel(keras.layers.Layer):
 
     def __init__(
         self,
-        channels=40,
-        frame_step_s=0.01,
-        window_s=0.03,
-        lowest_hz=LOWEST_HZ,
-        highest_hz=HIGHEST_HZ,
-        sample_rate=SAMPLE_RATE,
-        floor=1e-8,
-        **kwargs,
-    ):
+        channels: int = 40,
+        frame_step_s: float = 0.01,
+        window_s: float = 0.03,
+        lowest_hz: float = LOWEST_HZ,
+        highest_hz: float = HIGHEST_HZ,
+        sample_rate: float = SAMPLE_RATE,
+        floor: float = 1e-8,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # float16 can't hold 16-bit samples
         self.channels, self.frame_step_s, self.window_s = channels, frame_step_s, window_s
         self.lowest_hz, self.highest_hz = lowest_hz, highest_hz
@@ -103,24 +110,24 @@ class LogMel(keras.layers.Layer):
         self._filters = self._triangles()
         require(
             channels >= 1 and (self._filters.sum(axis=0) > 0).all(),
-            "`channels` must be at least 1, and few enough for each filter to hear something. "
+            "`channels` must be at least 1, and few enough for each filter to cover a frequency. "
             f"Received: channels={channels} from {lowest_hz} to {highest_hz} Hz with a Fourier "
             f"transform of {self._size}. Use fewer channels, a longer window or a higher "
             "`lowest_hz`.",
         )
 
     @property
-    def frame_offset_s(self):
-        """When frame 0 is complete, in seconds."""
+    def frame_offset_s(self) -> float:
+        """Time at which frame 0 is complete, in seconds."""
         return self.window_s
 
     @property
-    def feature_max(self):
-        """What a full-scale tone reaches: a Hann window spreads it over 1.5 bins."""
+    def feature_max(self) -> float:
+        """Feature of a full-scale tone, which a Hann window spreads over 1.5 bins."""
         return math.log1p(1.5 / self.floor)
 
-    def call(self, samples):
-        """Computes the features."""
+    def call(self, samples: Tensor) -> Tensor:
+        """Compute the features."""
         if keras.backend.standardize_dtype(samples.dtype) == "int16":
             samples = ops.cast(samples, "float32") * INT16
         samples = ops.cast(samples, "float32")
@@ -138,23 +145,25 @@ class LogMel(keras.layers.Layer):
         energy = ops.matmul(power, ops.convert_to_tensor(self._filters))
         return ops.cast(ops.log1p(energy / self.floor), self.compute_dtype)
 
-    def compute_output_shape(self, shape):
-        """Returns the shape of the features."""
+    def compute_output_shape(
+        self, shape: tuple[int | None, ...]
+    ) -> tuple[int | None, int | None, int]:
+        """Return the shape of the features."""
         batch, samples = shape
         frames = None
         if samples is not None:
             frames = max(0, (samples - self.window) // self.step + 1)
         return batch, frames, self.channels
 
-    def get_config(self):
-        """Returns what `from_config` needs."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
         config = super().get_config()
         config.pop("autocast", None)
         names = ("channels", "frame_step_s", "window_s", "lowest_hz", "highest_hz")
         own = {name: getattr(self, name) for name in (*names, "sample_rate", "floor")}
         return config | own
 
-    def _triangles(self):
+    def _triangles(self) -> Array:
         """The share of each Fourier bin in each band: `float32 (bins, channels)`."""
         hertz = np.fft.rfftfreq(self._size, 1 / self.sample_rate)
         middles, width = mel_scale.bands(self.lowest_hz, self.highest_hz, self.channels)
@@ -163,13 +172,13 @@ class LogMel(keras.layers.Layer):
 
 
 class LogMelFrontend:
-    """A `LogMel` layer fed with chunks of any size, as `keras_sal.StreamingDetector` wants it.
+    """A `LogMel` layer fed with chunks of any size, as a front-end of `StreamingDetector`.
 
-    Samples are rounded to the 16 bits of a microphone. The features don't depend on how they were
-    cut into chunks.
+    Samples are rounded to the 16 bits of a microphone. The features don't depend on how the samples
+    were cut into chunks.
 
     Args:
-        layer: A `LogMel`; by default one of its defaults.
+        layer: A `LogMel`; `None` (default) makes one with its defaults.
 
     Raises:
         ValueError: When called, if the samples are not one channel in range.
@@ -181,12 +190,12 @@ class LogMelFrontend:
         ((0, 40), (2, 40))
     """
 
-    def __init__(self, layer=None):
+    def __init__(self, layer: LogMel | None = None) -> None:
         self.layer = LogMel() if layer is None else layer
         self._rest = np.zeros(0, "<i2")
 
-    def __call__(self, samples):
-        """Compute the frames that these samples complete.
+    def __call__(self, samples: ArrayLike) -> Array:
+        """Return the frames that are complete with these samples.
 
         Args:
             samples: Array of shape `(samples,)`, any length: float in `[-1, 1]`, or `int16`.
@@ -205,6 +214,6 @@ class LogMelFrontend:
         windows = np.pad(windows.astype("int16"), ((0, spare), (0, 0)))
         return ops.convert_to_numpy(self.layer(windows))[:count, 0].astype("float32")
 
-    def reset(self):
-        """Forget everything heard so far."""
+    def reset(self) -> None:
+        """Discard the samples that are not part of a complete frame yet."""
         self._rest = self._rest[:0]

@@ -1,41 +1,52 @@
 """The micro front-end: the features that the device computes."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from keras_sal.audio.samples import SAMPLE_RATE, to_pcm16
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 FRAME_STEP_S = 0.01
 FRAME_OFFSET_S = 0.03
 FEATURES = 40
-LOWEST_HZ = 125.0  # where the lowest filter begins
-HIGHEST_HZ = 7500.0  # where the highest ends
+LOWEST_HZ = 125.0  # lower edge of the lowest filter
+HIGHEST_HZ = 7500.0  # upper edge of the highest filter
 
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
-def answer_times(
-    frames_per_output=1, *, late=0, frame_step_s=FRAME_STEP_S, frame_offset_s=FRAME_OFFSET_S
-):
-    """When a detector answers: with the last of the frames that an answer takes.
+def output_times(
+    frames_per_output: int = 1,
+    *,
+    delay_frames: int = 0,
+    frame_step_s: float = FRAME_STEP_S,
+    frame_offset_s: float = FRAME_OFFSET_S,
+) -> dict[str, float]:
+    """Return the times of the output frames of a detector.
+
+    An output frame is complete with the last of the frames that it takes.
 
     Args:
-        frames_per_output: Frames for each answer. Default 1.
-        late: How many answers late the detector is, if it looks ahead. Default 0.
-        frame_step_s: Seconds from one frame to the next. Default 0.01.
-        frame_offset_s: When frame 0 is complete. Default 0.03.
+        frames_per_output: Frames for each output frame, at least 1. Defaults to 1.
+        delay_frames: Output frames by which the detector is late because it looks ahead. Defaults
+            to 0.
+        frame_step_s: Seconds from one frame to the next. Defaults to 0.01.
+        frame_offset_s: Time at which frame 0 is complete, in seconds. Defaults to 0.03.
 
     Returns:
-        A dict of `frame_step_s` and `frame_offset_s` of the answers, as
+        A dict of `frame_step_s` and `frame_offset_s` of the output frames, as
         `keras_sal.detection.Scoring` and `keras_sal.AnchorTargets` take them.
 
     Example:
-        >>> {name: round(time, 2) for name, time in answer_times(3).items()}
+        >>> {name: round(time, 2) for name, time in output_times(3).items()}
         {'frame_step_s': 0.03, 'frame_offset_s': 0.05}
     """
+    last_frame = frames_per_output * (1 + delay_frames) - 1
     return {
         "frame_step_s": frames_per_output * frame_step_s,
-        "frame_offset_s": frame_offset_s + (frames_per_output * (1 + late) - 1) * frame_step_s,
+        "frame_offset_s": frame_offset_s + last_frame * frame_step_s,
     }
 
 
@@ -61,13 +72,13 @@ class MicroFrontend:
         ((0, 40), (2, 40))
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         package = import_package("pymicro_features", "hear as the device does", "audio")
         self._frontend = package.MicroFrontend()
         self._rest = np.zeros(0, "<i2")
 
-    def __call__(self, samples):
-        """Compute the frames that these samples complete.
+    def __call__(self, samples: ArrayLike) -> Array:
+        """Return the frames that are complete with these samples.
 
         Args:
             samples: Array of shape `(samples,)`, any length: float in `[-1, 1]`, or `int16`.
@@ -89,14 +100,14 @@ class MicroFrontend:
                 frames.append(output.features)
         return np.array(frames, "float32").reshape(-1, FEATURES)
 
-    def reset(self):
-        """Forget everything heard so far, as a new front-end would."""
+    def reset(self) -> None:
+        """Reset the state to that of a new front-end."""
         self._frontend.reset()
         self._rest = self._rest[:0]
 
 
-def features(samples):
-    """The features of a whole recording, by a front-end that starts fresh.
+def features(samples: ArrayLike) -> Array:
+    """Compute the features of a whole recording by a new front-end.
 
     Args:
         samples: Array of shape `(samples,)`: float in `[-1, 1]`, or `int16`; 16 kHz.

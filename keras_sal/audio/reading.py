@@ -1,14 +1,18 @@
-"""Sound files of any format, rate and number of channels, read as the front-end wants them."""
+"""Reading of sound files of any format, rate and number of channels, as mono sound at 16 kHz."""
+
+from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_sal.audio.samples import SAMPLE_RATE, resample
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, PathLike
 
-ENCODINGS = {  # names that FFmpeg gives to raw samples: bytes, and what libsndfile calls them
+ENCODINGS = {  # FFmpeg's names of raw encodings: bytes, and libsndfile's names
     "u8": (1, "PCM_U8", "FILE"),
     "s8": (1, "PCM_S8", "FILE"),
     "mulaw": (1, "ULAW", "FILE"),
@@ -25,35 +29,43 @@ ENCODINGS = {  # names that FFmpeg gives to raw samples: bytes, and what libsndf
     for order in ("little", "big")
 }
 HEADERS = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"ID3", b"FORM", b".snd", b"caff")
-FOREIGN = (".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm")  # not read by libsndfile
-LEAST_RATE = 1000  # less is kHz that were taken for Hz
-MOST_CHANNELS = 1024  # of libsndfile
-CANCELLED = 0.02  # of the amplitude of channels; less is left in their mean if some are inverted
-LOUDEST = 2.0  # lossy decoders and mixers go a little beyond full scale, integers far
-ENDLESS = 0x7FF0_0000  # what programs declare that write before they know how long it will be
+UNSUPPORTED = (
+    ".m4a",
+    ".mp4",
+    ".aac",
+    ".amr",
+    ".3gp",
+    ".wma",
+    ".webm",
+)  # libsndfile can't read them
+LEAST_RATE = 1000  # a lower rate is in kHz by mistake
+MOST_CHANNELS = 1024  # limit of libsndfile
+CANCELLED = 0.02  # least ratio of the mean's amplitude to that of the channels
+LOUDEST = 2.0  # lossy decoders go a little beyond full scale, integers far
+ENDLESS = 0x7FF0_0000  # size declared by programs that don't know the length yet
 OGG_TAIL = 1 << 16
-CUT = re.compile(
-    r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (?P<said>\d+) \(should be (?P<there>\d+)\)",
+TRUNCATED = re.compile(
+    r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (?P<declared>\d+) \(should be (?P<found>\d+)\)",
     re.MULTILINE,
 )
 
 
-def read_audio(path, *, convert=True):
-    """Read a recording as the front-end wants it: mono, 16 kHz, `float32` in `[-1, 1]`.
+def read_audio(path: PathLike, *, convert: bool = True) -> Array:
+    """Read a recording as mono sound at 16 kHz, `float32` in `[-1, 1]`.
 
-    Reads WAV, FLAC, OGG (Vorbis and Opus), MP3 and what else libsndfile reads, at any rate and with
-    any number of channels, which are averaged. What the file is told from its contents, not from
-    its name. Samples slightly beyond full scale, as lossy decoders give them, are cut off there.
+    Reads WAV, FLAC, OGG (Vorbis and Opus), MP3 and the other formats of libsndfile, at any rate and
+    with any number of channels, which are averaged. The format is told from the contents of the
+    file, not from its name. Samples slightly beyond full scale, as lossy decoders give them, are
+    clipped.
 
-    Encoders of MP3 put 25 to 70 ms of silence in front. Decoders take it out again if the file says
-    how much it is, and not all do: take event times from the MP3 itself, not from what it was made
-    of.
+    Encoders of MP3 put 25 to 70 ms of silence in front. Decoders remove it if the file gives its
+    length, and not all files do: take event times from the MP3 itself, not from its source.
 
     Args:
-        path: The file.
-        convert: What to do with another sample rate or several channels: `True` (default) averages
-            the channels and resamples; `False` is an error, for folders in which it is a sign of
-            the wrong file.
+        path: Path of the file.
+        convert: Whether other sample rates and several channels are converted. `True` (default)
+            averages the channels and resamples; `False` raises an error, for folders in which they
+            are a sign of the wrong file.
 
     Returns:
         A `float32` array of shape `(samples,)`.
@@ -86,17 +98,19 @@ def read_audio(path, *, convert=True):
     return _mono(path, samples, rate)
 
 
-def read_pcm(path, sample_rate, *, channels=1, encoding="s16le"):
-    """Read raw samples, a file without a header, as the front-end wants them.
+def read_pcm(
+    path: PathLike, sample_rate: int, *, channels: int = 1, encoding: str = "s16le"
+) -> Array:
+    """Read raw samples, a file without a header, as mono sound at 16 kHz.
 
-    Use it for what microcontrollers and `arecord -t raw` write. Nothing in such a file says what it
-    holds: a wrong rate, width or byte order gives sound that is too fast, or noise.
+    Use it for files of microcontrollers and of `arecord -t raw`. Such a file does not give its
+    format: a wrong rate, width or byte order gives sound that is too fast, or noise.
 
     Args:
-        path: The file.
+        path: Path of the file.
         sample_rate: Samples per second and channel, in Hz.
-        channels: Number of channels, one sample of each in turn; they are averaged. Default 1.
-        encoding: Width, kind and byte order, by FFmpeg's names: `"s16le"` (default; signed 16 bits,
+        channels: Number of interleaved channels, 1 to 1024; they are averaged. Defaults to 1.
+        encoding: Width, type and byte order, by FFmpeg's names: `"s16le"` (default; signed 16 bits,
             the low byte first), `"s16be"`, `"s24le"`, `"s24be"`, `"s32le"`, `"s32be"`, `"f32le"`,
             `"f32be"`, `"f64le"`, `"f64be"`, `"s8"`, `"u8"`, `"mulaw"` or `"alaw"`.
 
@@ -131,7 +145,7 @@ def read_pcm(path, sample_rate, *, channels=1, encoding="s16le"):
             f"Received: channels={channels!r}, sample_rate={sample_rate!r}. Look them up where it "
             "was recorded."
         )
-    _check_there(path)
+    _check_exists(path)
     width, subtype, order = ENCODINGS[encoding]
     size = Path(path).stat().st_size
     if size % (width * channels):
@@ -160,14 +174,14 @@ def read_pcm(path, sample_rate, *, channels=1, encoding="s16le"):
     return _mono(path, samples, rate)
 
 
-def audio_info(path):
-    """The length and format of a recording, from its header alone.
+def audio_info(path: PathLike) -> tuple[int, int, int]:
+    """Read the length and the format of a recording from its header.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Returns:
-        `(frames, sample_rate, channels)`: samples per channel, Hz, count.
+        `(frames, sample_rate, channels)`: samples per channel, Hz, number of channels.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -181,7 +195,7 @@ def audio_info(path):
         (160, 16000, 1)
     """
     soundfile = _soundfile()
-    _check_there(path)
+    _check_exists(path)
     try:
         info = soundfile.info(str(path))
     except TypeError as error:  # by its name, the file is raw
@@ -191,9 +205,9 @@ def audio_info(path):
         ) from error
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise ValueError(_unreadable(path, error)) from error
-    cut = _how_it_was_cut(path, info)
-    if cut:
-        raise ValueError(_unreadable(path, cut))
+    truncation = _truncation(path, info)
+    if truncation:
+        raise ValueError(_unreadable(path, truncation))
     if info.samplerate < LEAST_RATE:
         raise ValueError(
             f"`path` must have at least {LEAST_RATE} samples a second; less is no speech. "
@@ -205,13 +219,13 @@ def audio_info(path):
     return info.frames, info.samplerate, info.channels
 
 
-def check_format(path, sample_rate, channels):
-    """Refuse what is not 16 kHz mono.
+def check_format(path: PathLike, sample_rate: int, channels: int) -> None:
+    """Refuse a file that is not 16 kHz mono.
 
     Args:
-        path: The file, for the message.
-        sample_rate: Its samples per second, in Hz.
-        channels: Its number of channels.
+        path: Path of the file, for the message.
+        sample_rate: Sample rate of the file in Hz.
+        channels: Number of channels of the file.
 
     Raises:
         ValueError: If the file is not 16 kHz mono.
@@ -227,8 +241,8 @@ def check_format(path, sample_rate, channels):
         )
 
 
-def _mono(path, samples, rate):
-    """The mean of the channels `(samples, channels)` at 16 kHz, if they are sound."""
+def _mono(path: PathLike, samples: Array, rate: int) -> Array:
+    """The mean of the channels `(samples, channels)` at 16 kHz; refuses what can't be sound."""
     peak = np.abs(samples).max(initial=0)
     if not peak <= LOUDEST:
         raise ValueError(
@@ -247,10 +261,10 @@ def _mono(path, samples, rate):
     return samples if rate == SAMPLE_RATE else resample(samples, rate, SAMPLE_RATE)
 
 
-def _check_there(path):
+def _check_exists(path: PathLike) -> None:
     path = Path(path)
     if not path.is_file():
-        why = "a link that leads nowhere" if path.is_symlink() else "there is none of this name"
+        why = "this is a broken link" if path.is_symlink() else "there is none of this name"
         raise FileNotFoundError(
             f"`path` must name a file; {why}. Received: path={str(path)!r}. Check the name, and "
             "that the recordings are complete."
@@ -259,20 +273,20 @@ def _check_there(path):
         raise ValueError(_silent(path))
 
 
-def _how_it_was_cut(path, info):
-    """How a file is shorter than it says, which libsndfile notes and passes over; or `None`."""
-    declared = CUT.search(info.extra_info)
+def _truncation(path: PathLike, info: Any) -> str | None:
+    """How a file is shorter than its header says, which libsndfile accepts; `None` if it isn't."""
+    declared = TRUNCATED.search(info.extra_info)
     if declared:
-        said, there = int(declared["said"]), int(declared["there"])
-        if there < said < ENDLESS:
-            return f"it ends after {there} of {said} bytes"
+        size, found = int(declared["declared"]), int(declared["found"])
+        if found < size < ENDLESS:
+            return f"it ends after {found} of {size} bytes"
     if info.format == "OGG" and not _has_last_page(path):
         return "it ends before its last page does"
     return None
 
 
-def _has_last_page(path):
-    """Whether an OGG file ends with a whole page that says that it is the last one."""
+def _has_last_page(path: PathLike) -> bool:
+    """Whether an OGG file ends with a complete page that is marked as the last one."""
     with Path(path).open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - OGG_TAIL))
         _, found, page = file.read().rpartition(b"OggS")
@@ -282,20 +296,20 @@ def _has_last_page(path):
     return bool(page[1:2] and page[1] & 4 and len(page) >= 23 + len(sizes) + sum(sizes))
 
 
-def _soundfile():
+def _soundfile() -> Any:
     return import_package("soundfile", "read sound files", "audio")
 
 
-def _silent(path):
+def _silent(path: PathLike) -> str:
     return (
         f"`path` must hold sound; the file has no samples. Received: path={str(path)!r}. "
         "Leave the recording out or record it again."
     )
 
 
-def _unreadable(path, error):
+def _unreadable(path: PathLike, error: object) -> str:
     advice = "Copy the file again, or leave it out."
-    if Path(path).suffix.lower() in FOREIGN:
+    if Path(path).suffix.lower() in UNSUPPORTED:
         advice = "Convert it, for example with `ffmpeg -i in.m4a out.flac`."
     return (
         f"`path` must be a readable sound file; it could not be decoded ({error}). Received: "

@@ -1,19 +1,22 @@
 """Samples: mono `float32` in `[-1, 1]` at 16 kHz."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 SAMPLE_RATE = 16_000
 
 _FULL_SCALE = 32_768
 
 
-def to_pcm16(samples):
-    """Samples as the 16-bit integers a microphone delivers.
+def to_pcm16(samples: ArrayLike) -> Array:
+    """Convert samples to the 16-bit integers that a microphone delivers.
 
     Args:
-        samples: Array of shape `(samples,)`: float in `[-1, 1]`, or `int16` (returned as it is).
+        samples: Array of shape `(samples,)`: float in `[-1, 1]`, or `int16` (returned unchanged).
 
     Returns:
         A little-endian `int16` array of the same shape.
@@ -50,13 +53,13 @@ def to_pcm16(samples):
     return np.minimum(scaled, _FULL_SCALE - 1).astype("<i2")
 
 
-def resample(samples, rate, new_rate):
-    """Samples at another rate, band-limited, at the same times.
+def resample(samples: ArrayLike, rate: float, new_rate: float) -> Array:
+    """Convert samples to another rate, band-limited, at the same times.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`.
-        rate: Their rate in Hz, any positive number.
-        new_rate: The rate wanted, in Hz.
+        rate: Sample rate in Hz, any positive number.
+        new_rate: New sample rate in Hz.
 
     Returns:
         A `float32` array of `round(samples * new_rate / rate)` samples in `[-1, 1]`.

@@ -1,13 +1,18 @@
-"""Recordings as they come out of telephones, voice messages and downloads."""
+"""Lossy codecs: the sound of telephones, voice messages and downloads."""
+
+from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, resample
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
-CODECS = {  # rate in Hz, container and encoding of libsndfile, how hard it is pressed
+CODECS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
+    # rate in Hz, container and encoding of libsndfile, options of the encoder
     "mu-law": (8000, "WAV", "ULAW", {}),
     "a-law": (8000, "WAV", "ALAW", {}),
     "gsm": (8000, "WAV", "GSM610", {}),
@@ -22,8 +27,8 @@ CODECS = {  # rate in Hz, container and encoding of libsndfile, how hard it is p
 }
 
 
-def through_codec(samples, codec):
-    """Samples encoded and decoded again, at the same times.
+def through_codec(samples: ArrayLike, codec: str) -> Array:
+    """Encode samples and decode them again, at the same times.
 
     | codec | where | rate | kbit/s |
     |---|---|---|---|
@@ -32,19 +37,19 @@ def through_codec(samples, codec):
     | `"opus"` | calls and voice messages over the internet | 16 kHz | 11 |
     | `"vorbis"`, `"mp3"` | downloads, corpora | 16 kHz | 24, 14 |
 
-    The bit rates are those of speech and vary with it. What delay the codecs have is taken out:
-    a click comes back within a sample of its place at the codec's rate.
+    The bit rates are those of speech and vary with it. The delay of the codecs is removed: a click
+    stays within one sample of its place, at the rate of the codec.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        codec: One of the above.
+        codec: Name of a codec in the table.
 
     Returns:
         A `float32` array of the same shape in `[-1, 1]`.
 
     Raises:
         ImportError: If `soundfile` or `soxr` is missing.
-        ValueError: If there is no such codec.
+        ValueError: If `codec` is unknown.
 
     Example:
         >>> import numpy as np
@@ -60,14 +65,14 @@ def through_codec(samples, codec):
         )
     soundfile = import_package("soundfile", "encode sound", "audio")
     rate, container, encoding, options = CODECS[codec]
-    sent, stream = _at(samples, SAMPLE_RATE, rate), io.BytesIO()
+    sent, stream = _at_rate(samples, SAMPLE_RATE, rate), io.BytesIO()
     soundfile.write(stream, sent, rate, encoding, format=container, **options)
     stream.seek(0)
     received, _ = soundfile.read(stream, dtype="float32")
-    heard = _at(received[: len(sent)], rate, SAMPLE_RATE)[: len(samples)]
+    heard = _at_rate(received[: len(sent)], rate, SAMPLE_RATE)[: len(samples)]
     return np.clip(np.pad(heard, (0, len(samples) - len(heard))), -1, 1)
 
 
-def _at(samples, rate, new_rate):
+def _at_rate(samples: ArrayLike, rate: int, new_rate: int) -> Array:
     samples = np.asarray(samples, "float32")
     return samples if rate == new_rate else resample(samples, rate, new_rate)

@@ -1,17 +1,20 @@
-"""Noise under recordings."""
+"""Noise, and its addition to recordings."""
+
+from __future__ import annotations
 
 import numpy as np
 
-from keras_sal.augmentation.loudness import amplify_to_unit, decibels, speech_level_db
+from keras_sal.augmentation.levels import db_to_amplitude, scale_to_unit_power, speech_level_db
+from keras_sal.typing import Array, ArrayLike
 
 _PINK_PERIOD = 1 << 19  # a power of two, so that its Fourier transform is fast
 
 
-def add_noise(samples, noise, snr_db):
-    """Samples with noise added at a signal-to-noise ratio.
+def add_noise(samples: ArrayLike, noise: ArrayLike, snr_db: float) -> Array:
+    """Add noise to samples at a signal-to-noise ratio.
 
-    The level of the signal is its `speech_level_db`, that of the noise its mean power, so a pause
-    in the speech does not make the noise softer.
+    The level of the signal is its `speech_level_db`, and that of the noise its mean power: pauses
+    in the speech do not make the noise softer.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz, at least 25 ms.
@@ -31,14 +34,14 @@ def add_noise(samples, noise, snr_db):
         [0.550000011920929, 0.44999998807907104, 0.550000011920929, 0.44999998807907104]
     """
     gain_db = speech_level_db(samples) - snr_db
-    track = amplify_to_unit(np.resize(np.asarray(noise, "float32"), len(samples)))
-    return np.clip(np.asarray(samples, "float32") + track * decibels(gain_db), -1, 1)
+    track = scale_to_unit_power(np.resize(np.asarray(noise, "float32"), len(samples)))
+    return np.clip(np.asarray(samples, "float32") + track * db_to_amplitude(gain_db), -1, 1)
 
 
-def pink_noise(samples, rng):
-    """Noise with as much power in each octave, the usual stand-in for a room.
+def pink_noise(samples: int, rng: np.random.Generator) -> Array:
+    """Return noise with the same power in each octave, a common model of room noise.
 
-    It repeats, without a seam, after 33 seconds.
+    It repeats without a step after 33 seconds.
 
     Args:
         samples: Number of samples, at least 2.
@@ -57,4 +60,4 @@ def pink_noise(samples, rng):
     spectrum = np.fft.rfft(rng.standard_normal(period, dtype="float32"))
     spectrum[0] = 0
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum), dtype="float32"))
-    return amplify_to_unit(np.resize(np.fft.irfft(spectrum), samples))
+    return scale_to_unit_power(np.resize(np.fft.irfft(spectrum), samples))

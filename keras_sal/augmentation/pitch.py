@@ -1,23 +1,25 @@
-"""Voices higher and lower."""
+"""Changes of pitch: higher and lower voices."""
+
+from __future__ import annotations
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 WINDOW = 512  # 32 ms: two periods of a low voice
 HOP = WINDOW // 4
-VOICE = 24  # 1.5 ms: what repeats faster than this is the vocal tract, not the voice
+VOICE = 24  # 1.5 ms: shorter periods are due to the vocal tract, not to the voice
 ROUNDS = 5
 MOST_DB = 20.0
 
 
-def change_pitch(samples, semitones, *, keep_formants=False):
-    """A voice higher or lower, said at the same times.
+def change_pitch(samples: ArrayLike, semitones: float, *, keep_formants: bool = False) -> Array:
+    """Make a voice higher or lower, at the same times.
 
-    With its formants moved along it is the voice of a smaller or larger person; with its formants
-    kept, the same person's at another pitch: then each short spectrum is given the envelope that it
-    had before.
+    If its formants move with the pitch, it is the voice of a smaller or larger person. If they are
+    kept, it is the same person at another pitch: each short-time spectrum keeps its envelope.
 
     Reference:
         Röbel and Rodet, Efficient spectral envelope estimation and its application to pitch
@@ -25,8 +27,9 @@ def change_pitch(samples, semitones, *, keep_formants=False):
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        semitones: How much higher, in `[-12, 12]`.
-        keep_formants: Default `False`: formants move as the pitch does.
+        semitones: Change of pitch in semitones, in `[-12, 12]`; positive is higher.
+        keep_formants: Whether formants stay where they are. Defaults to `False`: they move with the
+            pitch.
 
     Returns:
         A `float32` array of the same shape in `[-1, 1]`.
@@ -60,22 +63,23 @@ def change_pitch(samples, semitones, *, keep_formants=False):
     return np.clip(moved, -1, 1)
 
 
-def _with_envelope_of(original, moved):
+def _with_envelope_of(original: Array, moved: Array) -> Array:
+    """The moved samples with the spectral envelopes of the original ones."""
     spectra = _spectra(moved)
     change = _log_envelope(_spectra(original)) - _log_envelope(spectra)
     most = MOST_DB / 20 * np.log(10)
     return _joined(spectra * np.exp(np.clip(change, -most, most)), len(moved))
 
 
-def _spectra(samples):
-    """Short spectra every `HOP` samples, from half a window before the first one."""
+def _spectra(samples: Array) -> Array:
+    """Short-time spectra every `HOP` samples, from half a window before the first one."""
     padded = np.pad(samples, WINDOW)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     return np.fft.rfft(frames * _window(), axis=1)
 
 
-def _log_envelope(spectra):
-    """The line that smoothly joins the tops of the harmonics, and not the gaps between them."""
+def _log_envelope(spectra: Array) -> Array:
+    """The smooth curve through the tops of the harmonics, not through the gaps between them."""
     level = top = np.log(np.abs(spectra) + 1e-5)
     for _ in range(ROUNDS):
         cepstra = np.fft.irfft(top, axis=1)
@@ -85,8 +89,8 @@ def _log_envelope(spectra):
     return envelope
 
 
-def _joined(spectra, length):
-    """The samples whose short spectra these are."""
+def _joined(spectra: Array, length: int) -> Array:
+    """The samples with these short-time spectra, by overlap and add."""
     frames = np.fft.irfft(spectra, axis=1) * _window()
     joined = np.zeros(HOP * (len(frames) - 1) + WINDOW)
     for start, frame in zip(range(0, len(joined), HOP), frames, strict=False):
@@ -94,6 +98,6 @@ def _joined(spectra, length):
     return (joined[WINDOW : WINDOW + length] / 1.5).astype("float32")
 
 
-def _window():
+def _window() -> Array:
     """A Hann window; its squares, `HOP` apart, sum to 1.5."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)

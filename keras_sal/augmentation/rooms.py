@@ -1,4 +1,6 @@
-"""Recordings as heard across a room."""
+"""Simulated rooms: reverberation."""
+
+from __future__ import annotations
 
 import functools
 
@@ -6,14 +8,15 @@ import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 
-def add_room(samples, room):
-    """Samples as heard across a room; what comes straight keeps its level and its time.
+def add_room(samples: ArrayLike, room: int) -> Array:
+    """Add the reverberation of a room; the direct sound keeps its level and its time.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        room: Which room: any integer >= 0, the seed of its size, walls and places. See
+        room: Number of the room, at least 0: the seed of its size, walls and places. See
             `room_response`.
 
     Returns:
@@ -21,6 +24,13 @@ def add_room(samples, room):
 
     Raises:
         ImportError: If `pyroomacoustics` is missing.
+
+    Example:
+        >>> import numpy as np
+        >>> click = np.zeros(1600)
+        >>> click[800] = 0.5
+        >>> int(np.argmax(np.abs(add_room(click, 0))))
+        800
     """
     response = room_response(room)
     size = 1 << (len(samples) + len(response) - 2).bit_length()
@@ -29,14 +39,14 @@ def add_room(samples, room):
 
 
 @functools.lru_cache(maxsize=256)
-def room_response(room):
-    """The impulse response of a living room or office, by its image sources.
+def room_response(room: int) -> Array:
+    """Simulate the impulse response of a living room or office by the image source method.
 
-    Rooms of 3 x 2.5 x 2.3 to 8 x 6 x 3.2 m with reverberation times of 0.15 to 0.6 s, and a mouth
-    and a microphone anywhere in them.
+    Rooms measure 3 x 2.5 x 2.3 to 8 x 6 x 3.2 m with reverberation times of 0.15 to 0.6 s, and hold
+    a mouth and a microphone at random places.
 
     Args:
-        room: Which room: any integer >= 0.
+        room: Number of the room, at least 0: its seed.
 
     Returns:
         A `float32` array `(samples,)` at 16 kHz that begins with the direct sound, scaled to 1.

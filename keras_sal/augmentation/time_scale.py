@@ -1,18 +1,21 @@
-"""Faster, slower, earlier and later, with the events moved along."""
+"""Changes of time: faster, slower, earlier and later, with the events."""
+
+from __future__ import annotations
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, resample
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, ArrayLike
 
 
-def change_speed(samples, events, speed):
-    """Speech faster or slower (and higher or lower), with its event times.
+def change_speed(samples: ArrayLike, events: ArrayLike, speed: float) -> tuple[Array, Array]:
+    """Make speech faster or slower (and higher or lower), with its event times.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
-        speed: How many times faster, in `[0.5, 2]`.
+        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, and any class.
+        speed: Factor by which it becomes faster, in `[0.5, 2]`.
 
     Returns:
         `(samples, events)`: `round(samples / speed)` samples as `float32` in `[-1, 1]`, and the
@@ -38,13 +41,13 @@ def change_speed(samples, events, speed):
     return resample(samples, speed * SAMPLE_RATE, SAMPLE_RATE), events
 
 
-def change_tempo(samples, events, tempo):
-    """Speech said faster or slower by the same voice, with its event times.
+def change_tempo(samples: ArrayLike, events: ArrayLike, tempo: float) -> tuple[Array, Array]:
+    """Make speech faster or slower at the same pitch, with its event times.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
-        tempo: How many times faster, in `[0.5, 2]`; the pitch stays.
+        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, and any class.
+        tempo: Factor by which it becomes faster, in `[0.5, 2]`.
 
     Returns:
         `(samples, events)`: about `samples / tempo` samples as `float32` in `[-1, 1]`, and the
@@ -76,13 +79,13 @@ def change_tempo(samples, events, tempo):
     return np.clip(stretch.process(samples[None])[0], -1, 1), events
 
 
-def shift_time(samples, events, shift_s):
-    """A recording moved later, or earlier, within the same length, with its event times.
+def shift_time(samples: ArrayLike, events: ArrayLike, shift_s: float) -> tuple[Array, Array]:
+    """Move a recording later or earlier within the same length, with its event times.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz.
-        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, any class.
-        shift_s: How much later, in seconds; negative for earlier. Rounded to a sample.
+        events: Array of shape `(events, 2 or 3)`: onset and offset in seconds, and any class.
+        shift_s: Shift in seconds, rounded to a sample; positive is later.
 
     Returns:
         `(samples, events)`: as many samples, `float32`, silent where nothing was recorded, and the
@@ -102,7 +105,7 @@ def shift_time(samples, events, shift_s):
     events[..., :2] += shift / SAMPLE_RATE
     if (events[..., 0] < 0).any() or (events[..., 1] > length / SAMPLE_RATE).any():
         raise ValueError(
-            "`shift_s` must leave every event inside the recording; half a word is no word. "
+            "`shift_s` must leave every event inside the recording; a part of a word is no event. "
             f"Received: shift_s={shift_s}, which puts events at {events[..., :2].tolist()} of "
             f"{length / SAMPLE_RATE:g} s. Shift less, or pad the recording."
         )

@@ -1,29 +1,59 @@
-"""Recordings, their events, and the streams and batches that are made of them."""
+"""Recordings, their events, and the streams and batches that are made of them.
 
-from keras_sal.data.datasets import evaluation_streams, training_streams
-from keras_sal.data.duplicates import find_copies, utterances
+In the order of use:
+
+1. `load_recordings` reads a folder of recordings; `keras_sal.data.recordings` describes its layout.
+   `find_recordings` and `require_recordings` locate it. `partition` separates the recordings of a
+   word from the others.
+2. `split_by_speaker` and `check_splits` prepare the splits train, dev and test; `find_duplicates`
+   and `group_duplicates` find recordings of one utterance.
+3. `training_streams` lays augmented recordings (`StreamAugmentation`, `NoiseVariety`) into streams
+   to train on, and `evaluation_streams` unaltered ones into streams to score on. Both return
+   `Stream`s of `PlacedRecording`s; `compute_features` does the same for streams that you lay out.
+4. `StreamBatches` cuts random crops from streams for `model.fit`, and `StreamChunks` cuts chunks
+   that continue from batch to batch, for stateful detectors. `keras_sal.data.sources` turns either
+   into a `tf.data` or `grain` data set.
+
+Subpackages: `keras_sal.data.alignment` finds event times, `keras_sal.data.downloads` fetches public
+data sets, and `keras_sal.data.synthesis` makes recordings with synthetic voices.
+
+    recordings = load_recordings("recordings")
+    streams = training_streams(recordings, "computer", hours=8)
+    targets = AnchorTargets(frames=400, anchor="offset", frame_step_s=0.01, frame_offset_s=0.03)
+    model.fit(StreamBatches(streams, targets), epochs=20, shuffle=False)
+"""
+
+from keras_sal.data.duplicates import find_duplicates, group_duplicates
+from keras_sal.data.evaluation_set import evaluation_streams
 from keras_sal.data.location import find_recordings, require_recordings
 from keras_sal.data.noise_tracks import NoiseVariety
-from keras_sal.data.recordings import Recording, load_recordings, partition
+from keras_sal.data.placed_recording import PlacedRecording
+from keras_sal.data.recordings import Recording, load_recordings
+from keras_sal.data.selection import partition
 from keras_sal.data.splits import check_splits, split_by_speaker
+from keras_sal.data.stream_augmentation import StreamAugmentation
 from keras_sal.data.stream_batches import StreamBatches
 from keras_sal.data.stream_chunks import StreamChunks
-from keras_sal.data.streams import Stream
+from keras_sal.data.streams import Stream, compute_features
+from keras_sal.data.training_set import training_streams
 
 __all__ = [
     "NoiseVariety",
+    "PlacedRecording",
     "Recording",
     "Stream",
+    "StreamAugmentation",
     "StreamBatches",
     "StreamChunks",
     "check_splits",
+    "compute_features",
     "evaluation_streams",
-    "find_copies",
+    "find_duplicates",
     "find_recordings",
+    "group_duplicates",
     "load_recordings",
     "partition",
     "require_recordings",
     "split_by_speaker",
     "training_streams",
-    "utterances",
 ]

@@ -1,20 +1,22 @@
-"""Copies: recordings that hold one and the same utterance.
+"""Duplicates: recordings that hold one and the same utterance.
 
 Collections have more of them than they tell. Ten "takes" of a voice may be one take, sent in ten
-times. To learn from they are one, and to be tested on they are one: whoever misses it misses all
-ten.
+times. For training and for tests they are one: a detector that misses one of them misses all ten.
 
-Two recordings of the same text are copies where their waves between 100 Hz and 2 kHz, laid over
-each other as well as they can be, agree:
+Two recordings of the same text are duplicates if the normalised cross-correlation of their waves
+between 100 Hz and 2 kHz reaches a least value at any lag:
 
-    max over lags of |sum x(t) y(t - lag)| / sqrt(sum x(t)^2 sum y(t)^2)  >=  alike
+    max over lags of |sum x(t) y(t - lag)| / sqrt(sum x(t)^2 sum y(t)^2)  >=  min_correlation
 
-Level and place in the file don't matter, tempo and rooms do. Among 1,479 recordings of four wake
-words the same 1,399 pairs are found with any `alike` from 0.83 to 0.98, though people say a word
-much as they said it before (`python benchmarks/copies.py`).
+Level and place in the file don't matter; tempo and rooms do. Among 1,479 recordings of four wake
+words the same 1,399 pairs are found with any `min_correlation` from 0.83 to 0.98, though people say
+a word much as they said it before (`python benchmarks/copies.py`).
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,31 +24,35 @@ import numpy as np
 from keras_sal.audio import SAMPLE_RATE, resample
 from keras_sal.checks import require
 from keras_sal.data.alignment.events import words_of
+from keras_sal.data.recordings import Recording
+from keras_sal.typing import Array
 
-LOWEST_HZ = 100.0  # below there is hum, the same in all that one person records
+LOWEST_HZ = 100.0  # below it is hum, the same in all that one person records
 RATE = 4000
-LONGEST_S = 10.0  # of a recording that is looked at: one of an hour must not fill the memory
+LONGEST_S = 10.0  # limits the memory that a recording of an hour takes
 TINY = 1e-9
 
 
-def find_copies(recordings, *, alike=0.9, workers=2):
-    """Finds the recordings that are copies of others.
+def find_duplicates(
+    recordings: Sequence[Recording], *, min_correlation: float = 0.9, workers: int = 2
+) -> list[list[Recording]]:
+    """Find the recordings that are duplicates of others.
 
     All recordings of the same words are compared with each other, by their first ten seconds and
-    whoever speaks: a copy in another split is a leak. Those without text are not, nor those that
-    can't be read.
+    whoever speaks: a duplicate in another split is a leak. Recordings without text and those that
+    can't be read are not compared.
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        alike: From where on two are copies, in `(0, 1]`. Default 0.9.
-        workers: Threads that read, at least 1. Default 2.
+        min_correlation: Least correlation of duplicates, in `(0, 1]`. Defaults to 0.9.
+        workers: Number of threads that read, at least 1. Defaults to 2.
 
     Returns:
         A list of lists: the recordings of each utterance that is there more than once, in the order
         given.
 
     Raises:
-        ValueError: If `alike` is out of range.
+        ValueError: If `min_correlation` is out of range.
 
     Example:
         >>> import pathlib, tempfile, numpy as np, soundfile
@@ -57,13 +63,13 @@ def find_copies(recordings, *, alike=0.9, workers=2):
         >>> for name, samples in sounds.items():
         ...     soundfile.write(folder / f"{name}.wav", samples, 16_000)
         >>> recordings = [Recording(folder / f"{n}.wav", "test", "computer", 1.0) for n in sounds]
-        >>> [[copy.path.stem for copy in copies] for copies in find_copies(recordings)]
+        >>> [[copy.path.stem for copy in copies] for copies in find_duplicates(recordings)]
         [['a', 'a, later']]
     """
     require(
-        0 < alike <= 1,
-        "`alike` must be greater than 0 and at most 1, the agreement of a wave with itself. "
-        f"Received: alike={alike}. Leave it at 0.9.",
+        0 < min_correlation <= 1,
+        "`min_correlation` must be greater than 0 and at most 1, the correlation of a wave with "
+        f"itself. Received: min_correlation={min_correlation}. Leave it at 0.9.",
     )
     by_words = defaultdict(list)
     for recording in recordings:
@@ -71,59 +77,68 @@ def find_copies(recordings, *, alike=0.9, workers=2):
     by_words.pop((), None)
     groups = []
     with ThreadPoolExecutor(workers) as pool:
-        for said in by_words.values():
-            if len(said) > 1:
-                groups += _alike(said, list(pool.map(_wave, said)), alike)
+        for same_words in by_words.values():
+            if len(same_words) > 1:
+                waves = list(pool.map(_wave, same_words))
+                groups += _correlated(same_words, waves, min_correlation)
     return groups
 
 
-def utterances(recordings, **options):
-    """Puts copies together.
+def group_duplicates(
+    recordings: Sequence[Recording], *, min_correlation: float = 0.9, workers: int = 2
+) -> list[list[Recording]]:
+    """Group recordings by utterance.
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        **options: Of `find_copies`.
+        min_correlation: Least correlation of duplicates, in `(0, 1]`. Defaults to 0.9.
+        workers: Number of threads that read, at least 1. Defaults to 2.
 
     Returns:
-        A list of lists, each an utterance: its copies, or the one recording that there is of it.
+        A list of lists, one for each utterance: its duplicates, or its only recording.
+
+    Raises:
+        ValueError: If `min_correlation` is out of range.
     """
-    groups = find_copies(recordings, **options)
-    copies = {id(recording) for group in groups for recording in group}
-    return groups + [[recording] for recording in recordings if id(recording) not in copies]
+    groups = find_duplicates(recordings, min_correlation=min_correlation, workers=workers)
+    grouped = {id(recording) for group in groups for recording in group}
+    return groups + [[recording] for recording in recordings if id(recording) not in grouped]
 
 
-def _wave(recording):
-    """The sound at a low rate; of what can't be read silence, which is like nothing."""
+def _wave(recording: Recording) -> Array:
+    """The sound at a low rate; silence, which correlates with nothing, if it can't be read."""
     try:
         return resample(recording.samples(), SAMPLE_RATE, RATE)[: round(LONGEST_S * RATE)]
     except (OSError, ValueError):
         return np.zeros(1)
 
 
-def _alike(recordings, waves, alike):
-    """The groups of two and more."""
+def _correlated(
+    recordings: Sequence[Recording], waves: Sequence[Array], min_correlation: float
+) -> list[list[Recording]]:
+    """The groups of two and more recordings that correlate."""
     length = 2 ** (2 * max(map(len, waves)) - 1).bit_length()
     spectra = np.stack([_spectrum(wave, length) for wave in waves])
-    sizes = np.abs(spectra)
-    most = sizes @ sizes.T  # of any lag: as if all phases agreed
+    magnitudes = np.abs(spectra)
+    bounds = magnitudes @ magnitudes.T  # of the correlation at any lag: as if all phases agreed
     group = np.arange(len(waves))
-    for first, second in np.argwhere(np.triu(most >= alike, 1)):
-        if _agreement(spectra[first], spectra[second]) >= alike:
+    for first, second in np.argwhere(np.triu(bounds >= min_correlation, 1)):
+        if _correlation(spectra[first], spectra[second]) >= min_correlation:
             group[group == group[second]] = group[first]
     found = defaultdict(list)
     for recording, number in zip(recordings, group, strict=True):
         found[number].append(recording)
-    return [copies for copies in found.values() if len(copies) > 1]
+    return [duplicates for duplicates in found.values() if len(duplicates) > 1]
 
 
-def _spectrum(wave, length):
-    """Of speech alone, and of norm 1."""
+def _spectrum(wave: Array, length: int) -> Array:
+    """The spectrum of the speech alone, of norm 1."""
     spectrum = np.fft.rfft(wave, length).astype("complex64")
     spectrum[: round(LOWEST_HZ * length / RATE)] = 0
     return spectrum / max(np.linalg.norm(spectrum), TINY)
 
 
-def _agreement(first, second):
-    """Of two waves at the best lag, to a quarter of a sample."""
+def _correlation(first: Array, second: Array) -> float:
+    """The correlation of two waves at the best lag, to a quarter of a sample."""
     lags = 4 * 2 * (len(first) - 1)
     return np.abs(np.fft.irfft(first * second.conj(), lags)).max() * lags / 2

@@ -1,21 +1,24 @@
 """Features kept on disk, so that they are computed once.
 
-Every stream has a shard of its own, a file in the ArrayRecord format, named after all that its
-features follow from: the plan of the stream, and size and time of the files it is made of. So
+Every stream has a shard of its own, a file in the ArrayRecord format, named after everything that
+its features follow from: the plan of the stream, and the size and modification time of its files.
+This means that
 
-- an interrupted run goes on where it stopped, shard by shard;
+- an interrupted run continues where it stopped, shard by shard;
 - sets of streams that overlap share what they have in common;
 - processes that run at the same time do no harm: a shard is written under another name and moved to
-  its own in one step, and whoever comes second replaces it by the same;
-- a shard that is damaged is noticed by its checksums and computed again;
-- and where the disk is full, or the package `array_record` missing, features are computed as ever
-  and a warning says that they were not kept.
+  its own in one step, and the second process replaces it by the same features;
+- a damaged shard is detected by its checksums and computed again;
+- where the disk is full, or the package `array_record` is missing, features are computed all the
+  same and a warning says that they were not kept.
 
-ArrayRecord because it is compressed and checksummed, read by `grain` as it is, and needs no
-TensorFlow, as TFRecord would. It is not to be had on Windows. A shard has two records: a JSON text
-`{"format": 2, "dtype", "shape"}`, and the array, the first bytes of all its numbers before the
+ArrayRecord is compressed and checksummed, `grain` reads it, and unlike TFRecord it needs no
+TensorFlow. It is not available on Windows. A shard has two records: a JSON text
+`{"format": 2, "dtype", "shape"}`, and the array, with the first bytes of all numbers before the
 second ones and so on, which compresses better.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -23,11 +26,17 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_sal.extras import import_package
+from keras_sal.typing import Array, PathLike
+
+if TYPE_CHECKING:
+    from keras_sal.data.streams import Stream
 
 FORMAT = 2
 OPTIONS = "group_size:1,zstd:3"
@@ -39,7 +48,7 @@ class FeaturesCache:
     """A folder of features.
 
     Args:
-        folder: Where the shards are; made if need be.
+        folder: Folder of the shards; it is created if it doesn't exist.
 
     Example:
         >>> import tempfile
@@ -52,7 +61,7 @@ class FeaturesCache:
         (98, 40)
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder)
         self._keeping = True
         try:
@@ -64,12 +73,12 @@ class FeaturesCache:
         except (ImportError, OSError) as error:
             self._give_up(error)
 
-    def get(self, stream, compute):
-        """The features of a stream, found or computed.
+    def get(self, stream: Stream, compute: Callable[[Stream], Array]) -> Array:
+        """Return the features of a stream, found or computed.
 
         Args:
             stream: A `keras_sal.data.Stream`.
-            compute: A function from it to its features, called if they are not here.
+            compute: A function from the stream to its features, called if they are not found.
 
         Returns:
             An array.
@@ -83,11 +92,15 @@ class FeaturesCache:
             self._save(path, found)
         return found
 
-    def path(self, stream):
-        """Where the features of a stream are, or would be."""
+    def path(self, stream: Stream) -> Path:
+        """Return the path of the shard of a stream, which may not exist yet.
+
+        Args:
+            stream: A `keras_sal.data.Stream`.
+        """
         return self.folder / f"features-{fingerprint(stream)}{SUFFIX}"
 
-    def _load(self, path):
+    def _load(self, path: Path) -> Array | None:
         if not path.exists():
             return None
         try:
@@ -98,7 +111,7 @@ class FeaturesCache:
             )
             return None
 
-    def _read(self, path):
+    def _read(self, path: Path) -> Array:
         reader = self._records.ArrayRecordReader(str(path))
         try:
             header, data = reader.read([0, 1])
@@ -109,8 +122,8 @@ class FeaturesCache:
         planes = np.frombuffer(data, "uint8").reshape(dtype.itemsize, -1)
         return np.ascontiguousarray(planes.T).view(dtype).reshape(header["shape"])
 
-    def _save(self, path, features):
-        """Keeps the features if the disk allows; they are worth more than the cache."""
+    def _save(self, path: Path, features: Array) -> None:
+        """Keep the features if the disk allows it."""
         header = {"format": FORMAT, "dtype": str(features.dtype), "shape": features.shape}
         planes = features.reshape(-1, 1).view("uint8").T
         temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
@@ -125,13 +138,13 @@ class FeaturesCache:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _give_up(self, error):
+    def _give_up(self, error: Exception) -> None:
         if self._keeping:
             self._keeping = False
             warnings.warn(f"The features could not be kept in {self.folder}: {error}", stacklevel=2)
 
-    def _sweep(self):
-        """Removes what killed processes left half written."""
+    def _sweep(self) -> None:
+        """Remove the incomplete shards of killed processes."""
         for path in self.folder.glob(f".*{SUFFIX}"):
             try:
                 if time.time() - path.stat().st_mtime > ABANDONED_S:
@@ -140,8 +153,8 @@ class FeaturesCache:
                 continue  # another process was quicker
 
 
-def fingerprint(stream):
-    """A name for what the features of a stream depend on: the plan, and the files it is made of.
+def fingerprint(stream: Stream) -> str:
+    """Hash what the features of a stream depend on: its plan and its files.
 
     Args:
         stream: A `keras_sal.data.Stream`.
@@ -153,15 +166,15 @@ def fingerprint(stream):
         FileNotFoundError: If a recording is not there.
     """
     plan = (FORMAT, stream.duration_s, stream.seed, stream.snr_db)
-    clips = [_described(clip) for clip in stream.clips]
-    under = [_described(item) for item in stream.noise]
-    return hashlib.sha256(repr((plan, clips, under)).encode()).hexdigest()[:32]
+    placed = [_described(item) for item in stream.placed]
+    noise = [_described(item) for item in stream.noise]
+    return hashlib.sha256(repr((plan, placed, noise)).encode()).hexdigest()[:32]
 
 
-def _described(item):
-    """What is heard of a clip, or a recording, and of which file."""
+def _described(item: Any) -> tuple[str, int, int, list[Any]]:
+    """The file of a recording, placed or not, with its state and the alteration."""
     path = getattr(item, "recording", item).path
     names = ("start_s", "gain_db", "speed", "tempo", "tilt_db", "room", "part_s")
     status = path.stat()
-    heard = [getattr(item, name, None) for name in names]
-    return str(path), status.st_size, status.st_mtime_ns, heard
+    alteration = [getattr(item, name, None) for name in names]
+    return str(path), status.st_size, status.st_mtime_ns, alteration

@@ -1,18 +1,20 @@
-"""Where the recordings are: given, named by the environment, or beside the checkout."""
+"""Location of the recordings: given, named by the environment, or beside the checkout."""
 
 import os
 from pathlib import Path
 
+from keras_sal.typing import PathLike
+
 RECORDINGS = "KERAS_SAL_RECORDINGS"
 
 
-def find_recordings(directory=None):
-    """Finds a folder of recordings: given, named by the environment, or beside the checkout.
+def find_recordings(directory: PathLike | None = None) -> Path | None:
+    """Find a folder of recordings: given, named by the environment, or beside the checkout.
 
-    All commands find their recordings like this.
+    All commands find their recordings in this way.
 
     Args:
-        directory: A folder, or `None` to look at `KERAS_SAL_RECORDINGS` and then for
+        directory: A folder, or `None` (default) to look at `KERAS_SAL_RECORDINGS` and then for
             `../shared/recordings` beside the checkout.
 
     Returns:
@@ -29,11 +31,11 @@ def find_recordings(directory=None):
     return beside if (beside / "recordings.csv").is_file() else None
 
 
-def require_recordings(directory=None):
-    """Finds a folder of recordings as `find_recordings` does, or says how to name one.
+def require_recordings(directory: PathLike | None = None) -> Path:
+    """Find a folder of recordings as `find_recordings` does, or raise an error.
 
     Args:
-        directory: A folder, or `None`.
+        directory: A folder, or `None` (default).
 
     Returns:
         The folder.

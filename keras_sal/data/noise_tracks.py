@@ -1,40 +1,54 @@
-"""Noise tracks: what is played under a training stream, never twice the same."""
+"""Noise tracks: varied noise that is played under training streams."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from keras_sal.audio import SAMPLE_RATE
+import numpy as np
+
 from keras_sal.checks import require
-from keras_sal.data.streams import Clip
+from keras_sal.data.placed_recording import PlacedRecording
+from keras_sal.data.recordings import Recording
+from keras_sal.data.stream_builder import endless_shuffle, on_sample
 
 
 @dataclass(frozen=True)
 class NoiseVariety:
-    """How much the noise under training streams varies.
+    """Variation of the noise under training streams.
 
-    There is less noise in a folder than in life. So each recording of it is played at another speed
-    (and pitch) and level, now and then two at once; and some streams have babble instead: several
+    Use it where a folder has few recordings of noise. Each of them is played at another speed
+    (with another pitch) and level, sometimes two at once. Some streams have babble instead: several
     people who say negatives of the split all the time.
 
     Args:
-        speed: Least and greatest speed of a noise recording, within `[0.5, 2]`. Default
+        speed: Least and greatest speed of a noise recording, within `[0.5, 2]`. Defaults to
             `(0.7, 1.4)`.
-        gain_db: Least and greatest gain of a noise recording, in dB about the level that the
-            stream's signal-to-noise ratio asks for. Default `(-6, 6)`.
-        second: Share of noise recordings during which another is played, in `[0, 1]`. Default 0.2.
-        babble: Share of noisy streams whose noise is babble, in `[0, 1]`. Default 0.2.
-        voices: Least and greatest number of people who babble. Default `(3, 7)`.
+        gain_db: Least and greatest gain of a noise recording in dB, relative to the level that the
+            signal-to-noise ratio of the stream asks for. Defaults to `(-6, 6)`.
+        overlap: Share of noise recordings during which another one is played, in `[0, 1]`. Defaults
+            to 0.2.
+        babble: Share of noisy streams whose noise is babble, in `[0, 1]`. Defaults to 0.2.
+        voices: Least and greatest number of people who babble, at least 1. Defaults to `(3, 7)`.
 
     Raises:
         ValueError: If a parameter is out of range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> hum = Recording(Path("hum.wav"), "train", "", 4.0, noise=True)
+        >>> track = NoiseVariety(overlap=0.0).track([hum], [], 10.0, np.random.default_rng(0))
+        >>> [round(placed.start_s, 1) for placed in track]
+        [0.0, 3.4, 8.1]
     """
 
     speed: tuple[float, float] = (0.7, 1.4)
     gain_db: tuple[float, float] = (-6.0, 6.0)
-    second: float = 0.2
+    overlap: float = 0.2
     babble: float = 0.2
     voices: tuple[int, int] = (3, 7)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require(
             0.5 <= self.speed[0] <= self.speed[1] <= 2
             and -100 <= self.gain_db[0] <= self.gain_db[1] <= 100
@@ -44,57 +58,66 @@ class NoiseVariety:
             "smaller first.",
         )
         require(
-            0 <= self.second <= 1 and 0 <= self.babble <= 1,
-            "`second` and `babble` must lie in [0, 1]; they are shares. Received: "
-            f"second={self.second}, babble={self.babble}. 0 switches them off.",
+            0 <= self.overlap <= 1 and 0 <= self.babble <= 1,
+            "`overlap` and `babble` must lie in [0, 1]; they are shares. Received: "
+            f"overlap={self.overlap}, babble={self.babble}. 0 switches them off.",
         )
 
-    def track(self, noise, speech, duration_s, rng):
-        """Plans what is heard under a stream.
+    def track(
+        self,
+        noise: Sequence[Recording],
+        speech: Sequence[Recording],
+        duration_s: float,
+        rng: np.random.Generator,
+    ) -> tuple[PlacedRecording, ...]:
+        """Draw the noise under a stream.
 
         Args:
-            noise: A list of recordings of noise.
-            speech: A list of recordings of speech, none of them the wake word.
-            duration_s: How long the track must last, in seconds.
+            noise: Recordings of noise.
+            speech: Recordings of speech without the wake word.
+            duration_s: Least duration of the track in seconds.
             rng: A `numpy.random.Generator`.
 
         Returns:
-            A tuple of `keras_sal.data.streams.Clip`, for `Stream.noise`; empty without recordings.
+            A tuple of `PlacedRecording`, for `Stream.noise`; empty without recordings.
         """
         if speech and rng.random() < self.babble:
             voices = int(rng.integers(self.voices[0], self.voices[1], endpoint=True))
-            level_db = self.gain_db, (1.0, 1.0)
             return tuple(
-                clip
+                placed
                 for _ in range(voices)
-                for clip in _one_after_another(speech, duration_s, rng, *level_db)
+                for placed in self._one_after_another(speech, duration_s, rng, speed=(1.0, 1.0))
             )
-        clips = []
-        for clip in _one_after_another(noise, duration_s, rng, self.gain_db, self.speed):
-            clips.append(clip)
-            if rng.random() < self.second:
-                other = noise[rng.integers(len(noise))]
-                other = _altered(other, clip.start_s, rng, self.gain_db, self.speed)
-                most_s = (clip.end_s - clip.start_s) * other.rate
-                part_s = 0.0, min(other.recording.duration_s, most_s)
-                clips.append(replace(other, part_s=part_s))
-        return tuple(clips)
+        track = []
+        for placed in self._one_after_another(noise, duration_s, rng, self.speed):
+            track.append(placed)
+            if rng.random() < self.overlap:
+                recording = noise[int(rng.integers(len(noise)))]
+                other = self._altered(recording, placed.start_s, rng, self.speed)
+                longest_s = (placed.end_s - placed.start_s) * other.rate
+                track.append(replace(other, part_s=(0.0, min(recording.duration_s, longest_s))))
+        return tuple(track)
 
+    def _one_after_another(
+        self,
+        recordings: Sequence[Recording],
+        duration_s: float,
+        rng: np.random.Generator,
+        speed: tuple[float, float],
+    ) -> Iterator[PlacedRecording]:
+        start_s, shuffled = 0.0, endless_shuffle(recordings, rng)
+        while recordings and start_s < duration_s:
+            placed = self._altered(next(shuffled), start_s, rng, speed)
+            yield placed
+            start_s = on_sample(placed.end_s)
 
-def deck(recordings, rng):
-    """Endlessly each recording once in random order, then all again."""
-    while True:
-        for index in rng.permutation(len(recordings)):
-            yield recordings[index]
-
-
-def _one_after_another(recordings, duration_s, rng, gain_db, speed):
-    start_s, drawn = 0.0, deck(recordings, rng)
-    while recordings and start_s < duration_s:
-        clip = _altered(next(drawn), start_s, rng, gain_db, speed)
-        yield clip
-        start_s = round(clip.end_s * SAMPLE_RATE) / SAMPLE_RATE
-
-
-def _altered(recording, start_s, rng, gain_db, speed):
-    return Clip(recording, start_s, gain_db=rng.uniform(*gain_db), speed=rng.uniform(*speed))
+    def _altered(
+        self,
+        recording: Recording,
+        start_s: float,
+        rng: np.random.Generator,
+        speed: tuple[float, float],
+    ) -> PlacedRecording:
+        return PlacedRecording(
+            recording, start_s, gain_db=rng.uniform(*self.gain_db), speed=rng.uniform(*speed)
+        )

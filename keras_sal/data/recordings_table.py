@@ -1,33 +1,41 @@
-"""The table of a folder of recordings: what a row may hold, and what is wrong where it doesn't."""
+"""The table of a folder of recordings, and checks of its rows."""
+
+from __future__ import annotations
 
 import csv
 import io
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from keras_sal.data.alignment.event_files import read_text
+from keras_sal.data.text_files import read_text
 
 TABLE = "recordings.csv"
 COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
 SPLITS = ("train", "dev", "test")
-SLACK_S = 0.05
+SLACK_S = 0.05  # tolerance of a duration
 
 
-def read_table(directory, needed=COLUMNS, *, encoding=None):
-    """The table of a folder, as it is.
+def read_table(
+    directory: Path, needed: Sequence[str] = COLUMNS, *, encoding: str | None = None
+) -> tuple[list[str], list[dict[Any, Any]], str]:
+    """Read the table of a folder, unchecked but for its columns.
 
     Args:
-        directory: The folder, a `pathlib.Path`.
-        needed: The columns it must have.
-        encoding: Of the table; `None` reads UTF-8, and UTF-16 with a byte-order mark.
+        directory: The folder.
+        needed: Columns it must have. Defaults to `COLUMNS`.
+        encoding: Encoding of the table; `None` (default) reads UTF-8, and UTF-16 with a byte-order
+            mark.
 
     Returns:
-        `(columns, rows, newline)`: names, a dict for each row, the line ends. A row with more
-        fields than columns has the rest under `None`; one with fewer has `None` for the last ones.
+        `(columns, rows, newline)`: names, one dict for each row, and the line break. A row with
+        more fields than columns has the rest under `None`; one with fewer has `None` for the last
+        ones.
 
     Raises:
         FileNotFoundError: If there is no table.
-        ValueError: If it can't be read as one, or lacks columns.
+        ValueError: If the file is no table, or lacks columns.
     """
     path = directory / TABLE
     if not path.is_file():
@@ -58,8 +66,16 @@ def read_table(directory, needed=COLUMNS, *, encoding=None):
     return columns, rows, "\r\n" if "\r\n" in text else "\n"
 
 
-def check_fields(row, needed=COLUMNS):
-    """Refuses a row whose fields are not those of the columns: a comma moves all that follow."""
+def check_fields(row: Mapping[Any, Any], needed: Sequence[str] = COLUMNS) -> None:
+    """Refuse a row with more or fewer fields than columns: the fields are in the wrong columns.
+
+    Args:
+        row: The row, as `read_table` returns it.
+        needed: Columns that must have a field. Defaults to `COLUMNS`.
+
+    Raises:
+        ValueError: If fields are missing or left over.
+    """
     if None in row or any(row[column] is None for column in needed):
         raise ValueError(
             "`row` must have a field for each column; else fields are in the wrong ones. Received: "
@@ -68,8 +84,15 @@ def check_fields(row, needed=COLUMNS):
         )
 
 
-def check_split(split):
-    """Refuses what is no split."""
+def check_split(split: str) -> None:
+    """Refuse an unknown split.
+
+    Args:
+        split: Name of the split.
+
+    Raises:
+        ValueError: If it is none of `SPLITS`.
+    """
     if split not in SPLITS:
         raise ValueError(
             f"`split` must be one of {', '.join(SPLITS)}; it says what a recording is for. "
@@ -77,8 +100,16 @@ def check_split(split):
         )
 
 
-def check_duration(given, duration_s):
-    """Refuses a file of another length than the table knows: cut short, it may look whole."""
+def check_duration(given: str, duration_s: float) -> None:
+    """Refuse a file of another length than the table says: it may have been cut short.
+
+    Args:
+        given: Duration in the table, in seconds; may be empty.
+        duration_s: Duration of the file.
+
+    Raises:
+        ValueError: If they differ by more than 0.05 s.
+    """
     try:
         fits = not given.strip() or abs(float(given) - duration_s) <= SLACK_S
     except ValueError:
@@ -91,8 +122,20 @@ def check_duration(given, duration_s):
         )
 
 
-def checked_times(onset, offset, duration_s):
-    """Times as numbers `(onset_s, offset_s)`, both `nan` where they are empty."""
+def parse_times(onset: str, offset: str, duration_s: float) -> tuple[float, float]:
+    """Return the event times of a row as numbers.
+
+    Args:
+        onset: Onset in the table, in seconds; may be empty.
+        offset: Offset in the table, in seconds; may be empty.
+        duration_s: Duration of the file.
+
+    Returns:
+        `(onset_s, offset_s)`, both `nan` if they are empty.
+
+    Raises:
+        ValueError: If they are no times of an event within the file.
+    """
     received = f"Received: onset_s={onset}, offset_s={offset}"
     try:
         onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
@@ -122,8 +165,19 @@ def checked_times(onset, offset, duration_s):
     return onset_s, min(offset_s, duration_s)
 
 
-def is_noise(given, name):
-    """Whether a row is about noise, by its own word or by the folder of its file."""
+def is_noise(given: str, name: str) -> bool:
+    """Tell whether a row is about noise, by its field `noise` or by the folder of its file.
+
+    Args:
+        given: The field: `"yes"`, `"no"` or empty.
+        name: Path of the file relative to the folder.
+
+    Returns:
+        `True` for noise.
+
+    Raises:
+        ValueError: If the field holds something else.
+    """
     if given.strip().casefold() not in ("", "yes", "no"):
         raise ValueError(
             "`noise` must be yes, no or empty; noise is played under speech. Received: "

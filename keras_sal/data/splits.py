@@ -1,34 +1,47 @@
-"""Which recordings are trained on, which choose the threshold, and which tell how good it is.
+"""Splits: recordings to train on, to choose a threshold on (dev), and to test on.
 
 No speaker is in two splits: a detector that is tested on voices it was trained on looks better than
 it is.
 """
 
+from __future__ import annotations
+
 import warnings
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
-from keras_sal.data.duplicates import find_copies
-from keras_sal.data.recordings import partition
+from keras_sal.data.duplicates import find_duplicates
+from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SPLITS
+from keras_sal.data.selection import partition
 
 SHARES = {"train": 0.6, "dev": 0.2, "test": 0.2}
 LEAST = {"train": 10, "dev": 1, "test": 1}
+PURPOSES = {
+    "train": "a detector is trained on them",
+    "dev": "its threshold is chosen on them",
+    "test": "it is tested on them",
+}
+
+Speaker: TypeAlias = tuple[str, str] | str  # corpus and name, or the path of the recording
 
 
-def split_by_speaker(recordings, word):
-    """Parts recordings by their speakers: 60 % to train, 20 % to dev, 20 % to test.
+def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recording]:
+    """Split recordings by their speakers: 60 % to train, 20 % to dev, 20 % to test.
 
-    Use it for recordings that are all of one split. The same recordings are always parted alike.
+    Use it for recordings that are all of one split. The same recordings are always split in the
+    same way.
 
-    Speakers of the word are dealt out by how often they say it, the others by how long they are
-    heard. A recording of an unknown speaker counts as a speaker of its own. The speakers of each
-    kind go, those with most first, to the split that is furthest behind its share.
+    Speakers of the word are weighted by how often they say it, the others by the duration of their
+    recordings. A recording of an unknown speaker counts as a speaker of its own. Of each kind, the
+    speaker with the greatest weight goes first, each to the split that lacks most of its share.
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        word: The wake word.
+        word: Wake word.
 
     Returns:
         The recordings, in their order, with their new splits.
@@ -43,13 +56,13 @@ def split_by_speaker(recordings, word):
         ...     for speaker in "abcde"
         ...     for take in range(2)
         ... ]
-        >>> parted = split_by_speaker(said, "computer")
-        >>> sorted({(r.split, r.speaker) for r in parted if r.split != "train"})
+        >>> split = split_by_speaker(said, "computer")
+        >>> sorted({(r.split, r.speaker) for r in split if r.split != "train"})
         [('dev', 'b'), ('test', 'a')]
     """
     positives, _ = partition(recordings, word)
     said = Counter(map(_speaker, positives))
-    heard_s = defaultdict(float)
+    heard_s: defaultdict[Speaker, float] = defaultdict(float)
     for recording in recordings:
         heard_s[_speaker(recording)] += recording.duration_s
     others = {speaker: time_s for speaker, time_s in heard_s.items() if speaker not in said}
@@ -57,17 +70,20 @@ def split_by_speaker(recordings, word):
     return [replace(recording, split=splits[_speaker(recording)]) for recording in recordings]
 
 
-def check_splits(recordings, word):
-    """Refuses recordings from which no detector can be trained, chosen and judged.
+def check_splits(
+    recordings: Sequence[Recording], word: str
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Refuse recordings that are too few to train a detector, choose its threshold and test it.
 
-    Warns of utterances of the word that are in two splits, as copies; see `keras_sal.data.duplicates`.
+    A warning names utterances of the word that are in two splits, as duplicates; see
+    `keras_sal.data.duplicates`.
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        word: The wake word.
+        word: Wake word.
 
     Returns:
-        `(positives, negatives)`: how many there are by split, two dicts.
+        `(positives, negatives)`: their numbers by split, two dicts.
 
     Raises:
         ValueError: If a split lacks the word or other recordings, or train has too few of the word.
@@ -92,8 +108,8 @@ def check_splits(recordings, word):
     return positives, negatives
 
 
-def _warn_of_leaks(recordings):
-    leaks = [copies for copies in find_copies(recordings) if len({r.split for r in copies}) > 1]
+def _warn_of_leaks(recordings: Sequence[Recording]) -> None:
+    leaks = [group for group in find_duplicates(recordings) if len({r.split for r in group}) > 1]
     if leaks:
         named = ", ".join(f"{recording.path.name} ({recording.split})" for recording in leaks[0])
         warnings.warn(
@@ -104,14 +120,7 @@ def _warn_of_leaks(recordings):
         )
 
 
-PURPOSES = {
-    "train": "a detector learns from them",
-    "dev": "its threshold is chosen on them",
-    "test": "they tell how good it is",
-}
-
-
-def _advice(recordings):
+def _advice(recordings: Sequence[Recording]) -> str:
     speakers = set(map(_speaker, recordings))
     if recordings and len(speakers) < len(SPLITS):
         named = ", ".join(sorted({r.speaker or r.path.name for r in recordings}))
@@ -127,12 +136,12 @@ def _advice(recordings):
     )
 
 
-def _speaker(recording):
+def _speaker(recording: Recording) -> Speaker:
     return (recording.corpus, recording.speaker) if recording.speaker else str(recording.path)
 
 
-def _deal(weights):
-    """A split for each speaker, by weight; those of one weight in an order of their hashes."""
+def _deal(weights: Mapping[Speaker, float]) -> dict[Speaker, str]:
+    """A split for each speaker, by weight; hashes order the speakers of equal weight."""
     order = sorted(
         weights, key=lambda speaker: (-weights[speaker], zlib.crc32(repr(speaker).encode()))
     )

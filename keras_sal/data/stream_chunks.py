@@ -1,22 +1,30 @@
-"""Chunks of streams that carry on from batch to batch, for stateful detectors.
+"""Chunks of streams that continue from batch to batch, for stateful detectors.
 
 A detector trained on crops of seconds never learns what its state is like after minutes. Here row i
-of each batch continues row i of the batch before. `keras_sal.training.stateful` has the detector that
-remembers, and shows how the two go together.
+of each batch continues row i of the batch before. `keras_sal.training.stateful` has a detector that
+keeps its state from batch to batch, and shows how the two are used together.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_sal.checks import positive, require
 from keras_sal.data.crops import Crops
-from keras_sal.data.epochs import Epochs
+from keras_sal.data.epoch_dataset import EpochDataset
+from keras_sal.data.streams import Stream
+from keras_sal.targets import AnchorTargets
+from keras_sal.typing import Array
 
 
-class StreamChunks(Epochs):
+class StreamChunks(EpochDataset):
     """Batches of consecutive chunks of whole streams, for `model.fit` with `shuffle=False`.
 
-    Every epoch has each stream once, `batch_size` of them side by side, in an order that follows
-    from `(seed, epoch)`. Streams of the same number of chunks are put together; where one ends
+    Every epoch holds each stream once, `batch_size` of them side by side, in an order that follows
+    from `(seed, epoch)`. Streams of the same number of chunks are put together. Where one ends
     before the others, or the last streams don't fill a batch, rows are zeros with label -1. Anchors
     up to 2 s beyond the edges of a chunk count in its distances, so that chunks joined have the
     targets of the stream.
@@ -24,11 +32,11 @@ class StreamChunks(Epochs):
     Args:
         streams: A sequence of `Stream` with features, at least `batch_size`.
         targets: An `AnchorTargets` as for `StreamBatches`; its `frames` are those of a chunk.
-        batch_size: Streams side by side, at least 1. Default 32.
-        shuffle: Whether to draw the order of streams; `False` keeps that of `streams`, but for
-            longer streams coming later. Default `True`.
-        seed: What the order is drawn from. Default 0.
-        **ahead: `workers` and `max_queue_size`; see `keras_sal.data.epochs.Epochs`.
+        batch_size: Streams side by side, at least 1. Defaults to 32.
+        shuffle: Whether the order of streams is drawn. `False` keeps the order of `streams`, but
+            longer streams come later. Defaults to `True`.
+        seed: Seed of the order. Defaults to 0.
+        **ahead: `workers` and `max_queue_size`; see `keras_sal.data.epoch_dataset.EpochDataset`.
 
     Returns:
         From `chunks[index]`: `(features, targets)`, as `StreamBatches` gives them.
@@ -50,7 +58,16 @@ class StreamChunks(Epochs):
         ((2, 400, 40), [202, 202])
     """
 
-    def __init__(self, streams, targets, *, batch_size=32, shuffle=True, seed=0, **ahead):
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        targets: AnchorTargets,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        **ahead: int,
+    ) -> None:
         self.batch_size = round(positive("batch_size", batch_size))
         self.crops = Crops(streams, targets)
         self.streams, self.targets = self.crops.streams, targets
@@ -61,11 +78,11 @@ class StreamChunks(Epochs):
             f"Received: {len(self.streams)} streams, batch_size={batch_size}. Make more, shorter "
             "streams, or smaller batches.",
         )
-        self._chunks = -(-np.array(self.crops.answers) // targets.frames)
+        self._chunks = -(-np.array(self.crops.output_frames) // targets.frames)
         super().__init__(int(self._plan(0)[1][-1]), **ahead)
         self._last = -1
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         require(
             index in (0, self._last + 1),
             "`StreamChunks` must be read in order; each continues the one before. Received: chunk "
@@ -74,27 +91,42 @@ class StreamChunks(Epochs):
         self._last = index
         return super().__getitem__(index)
 
-    def on_epoch_end(self):
-        """Moves on to the next epoch's order of streams."""
+    def on_epoch_end(self) -> None:
+        """Move on to the next epoch and its order of streams."""
         self._last = -1
         super().on_epoch_end()
 
-    def at(self, epoch, index):
-        """The batch `index` of any epoch."""
+    def at(self, epoch: int, index: int) -> tuple[Any, Any]:
+        """Return a batch of any epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            index: Place of the batch in the epoch, from 0.
+
+        Returns:
+            `(features, targets)`.
+        """
         groups, ends = self._plan(epoch)
         place = int(np.searchsorted(ends, index, side="right"))
         group = groups[place]
         chunk = index - (ends[place] - self._chunks[group].max())
         rows = [(stream, chunk * self.targets.frames) for stream in group]
-        rows += [(0, self.crops.answers[0])] * (self.batch_size - len(group))  # after its end
-        return self.crops.cut(rows)
+        empty = (0, self.crops.output_frames[0])  # after the end of a stream
+        return self.crops.cut(rows + [empty] * (self.batch_size - len(group)))
 
-    def begins(self, index):
-        """Whether the rows of batch `index` of this epoch begin new streams."""
+    def begins(self, index: int) -> bool:
+        """Tell whether the rows of a batch of this epoch begin new streams.
+
+        Args:
+            index: Place of the batch in the epoch, from 0.
+
+        Returns:
+            `True` for a batch whose rows don't continue those of the batch before.
+        """
         return index == 0 or index in self._plan(self.epoch)[1]
 
-    def _plan(self, epoch):
-        """Which streams run side by side, and the batch before which each such group ends."""
+    def _plan(self, epoch: int) -> tuple[list[Array], Array]:
+        """Groups of streams side by side, and the batch before which each group ends."""
         rng = np.random.default_rng([self.seed, epoch])
         order = np.arange(len(self.streams))
         if self.shuffle:

@@ -21,6 +21,8 @@ from keras_sal.audio import (
     to_pcm16,
 )
 
+pytestmark = pytest.mark.any_backend
+
 STEP, WINDOW = 160, 480
 
 

@@ -6,6 +6,8 @@ import soundfile
 
 from keras_sal.audio import ENCODINGS, SAMPLE_RATE, audio_info, read_audio, read_pcm
 
+pytestmark = pytest.mark.any_backend
+
 SECONDS = 0.5
 KINDS = [  # container, encoding, rate, channels
     *[("WAV", "PCM_16", rate, 1) for rate in (8000, 11_025, 22_050, 44_100, 48_000, 96_000)],
@@ -158,7 +160,7 @@ def test_links_in_a_circle_and_into_nothing(tmp_path):
     (tmp_path / "b.wav").symlink_to("a.wav")
     (tmp_path / "c.wav").symlink_to("none.wav")
     for name in "abc":
-        with pytest.raises(FileNotFoundError, match=rf"a link that leads nowhere.*{name}\.wav"):
+        with pytest.raises(FileNotFoundError, match=rf"this is a broken link.*{name}\.wav"):
             read_audio(tmp_path / f"{name}.wav")
 
 

@@ -9,6 +9,8 @@ from recording_folders import REAL, burst, needs_recordings
 from keras_sal import augmentation
 from keras_sal.audio import SAMPLE_RATE, read_audio
 
+pytestmark = pytest.mark.any_backend
+
 HISS = 3e-4
 PLACE_S = st.floats(0.2, 1.3)
 
@@ -26,7 +28,8 @@ CLICKS = {  # what is drawn, and how many samples a click may be off
         0.1,
     ),
     "room": (still(lambda x, rng: augmentation.add_room(x, int(rng.integers(8)))), 0.1),
-    "tilt": (still(lambda x, rng: augmentation.tilt(x, rng.uniform(-6, 6))), 0.1),
+    # softer, so that a brighter click is not clipped
+    "tilt": (still(lambda x, rng: augmentation.tilt(x / 4, rng.uniform(-6, 6))), 0.1),
     "telephone": (still(lambda x, _: augmentation.limit_band(x)), 0.1),
     "low-pass": (still(lambda x, _: augmentation.limit_band(x, 0, 4000)), 0.1),
     "speed": (lambda x, e, rng: augmentation.change_speed(x, e, rng.uniform(0.7, 1.4)), 1.5),
@@ -209,7 +212,7 @@ def test_shift_by_hand():
         ),
         (
             lambda: augmentation.shift_time(np.zeros(16_000), [[0.25, 0.5, 0]], -0.5),
-            r"half a word is no word.*shift_s=-0\.5",
+            r"a part of a word is no event.*shift_s=-0\.5",
         ),
         (
             lambda: augmentation.through_codec(np.zeros(100), "amr"),

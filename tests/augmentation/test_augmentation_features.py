@@ -13,6 +13,8 @@ from keras_sal.audio import SAMPLE_RATE, features
 from keras_sal.audio.mel_scale import to_hertz, to_mel
 from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment, TimeStretch
 
+pytestmark = pytest.mark.any_backend
+
 BATCH, TIME, CHANNELS = 5, 211, 37
 AUGMENTATIONS = (
     SpecAugment(),
@@ -149,6 +151,19 @@ class TestFrequencyWarp:
         np.testing.assert_allclose(warp._warped(hertz, factor), expected)
         curve = warp._warped(np.linspace(0, 8000, 999), factor)
         assert (np.diff(curve) > 0).all()
+
+    @pytest.mark.parametrize(
+        ("factor", "hertz", "expected"),
+        [
+            # factor < 1: the knee is at 4800 Hz, from where 3200 Hz map to 4160 Hz
+            (0.8, [4800, 6400, 8000], [3840, 5920, 8000]),
+            # factor > 1: the knee is at 3840 Hz, from where 4160 Hz map to 3200 Hz
+            (1.25, [3840, 5920, 8000], [4800, 6400, 8000]),
+        ],
+    )
+    def test_knee(self, factor, hertz, expected):
+        warp = FrequencyWarp((factor, factor))
+        np.testing.assert_allclose(warp._warped(np.array(hertz), factor), expected)
 
     @pytest.mark.parametrize("factor", [0.85, 1.15])
     def test_equals_slow_interpolation(self, factor):

@@ -15,8 +15,7 @@ from recording_folders import burst, keep_pitch, small_corpus, write_tones
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
-from keras_sal.data import Recording, Stream
-from keras_sal.data.streams import Clip
+from keras_sal.data import PlacedRecording, Recording, Stream
 from keras_sal.export import bundle
 from keras_sal.training import release, wake_word
 from keras_sal.training.release import calibration_sequences
@@ -164,7 +163,7 @@ def test_calibration_takes_the_streams_with_most_events():
     """Fourteen streams with 0, 1 ... 13 events: all but the first two."""
     word = Recording("a.wav", "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
     streams = [
-        Stream(str(n), (Clip(word, 1.0, class_index=0),) * n, 60.0, features=np.full((7, 40), n))
+        Stream(str(n), (PlacedRecording(word, 1.0, class_index=0),) * n, 60.0, features=np.full((7, 40), n))
         for n in range(14)
     ]
     taken = calibration_sequences(streams)
@@ -180,7 +179,7 @@ def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
             soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
     found = []
 
-    @functools.wraps(wake_word.recipe.prepare)
+    @functools.wraps(wake_word.recipe.make_streams)
     def prepare(recordings, word, **_):
         found.extend(recordings)
         raise InterruptedError

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from recording_folders import REAL, SAMPLE_RATE, needs_recordings, write_folder
 
-from keras_sal.data import check_splits, datasets, find_copies, load_recordings, utterances
+from keras_sal.data import (
+    check_splits,
+    evaluation_streams,
+    find_duplicates,
+    group_duplicates,
+    load_recordings,
+)
+
+pytestmark = pytest.mark.any_backend
 
 SECOND = SAMPLE_RATE
 
@@ -55,7 +63,7 @@ class TestFindCopies:
             "between samples": late(said(word), 0.4 / SAMPLE_RATE),
             "another take": said(take(2)),
         }
-        [copies] = names(find_copies(written(tmp_path, sounds)))
+        [copies] = names(find_duplicates(written(tmp_path, sounds)))
         assert copies == [name for name in sounds if name != "another take"]
 
     def test_what_one_adds_to_the_other_counts(self, tmp_path):
@@ -65,17 +73,17 @@ class TestFindCopies:
         recordings = written(tmp_path, sounds)
         agreement = 1 / np.sqrt(1 + 0.75**2)
         assert agreement == pytest.approx(0.8)
-        assert find_copies(recordings, alike=0.84) == []
-        assert len(find_copies(recordings, alike=0.76)) == 1
+        assert find_duplicates(recordings, min_correlation=0.84) == []
+        assert len(find_duplicates(recordings, min_correlation=0.76)) == 1
 
     def test_hum_makes_no_copies(self, tmp_path):
         hum = 0.4 * np.sin(2 * np.pi * 50 * np.arange(SECOND) / SAMPLE_RATE)
         sounds = {name: hum + 0.1 * said(take(name)) for name in range(3)}
-        assert find_copies(written(tmp_path, sounds)) == []
+        assert find_duplicates(written(tmp_path, sounds)) == []
 
     def test_groups_in_the_order_given(self, tmp_path):
         sounds = {f"{index}": said(take(index % 3)) for index in range(5)}
-        assert names(find_copies(written(tmp_path, sounds))) == [["0", "3"], ["1", "4"]]
+        assert names(find_duplicates(written(tmp_path, sounds))) == [["0", "3"], ["1", "4"]]
 
     def test_only_the_same_text_whoever_says_it_and_in_whatever_split(self, tmp_path):
         word = said(take(0))
@@ -85,7 +93,7 @@ class TestFindCopies:
             *written(tmp_path / "3", {"c": word}, text="alexa"),
             *written(tmp_path / "4", {"d": word, "e": word}, text="", onset_s="", offset_s=""),
         ]
-        assert names(find_copies(recordings)) == [["a", "b"]]
+        assert names(find_duplicates(recordings)) == [["a", "b"]]
 
     def test_the_same_words_however_they_are_written(self, tmp_path):
         word = said(take(0))
@@ -94,7 +102,7 @@ class TestFindCopies:
             *written(tmp_path / "2", {"b": word}, text="Hey-Robot!"),
             *written(tmp_path / "3", {"c": word, "d": word}, text="..."),
         ]
-        assert names(find_copies(recordings)) == [["a", "b"]]
+        assert names(find_duplicates(recordings)) == [["a", "b"]]
 
     def test_what_is_silent_or_unreadable_is_no_copy(self, tmp_path):
         sounds = {name: said(take(0)) for name in "abc"} | {
@@ -103,31 +111,37 @@ class TestFindCopies:
         }
         recordings = written(tmp_path, sounds)
         (tmp_path / "b.wav").write_bytes(b"gone")
-        assert names(find_copies(recordings)) == [["a", "c"]]
+        assert names(find_duplicates(recordings)) == [["a", "c"]]
 
     def test_nothing(self):
-        assert find_copies([]) == utterances([]) == []
+        assert find_duplicates([]) == group_duplicates([]) == []
 
-    @pytest.mark.parametrize("alike", [0, -0.5, 1.01, float("nan")])
-    def test_refuses_what_is_no_agreement(self, alike):
-        with pytest.raises(ValueError, match="`alike` must be greater than 0 and at most 1"):
-            find_copies([], alike=alike)
+    @pytest.mark.parametrize("correlation", [0, -0.5, 1.01, float("nan")])
+    def test_refuses_what_is_no_agreement(self, correlation):
+        with pytest.raises(
+            ValueError, match="`min_correlation` must be greater than 0 and at most 1"
+        ):
+            find_duplicates([], min_correlation=correlation)
 
     @needs_recordings
     def test_of_real_recordings(self):
         """Copies agree to 0.98 and other takes to 0.82, so that where between matters little."""
         recordings = [r for r in load_recordings(REAL) if r.text == "smart mirror"]
-        copies = find_copies(recordings)
+        copies = find_duplicates(recordings)
         assert sorted(map(len, copies)) == [2, 10, 10, 10, 10, 10, 10, 20]
         assert all(len({(r.split, r.speaker) for r in group}) == 1 for group in copies)
-        assert copies == find_copies(recordings, alike=0.83) == find_copies(recordings, alike=0.97)
+        assert (
+            copies
+            == find_duplicates(recordings, min_correlation=0.83)
+            == find_duplicates(recordings, min_correlation=0.97)
+        )
 
 
 class TestUtterances:
     def test_every_recording_is_in_one(self, tmp_path):
         sounds = {f"{index}": said(take(index % 3)) for index in range(4)}
         recordings = written(tmp_path, sounds)
-        assert names(utterances(recordings)) == [["0", "3"], ["1"], ["2"]]
+        assert names(group_duplicates(recordings)) == [["0", "3"], ["1"], ["2"]]
 
 
 class TestStreams:
@@ -145,17 +159,19 @@ class TestStreams:
         return found
 
     def test_evaluation_hears_them_all_and_warns(self, recordings):
-        expected = "10 recordings of the word in test are 2 utterances; one is there 9 times"
+        expected = (
+            "10 recordings of the word in test are 2 utterances; one of them is there 9 times"
+        )
         with pytest.warns(UserWarning, match=expected):
-            [stream] = datasets.evaluation_streams(recordings, "computer", "test")
+            [stream] = evaluation_streams(recordings, "computer", "test")
         assert len(stream.events) == 10
 
     def test_evaluation_without_copies_does_not_warn(self, recordings):
         mine = [recording for recording in recordings if recording.split == "test"]
-        distinct = [group[0] for group in utterances(mine)]
+        distinct = [group[0] for group in group_duplicates(mine)]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            datasets.evaluation_streams(distinct, "computer", "test")
+            evaluation_streams(distinct, "computer", "test")
 
 
 class TestSplits:

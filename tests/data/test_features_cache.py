@@ -15,16 +15,18 @@ import soundfile
 from recording_folders import burst
 
 from keras_sal import audio
-from keras_sal.data import Recording, Stream, features_cache
+from keras_sal.data import PlacedRecording, Recording, Stream, compute_features, features_cache
 from keras_sal.data.features_cache import FeaturesCache
-from keras_sal.data.streams import Clip, compute_features
+
+pytestmark = pytest.mark.any_backend
 
 SAMPLE_RATE = 16_000
 
 SLOW_RUN = """
 import sys, time
 from pathlib import Path
-from keras_sal import audio, streams
+from keras_sal import audio
+from keras_sal.data import streams
 from test_features_cache import made_streams
 
 once = audio.features
@@ -42,7 +44,14 @@ def made_streams(folder, count=5):
     """Streams of 3 s of the two files in a folder."""
     one, two = (Recording(folder / name, "test", "", 1.0) for name in ("one.wav", "two.wav"))
     return [
-        Stream(str(seed), (Clip(one, 0.5), Clip(two, 1.6, speed=1.1)), 3.0, seed, (one,), 10.0)
+        Stream(
+            str(seed),
+            (PlacedRecording(one, 0.5), PlacedRecording(two, 1.6, speed=1.1)),
+            3.0,
+            seed,
+            (one,),
+            10.0,
+        )
         for seed in range(count)
     ]
 
@@ -118,14 +127,14 @@ def test_notices_every_change(folder, cache, change):
     def stream(**given):
         clip = {"start_s": 0.5, "gain_db": 0.0, "speed": 1.0} | given.pop("clip", {})
         given = {"seed": 0, "noise": (recording,), "snr_db": 10.0} | given
-        return [Stream("one", (Clip(recording, **clip),), 2.0, **given)]
+        return [Stream("one", (PlacedRecording(recording, **clip),), 2.0, **given)]
 
     compute_features(stream(), cache=cache)
     other = {
         "seed": {"seed": 1},
         "snr_db": {"snr_db": 11.0},
         "noise": {"noise": ()},
-        "placed": {"noise": (Clip(recording, 0.0, speed=1.3),)},
+        "placed": {"noise": (PlacedRecording(recording, 0.0, speed=1.3),)},
         "speed": {"clip": {"speed": 1.1}},
         "gain": {"clip": {"gain_db": -3.0}},
         "start": {"clip": {"start_s": 0.6}},
@@ -141,7 +150,7 @@ def test_notices_every_change(folder, cache, change):
 def test_names_do_not_matter(streams, cache, computed):
     compute_features(streams[:1], cache=cache)
     first = streams[0]
-    renamed = Stream("other", first.clips, 3.0, first.seed, first.noise, first.snr_db)
+    renamed = Stream("other", first.placed, 3.0, first.seed, first.noise, first.snr_db)
     [found] = compute_features([renamed], cache=cache)
     assert found.name == "other"
     assert len(computed) == 1

@@ -4,6 +4,8 @@ import pytest
 
 from keras_sal.data import location
 
+pytestmark = pytest.mark.any_backend
+
 
 def test_what_is_given_goes_before_what_the_environment_names(tmp_path, monkeypatch):
     monkeypatch.setenv(location.RECORDINGS, str(tmp_path / "named"))

@@ -7,6 +7,8 @@ import pytest
 
 from keras_sal.data import NoiseVariety, Recording
 
+pytestmark = pytest.mark.any_backend
+
 NOISE = [Recording(Path(f"noise{n}.wav"), "train", "", 5.0 + n, noise=True) for n in range(3)]
 SPEECH = [Recording(Path(f"said{n}.wav"), "train", "so", 2.0 + n) for n in range(9)]
 
@@ -20,15 +22,15 @@ def heard_at(clips, time_s):
 
 
 def test_there_is_noise_all_the_time_and_sometimes_twice():
-    clips = planned(babble=0, second=0.5, duration_s=600)
+    clips = planned(babble=0, overlap=0.5, duration_s=600)
     counts = [len(heard_at(clips, time_s)) for time_s in np.arange(0, 600, 0.7)]
     assert set(counts) == {1, 2}
     assert {clip.recording for clip in clips} == set(NOISE)
-    assert {len(heard_at(planned(babble=0, second=0), t)) for t in np.arange(0, 60, 3)} == {1}
+    assert {len(heard_at(planned(babble=0, overlap=0), t)) for t in np.arange(0, 60, 3)} == {1}
 
 
 def test_every_recording_gets_its_turn():
-    clips = planned(babble=0, second=0, speed=(1, 1), duration_s=600)
+    clips = planned(babble=0, overlap=0, speed=(1, 1), duration_s=600)
     played = [clip.recording.path.name for clip in clips]
     for first in range(0, len(played) - 2, 3):
         assert len(set(played[first : first + 3])) == 3
@@ -68,7 +70,7 @@ def test_without_recordings():
         ({"speed": (0.1, 1)}, r"`speed`, `gain_db` and `voices` must be.*speed=\(0\.1, 1\)"),
         ({"gain_db": (3, -3)}, r"must be \(least, greatest\).*gain_db=\(3, -3\)"),
         ({"voices": (0, 3)}, r"at least one voice.*voices=\(0, 3\)"),
-        ({"babble": 1.5}, r"`second` and `babble` must lie in \[0, 1\].*babble=1\.5"),
+        ({"babble": 1.5}, r"`overlap` and `babble` must lie in \[0, 1\].*babble=1\.5"),
     ],
     ids=str,
 )

@@ -7,7 +7,9 @@ import pytest
 from recording_folders import REAL, SAMPLE_RATE, burst, needs_recordings, write_folder
 
 from keras_sal.data import Recording, load_recordings, partition
-from keras_sal.data.recordings import select
+from keras_sal.data.selection import select_split
+
+pytestmark = pytest.mark.any_backend
 
 
 def keyword(file="a.flac", **given):
@@ -303,7 +305,7 @@ class TestSelect:
         hum = {"file": "noise/c.flac", "samples": burst(1.0, 0.0, 1.0)}
         spoken = keyword(onset_s="", offset_s="", samples=burst(2.0, 0.6, 1.1), duration_s="")
         recordings = load_recordings(write_folder(tmp_path, [spoken, other, hum]))
-        [positive], negatives, [noise] = select(recordings, "computer", "train")
+        [positive], negatives, [noise] = select_split(recordings, "computer", "train")
         assert positive.onset_s == pytest.approx(0.6, abs=0.06)
         assert positive.offset_s == pytest.approx(1.1, abs=0.06)
         assert [r.path.name for r in negatives] == ["b.flac", "c.flac"]
@@ -323,7 +325,7 @@ class TestSelect:
         cut = tmp_path / "cut.flac"
         cut.write_bytes(cut.read_bytes()[:9000])
         with pytest.warns(UserWarning, match="were left out") as caught:
-            positives, negatives, noise = select(recordings, "computer", "train")
+            positives, negatives, noise = select_split(recordings, "computer", "train")
         messages = " ".join(str(warning.message) for warning in caught)
         assert "1 of 2 recordings" in messages
         assert "steady.flac: it has no event times, and nothing stands out" in messages
@@ -347,10 +349,10 @@ class TestSelect:
         rows += [keyword("d.flac", split="test")]
         recordings = load_recordings(write_folder(tmp_path, rows))
         with pytest.raises(ValueError, match=message):
-            select(recordings, "computer", split)
+            select_split(recordings, "computer", split)
 
     def test_rejects_positives_that_are_all_unreadable(self, tmp_path):
         recordings = load_recordings(write_folder(tmp_path, [keyword(), {"file": "b.flac"}]))
         (tmp_path / "a.flac").write_text("gone")
         with pytest.raises(ValueError, match=r"1 positives, all refused.*a\.flac: .*readable"):
-            select(recordings, "computer", "train")
+            select_split(recordings, "computer", "train")

@@ -7,8 +7,9 @@ from recording_folders import burst
 
 from keras_sal import audio
 from keras_sal.augmentation import speech_level_db
-from keras_sal.data import Recording, Stream
-from keras_sal.data.streams import Clip, compute_features
+from keras_sal.data import PlacedRecording, Recording, Stream, compute_features
+
+pytestmark = pytest.mark.any_backend
 
 SAMPLE_RATE = 16_000
 CLICK_S = 0.35
@@ -41,7 +42,7 @@ class TestSamples:
     @pytest.mark.parametrize("gain_db", [0.0, -12.0])
     def test_events_are_where_the_sound_is(self, click, speed, gain_db):
         starts_s = (0.3, 2.0 + 1 / SAMPLE_RATE, 3.7)
-        clips = tuple(Clip(click, start_s, gain_db, speed, 0) for start_s in starts_s)
+        clips = tuple(PlacedRecording(click, start_s, gain_db, speed, 0) for start_s in starts_s)
         stream = Stream("clicks", clips, 6.0)
         samples = np.abs(stream.samples())
         for onset_s, offset_s, class_index in stream.events:
@@ -54,14 +55,14 @@ class TestSamples:
     def test_clips_are_untouched_but_for_their_edges(self, record):
         speech = burst(1.0, 0.2, 0.7)
         recording = record("a.wav", speech)
-        samples = Stream("one", (Clip(recording, 0.5),), 2.0).samples()
+        samples = Stream("one", (PlacedRecording(recording, 0.5),), 2.0).samples()
         inner = slice(round(0.52 * SAMPLE_RATE), round(1.48 * SAMPLE_RATE))
         np.testing.assert_array_equal(samples[inner], recording.samples()[320:-320])
 
     def test_pauses_hold_room_tone(self, record):
         quiet = record("quiet.wav", burst(1.0, 0.2, 0.7, background=1e-3))
         hissing = record("hissing.wav", burst(1.0, 0.2, 0.7, background=1e-2))
-        stream = Stream("two", (Clip(quiet, 1.0), Clip(hissing, 3.0)), 5.0)
+        stream = Stream("two", (PlacedRecording(quiet, 1.0), PlacedRecording(hissing, 3.0)), 5.0)
         second = stream.samples().reshape(5, SAMPLE_RATE)
         assert power_db(second[0]) == pytest.approx(-60, abs=2)
         assert -60 < power_db(second[2]) < -40
@@ -75,7 +76,7 @@ class TestSamples:
         hiss = record(
             "hiss.wav", 0.05 * np.random.default_rng(0).standard_normal(20_000).clip(-3, 3)
         )
-        clips = (Clip(loud, 1.0), Clip(soft, 4.0))
+        clips = (PlacedRecording(loud, 1.0), PlacedRecording(soft, 4.0))
         noise = (hiss,) * 6 if with_noise else ()
         clean = Stream("clean", clips, 7.0, seed=3).samples()
         noisy = Stream("noisy", clips, 7.0, seed=3, noise=noise, snr_db=snr_db).samples()
@@ -87,12 +88,16 @@ class TestSamples:
 
     def test_stays_in_range(self, record):
         loud = record("loud.wav", burst(1.0, 0.0, 1.0, amplitude=0.9))
-        samples = Stream("loud", (Clip(loud, 0.0, gain_db=20),), 1.0, snr_db=0.0).samples()
+        samples = Stream(
+            "loud", (PlacedRecording(loud, 0.0, gain_db=20),), 1.0, snr_db=0.0
+        ).samples()
         assert samples.dtype == np.float32
         assert np.abs(samples).max() == 1
 
     def test_same_plan_same_samples(self, click):
-        stream, other = (Stream("a", (Clip(click, 0.1),), 2.0, seed=s, snr_db=5.0) for s in (1, 2))
+        stream, other = (
+            Stream("a", (PlacedRecording(click, 0.1),), 2.0, seed=s, snr_db=5.0) for s in (1, 2)
+        )
         np.testing.assert_array_equal(stream.samples(), stream.samples())
         assert (stream.samples() != other.samples()).any()
 
@@ -106,7 +111,7 @@ class TestPlacedNoise:
     def noise_of(self, record, placed):
         """What is heard between two clips that are far apart, at 0 dB below them."""
         speech = record("speech.wav", burst(1.0, 0.0, 1.0, amplitude=0.2, background=0))
-        clips = (Clip(speech, 0.0), Clip(speech, 9.0))
+        clips = (PlacedRecording(speech, 0.0), PlacedRecording(speech, 9.0))
         clean, noisy = (
             Stream("a", clips, 10.0, seed=1, noise=placed, snr_db=snr).samples()
             for snr in (None, 0)
@@ -114,7 +119,10 @@ class TestPlacedNoise:
         return noisy - clean, speech_level_db(speech.samples())
 
     def test_each_is_heard_from_its_start_at_its_gain(self, record, hum):
-        placed = (Clip(hum, 2.0, gain_db=-6.0), Clip(hum, 5.0, gain_db=0.0, speed=0.5))
+        placed = (
+            PlacedRecording(hum, 2.0, gain_db=-6.0),
+            PlacedRecording(hum, 5.0, gain_db=0.0, speed=0.5),
+        )
         track, _ = self.noise_of(record, placed)
         second = track.reshape(10, SAMPLE_RATE)
         heard = [number for number in range(10) if np.abs(second[number]).max() > 1e-4]
@@ -127,7 +135,9 @@ class TestPlacedNoise:
         """However many are played at once, the noise is 0 dB below the speech on average."""
         rng = np.random.default_rng(0)
         placed = tuple(
-            Clip(record(f"{n}.wav", 0.1 * rng.standard_normal(10 * SAMPLE_RATE).clip(-3, 3)), 0.0)
+            PlacedRecording(
+                record(f"{n}.wav", 0.1 * rng.standard_normal(10 * SAMPLE_RATE).clip(-3, 3)), 0.0
+            )
             for n in range(voices)
         )
         track, level_db = self.noise_of(record, placed)
@@ -135,9 +145,11 @@ class TestPlacedNoise:
 
     def test_what_lies_beyond_the_end_or_is_silent_is_not_heard(self, record, hum):
         silence = record("silence.wav", np.zeros(SAMPLE_RATE))
-        track, _ = self.noise_of(record, (Clip(hum, 12.0), Clip(silence, 1.0)))
+        track, _ = self.noise_of(
+            record, (PlacedRecording(hum, 12.0), PlacedRecording(silence, 1.0))
+        )
         assert np.abs(track).max() == 0
-        track, _ = self.noise_of(record, (Clip(hum, 9.5),))
+        track, _ = self.noise_of(record, (PlacedRecording(hum, 9.5),))
         assert np.abs(track[: 9 * SAMPLE_RATE]).max() == 0
         assert np.abs(track[round(9.6 * SAMPLE_RATE) :]).max() > 0.01
 
@@ -152,7 +164,7 @@ class TestPartOfARecording:
     @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_events_are_where_the_sound_is(self, click, from_s, to_s, speed, start_s):
         """The click of the part sounds at its event, and the clip ends with the part."""
-        clip = Clip(click, start_s, speed=speed, class_index=0, part_s=(from_s, to_s))
+        clip = PlacedRecording(click, start_s, speed=speed, class_index=0, part_s=(from_s, to_s))
         samples = np.abs(Stream("part", (clip,), 4.0).samples())
         onset_s, _, _ = clip.event
         assert clip.end_s == pytest.approx(start_s + (to_s - from_s) / speed)
@@ -162,7 +174,7 @@ class TestPartOfARecording:
 
     def test_edges_fade_into_the_room_tone_of_the_whole_recording(self, record):
         word = record("word.wav", burst(1.0, 0.2, 0.8, background=1e-3))
-        clip = Clip(word, 1.0, part_s=(0.3, 0.7))
+        clip = PlacedRecording(word, 1.0, part_s=(0.3, 0.7))
         samples = Stream("part", (clip,), 3.0).samples()
         assert np.abs(clip.samples()[:20]).max() > 0.3
         sounding = slice(round(1.05 * SAMPLE_RATE), round(1.35 * SAMPLE_RATE))
@@ -182,8 +194,8 @@ class TestStream:
         [(0.0, None), (0.99, None), (1.0, 1.0), (2.5, 1.0), (3.0, 3.0), (9, 3)],
     )
     def test_clip_at(self, click, time_s, start_s):
-        stream = Stream("two", (Clip(click, 1.0), Clip(click, 3.0)), 5.0)
-        found = stream.clip_at(time_s)
+        stream = Stream("two", (PlacedRecording(click, 1.0), PlacedRecording(click, 3.0)), 5.0)
+        found = stream.placed_at(time_s)
         assert (found and found.start_s) == start_s
 
 
@@ -192,7 +204,14 @@ class TestComputeFeatures:
     def streams(self, click, record):
         speech = record("speech.wav", burst(1.0, 0.2, 0.7))
         return [
-            Stream(str(seed), (Clip(click, 0.5), Clip(speech, 1.6, speed=1.1)), 3.0, seed, (), 10.0)
+            Stream(
+                str(seed),
+                (PlacedRecording(click, 0.5), PlacedRecording(speech, 1.6, speed=1.1)),
+                3.0,
+                seed,
+                (),
+                10.0,
+            )
             for seed in range(5)
         ]
 
@@ -202,7 +221,9 @@ class TestComputeFeatures:
 
     def test_events_are_in_the_frames_of_their_time(self, record):
         speech = record("speech.wav", burst(1.0, 0.3, 0.6, background=0), onset_s=0.3, offset_s=0.6)
-        [stream] = compute_features([Stream("one", (Clip(speech, 2.0, class_index=0),), 4.0)])
+        [stream] = compute_features(
+            [Stream("one", (PlacedRecording(speech, 2.0, class_index=0),), 4.0)]
+        )
         [[onset_s, offset_s, _]] = stream.events
         first, last = np.flatnonzero(stream.features.max(axis=1) > 10)[[0, -1]]
         times_s = np.array([first, last]) * audio.FRAME_STEP_S + audio.FRAME_OFFSET_S

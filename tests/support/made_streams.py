@@ -3,8 +3,7 @@
 import numpy as np
 
 from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S
-from keras_sal.data import Stream
-from keras_sal.data.streams import Clip
+from keras_sal.data import PlacedRecording, Stream
 from keras_sal.targets import AnchorTargets, pad_events
 
 FRAMES = 97
@@ -21,8 +20,8 @@ def numbered(index, frames, starts_s=(), width=40):
     """Features whose column 0 is the stream and column 1 the frame, with words."""
     features = np.zeros((frames, width), "float32")
     features[:, 0], features[:, 1] = index, np.arange(frames)
-    clips = tuple(Clip(Said, start_s, class_index=0) for start_s in starts_s)
-    return Stream(str(index), clips, frames * FRAME_STEP_S, features=features)
+    placed = tuple(PlacedRecording(Said, start_s, class_index=0) for start_s in starts_s)
+    return Stream(str(index), placed, frames * FRAME_STEP_S, features=features)
 
 
 def three_streams():
@@ -45,3 +44,24 @@ def whole_targets(stream, targets):
     """The targets of a stream as one clip."""
     whole = AnchorTargets(**targets.get_config() | {"frames": len(stream.features)})
     return whole(pad_events([stream.events]))[0]
+
+
+def noisy_streams(frames, features=3):
+    """Streams of these numbers of frames, with noise from column 2 on and a word every 0.6 s."""
+    rng = np.random.default_rng(0)
+    streams = []
+    for index, length in enumerate(frames):
+        stream = numbered(index, length, np.arange(-0.15, length / 100 - 0.5, 0.6), features)
+        stream.features[:, 2:] = rng.standard_normal((length, features - 2))
+        streams.append(stream)
+    return streams
+
+
+def two_inputs(seconds=20.0, ratio=4):
+    """Sound at 100 Hz, motion at 25 Hz, both counting their frames; a word at 5 s."""
+    sound, motion = round(seconds * 100), round(seconds * 100) // ratio
+    features = {
+        "sound": np.arange(sound + 3, dtype="float32")[:, None] + np.zeros(2, "float32"),
+        "motion": np.arange(motion, dtype="float32")[:, None],
+    }
+    return Stream("both", (numbered(0, 1, [5.0]).placed[0],), seconds, features=features)

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
-from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
-from keras_sal.training import recipe
+soundfile = pytest.importorskip("soundfile")
 
 SAMPLE_RATE = 16_000
 COLUMNS = ["file", "corpus", "split", "speaker", "text", "duration_s", "onset_s", "offset_s"]
@@ -86,10 +84,27 @@ def write_tones(folder, word="computer", speakers=None, **counts):
 
 def keep_pitch(patch):
     """Makes the recipe change speeds and formants little: tones are words by their pitch alone."""
-    streams = functools.partial(recipe.training_streams, speed=(0.85, 1.18), tempo=(0.8, 1.25))
+    from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
+    from keras_sal.data import StreamAugmentation
+    from keras_sal.training import recipe, split_streams
+
+    augmentation = StreamAugmentation(speed=(0.85, 1.18), tempo=(0.8, 1.25))
+    streams = functools.partial(split_streams.training_streams, augmentation=augmentation)
     gently = Chain(Scramble(0.25), FrequencyWarp((0.9, 1.1)), SpecAugment(2, 20, 2, 6))
-    patch.setattr(recipe, "training_streams", streams)
+    patch.setattr(split_streams, "training_streams", streams)
     patch.setattr(recipe, "train", functools.partial(recipe.train, augment=gently))
+
+
+def words_and_others(folder):
+    """Six recordings of "go", at other times each, and six others."""
+    rows = []
+    for number in range(6):
+        onset_s = 0.2 + 0.05 * number
+        word = {"text": "go", "onset_s": onset_s, "offset_s": onset_s + 0.3}
+        samples = burst(1.0, onset_s, onset_s + 0.3, seed=number)
+        rows.append({"file": f"{number}.flac", "samples": samples} | word)
+        rows.append({"file": f"other{number}.flac", "samples": burst(1.0, 0.1, 0.9)})
+    return write_folder(folder, rows)
 
 
 def write_table(folder, rows):

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from recording_folders import burst, write_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss
-from keras_sal.data import Recording, Stream, load_recordings, training_streams
-from keras_sal.data.streams import Clip
+from keras_sal.data import (
+    PlacedRecording,
+    Recording,
+    Stream,
+    StreamAugmentation,
+    load_recordings,
+    training_streams,
+)
 from keras_sal.training.anchor_refinement import (
     AnchorRefinement,
     RefinedBatches,
@@ -83,7 +89,7 @@ def made_streams(count=6, positives=12, jitter_s=0.12, seed=0):
             truth[path] = true_s
             said_s = true_s + rng.uniform(-jitter_s, jitter_s)
             recording = Recording(path, "train", "yes", 2.0, said_s - 0.4, said_s)
-            clips.append(Clip(recording, round(end_s, 2), class_index=0))
+            clips.append(PlacedRecording(recording, round(end_s, 2), class_index=0))
             end = round((end_s + true_s - OFFSET_S) / STEP_S)
             features[end - 40 : end, 0] += 1.5
             features[end - 20 : end, 1] += 1.5
@@ -110,7 +116,7 @@ class Oracle:
     def __init__(self, streams, truth, late=0):
         self.late, self.windows = late, {}
         for stream in streams:
-            for clip in stream.clips:
+            for clip in stream.placed:
                 start = max(0, round((clip.start_s - 1.0) / STEP_S))
                 end_s = clip.start_s + truth[clip.recording.path]
                 key = stream.features[start].tobytes()
@@ -160,26 +166,26 @@ def test_reach_and_step_bound_the_moves():
 def test_a_recording_in_several_clips_has_one_anchor():
     streams, truth = made_streams(count=1, positives=2)
     [stream] = streams
-    one, two = stream.clips
+    one, two = stream.placed
     same = one.recording
-    again = Clip(same, two.start_s, class_index=0)
+    again = PlacedRecording(same, two.start_s, class_index=0)
     twice = [Stream("twice", (one, again), stream.duration_s, features=stream.features)]
     batches = RefinedBatches(twice, made_targets(), hold_mean=False)
     batches.refine(Oracle(streams, truth))
-    ends = {clip.recording.offset_s for clip in batches.streams[0].clips}
+    ends = {clip.recording.offset_s for clip in batches.streams[0].placed}
     assert len(ends) == 1
     assert ends.pop() == pytest.approx(np.mean(list(truth.values())), abs=0.011)
 
 
 def test_faster_clips_and_targets_follow():
     recording = Recording(Path("a.wav"), "train", "yes", 2.0, 0.5, 1.0)
-    clip = Clip(recording, 2.0, speed=1.25, class_index=0)
+    clip = PlacedRecording(recording, 2.0, speed=1.25, class_index=0)
     features = np.random.default_rng(0).standard_normal((998, 5)).astype("float32")
     streams = [Stream("fast", (clip,), 10.0, features=features)]
     batches = RefinedBatches(streams, made_targets(), hold_mean=False, batch_size=4, batches=3)
     batches.on_epoch_end()
     batches.refine(Oracle(streams, {Path("a.wav"): 1.2 / 1.25}))
-    [moved] = batches.streams[0].clips
+    [moved] = batches.streams[0].placed
     assert moved.recording.offset_s == pytest.approx(1.2, abs=0.013)
     assert moved.recording.offset_s - moved.recording.onset_s == pytest.approx(0.5)
     assert len(batches) == 3
@@ -192,7 +198,7 @@ def test_faster_clips_and_targets_follow():
 def test_a_part_of_a_recording_has_its_anchor_where_the_recording_has():
     """From 0.3 s on, twice as fast: what ends at 1.2 s is heard to end 0.45 s after the start."""
     recording = Recording(Path("a.wav"), "train", "yes", 2.0, 0.6, 1.1)
-    clip = Clip(recording, 2.0, speed=2.0, class_index=0, part_s=(0.3, 1.9))
+    clip = PlacedRecording(recording, 2.0, speed=2.0, class_index=0, part_s=(0.3, 1.9))
     assert clip.event == pytest.approx((2.15, 2.4, 0))
     features = np.random.default_rng(0).standard_normal((998, 5)).astype("float32")
     streams = [Stream("part", (clip,), 10.0, features=features)]
@@ -251,7 +257,13 @@ def words(tmp_path_factory):
     (folder / "recordings.csv").unlink()
     recordings = load_recordings(folder, layout="words")
     assert all(np.isnan(recording.offset_s) for recording in recordings)
-    return training_streams(recordings, "computer", hours=1 / 60, rooms=0, stream_s=30)
+    return training_streams(
+        recordings,
+        "computer",
+        hours=1 / 60,
+        stream_s=30,
+        augmentation=StreamAugmentation(rooms=0),
+    )
 
 
 @pytest.mark.filterwarnings("error", "ignore:__array__ implementation:DeprecationWarning")

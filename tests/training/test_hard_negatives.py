@@ -8,8 +8,7 @@ import pytest
 from made_streams import word_targets
 
 from keras_sal import StreamingAnchorLoss
-from keras_sal.data import Recording, Stream, StreamBatches
-from keras_sal.data.streams import Clip
+from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
 from keras_sal.training.distillation import Distiller
 from keras_sal.training.hard_negatives import FalseAlarm, HardNegatives, find_false_alarms
 
@@ -22,9 +21,9 @@ def made_streams():
     for index, loud_s in LOUD.items():
         word = Recording(Path("word.wav"), "train", "go", 1.0, 0.2, 0.6)
         clips = (
-            Clip(Recording(Path(f"hum{index}.wav"), "train", "", 5.0), 0.5),
-            Clip(word, 7.0, class_index=0),
-            Clip(Recording(Path("bang.wav"), "train", "", 5.0), 8.5),
+            PlacedRecording(Recording(Path(f"hum{index}.wav"), "train", "", 5.0), 0.5),
+            PlacedRecording(word, 7.0, class_index=0),
+            PlacedRecording(Recording(Path("bang.wav"), "train", "", 5.0), 8.5),
         )
         features = np.zeros((1498, 3), "float32")
         features[:, 0], features[:, 1] = index, np.arange(1498)

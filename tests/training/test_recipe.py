@@ -6,9 +6,8 @@ import keras
 import numpy as np
 
 from keras_sal import AnchorTargets, FrameCrossEntropy
-from keras_sal.audio import answer_times
-from keras_sal.data import Recording, Stream
-from keras_sal.data.streams import Clip
+from keras_sal.audio import output_times
+from keras_sal.data import PlacedRecording, Recording, Stream
 from keras_sal.training import recipe
 
 WORD = Recording(Path("word.wav"), "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
@@ -18,7 +17,7 @@ def streams():
     """Two streams of 3 s, whose one feature is 1 while the word is said, from 1.2 to 1.8 s."""
     said = np.zeros((298, 1), "float32")
     said[118:178] = 1
-    clip = Clip(WORD, 1.0, class_index=0)
+    clip = PlacedRecording(WORD, 1.0, class_index=0)
     return [Stream(name, (clip,), 3.0, features=said) for name in "ab"]
 
 
@@ -36,7 +35,7 @@ def contrast(model):
 
 def spans(frames, frames_per_output):
     """Labels of 1 while the word is said."""
-    return AnchorTargets(frames, anchor="offset", **answer_times(frames_per_output))
+    return AnchorTargets(frames, anchor="offset", **output_times(frames_per_output))
 
 
 def trained(**options):

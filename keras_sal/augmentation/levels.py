@@ -1,14 +1,17 @@
-"""How loud a recording is, and louder or softer."""
+"""Levels: measured in dB, and changed by a gain."""
+
+from __future__ import annotations
 
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, energy_db
+from keras_sal.typing import Array, ArrayLike
 
 
-def speech_level_db(samples):
-    """The level of what is said in a recording, pauses left out.
+def speech_level_db(samples: ArrayLike) -> float:
+    """Measure the level of the speech in a recording, without its pauses.
 
-    The mean power of the 25 ms windows within 30 dB of the loudest one.
+    It is the mean power of the 25 ms windows within 30 dB of the loudest one.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`, 16 kHz, at least 25 ms.
@@ -30,12 +33,12 @@ def speech_level_db(samples):
     return float(10 * np.log10(np.mean(10 ** (spoken / 10))))
 
 
-def amplify(samples, gain_db):
-    """Samples louder or softer, cut off at full scale as a converter does.
+def amplify(samples: ArrayLike, gain_db: ArrayLike) -> Array:
+    """Make samples louder or softer, clipped at full scale as a converter does.
 
     Args:
         samples: Array of shape `(samples,)`, float in `[-1, 1]`.
-        gain_db: Gain in dB; a number, or one per sample.
+        gain_db: Gain in dB: a number, or one for each sample.
 
     Returns:
         A `float32` array of the same shape in `[-1, 1]`.
@@ -44,11 +47,11 @@ def amplify(samples, gain_db):
         >>> amplify([0.0625, -0.5], 20).tolist()
         [0.625, -1.0]
     """
-    return np.clip(np.asarray(samples, "float32") * decibels(gain_db), -1, 1)
+    return np.clip(np.asarray(samples, "float32") * db_to_amplitude(gain_db), -1, 1)
 
 
-def amplify_to_unit(noise):
-    """Noise scaled to a mean power of 1 (0 dB), not limited to `[-1, 1]`.
+def scale_to_unit_power(noise: ArrayLike) -> Array:
+    """Scale noise to a mean power of 1 (0 dB), not limited to `[-1, 1]`.
 
     Args:
         noise: Array of shape `(samples,)`.
@@ -60,7 +63,7 @@ def amplify_to_unit(noise):
         ValueError: If `noise` is empty or silent.
 
     Example:
-        >>> amplify_to_unit([3.0, -3.0]).tolist()
+        >>> scale_to_unit_power([3.0, -3.0]).tolist()
         [1.0, -1.0]
     """
     noise = np.asarray(noise, "float32")
@@ -73,17 +76,17 @@ def amplify_to_unit(noise):
     return noise * np.float32(power**-0.5)
 
 
-def decibels(level_db):
-    """The amplitude ratio of a level difference: `10 ** (level_db / 20)`, as `float32`.
+def db_to_amplitude(level_db: ArrayLike) -> Array:
+    """Convert a level difference in dB to a ratio of amplitudes, `10 ** (level_db / 20)`.
 
     Args:
-        level_db: Level difference in dB; a number or an array.
+        level_db: Level difference in dB: a number or an array.
 
     Returns:
-        `float32` of the same shape.
+        A `float32` array of the same shape.
 
     Example:
-        >>> float(decibels(20))
+        >>> float(db_to_amplitude(20))
         10.0
     """
     return np.float32(10) ** (np.asarray(level_db, "float32") / np.float32(20))

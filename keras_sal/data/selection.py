@@ -1,0 +1,152 @@
+"""Selection of recordings: positives and negatives of a wake word, and what of them is usable."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from keras_sal.audio import SAMPLE_RATE
+from keras_sal.augmentation import scale_to_unit_power, speech_level_db
+from keras_sal.data.alignment import energy_events
+from keras_sal.data.alignment.events import words_of
+from keras_sal.data.recordings import Recording, warn_of_refused
+from keras_sal.data.recordings_table import SPLITS
+
+
+def partition(
+    recordings: Sequence[Recording], word: str
+) -> tuple[list[Recording], list[Recording]]:
+    """Return the recordings of the wake word, and those in which it is not said.
+
+    Recordings that hold the word among others are neither: they are no negatives, and when the word
+    is said in them is unknown. Recordings without text are negatives. Texts are compared by their
+    words: case, punctuation and hyphens don't matter.
+
+    Args:
+        recordings: A sequence of `Recording`.
+        word: Wake word (or words, as in `"smart mirror"`), in any case.
+
+    Returns:
+        `(positives, negatives)`, lists of `Recording`.
+
+    Raises:
+        ValueError: If no recording's text is `word`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> said = ["computer", "turn on the computer", "alexa", ""]
+        >>> recordings = [Recording(Path("a.wav"), "test", text, 1.0) for text in said]
+        >>> positives, negatives = partition(recordings, "Computer")
+        >>> [r.text for r in positives], [r.text for r in negatives]
+        (['computer'], ['alexa', ''])
+    """
+    texts = [" ".join(words_of(recording.text)) for recording in recordings]
+    said = " ".join(words_of(word))
+    positives = [r for r, text in zip(recordings, texts, strict=True) if text == said]
+    if not positives or not said:
+        counts = Counter(recording.text for recording in recordings if recording.text)
+        available = ", ".join(f"{text!r} ({count})" for text, count in counts.most_common(10))
+        raise ValueError(
+            f"`word` must be the whole text of some recordings; these are the positives. Received: "
+            f"word={said!r}. Choose one of: {available or 'none, no recording has a text'}."
+        )
+    among = _spaced(said)
+    return positives, [
+        r for r, text in zip(recordings, texts, strict=True) if among not in _spaced(text)
+    ]
+
+
+def select_split(
+    recordings: Sequence[Recording], word: str, split: str, *, workers: int = 2
+) -> tuple[list[Recording], list[Recording], list[Recording]]:
+    """Return the usable recordings of a split, after decoding each of them once.
+
+    Positives without event times get them from their energy (`alignment.energy_events`). Recordings
+    that are unreadable or too short, and positives in which no times are found, are left out and
+    named in a warning.
+
+    Args:
+        recordings: A sequence of `Recording`.
+        word: Wake word; see `partition`.
+        split: `"train"`, `"dev"` or `"test"`.
+        workers: Number of threads that read, at least 1. Defaults to 2.
+
+    Returns:
+        `(positives, negatives, noise)`, lists of `Recording`; the noise is among the negatives.
+
+    Raises:
+        ValueError: If there are no positives or no negatives.
+    """
+    if split not in SPLITS:
+        raise ValueError(
+            f"`split` must be one of {', '.join(SPLITS)}; it says which recordings to use. "
+            f"Received: split={split!r}. Choose one of them."
+        )
+    positives, negatives = (
+        [r for r in part if r.split == split] for part in partition(recordings, word)
+    )
+    with ThreadPoolExecutor(workers) as pool:
+        positives = _usable(positives, pool.map(_with_times, positives), "positives", split)
+        negatives = _usable(negatives, pool.map(_with_level, negatives), "negatives", split)
+    return positives, negatives, [recording for recording in negatives if recording.noise]
+
+
+def _usable(
+    recordings: Sequence[Recording],
+    examined: Iterable[Recording | Exception],
+    kind: str,
+    split: str,
+) -> list[Recording]:
+    """The recordings without an error; the others are named in a warning."""
+    usable, refused = [], {}
+    for recording, result in zip(recordings, examined, strict=True):
+        if isinstance(result, Recording):
+            usable.append(result)
+        else:
+            refused[str(recording.path)] = result
+    if not usable:
+        name, error = next(iter(refused.items()), ("none", ValueError("there is nothing to read.")))
+        raise ValueError(
+            f"`recordings` must hold {kind} in each split that is used; this one has no usable "
+            f"ones. Received: split={split!r} with {len(refused)} {kind}, all refused. "
+            f"The first, {name}: {error}"
+        )
+    warn_of_refused(refused, len(recordings))
+    return usable
+
+
+def _with_times(recording: Recording) -> Recording | Exception:
+    """The recording with event times, found from its energy if it had none, or the error."""
+    try:
+        samples = recording.samples()
+        speech_level_db(samples)
+        if not math.isnan(recording.offset_s):
+            return recording
+        onset_s, offset_s = energy_events(samples, SAMPLE_RATE)
+    except (OSError, ValueError) as error:
+        return error
+    if math.isnan(offset_s):
+        return ValueError(
+            "it has no event times, and nothing stands out in its energy, or several things do."
+        )
+    return replace(recording, onset_s=onset_s, offset_s=offset_s)
+
+
+def _with_level(recording: Recording) -> Recording | Exception:
+    """The recording if its level can be measured, or the error."""
+    try:
+        samples = recording.samples()
+        speech_level_db(samples)
+        if recording.noise:
+            scale_to_unit_power(samples)
+    except (OSError, ValueError) as error:
+        return error
+    return recording
+
+
+def _spaced(text: str) -> str:
+    """The text with a space on both sides of each word; "robot's" holds the word "robot"."""
+    return f" {text} ".replace("'", " ")
