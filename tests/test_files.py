@@ -1,4 +1,4 @@
-"""Tests of files and folders that appear complete or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 import json
 
@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from keras_sal import files
+
+pytestmark = pytest.mark.any_backend
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -40,7 +42,7 @@ def test_not_a_number_is_null_in_json(tmp_path):
     assert json.loads((tmp_path / "x.json").read_text()) == {"frr": None, "threshold": [None, 1]}
 
 
-class TestWholeFolder:
+class TestAtomicFolder:
     def test_replaces_what_stood_there(self, tmp_path):
         path = tmp_path / "bundle"
         for name in ("old.txt", "new.txt"):

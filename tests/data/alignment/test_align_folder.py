@@ -4,11 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-import soundfile
-from recording_folders import REAL, burst, needs_recordings, write_folder
+from recording_folders import REAL, burst, needs_recordings, soundfile, write_folder
 
 from keras_sal import cli
 from keras_sal.data.alignment.folder import align_folder
+
+pytestmark = pytest.mark.any_backend
 
 
 def table(folder, name="recordings.csv"):

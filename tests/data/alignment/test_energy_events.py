@@ -1,14 +1,17 @@
+"""Events found by their energy."""
+
 import csv
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recording_folders import REAL, burst, needs_recordings
+from recording_folders import REAL, burst, needs_recordings, soundfile
 
 from keras_sal.audio import energy_db
 from keras_sal.data.alignment import energy_events
+
+pytestmark = pytest.mark.any_backend
 
 SAMPLE_RATE = 16_000
 

@@ -8,6 +8,7 @@ from download_server import CONTENT, Server
 
 @pytest.fixture
 def server():
+    pytest.importorskip("pooch")
     server = Server()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

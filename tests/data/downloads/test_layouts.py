@@ -6,19 +6,34 @@ import tarfile
 
 import numpy as np
 import pytest
-import soundfile
 
 from keras_sal.data import load_recordings
 from keras_sal.data.downloads import Archive, PublicDataset, download, tabulate
 from keras_sal.data.downloads.layouts import split_of
 
+pytestmark = pytest.mark.any_backend
+
+try:
+    import soundfile
+except ImportError:
+    soundfile = None
+
 
 def sounds(folder, *files):
+    """Writes short sounds where they can be written, else empty files of their names."""
     for file in files:
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.full(800, 0.1), 16_000)
+        if soundfile is None:
+            path.touch()
+        else:
+            soundfile.write(path, np.full(800, 0.1), 16_000)
     return folder
+
+
+def load(folder):
+    pytest.importorskip("soundfile")
+    return load_recordings(folder)
 
 
 def table(folder):
@@ -38,7 +53,7 @@ def test_folders_of_words(tmp_path):
     assert found["smart_mirror/ann-2.WAV"] == found["smart_mirror/ann-1.wav"]
     assert found["alexa/x.flac"] == (split_of("alexa/x.flac"), "alexa", "", "")
     assert found["noise/car/1.wav"][3] == "yes"
-    recordings = {r.path.name: r for r in load_recordings(tmp_path)}
+    recordings = {r.path.name: r for r in load(tmp_path)}
     assert recordings["1.wav"].noise
     assert not recordings["x.flac"].noise
 
@@ -57,7 +72,7 @@ def test_what_fits_no_word_is_left_out_and_named(tmp_path):
         "Noise/car/2.wav": "",
         "yes/1.wav": "yes",
     }
-    assert [r.path.name for r in load_recordings(tmp_path) if r.noise] == ["2.wav"]
+    assert [r.path.name for r in load(tmp_path) if r.noise] == ["2.wav"]
 
 
 @pytest.mark.filterwarnings("error")
@@ -93,7 +108,7 @@ def test_speech_commands_has_the_splits_of_its_authors(tmp_path):
     assert found["yes/b_nohash_0.wav"] == ("dev", "yes", "b", "")
     assert found["no/c_nohash_1.wav"] == ("test", "no", "c", "")
     assert found["_background_noise_/pink.wav"][1:] == ("", "", "yes")
-    noise = [r.path.name for r in load_recordings(tmp_path) if r.noise]
+    noise = [r.path.name for r in load(tmp_path) if r.noise]
     assert noise == ["pink.wav"]
 
 
@@ -151,7 +166,7 @@ def test_a_downloaded_set_has_a_table(server, tmp_path):
     folder = download(made, tmp_path, log=said.append)
     assert "a.tar.gz: no checksum is published; it was not checked" in said
     assert said[-1] == f"1 recordings are listed in {folder / 'recordings.csv'}"
-    [recording] = load_recordings(folder)
+    [recording] = load(folder)
     assert (recording.text, recording.corpus, recording.speaker) == ("yes", made.name, "a")
 
 
@@ -170,4 +185,4 @@ def test_rejects(tmp_path):
     written = (tmp_path / "recordings.csv").read_text().rstrip("\n")
     (tmp_path / "recordings.csv").write_text(f"{written}maybe\n")
     with pytest.raises(ValueError, match=r"`noise` must be yes, no or empty.*noise=maybe"):
-        load_recordings(tmp_path)
+        load(tmp_path)

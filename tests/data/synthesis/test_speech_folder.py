@@ -1,22 +1,22 @@
+"""Folders of synthetic speech: whole or not at all, with exact times, from fit arguments only."""
+
 import collections
-import csv
 import json
 import os
 import re
 import subprocess
-import sys
 from importlib import util
 from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_models import write_kokoro, write_piper
+from speech_engines import needs_engines, pitch_hz, read_rows, read_samples
+from speech_models import write_piper
 
-from keras_sal.data.synthesis import clip_worker, speech_folder, synthesize, voices
-from keras_sal.data.synthesis.prompts import near_phrases
+from keras_sal.data.synthesis import clip_worker, plan, speech_folder, synthesize
 
-ABSENT = [name for name in speech_folder.PACKAGES if not util.find_spec(name)]
-needs_engines = pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}")
+pytestmark = pytest.mark.any_backend
+
 UTTERANCES, NEGATIVES_S = 30, 120.0
 FRAME = 80  # samples: 5 ms
 
@@ -35,23 +35,20 @@ def made(tmp_path_factory):
     return folder, calls
 
 
+@pytest.fixture
+def few_processes(monkeypatch):
+    """Fewer and longer jobs: an engine takes seconds to start."""
+    monkeypatch.setattr(plan, "JOBS_PER_MODEL", 1)
+    monkeypatch.setattr(plan, "ESPEAK_JOBS", 2)
+
+
 @pytest.fixture(scope="module")
 def rows(made):
-    with (made[0] / "recordings.csv").open(newline="", encoding="utf-8") as table:
-        return list(csv.DictReader(table))
+    return read_rows(made[0])
 
 
 def speech(rows):
     return [row for row in rows if row["text"]]
-
-
-def read(folder, row):
-    import soundfile
-
-    return soundfile.read(folder / row["file"])[0]
-
-
-# The folder
 
 
 @needs_engines
@@ -107,7 +104,7 @@ def test_onset_agrees_with_energy(made, rows):
     """Where sound starts, found without the engines' times, over clips that are quiet before."""
     errors_s = []
     for row in speech(rows):
-        samples, onset_s = read(made[0], row), float(row["onset_s"])
+        samples, onset_s = read_samples(made[0], row), float(row["onset_s"])
         spectrum = np.fft.rfft(samples)
         spectrum[np.fft.rfftfreq(len(samples), 1 / 16_000) < 100] = 0  # without rumble
         samples = np.fft.irfft(spectrum, len(samples))
@@ -126,7 +123,7 @@ def test_onset_agrees_with_energy(made, rows):
 def test_levels_spread_and_do_not_clip(made, rows):
     levels_db = []
     for row in speech(rows):
-        samples = read(made[0], row)
+        samples = read_samples(made[0], row)
         assert np.abs(samples).max() < 0.99
         word = samples[int(float(row["onset_s"]) * 16e3) : int(float(row["offset_s"]) * 16e3)]
         levels_db.append(10 * np.log10(np.mean(word**2)))
@@ -143,62 +140,17 @@ def test_no_voice_in_two_splits(rows):
 
 
 @needs_engines
-@pytest.mark.parametrize("seed", range(5))
-def test_voices_that_sound_alike_stay_together(seed):
-    found = voices.espeak_voices(np.random.default_rng(seed))
-    home = {voice: split for split, some in found.items() for voice in some}
-    assert len(home) == sum(map(len, found.values())) > 75
-    for family in (
-        ("klatt", "klatt2", "klatt6", "adam", "edward2", "Reed"),
-        ("steph", "steph2", "steph3"),
-        ("Mike", "mike2"),
-        ("Diogo", "Hugo", "michel"),
-    ):
-        assert len({home[f"espeak-{name}"] for name in family}) == 1
-    assert not any("robo" in voice or "whisper" in voice for voice in home)
-    assert min(map(len, found.values())) >= 8
-
-
-@needs_engines
-@pytest.mark.parametrize("word", ["light", "the", "i", "smart mirror", "one", "hey robot"])
-def test_negatives_never_say_the_word(word):
-    clips = speech_folder.plan(word, 3, 600.0, 0)[0]
-    texts = [clip.text for clip in clips if not clip.file.startswith(f"keywords/{word}/")]
-    texts = [text for text in texts if text != word]
-    assert len(texts) > 100
-    assert not any(re.search(rf"\b{word}\b", text) for text in texts)
-    assert sum(clip.text == word for clip in clips) == 3
-
-
-@pytest.mark.parametrize("word", ["computer", "alexa", "jarvis", "smart mirror", "okay nabu", "a"])
-def test_near_phrases(word):
-    phrases = near_phrases(word)
-    assert len(phrases) >= 6
-    assert word not in phrases
-
-
-# Voices of the user's
-
-
-def pitch_hz(samples, rate=16_000):
-    """The strongest tone."""
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return np.argmax(spectrum) * rate / len(samples)
-
-
-@needs_engines
-def test_speakers_of_a_piper_voice_are_voices_of_their_own(tmp_path):
+def test_speakers_of_a_piper_voice_are_voices_of_their_own(tmp_path, few_processes):
     """Eight speakers who hum at 200, 400 ... 1600 Hz: each in one split, as it is called."""
     path = write_piper(tmp_path / "hum.onnx", 8)
-    folder = make(tmp_path / "made", voices=[path], engines=(), negatives_s=30.0, utterances=40)
-    with (folder / "recordings.csv").open(newline="", encoding="utf-8") as table:
-        hummed = [row for row in csv.DictReader(table) if row["speaker"].startswith("piper-hum-")]
+    folder = make(tmp_path / "made", voices=[path], engines=(), negatives_s=10.0, utterances=16)
+    hummed = [row for row in read_rows(folder) if row["speaker"].startswith("piper-hum-")]
     homes = {(row["speaker"], row["split"]) for row in hummed}
     assert {speaker for speaker, _ in homes} == {f"piper-hum-p{n}" for n in range(8)}
     assert len(homes) == 8
     assert {split for _, split in homes} == {"train", "dev", "test"}
     for row in hummed:
-        heard = read(folder, row)[int(float(row["onset_s"]) * 16e3) :][:4000]
+        heard = read_samples(folder, row)[int(float(row["onset_s"]) * 16e3) :][:4000]
         expected = 200.0 * (1 + int(row["speaker"][-1]))
         assert 0.84 * expected < pitch_hz(heard) < 1.19 * expected  # a vocal tract of its own
 
@@ -212,60 +164,6 @@ def test_a_piper_voice_is_known_by_its_content(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes() + b"changed")
     with pytest.raises(ValueError, match=r"`directory` must be .* same arguments"):
         make(tmp_path / "made", voices=[path])
-
-
-@pytest.mark.skipif(not util.find_spec("kokoro_onnx"), reason="not installed: kokoro-onnx")
-def test_kokoro_blends_voices_and_finds_its_words(tmp_path):
-    """Styles that hum at 400 and 600 Hz, for as long as it hums; blends are between."""
-    model, styles = write_kokoro(tmp_path, {"af_low": 4.0, "am_high": 6.0, "jf_else": 1.0})
-    kokoro = voices.kokoro_model(model, styles)
-    assert sorted(kokoro.speakers) == ["kokoro-af_low", "kokoro-am_high"]
-    blends = {name: ["af_low", "am_high"] for name in kokoro.speakers}
-    speak = clip_worker.open_kokoro(0, **kokoro.settings, speakers=kokoro.speakers, blends=blends)
-    pitches = []
-    for seed in range(12):
-        rng = np.random.default_rng(seed)
-        stretch = np.random.default_rng(seed).uniform(0.85, 1.18)
-        said = speak("kokoro-af_low", "computer", rng)
-        assert said.onset_s == pytest.approx(0.2 / stretch, abs=0.005)
-        assert said.offset_s == pytest.approx(len(said.samples) / 16e3 - 0.2 / stretch, abs=0.005)
-        pitches.append(pitch_hz(said.samples) / stretch)
-    assert 395 < min(pitches) < 420
-    assert 450 < max(pitches) < 510
-
-
-def test_sounding_finds_what_is_loud():
-    samples = np.zeros(24_000)
-    samples[5_000:11_000] = np.sin(np.arange(6_000))
-    first, last = clip_worker.speech_bounds(samples, 24_000)
-    assert (first, last) == pytest.approx((5_000, 11_000), abs=120)
-
-
-@needs_engines
-def test_without_espeak_other_voices_are_dealt_out(tmp_path):
-    model = voices.piper_model(write_piper(tmp_path / "hum.onnx", 6))
-    clips, _ = speech_folder.plan("computer", 30, 300.0, 0, engines=(), models=[model])
-    speakers = {clip.speaker for clip in clips if clip.text}
-    assert speakers == set(model.speakers)
-    crowds = [mouth for clip in clips for mouth, _ in clip.babble]
-    assert crowds
-    assert set(crowds) <= speakers
-    with pytest.raises(ValueError, match=r"must bring at least 3 voices.*Received: piper-joe\."):
-        speech_folder.plan("computer", 30, 300.0, 0, engines=("piper",))
-
-
-@needs_engines
-def test_near_phrases_of_the_user_are_said(tmp_path):
-    plain, given = (
-        speech_folder.plan("hey robot", 3, 2000.0, 0, near=near)[0]
-        for near in ((), ("hay rowboat",))
-    )
-    assert sum(clip.text == "hay rowboat" for clip in plain) == 0
-    assert sum(clip.text == "hay rowboat" for clip in given) >= 10
-    assert any("i said hay rowboat" in clip.text for clip in given)
-
-
-# Once, whole, or not at all
 
 
 @needs_engines
@@ -284,23 +182,19 @@ def test_second_call_does_no_work(made, monkeypatch):
 
 
 @needs_engines
-def test_same_arguments_same_samples(made, tmp_path, monkeypatch):
+def test_same_arguments_same_samples(tmp_path, monkeypatch, few_processes):
     """Whatever the number of processes at work and the folder that is filled."""
+    few = {"utterances": 4, "negatives_s": 10.0}
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    first = make(tmp_path / "first", **few)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.chdir(tmp_path)
-    other = make("again")
-    assert other == tmp_path / "again"
-    for path in made[0].rglob("*.*"):
-        if path.is_file():
-            assert path.read_bytes() == (other / path.relative_to(made[0])).read_bytes(), path
-
-
-@needs_engines
-def test_seed_changes_the_plan():
-    plans = [speech_folder.plan("computer", 30, 120.0, seed)[0] for seed in (0, 0, 1)]
-    assert plans[0] == plans[1]
-    assert [clip.text for clip in plans[0]] != [clip.text for clip in plans[2]]
-    assert [clip.speaker for clip in plans[0]] != [clip.speaker for clip in plans[2]]
+    second = make("second", **few)
+    assert second == tmp_path / "second"
+    paths = [path for path in first.rglob("*.*") if path.is_file()]
+    assert len(paths) == 30
+    for path in paths:
+        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path
 
 
 @needs_engines
@@ -319,7 +213,7 @@ def test_interruption_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", Process)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "computer", progress=interrupt)
+        make(tmp_path / "computer", engines=("espeak",), progress=interrupt)
     assert list(tmp_path.iterdir()) == []
     assert processes
     assert all(process.poll() is not None for process in processes)
@@ -361,9 +255,6 @@ def test_empty_folder_is_filled_and_a_race_is_lost_gracefully(tmp_path, monkeypa
     assert make(folder) == folder
     assert [path.name for path in folder.iterdir()] == ["synthesis.json"]
     assert list(tmp_path.iterdir()) == [folder]
-
-
-# Bad input
 
 
 @pytest.mark.parametrize(
@@ -441,75 +332,3 @@ def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r'needs piper-tts; .*pip install "keras-sal\[demo\]"'):
         synthesize("computer", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_studio_starts_without_keras_and_engines():
-    """It runs in each process of its own, and the engines are GPL-3: imported when they speak."""
-    script = (
-        f"import runpy, sys; runpy.run_path({clip_worker.__file__!r});"
-        f"print({{'keras', 'keras_sal', *{list(speech_folder.PACKAGES)}}} & set(sys.modules))"
-    )
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert printed.stdout.strip() == "set()", printed.stderr
-
-
-# The scene
-
-
-@needs_engines
-@pytest.mark.parametrize("stretch", [0.85, 1.0, 1.18])
-def test_resampling_moves_the_events_along(stretch):
-    """Clicks at the events of a 22.05 kHz signal are found at the times that come back."""
-    samples = np.zeros(22_050)
-    samples[[4410, 15_435]] = 1.0
-    heard = clip_worker._resampled_speech(samples, 22_050, 4410, 15_435, stretch)
-    half = len(heard.samples) // 2
-    clicks = np.argmax(heard.samples[:half]), half + np.argmax(heard.samples[half:])
-    assert heard.onset_s == pytest.approx(0.2 / stretch)
-    assert heard.offset_s == pytest.approx(0.7 / stretch)
-    np.testing.assert_allclose(
-        np.array(clicks) / 16_000, [heard.onset_s, heard.offset_s], atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("effect", [clip_worker.add_reverberation, clip_worker.apply_microphone])
-def test_effects_keep_the_events_in_place(effect):
-    click = np.zeros(16_000)
-    click[5_003] = 1.0
-    for seed in range(20):
-        heard = effect(click, np.random.default_rng(seed))
-        assert len(heard) == len(click)
-        assert np.argmax(np.abs(heard)) == 5_003
-
-
-def test_speech_clip_moves_the_events_along():
-    tone = np.sin(2 * np.pi * 440 * np.arange(8_000) / 16_000)
-    for seed in range(20):
-        clip = clip_worker.record_speech(
-            clip_worker.Speech(tone, onset_s=0.1, offset_s=0.4), np.random.default_rng(seed)
-        )
-        assert clip.offset_s - clip.onset_s == pytest.approx(0.3)
-        level = np.convolve(clip.samples**2, np.ones(160) / 160, "same")
-        start_s = np.argmax(level > 0.25 * level.max()) / 16_000  # 0.1 s before the onset
-        assert clip.onset_s - start_s == pytest.approx(0.1, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("colour", "slope_db"), [("white", 0.0), ("pink", -3.01), ("brown", -6.02)]
-)
-def test_noise_falls_by_its_decibels_an_octave(colour, slope_db):
-    samples = clip_worker.coloured_noise(colour, 160_000, np.random.default_rng(0))
-    assert np.mean(samples**2) == pytest.approx(1.0)
-    power = np.abs(np.fft.rfft(samples)) ** 2
-    octaves = [10 * np.log10(power[f * 10 : f * 20].mean()) for f in (200, 400, 800, 1600, 3200)]
-    np.testing.assert_allclose(np.diff(octaves), slope_db, atol=0.5)
-
-
-def test_hum_is_the_harmonics_of_the_mains():
-    power = (
-        np.abs(np.fft.rfft(clip_worker.coloured_noise("hum", 160_000, np.random.default_rng(0))))
-        ** 2
-    )
-    loudest_hz = np.sort(np.argsort(power)[-12:]) / 10
-    assert loudest_hz[0] in (50.0, 60.0)
-    np.testing.assert_allclose(loudest_hz, loudest_hz[0] * np.arange(1, 13))
