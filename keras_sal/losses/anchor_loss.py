@@ -1,56 +1,27 @@
-"""Streaming Anchor Loss, and the losses that a practitioner would otherwise pick.
+"""Streaming Anchor Loss."""
 
-All read packed targets (`keras_sal.AnchorTargets`), so that a comparison is one line:
-
-| loss                     | pays attention to                    | needs           |
-|--------------------------|--------------------------------------|-----------------|
-| `StreamingAnchorLoss`    | frames near anchors, and hard frames | event times     |
-| `FrameCrossEntropy`      | every frame alike, or by class       | frame labels    |
-| `FrameFocalLoss`         | hard frames                          | frame labels    |
-| `MaxPoolingLoss`         | the one best frame of a clip         | clip labels     |
-| `TemporalLabelSmoothing` | (softens labels for another loss)    | event times     |
-
-`StreamingAnchorLoss(variant="sal")` with a fixed kernel is cross entropy with per-frame weights
-`1 + strength * k`; its focal variants `"sa+fl"` and `"safl"` weight a frame by how well the model
-does on it as well, which no fixed `sample_weight` can. If all you have is clip labels, start with
-`MaxPoolingLoss`; if a sequence model over phones is affordable, look at CTC.
-
-Anchors pay where labels span whole events: there anchor losses missed far fewer wake words than
-cross entropy. Where labels stand around the anchor already (`AnchorTargets(before_frames=...,
-after_frames=...)`), which is better still, the two came out alike; see "Which loss" in the README.
-"""
+from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from keras_sal.anchors import kernel_function, kernel_weight, reach_pair
-from keras_sal.losses.baselines import (
-    FrameCrossEntropy,
-    FrameFocalLoss,
-    MaxPoolingLoss,
-    TemporalLabelSmoothing,
-    frame_cross_entropy,
-    frame_focal_loss,
-    max_pooling_loss,
-    temporal_label_smoothing,
+from keras_sal.checks import require
+from keras_sal.losses.frame_loss import (
+    CrossEntropyOptions,
+    FrameLoss,
+    FrameLossOptions,
+    non_negative,
+    per_class,
+    to_floats,
+    weighted_cross_entropy,
 )
-from keras_sal.losses.frame_loss import FrameLoss, checked, per_class, plain, weighted_cross_entropy
-from keras_sal.losses.log_space import TINY
-
-__all__ = [
-    "FrameCrossEntropy",
-    "FrameFocalLoss",
-    "MaxPoolingLoss",
-    "StreamingAnchorLoss",
-    "TemporalLabelSmoothing",
-    "frame_cross_entropy",
-    "frame_focal_loss",
-    "max_pooling_loss",
-    "streaming_anchor_loss",
-    "temporal_label_smoothing",
-]
+from keras_sal.losses.true_class import TINY, TrueClassTerms
+from keras_sal.typing import Tensor
 
 VARIANTS = {
     "sal": lambda near, focal: 1.0 + near,
@@ -60,39 +31,38 @@ VARIANTS = {
 
 
 def streaming_anchor_loss(
-    y_true,
-    y_pred,
-    variant="sal",
-    kernel="exponential",
-    reach=15.0,
-    strength=5.0,
-    gamma=2.0,
-    from_logits=False,
-    label_smoothing=0.0,
-    class_weight=None,
-    multi_label=False,
-    normalize=False,
-):
-    """Computes the streaming anchor loss of each frame.
+    y_true: Tensor,
+    y_pred: Tensor,
+    variant: str = "sal",
+    kernel: str | Callable[[Tensor], Tensor] = "exponential",
+    reach: float | tuple[float, float] = 15.0,
+    strength: Any = 5.0,
+    gamma: Any = 2.0,
+    normalize: bool = False,
+    **options: Unpack[CrossEntropyOptions],
+) -> Tensor:
+    """Compute the streaming anchor loss of each frame.
 
     See `keras_sal.StreamingAnchorLoss` for the formula and the arguments.
 
     Args:
         y_true: Packed targets `(batch, time, channels + 1)`.
         y_pred: Posteriors or logits `(batch, time, classes)`, or `(batch, time)` if binary.
-        variant: `"sal"`, `"sa+fl"` or `"safl"`.
-        kernel: Name of an anchor kernel, or a function of `|distance| / reach`.
-        reach: Frames, > 0; a number or `(before, after)`.
-        strength: >= 0; a number or one per class.
-        gamma: >= 0, the focusing exponent.
-        from_logits: Whether `y_pred` are logits.
-        label_smoothing: In [0, 1).
-        class_weight: `None`, or one weight >= 0 per class.
-        multi_label: Whether several classes may be on at once.
-        normalize: Whether to divide the frame weights by their mean.
+        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sal"`.
+        kernel: Name of an anchor kernel, or a function of `|distance| / reach`. Defaults to
+            `"exponential"`.
+        reach: Frames, > 0; a number or `(before, after)`. Defaults to 15.
+        strength: >= 0; a number or one per class. Defaults to 5.
+        gamma: >= 0, the focusing exponent. Defaults to 2.
+        normalize: Whether to divide the frame weights by their mean. Defaults to `False`.
+        **options: `from_logits`, `label_smoothing`, `class_weight`, `multi_label`, as for
+            `keras_sal.StreamingAnchorLoss`.
 
     Returns:
         The loss of each frame, `(batch, time)`; 0 where the label is -1.
+
+    Raises:
+        ValueError: If the shapes don't fit.
 
     Example:
 
@@ -105,28 +75,26 @@ def streaming_anchor_loss(
     """
     before, after = reach if isinstance(reach, (tuple, list)) else (reach, reach)
 
-    def weight(frame, distance):
+    def weight(terms: TrueClassTerms, distance: Tensor) -> Tensor:
         near = kernel_weight(distance, kernel_function(kernel), before, after)
-        near = per_class(strength, frame) * near
-        focal = 1.0 if variant == "sal" else ops.exp(gamma * frame.log_miss())
-        multiplier = VARIANTS[variant](near, focal)
+        near = per_class(strength, terms) * near
+        focal = 1.0 if variant == "sal" else ops.exp(gamma * terms.log_others())
+        weights = VARIANTS[variant](near, focal)
         if not normalize:
-            return multiplier
-        mean = ops.sum(multiplier * frame.counted) / ops.clip(ops.sum(frame.counted), 1.0, math.inf)
-        return multiplier / ops.clip(ops.stop_gradient(mean), TINY, math.inf)
+            return weights
+        mean = ops.sum(weights * terms.counted) / ops.clip(ops.sum(terms.counted), 1.0, math.inf)
+        return weights / ops.clip(ops.stop_gradient(mean), TINY, math.inf)
 
-    return weighted_cross_entropy(
-        y_true, y_pred, weight, from_logits, label_smoothing, class_weight, multi_label
-    )
+    return weighted_cross_entropy(y_true, y_pred, weight, **options)
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class StreamingAnchorLoss(FrameLoss):
     """Frame-wise cross entropy that counts more near anchors.
 
-    Use it to train a detector that answers on every frame but is judged by a few of them: wake
-    words, speech onset, multi-modal triggers, any sensor event. The model, its size and its data
-    stay as they are. Train on the packed targets of `keras_sal.AnchorTargets`.
+    Use it to train a detector that has a posterior on every frame but is judged by few of them:
+    wake words, speech onset, multi-modal triggers, any sensor event. The model, its size and its
+    data stay as they are. Train on the packed targets of `keras_sal.AnchorTargets`.
 
     With `d_t` the signed distance in frames to the nearest anchor, `k` the anchor kernel (1 at the
     anchor, falling with distance), `p_t` the posterior of the true class and `CE_t = -log p_t`:
@@ -165,8 +133,8 @@ class StreamingAnchorLoss(FrameLoss):
         normalize: Whether to divide the weights of `CE_t` by their mean over the batch, so that a
             learning rate that suits cross entropy suits this loss. Defaults to `False`.
         reduction, name, dtype: As in every Keras loss; how ignored frames (label -1), Keras masks
-            and `sample_weight` enter the mean is said in `keras_sal.losses.packed_loss.PackedLoss`:
-            frames that are ignored or masked aren't counted, weights scale the numerator only.
+            and `sample_weight` enter the mean: frames that are ignored or masked are not counted,
+            weights scale the numerator only.
 
     Call arguments:
         y_true: Packed targets `(batch, time, channels + 1)`. One label channel of 0/1 for a binary
@@ -194,39 +162,35 @@ class StreamingAnchorLoss(FrameLoss):
 
     def __init__(
         self,
-        variant="sal",
-        kernel="exponential",
-        reach=15.0,
-        strength=5.0,
-        gamma=2.0,
-        from_logits=False,
-        label_smoothing=0.0,
-        class_weight=None,
-        multi_label=False,
-        normalize=False,
-        reduction="sum_over_batch_size",
-        name="streaming_anchor_loss",
-        dtype=None,
-    ):
-        super().__init__(
-            from_logits, label_smoothing, class_weight, multi_label, reduction, name, dtype
+        variant: str = "sal",
+        kernel: str | Callable[[Tensor], Tensor] | dict[str, Any] = "exponential",
+        reach: float | tuple[float, float] = 15.0,
+        strength: Any = 5.0,
+        gamma: Any = 2.0,
+        *,
+        normalize: bool = False,
+        name: str = "streaming_anchor_loss",
+        **options: Unpack[FrameLossOptions],
+    ) -> None:
+        super().__init__(name=name, **options)
+        require(
+            variant in VARIANTS,
+            f"`variant` must be one of {', '.join(map(repr, VARIANTS))}; they differ in how "
+            f"anchors and hard frames combine. Received: variant={variant!r}. Choose one.",
         )
-        if variant not in VARIANTS:
-            raise ValueError(
-                f"`variant` must be one of {', '.join(map(repr, VARIANTS))}; they differ in how "
-                f"anchors and hard frames combine. Received: variant={variant!r}. Choose one."
-            )
         if isinstance(kernel, dict):
             kernel = keras.saving.deserialize_keras_object(kernel)
         kernel_function(kernel)  # checks the name
         self.variant = variant
-        self.kernel = kernel
-        self.reach = reach_pair(reach)
-        self.strength = checked("strength", strength, "a negative one would reward errors")
-        self.gamma = checked("gamma", gamma, "(1 - p)**gamma would weight easy frames up")
+        self.kernel: Any = kernel
+        self.reach: Any = reach_pair(reach)
+        self.strength: Any = non_negative(
+            "strength", strength, "a negative one would reward errors"
+        )
+        self.gamma: Any = non_negative("gamma", gamma, "(1 - p)**gamma would weight easy frames up")
         self.normalize = normalize
 
-    def call(self, y_true, y_pred):  # noqa: D102
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:  # noqa: D102
         return streaming_anchor_loss(
             y_true,
             y_pred,
@@ -236,17 +200,17 @@ class StreamingAnchorLoss(FrameLoss):
             strength=self.strength,
             gamma=self.gamma,
             normalize=self.normalize,
-            **self.frame_arguments,
+            **self.cross_entropy_options,
         )
 
-    def get_config(self):  # noqa: D102
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
         kernel = self.kernel
         return {
             **super().get_config(),
             "variant": self.variant,
             "kernel": keras.saving.serialize_keras_object(kernel) if callable(kernel) else kernel,
-            "reach": plain(self.reach),
-            "strength": plain(self.strength),
-            "gamma": plain(self.gamma),
+            "reach": to_floats(self.reach),
+            "strength": to_floats(self.strength),
+            "gamma": to_floats(self.gamma),
             "normalize": self.normalize,
         }

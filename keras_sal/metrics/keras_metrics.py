@@ -21,7 +21,7 @@ import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE, pack, unpack
-from keras_sal.losses.packed_loss import expand_weight, kept_frames
+from keras_sal.losses.frame_weights import expand_weight, kept_frames
 from keras_sal.metrics.threshold_counts import Rule, count
 
 THRESHOLDS = tuple(float(1.0 / (1.0 + math.exp(-z))) for z in np.linspace(-9.0, 9.0, 181))

@@ -458,7 +458,7 @@ class TestArguments:
         ("y_true", "y_pred", "arguments", "message"),
         [
             ((2, 5), (2, 5, 1), {}, r"`targets` must be packed targets.*AnchorTargets\(\)"),
-            ((2, 5, 2), (2, 1), {}, "same number of frames; .*5 target frames, 1 answers"),
+            ((2, 5, 2), (2, 1), {}, "same number of frames; .*5 target frames, 1 output frames"),
             ((2, 5, 2), (2, 5, 1, 1), {}, r"`y_pred` must have shape \(batch, time, classes\)"),
             ((2, 5, 4), (2, 5, 2), {}, "one label channel .* 3 label channels for 2 classes"),
             ((2, 5, 2), (2, 5, 3), {"multi_label": True}, "must have as many label channels"),
