@@ -16,14 +16,16 @@ A reader meets, in this order:
 - `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
 - `internal_state`: files that keep their state themselves; `esphome` writes one for
   micro_wake_word.
-- `conversion/`: the converter process; `worker` runs it. `tflite/`: the `.tflite` file format.
-  `firmware/`: the C++ of a bundle.
+- `shared_converter`: makes the conversion of many models several times faster.
+- `conversion/`: the converter process; `worker` and `fork_server` run it. `tflite/`: the `.tflite`
+  file format. `firmware/`: the C++ of a bundle.
 
 Every failed export is an `ExportError`. Nothing heavy is imported before it is used, and the error
 about a missing package names the extra to install.
 """
 
 from keras_sal.export import bundle, esphome, footprint, internal_state, litert, micro, onnx, verify
+from keras_sal.export.conversion.converter_process import shared_converter
 from keras_sal.export.errors import ExportError
 
 __all__ = [
@@ -35,5 +37,6 @@ __all__ = [
     "litert",
     "micro",
     "onnx",
+    "shared_converter",
     "verify",
 ]

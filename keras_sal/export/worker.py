@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.export.errors import ExportError
+from keras_sal.export.fork_server import ForkServer
 from keras_sal.typing import PathLike
 
 TAIL_LINES = 25
@@ -61,6 +62,7 @@ def run(
     job: dict[str, Any],
     *,
     timeout_s: float,
+    server: ForkServer | None = None,
 ) -> dict[str, Any]:
     """Run a worker process on a shared folder.
 
@@ -71,6 +73,8 @@ def run(
         folder: The folder shared with the worker. The caller makes and removes it.
         job: What to do, as a JSON object.
         timeout_s: Seconds until the worker is stopped.
+        server: Runs the worker, whose program must be a module. Defaults to `None`: a new Python
+            process runs it.
 
     Returns:
         The worker's report.
@@ -80,26 +84,37 @@ def run(
     """
     folder = Path(folder)
     (folder / "job.json").write_text(json.dumps(job))
-    try:
-        with (folder / "log.txt").open("wb") as log:
-            status = subprocess.run(
-                [sys.executable, *program, str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_environment(),
-                timeout=timeout_s,
-                check=False,
-            ).returncode
-    except subprocess.TimeoutExpired:
-        message = _failure_message(name, folder, f"did not end within {timeout_s:g} s")
-        raise ExportError(message) from None
+    if server is None:
+        status = _run_process([sys.executable, *program, str(folder)], folder, timeout_s)
+    else:
+        log = str(folder / "log.txt")
+        status = server.run(program[-1], str(folder), log, timeout_s=timeout_s)
+    if status is None:
+        raise ExportError(_failure_message(name, folder, f"did not end within {timeout_s:g} s"))
     if status:
         raise ExportError(_failure_message(name, folder, _describe_status(status)))
     return _read_report(folder)
 
 
-def _environment() -> dict[str, str]:
+def _run_process(command: list[str], folder: Path, timeout_s: float) -> int | None:
+    """Return the exit status of a new process, or `None` if it was stopped."""
+    try:
+        with (folder / "log.txt").open("wb") as log:
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                timeout=timeout_s,
+                check=False,
+            ).returncode
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables of a worker process: Keras on TensorFlow, no GPU."""
     return os.environ | {
         "KERAS_BACKEND": "tensorflow",
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),

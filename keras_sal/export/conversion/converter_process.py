@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +14,7 @@ import numpy as np
 from keras_sal.checks import require
 from keras_sal.export import worker
 from keras_sal.export.conversion.float_model import as_step_model, layer_modules
+from keras_sal.export.fork_server import ForkServer
 from keras_sal.export.sequences import check_sequences
 from keras_sal.export.signature import Signature
 from keras_sal.export.tflite import gates
@@ -26,6 +29,36 @@ if TYPE_CHECKING:
 
 CONVERTER = "keras_sal.export.conversion.converter"
 MAX_SAMPLES = 10_000
+
+
+_server: ForkServer | None = None
+
+
+@contextlib.contextmanager
+def shared_converter() -> Iterator[None]:
+    """Import TensorFlow once for all conversions inside the context.
+
+    Each conversion runs in a fork of one process, which makes it several times faster. Use it
+    to convert many models. Files and errors are the same as without it. It has no effect on
+    Windows, which has no fork.
+
+    Example:
+
+    >>> from keras_sal.export import micro, shared_converter
+    >>> with shared_converter():  # doctest: +SKIP
+    ...     for name, model in models.items():
+    ...         micro.convert(model, f"{name}.tflite", calibration)
+    """
+    global _server
+    if _server is not None or not hasattr(os, "fork"):
+        yield
+        return
+    _server = ForkServer(("tensorflow", "keras"), worker.environment())
+    try:
+        yield
+    finally:
+        _server.close()
+        _server = None
 
 
 class ConvertedFile(NamedTuple):
@@ -128,7 +161,9 @@ def run_converter(
             "max_samples": MAX_SAMPLES,
             **options,
         }
-        report = worker.run("converter", ["-m", CONVERTER], folder, job, timeout_s=timeout_s)
+        report = worker.run(
+            "converter", ["-m", CONVERTER], folder, job, timeout_s=timeout_s, server=_server
+        )
         if "silent" in report:
             raise _no_positives_error(report, min_posterior)
         if "untranslated" in report:
