@@ -1,7 +1,6 @@
 """`keras-sal train`, once through on tones; and what it refuses before it begins."""
 
 import csv
-import functools
 import json
 import re
 from importlib.util import find_spec
@@ -17,11 +16,19 @@ from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
 from keras_sal.data import PlacedRecording, Recording, Stream
 from keras_sal.export import bundle
-from keras_sal.training import release, wake_word
-from keras_sal.training.release import calibration_sequences
+from keras_sal.training import (
+    SyntheticSpeech,
+    TrainingOptions,
+    WakeWordJob,
+    calibration_sequences,
+    job_recordings,
+    release,
+    train_wake_word,
+    wake_word,
+)
 
-QUICK = ("--steps", "240", "--crop-frames", "120", "--rate", "0.02", "--hours", "0.03")
-QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine", "--teachers", "1")
+QUICK = ("--steps", "240", "--crop-frames", "120", "--learning-rate", "0.02", "--hours", "0.03")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +59,7 @@ class TestTrain:
         for system in results["systems"]:
             assert system["conditions"]["clean"]["at_budget"]["frr"] <= 0.25, system["name"]
         options = results["provenance"]["options"]
-        assert (options["steps"], options["rate"], options["hours"]) == (240, 0.02, 0.03)
+        assert (options["steps"], options["learning_rate"], options["hours"]) == (240, 0.02, 0.03)
         assert options["loss"]["variant"] == "sa+fl"
 
     def test_artefacts(self, trained):
@@ -82,12 +89,11 @@ class TestTrain:
         assert [detection.class_name for detection in said] == ["hey robot"]
 
     def test_resume_trains_no_second_time(self, trained, tones, monkeypatch, capsys):
-        @functools.wraps(wake_word.recipe.train)  # its defaults are told in the results
         def again(*_, **__):
             pytest.fail("trained again")
 
         monkeypatch.setattr(wake_word.recipe, "train", again)
-        monkeypatch.setattr(release, "ship", lambda models, *_: pytest.fail("went on"))
+        monkeypatch.setattr(release, "write_release", lambda *_: pytest.fail("went on"))
         arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
         arguments += ["--model", "conv", "--size", "nano", "--resume"]
         with pytest.raises(pytest.fail.Exception, match="went on"):
@@ -110,8 +116,10 @@ class TestTrain:
 
 
 def run_quickly(tones, output, **options):
-    """`training.run` on few streams, where a test has put something in the place of the rest."""
-    wake_word.run(output, Console(), word="hey robot", recordings=tones, hours=0.03, **options)
+    """Train on few streams, where a test has put something in the place of the rest."""
+    resume = options.pop("resume", False)
+    job = WakeWordJob("hey robot", tones, hours=0.03, **options)
+    train_wake_word(output, job, resume=resume)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -119,12 +127,13 @@ def run_quickly(tones, output, **options):
 def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
     trained_on = []
 
-    @functools.wraps(wake_word.recipe.train)
-    def train(model, loss, streams, **_):
+    def train(model, loss, streams, *_, **__):
         trained_on.extend(streams)
         raise InterruptedError
 
-    monkeypatch.setattr(wake_word.recipe, "refine", lambda streams, **_: ["refined", *streams])
+    monkeypatch.setattr(
+        wake_word.recipe, "refine_anchors", lambda streams, **_: ["refined", *streams]
+    )
     monkeypatch.setattr(wake_word.recipe, "train", train)
     with pytest.raises(InterruptedError):
         run_quickly(tones, tmp_path / "out", **({} if refine else {"refine": False}))
@@ -132,38 +141,39 @@ def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_teachers_are_trained_first_and_once(tones, tmp_path, monkeypatch):
-    """GRUs with the first seeds; what was trained before is kept, also without teachers."""
+def test_a_detector_is_trained_once_for_the_same_job(tones, tmp_path, monkeypatch):
     jobs = []
 
-    @functools.wraps(wake_word.recipe.train)
-    def train(model, loss, streams, *, seed, teachers, **_):
-        jobs.append((model.name, seed, [teacher.name for teacher in teachers]))
+    def train(model, loss, streams, options, **_):
+        jobs.append((model.name, options.seed))
         return model
 
-    def run(teachers, seed=5, **options):
+    def run(kind, seed, **options):
         jobs.clear()
-        run_quickly(tones, tmp_path / "out", seed=seed, refine=False, teachers=teachers, **options)
+        options |= {"kind": kind, "training": TrainingOptions(seed=seed), "refine": False}
+        run_quickly(tones, tmp_path / "out", **options)
         return jobs
 
     gru, conv = (wake_word.recipe.detector(kind).name for kind in ("gru", "conv"))
     monkeypatch.setattr(wake_word.recipe, "train", train)
-    monkeypatch.setattr(release, "ship", lambda models, *_: None)
-    assert run(2, model="conv") == [(gru, 5, []), (gru, 6, []), (conv, 7, [gru, gru])]
-    assert run(2, model="conv", resume=True) == []
-    assert run(2, model="gru", resume=True) == [(gru, 7, [gru, gru])]
-    assert run(0, model="gru", resume=True) == []  # the first teacher of those above
-    assert run(0, model="gru") == [(gru, 5, [])]
-    assert run(0, seed=6, resume=True) == [(gru, 6, [])]  # the second heard streams of seed 5
-    with pytest.raises(ValueError, match="`teachers` must be at least 0"):
-        run(-1)
+    monkeypatch.setattr(release, "write_release", lambda *_: None)
+    assert run("conv", 5) == [(conv, 5)]
+    assert run("conv", 5, resume=True) == []
+    assert run("gru", 5, resume=True) == [(gru, 5)]
+    assert run("gru", 5) == [(gru, 5)]
+    assert run("gru", 6, resume=True) == [(gru, 6)]
 
 
 def test_calibration_takes_the_streams_with_most_events():
     """Fourteen streams with 0, 1 ... 13 events: all but the first two."""
     word = Recording("a.wav", "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
     streams = [
-        Stream(str(n), (PlacedRecording(word, 1.0, class_index=0),) * n, 60.0, features=np.full((7, 40), n))
+        Stream(
+            str(n),
+            (PlacedRecording(word, 1.0, class_index=0),) * n,
+            60.0,
+            features=np.full((7, 40), n),
+        )
         for n in range(14)
     ]
     taken = calibration_sequences(streams)
@@ -179,15 +189,16 @@ def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
             soundfile.write(path, burst(1.0, 0.2, 0.7, seed=number), 44_100)
     found = []
 
-    @functools.wraps(wake_word.recipe.make_streams)
     def prepare(recordings, word, **_):
         found.extend(recordings)
         raise InterruptedError
 
-    monkeypatch.setattr(wake_word.recipe, "prepare", prepare)
+    monkeypatch.setattr(wake_word, "make_streams", prepare)
     with pytest.raises(InterruptedError):
-        wake_word.run(
-            tmp_path / "out", Console(), word="hey robot", recordings=tmp_path / "mine", synthetic=0
+        train_wake_word(
+            tmp_path / "out",
+            WakeWordJob("hey robot", tmp_path / "mine", speech=SyntheticSpeech(0)),
+            reporter=Console(),
         )
     homes = {(r.speaker, r.split) for r in found}
     assert len(homes) == 8
@@ -284,11 +295,11 @@ def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
         extras.importlib.util, "find_spec", lambda name: None if name == "jinja2" else real(name)
     )
     with pytest.raises(ImportError, match=r'jinja2.*pip install "keras-sal\[report\]"'):
-        wake_word.run(tmp_path / "out", Console(), word="computer", recordings=tmp_path)
+        train_wake_word(tmp_path / "out", WakeWordJob("computer", tmp_path))
     assert not (tmp_path / "out").exists()
 
 
 def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(wake_word, "find_recordings", lambda _: None)
+    monkeypatch.setattr(job_recordings, "find_recordings", lambda _: None)
     with pytest.raises(ValueError, match=r"`recordings` must name a folder where no speech is to"):
-        wake_word.run(tmp_path / "out", Console(), word="computer", synthetic=0)
+        train_wake_word(tmp_path / "out", WakeWordJob("computer", speech=SyntheticSpeech(0)))

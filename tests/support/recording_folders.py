@@ -3,6 +3,7 @@
 import csv
 import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,16 +84,21 @@ def write_tones(folder, word="computer", speakers=None, **counts):
 
 
 def keep_pitch(patch):
-    """Makes the recipe change speeds and formants little: tones are words by their pitch alone."""
+    """Has the recipe change speeds and formants little, as tones are words by their pitch alone."""
     from keras_sal.augmentation import Chain, FrequencyWarp, Scramble, SpecAugment
     from keras_sal.data import StreamAugmentation
     from keras_sal.training import recipe, split_streams
 
-    augmentation = StreamAugmentation(speed=(0.85, 1.18), tempo=(0.8, 1.25))
+    augmentation = StreamAugmentation(speed=(0.85, 1.18), tempo=(0.8, 1.25), rooms=0.0)
     streams = functools.partial(split_streams.training_streams, augmentation=augmentation)
     gently = Chain(Scramble(0.25), FrequencyWarp((0.9, 1.1)), SpecAugment(2, 20, 2, 6))
+    plain = recipe.train
+
+    def train(model, loss, streams, options, **others):
+        return plain(model, loss, streams, replace(options, augment=gently), **others)
+
     patch.setattr(split_streams, "training_streams", streams)
-    patch.setattr(recipe, "train", functools.partial(recipe.train, augment=gently))
+    patch.setattr(recipe, "train", train)
 
 
 def words_and_others(folder):

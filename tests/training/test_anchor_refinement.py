@@ -1,4 +1,4 @@
-"""Anchors that the model under training puts right."""
+"""Refinement of anchors by the model under training."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from keras_sal.data import (
     Recording,
     Stream,
     StreamAugmentation,
+    StreamBatches,
     load_recordings,
     training_streams,
 )
@@ -24,7 +25,7 @@ from keras_sal.training.anchor_refinement import (
     anchors_s,
     likeliest_anchors,
 )
-from keras_sal.training.recipe import refine, word_targets
+from keras_sal.training.recipe import refine_anchors, word_targets
 
 STEP_S, OFFSET_S = 0.01, 0.03
 
@@ -147,18 +148,18 @@ def test_anchors_go_where_the_model_finds_them_but_do_not_drift(late):
     for _ in range(3):
         batches.refine(Oracle(streams, truth, late))
     np.testing.assert_allclose(errors_s(batches, truth), after, atol=0.011)
-    free = RefinedBatches(streams, made_targets(), hold_mean=False)
+    free = RefinedBatches(streams, made_targets(), keep_mean=False)
     free.refine(Oracle(streams, truth, late))
     np.testing.assert_allclose(errors_s(free, truth), late * STEP_S, atol=0.011)
 
 
-def test_reach_and_step_bound_the_moves():
+def test_max_shift_and_step_size_bound_the_moves():
     streams, truth = made_streams(count=2)
     first = errors_s(RefinedBatches(streams, made_targets()), truth)
-    bounded = RefinedBatches(streams, made_targets(), reach_s=0.02, hold_mean=False)
+    bounded = RefinedBatches(streams, made_targets(), max_shift_s=0.02, keep_mean=False)
     bounded.refine(Oracle(streams, truth))
     assert np.abs(errors_s(bounded, truth) - first).max() <= 0.02 + 1e-9
-    half = RefinedBatches(streams, made_targets(), step=0.5, hold_mean=False)
+    half = RefinedBatches(streams, made_targets(), step_size=0.5, keep_mean=False)
     half.refine(Oracle(streams, truth))
     np.testing.assert_allclose(errors_s(half, truth), first / 2, atol=0.006)
 
@@ -170,7 +171,7 @@ def test_a_recording_in_several_clips_has_one_anchor():
     same = one.recording
     again = PlacedRecording(same, two.start_s, class_index=0)
     twice = [Stream("twice", (one, again), stream.duration_s, features=stream.features)]
-    batches = RefinedBatches(twice, made_targets(), hold_mean=False)
+    batches = RefinedBatches(twice, made_targets(), keep_mean=False)
     batches.refine(Oracle(streams, truth))
     ends = {clip.recording.offset_s for clip in batches.streams[0].placed}
     assert len(ends) == 1
@@ -182,7 +183,7 @@ def test_faster_clips_and_targets_follow():
     clip = PlacedRecording(recording, 2.0, speed=1.25, class_index=0)
     features = np.random.default_rng(0).standard_normal((998, 5)).astype("float32")
     streams = [Stream("fast", (clip,), 10.0, features=features)]
-    batches = RefinedBatches(streams, made_targets(), hold_mean=False, batch_size=4, batches=3)
+    batches = RefinedBatches(streams, made_targets(), keep_mean=False, batch_size=4, batches=3)
     batches.on_epoch_end()
     batches.refine(Oracle(streams, {Path("a.wav"): 1.2 / 1.25}))
     [moved] = batches.streams[0].placed
@@ -202,9 +203,26 @@ def test_a_part_of_a_recording_has_its_anchor_where_the_recording_has():
     assert clip.event == pytest.approx((2.15, 2.4, 0))
     features = np.random.default_rng(0).standard_normal((998, 5)).astype("float32")
     streams = [Stream("part", (clip,), 10.0, features=features)]
-    batches = RefinedBatches(streams, made_targets(), hold_mean=False)
+    batches = RefinedBatches(streams, made_targets(), keep_mean=False)
     batches.refine(Oracle(streams, {Path("a.wav"): 0.45}))
     assert batches.anchors_s()[Path("a.wav")] == pytest.approx(1.2, abs=0.021)
+
+
+def test_the_crops_of_the_epoch_go_on_after_a_refinement():
+    """Those of the next epoch come after it, and none of an earlier one again."""
+    streams, truth = made_streams(count=2)
+    options = {"batch_size": 4, "batches": 2}
+    batches = RefinedBatches(streams, made_targets(), **options)
+    for _ in range(3):
+        batches.on_epoch_end()
+    batches.refine(Oracle(streams, truth))
+    batches.on_epoch_end()
+    fourth = StreamBatches(batches.streams, made_targets(), **options)
+    for _ in range(4):
+        fourth.on_epoch_end()
+    for index in range(2):
+        for found, expected in zip(batches[index], fourth[index], strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_rejects():
@@ -212,8 +230,8 @@ def test_rejects():
     whole = AnchorTargets(frames=300, frame_step_s=STEP_S, frame_offset_s=OFFSET_S)
     with pytest.raises(ValueError, match=r"`targets` must have `before_frames` or `after_frames`"):
         RefinedBatches(streams, whole)
-    with pytest.raises(ValueError, match=r"`reach_s` must be greater than 0.*step=0"):
-        RefinedBatches(streams, made_targets(), step=0)
+    with pytest.raises(ValueError, match=r"`max_shift_s` must be greater than 0.*step_size=0"):
+        RefinedBatches(streams, made_targets(), step_size=0)
     empty = [Stream("empty", (), 10.0, features=np.zeros((998, 5), "float32"))]
     with pytest.raises(ValueError, match=r"`streams` must hold positives.*none in 1 streams"):
         RefinedBatches(empty, made_targets())
@@ -221,7 +239,8 @@ def test_rejects():
         AnchorRefinement(None, every=0)
 
 
-def test_callback_refines_on_the_epochs_it_is_told():
+@pytest.mark.parametrize("last", [5, 6])
+def test_callback_refines_on_the_epochs_it_is_told(last):
     class Counting:
         def __init__(self):
             self.models = []
@@ -231,7 +250,7 @@ def test_callback_refines_on_the_epochs_it_is_told():
             return {"common_s": 0.0, "spread_s": 0.5}
 
     counting, logs = Counting(), {}
-    callback = AnchorRefinement(counting, first=2, every=3, last=6)
+    callback = AnchorRefinement(counting, first=2, every=3, last=last)
     callback.set_model("model")
     refined = []
     for epoch in range(10):
@@ -270,7 +289,7 @@ def words(tmp_path_factory):
 def test_from_clip_labels_alone(words):
     """Training, refinement, new streams."""
     batches = RefinedBatches(
-        words, word_targets(frames=200), batch_size=2, batches=2, workers=2, reach_s=0.2
+        words, word_targets(frames=200), batch_size=2, batches=2, workers=2, max_shift_s=0.2
     )
     first_s = batches.anchors_s()
     for path, anchor_s in first_s.items():
@@ -291,7 +310,7 @@ def test_from_clip_labels_alone(words):
 
 
 def test_the_recipe_refines(words):
-    before_s, after_s = anchors_s(words), anchors_s(refine(words, steps=5, reach_s=0.1))
+    before_s, after_s = anchors_s(words), anchors_s(refine_anchors(words, steps=5, max_shift_s=0.1))
     assert after_s.keys() == before_s.keys()
     moves_s = [abs(after_s[path] - before_s[path]) for path in before_s]
     assert 0 < max(moves_s) <= 0.1 + 1e-6

@@ -15,9 +15,10 @@ from keras_sal.cli.console import Console
 from keras_sal.data import Stream, load_recordings
 from keras_sal.export import bundle
 from keras_sal.runtime import runners
-from keras_sal.training import demo, recipe, release
+from keras_sal.training import DemoJob, SplitStreams, demo, make_streams, recipe, run_demo
 
-OPTIONS = {"steps": 480, "crop_frames": 120, "rate": 0.01, "hours": 0.05, "fa_per_hour": 20.0}
+TRAINING = recipe.TrainingOptions(steps=480, crop_frames=120, learning_rate=0.01)
+HOURS = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,12 @@ def tones(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "out"
-    quick = functools.partial(recipe.refine_anchors, steps=50, reach_s=0.03)
+    quick = functools.partial(recipe.refine_anchors, steps=50, max_shift_s=0.03)
+    job = DemoJob(recordings=tones, hours=HOURS, training=TRAINING, fa_per_hour=20.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipe, "refine", quick)
+        patch.setattr(recipe, "refine_anchors", quick)
         keep_pitch(patch)
-        summary = demo.run(output, Console(), recordings=tones, **OPTIONS)
+        summary = run_demo(output, job, reporter=Console())
     return output, summary
 
 
@@ -73,11 +75,11 @@ class TestDemo:
         detector = firmware.open()
         assert detector.flash_bytes == shipped["flash_bytes"]
         assert detector.arena_bytes == shipped["arena_bytes"]
-        material = recipe.make_streams(
-            load_recordings(tones), "computer", hours=0.05, cache=output / "cache"
+        streams = make_streams(
+            load_recordings(tones), "computer", hours=HOURS, cache=output / "cache"
         )
         model = keras.models.load_model(output / "model.keras")
-        stream = material.test["clean"][0]
+        stream = streams.test["clean"][0]
         [posterior] = recipe.predict(model, [stream])
         [on_chip] = runners.predict(detector, [stream.features])
         error = np.abs(posterior - on_chip[:, 0]).mean()
@@ -96,8 +98,8 @@ class TestDemo:
 def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
     """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
     streams = [Stream("a", (), 60.0 * minutes)]
-    material = recipe.SplitStreams([], {"clean": streams, "10 dB": streams}, {"clean": streams})
-    assert release.supported_fa_per_hour(material) == rate
+    splits = SplitStreams([], {"clean": streams, "10 dB": streams}, {"clean": streams})
+    assert splits.supported_fa_per_hour() == rate
 
 
 @pytest.mark.parametrize(
@@ -120,11 +122,11 @@ def test_bad_input_is_refused_before_any_work(tones, tmp_path, capsys, arguments
 def test_results_say_what_was_typed(tmp_path, monkeypatch):
     asked = {}
 
-    def run(output, console, **options):
+    def run(output, job, **options):
         asked.update(options)
         raise ValueError("enough")
 
-    monkeypatch.setattr(demo, "run", run)
+    monkeypatch.setattr(demo, "run_demo", run)
     arguments = ["demo", str(tmp_path / "out"), "--word", "hey robot", "--steps", "5"]
     assert cli.main(arguments) == 1
     assert shlex.split(asked["command"]) == ["keras-sal", *arguments]

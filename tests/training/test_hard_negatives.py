@@ -1,4 +1,4 @@
-"""What the model under training fires on, and that it gets to hear it again."""
+"""False alarms of the model under training, and the batches that cover them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from made_streams import word_targets
 
 from keras_sal import StreamingAnchorLoss
 from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
-from keras_sal.training.distillation import Distiller
+from keras_sal.runtime import open_runner
 from keras_sal.training.hard_negatives import FalseAlarm, HardNegatives, find_false_alarms
 
 LOUD = {0: (3.0, 11.0), 1: (4.0,), 2: ()}  # seconds at which the model below fires
@@ -46,7 +46,7 @@ def expected(index, at_s, feature):
     return index, at_s, 1 / (1 + np.exp(4 - 4 * feature)), path
 
 
-def test_finds_false_alarms_and_whom_to_blame():
+def test_finds_false_alarms_and_their_recordings():
     found = find_false_alarms(made_model(), made_streams(), word_targets())
     wanted = [expected(1, 4.0, 2.1), expected(0, 11.0, 2.1), expected(0, 3.0, 2.0)]
     assert {f[0:2] for f in wanted} == {(f.stream, round(f.time_s, 6)) for f in found}
@@ -80,6 +80,28 @@ def test_scoring_says_what_belongs_to_an_event():
     assert find_false_alarms(made_model(), made_streams(), word_targets(), threshold=1.0) == []
 
 
+@pytest.mark.parametrize("lookahead", [1, 3])
+def test_a_delayed_model_fires_at_the_same_times(lookahead):
+    """A model that sees some frames ahead and uses the middle one only is as made_model, later."""
+    width = 2 * lookahead + 1
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.Conv1D(1, width, padding="same", activation="sigmoid"),
+        ]
+    )
+    kernel = np.zeros((width, 3, 1))
+    kernel[lookahead, 2] = 4
+    model.set_weights([kernel, np.array([-4.0])])
+    runner = open_runner(model, max_delay_frames=lookahead)
+    found = find_false_alarms(runner, made_streams(), word_targets())
+    wanted = find_false_alarms(made_model(), made_streams(), word_targets())
+    assert len(wanted) == 3
+    for alarm, expected_alarm in zip(sorted(found), sorted(wanted), strict=True):
+        assert alarm.time_s == pytest.approx(expected_alarm.time_s)
+        assert alarm[::3] == expected_alarm[::3]  # stream and path
+
+
 def test_background_class_is_no_alarm():
     """Of three softmax columns the first is the background; the third is class 2."""
     model = keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(3, activation="softmax")])
@@ -105,7 +127,7 @@ class TestHardNegatives:
                 assert any(begin_s < at_s < begin_s + 1.1 for at_s in loud_s)
                 assert target[np.argmax(crop[:, 2]), 0] == 0
 
-    def test_culprits(self):
+    def test_by_recording(self):
         batches = StreamBatches(made_streams(), word_targets())
         hard = HardNegatives(batches, threshold=0.1)
         hard.alarms = [
@@ -114,7 +136,7 @@ class TestHardNegatives:
             FalseAlarm(0, 4.0, 0.7, Path("b.wav")),
             FalseAlarm(2, 1.0, 0.95, Path("c.wav")),
         ]
-        assert hard.culprits == [
+        assert hard.by_recording() == [
             (Path("b.wav"), 2, 0.7),
             (Path("c.wav"), 1, 0.95),
             (Path("a.wav"), 1, 0.9),
@@ -138,22 +160,17 @@ class TestHardNegatives:
         assert features[:, 0, 0].tolist() == [1] * 4 + [0] * 4
         assert (features[:4, :, 2].max(axis=1) > 2).all()
 
-    def test_of_a_student(self):
-        """What is fitted is no detector; the one that is given is run."""
-        batches = StreamBatches(made_streams(), word_targets())
-        student = made_model()
-        hard = HardNegatives(batches, detector=student)
-        hard.set_model(Distiller(student, [made_model()]))
-        assert hard.mine()["covered"] == 3
+    @pytest.mark.parametrize("last", [5, 6])
+    def test_when(self, last):
+        """After epochs 2 and 5, the last of which may be the last of all."""
 
-    def test_when(self):
         class Counting(HardNegatives):
             def mine(self):
                 self.rounds.append(None)
                 return {"per_hour": 7.0}
 
         logs, times = {}, []
-        counting = Counting(None, first=2, every=3, last=6)
+        counting = Counting(None, first=2, every=3, last=last)
         for epoch in range(10):
             before = len(counting.rounds)
             counting.on_epoch_end(epoch, logs)
@@ -163,8 +180,10 @@ class TestHardNegatives:
         assert logs == {"false_alarms_per_hour": 7.0}
 
     def test_rejects(self):
+        with pytest.raises(ValueError, match=r"`first`, `every` and `last` must be at least 1"):
+            HardNegatives(None, first=0)
         with pytest.raises(
-            ValueError, match=r"`first`, `every`, `last` and `most` must be.*most=0"
+            ValueError, match=r"`most` must be at least 1; it counts the false alarms.*most=0"
         ):
             HardNegatives(None, most=0)
         with pytest.raises(ValueError, match=r"`threshold` must lie in \[0, 1\].*threshold=1\.5"):
