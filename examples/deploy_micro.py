@@ -27,8 +27,7 @@ from keras_sal.data import evaluation_streams, load_recordings, training_streams
 from keras_sal.detection import det_curve, threshold_record
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
-from keras_sal.runtime import drop_remainder, open_runner, predict
-from keras_sal.runtime.runners import frames_per_output
+from keras_sal.runtime import drop_remainder, frames_per_output, open_runner, predict
 from keras_sal.training import calibration_sequences, recipe
 
 parser = example_parser(__doc__, hours=1.0)

@@ -1,6 +1,9 @@
-"""A Keras model as a runner: over streams of any length, in few compiled calls."""
+"""The runner of Keras models, which runs over streams of any length in few compiled calls."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,110 +12,119 @@ from keras import ops
 from keras_sal.export.sequences import check_sequence
 from keras_sal.export.signature import NEXT_SUFFIX, Signature
 from keras_sal.export.step_runner import TensorInfo
+from keras_sal.runtime.runner_steps import frames_in_step
 from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
+from keras_sal.typing import Array, ArrayLike, Tensor
 
 CHUNK_STEPS = (4096, 512, 64, 8, 1)  # few sizes, so that few programs are compiled
-SIDE_BY_SIDE = 32
+STREAMS_PER_BATCH = 32
 
 
 class KerasRunner:
-    """A Keras model over streams, long chunks at a time, compiled.
+    """A Keras model that runs over streams, in long compiled chunks.
 
-    Use it through `keras_sal.runtime.open_runner`. Chunks are cut into pieces of 4096, 512, 64, 8
-    and 1 steps, so that five programs are compiled at most, each the first time it is needed.
+    Use it through `keras_sal.runtime.open_runner`. Streams are cut into chunks of 4096, 512, 64, 8
+    and 1 steps, so that at most five programs are compiled, each when it is first needed.
 
     Args:
-        model: Whole-clip Keras model, or a step model. Weights are shared: train it on, and the
-            runner follows.
-        max_delay_frames: As in `keras_sal.streaming.step_model`. Default 0.
-        jit_compile: As in `keras.Model.compile`. Default `"auto"`.
+        model: Whole-clip Keras model, or a step model. Weights are shared: if the model is trained
+            further, the runner follows.
+        max_delay_frames: As in `keras_sal.streaming.step_model`. Defaults to 0.
+        jit_compile: As in `keras.Model.compile`. Defaults to `"auto"`.
 
     Attributes:
         signature: Names of its frames, states and posteriors.
-        inputs: `TensorInfo` of frames, then states, of one stream.
-        outputs: `TensorInfo` of posteriors, then next states.
-        frames_per_output: Frames it takes for one answer.
-        delay_frames: How many answers late it is; the first so many of a stream belong to no frame.
+        inputs: `TensorInfo` of the frames, then of the states, of one stream.
+        outputs: `TensorInfo` of the posteriors, then of the next states.
+        frames_per_output: How many frames it takes for one output frame.
+        delay_frames: By how many output frames its outputs are late; as many outputs at the start
+            of a stream belong to no frame.
     """
 
-    def __init__(self, model, max_delay_frames=0, jit_compile="auto"):
+    def __init__(
+        self, model: keras.Model, max_delay_frames: int = 0, jit_compile: bool | str = "auto"
+    ) -> None:
         if _is_step(model):
-            step, chunk = model, _Rolled(model)
+            step, chunk = model, _StepLoop(model)
         else:
-            late = {"max_delay_frames": max_delay_frames}
-            step, chunk = step_model(model, **late), chunk_model(model, **late)
+            step = step_model(model, max_delay_frames=max_delay_frames)
+            chunk = chunk_model(model, max_delay_frames=max_delay_frames)
         chunk.compile(jit_compile=jit_compile)
         self.signature = Signature.from_names(step.input, step.output)
         self.inputs = tuple(_info(name, step.input[name]) for name in self.signature.inputs)
         self.outputs = tuple(_info(name, step.output[name]) for name in self.signature.outputs)
-        steps = {name: step.input[name].shape[1:] for name in self.signature.frames}
+        step_shapes = {name: step.input[name].shape[1:] for name in self.signature.frames}
         if step is model:
-            frames, hops = steps, map(usual_hop, steps.values())
+            frame_shapes = step_shapes
+            counts = [frames_in_step(shape) for shape in step_shapes.values()]
         else:
-            frames = {name: chunk.input[name].shape[2:] for name in steps}
-            hops = (1 if shape == frames[name] else shape[0] for name, shape in steps.items())
-        self.frames_per_output = max(hops)
+            frame_shapes = {name: chunk.input[name].shape[2:] for name in step_shapes}
+            counts = [
+                1 if shape == frame_shapes[name] else shape[0]
+                for name, shape in step_shapes.items()
+            ]
+        self.frames_per_output = max(counts)
         self.delay_frames = delay_frames(step)
         self._step, self._chunk = step, chunk
-        self._step_shapes, self._frame_shapes = steps, frames
+        self._step_shapes, self._frame_shapes = step_shapes, frame_shapes
         self.reset()
 
-    def reset(self):
-        """Starts a new stream."""
+    def reset(self) -> None:
+        """Start a new stream."""
         self._state = initial_state(self._step)
 
-    def stream(self, features):
-        """Answers the next frames of the stream.
+    def stream(self, features: ArrayLike) -> Array | dict[str, Array]:
+        """Predict the next frames of the stream.
 
         Args:
-            features: Float frames `(frames, features)`; a dict of such arrays by input name where
-                the model has several frame inputs. Cut a stream wherever you like: the state is
-                carried between calls.
+            features: Float frames `(frames, features)`; a dict of such arrays by input name if the
+                model has several frame inputs. A stream may be cut anywhere: the state is carried
+                from one call to the next.
 
         Returns:
-            Posteriors, float32 `(frames, classes)`; a dict by output name where the model has
-            several posterior outputs.
+            Posteriors, float32 `(frames, classes)`; a dict by output name if the model has several
+            posterior outputs.
 
         Raises:
-            ValueError: Wrong shape, no frame, or NaN among the features.
+            ValueError: If the shape is wrong, there is no frame, or a feature is not finite.
         """
         frames = self._checked(features)
         pieces, start = [], 0
-        for size in _pieces(_length(frames)):
+        for size in _chunk_sizes(_length(frames)):
             piece = {name: x[None, start : start + size] for name, x in frames.items()}
             posteriors, self._state = self._run(piece, self._state)
             pieces.append(posteriors)
             start += size
         return self._joined([{name: x[0] for name, x in piece.items()} for piece in pieces])
 
-    def predict(self, streams):
-        """Answers whole streams side by side, each from a fresh state.
+    def predict(self, streams: Sequence[ArrayLike]) -> list[Any]:
+        """Predict whole streams side by side, each from a fresh state.
 
         The state that `stream` carries is reset.
 
         Args:
-            streams: List of what `stream` takes.
+            streams: For each stream, what `stream` takes.
 
         Returns:
-            List of what `stream` gives.
+            For each stream, what `stream` returns.
         """
         self.reset()
         checked = [self._checked(features) for features in streams]
-        answers = [None] * len(checked)
+        predictions: list[Any] = [None] * len(checked)
         longest_first = sorted(range(len(checked)), key=lambda i: -_length(checked[i]))
-        for first in range(0, len(checked), SIDE_BY_SIDE):
-            chosen = longest_first[first : first + SIDE_BY_SIDE]
-            together = self._together([checked[i] for i in chosen])
-            for i, posteriors in zip(chosen, together, strict=True):
-                answers[i] = posteriors
-        return answers
+        for first in range(0, len(checked), STREAMS_PER_BATCH):
+            chosen = longest_first[first : first + STREAMS_PER_BATCH]
+            batch = self._predict_batch([checked[i] for i in chosen])
+            for i, posteriors in zip(chosen, batch, strict=True):
+                predictions[i] = posteriors
+        return predictions
 
-    def _together(self, streams):
-        """Answers streams of falling length in chunks of one size, zeros after their ends."""
+    def _predict_batch(self, streams: list[dict[str, Array]]) -> list[Any]:
+        """Predict streams, the longest first, in chunks of one size with zeros after their ends."""
         size = min(CHUNK_STEPS[0], _power_of_two(_length(streams[0])))
         batch_size = _power_of_two(len(streams))
         state = initial_state(self._step, batch_size)
-        pieces = [[] for _ in streams]
+        pieces: list[list[dict[str, Array]]] = [[] for _ in streams]
         for start in range(0, _length(streams[0]), size):
             chunk = {
                 name: np.zeros((batch_size, size, *x.shape[1:]), "float32")
@@ -128,46 +140,54 @@ class KerasRunner:
                 pieces[i].append({name: x[i, :left] for name, x in posteriors.items()})
         return [self._joined(parts) for parts in pieces]
 
-    def _run(self, frames, state):
-        """Answers frames `(batch, steps, ...)`."""
+    def _run(
+        self, frames: dict[str, Array], state: dict[str, Tensor]
+    ) -> tuple[dict[str, Array], dict[str, Tensor]]:
+        """Return posteriors and next states for frames `(batch, steps, ...)`."""
         frames = {
             name: x.reshape(len(x), -1, *self._frame_shapes[name]) for name, x in frames.items()
         }
-        given = self._chunk.predict_on_batch(frames | state)
-        posteriors = {name: np.asarray(given[name], "float32") for name in self.signature.posteriors}
-        return posteriors, {name: given[name + NEXT_SUFFIX] for name in self.signature.states}
+        outputs = self._chunk.predict_on_batch(frames | state)
+        posteriors = {
+            name: np.asarray(outputs[name], "float32") for name in self.signature.posteriors
+        }
+        return posteriors, {name: outputs[name + NEXT_SUFFIX] for name in self.signature.states}
 
-    def _checked(self, features):
+    def _checked(self, features: ArrayLike) -> dict[str, Array]:
         return check_sequence(features, self._step_shapes, "features")
 
-    def _joined(self, pieces):
-        joined = {name: np.concatenate([p[name] for p in pieces]) for name in self.signature.posteriors}
+    def _joined(self, pieces: list[dict[str, Array]]) -> Array | dict[str, Array]:
+        joined = {
+            name: np.concatenate([p[name] for p in pieces]) for name in self.signature.posteriors
+        }
         return joined if len(joined) > 1 else next(iter(joined.values()))
 
 
-class _Rolled(keras.Model):
-    """A step model over several steps in one call: frames `(batch, steps, ...)`."""
+class _StepLoop(keras.Model):
+    """A loop of a step model over the steps of a chunk; frames are `(batch, steps, ...)`."""
 
-    def __init__(self, step):
-        super().__init__(name=f"{step.name}_rolled")
+    def __init__(self, step: keras.Model) -> None:
+        super().__init__(name=f"{step.name}_loop")
         self.step = step
         self.signature = Signature.from_names(step.input, step.output)
 
-    def call(self, inputs):
-        def one_step(t, state, answers):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        def one_step(t: Tensor, state: Any, posteriors: Any) -> tuple[Tensor, Any, Any]:
             frame = {name: ops.take(x, t, axis=1) for name, x in frames.items()}
-            given = self.step(frame | state, training=False)
-            answers = {
-                name: ops.slice_update(x, (t, *[0] * (len(x.shape) - 1)), given[name][None])
-                for name, x in answers.items()
+            outputs = self.step(frame | state, training=False)
+            posteriors = {
+                name: ops.slice_update(x, (t, *[0] * (len(x.shape) - 1)), outputs[name][None])
+                for name, x in posteriors.items()
             }
-            carried = {name: ops.cast(given[name + NEXT_SUFFIX], x.dtype) for name, x in state.items()}
-            return t + 1, carried, answers
+            carried = {
+                name: ops.cast(outputs[name + NEXT_SUFFIX], x.dtype) for name, x in state.items()
+            }
+            return t + 1, carried, posteriors
 
         frames = {name: inputs[name] for name in self.signature.frames}
         batch_size, steps = ops.shape(frames[self.signature.frames[0]])[:2]
-        posteriors = {name: self.step.output[name] for name in self.signature.posteriors}
-        _, state, answers = ops.while_loop(
+        specs = {name: self.step.output[name] for name in self.signature.posteriors}
+        _, state, posteriors = ops.while_loop(
             lambda t, *_: t < steps,
             one_step,
             (
@@ -175,41 +195,37 @@ class _Rolled(keras.Model):
                 {name: inputs[name] for name in self.signature.states},
                 {
                     name: ops.zeros((steps, batch_size, *x.shape[1:]), x.dtype)
-                    for name, x in posteriors.items()
+                    for name, x in specs.items()
                 },
             ),
         )
-        return {name: ops.swapaxes(x, 0, 1) for name, x in answers.items()} | {
+        return {name: ops.swapaxes(x, 0, 1) for name, x in posteriors.items()} | {
             name + NEXT_SUFFIX: x for name, x in state.items()
         }
 
 
-def _is_step(model):
+def _is_step(model: keras.Model) -> bool:
     names = model.input if isinstance(getattr(model, "input", None), Mapping) else ()
     return any(name.startswith("frame") for name in names) and all(
         name.startswith(("frame", "state_")) for name in names
     )
 
 
-def usual_hop(shape):
-    """Frames in a step of `shape`, where a frame has one axis, as features have."""
-    return shape[0] if len(shape) == 2 else 1
-
-
-def _info(name, tensor):
+def _info(name: str, tensor: Tensor) -> TensorInfo:
     return TensorInfo(name, (1, *tensor.shape[1:]), keras.backend.standardize_dtype(tensor.dtype))
 
 
-def _length(frames):
+def _length(frames: dict[str, Array]) -> int:
     return len(next(iter(frames.values())))
 
 
-def _pieces(length):
-    """Cuts `length` into few sizes, the largest first."""
+def _chunk_sizes(length: int) -> Iterator[int]:
+    """Yield chunk sizes that add up to `length`, the largest first."""
     for size in CHUNK_STEPS:
         yield from [size] * (length // size)
         length %= size
 
 
-def _power_of_two(length):
+def _power_of_two(length: int) -> int:
+    """Return the smallest power of two that is at least `length`."""
     return 1 << (length - 1).bit_length()

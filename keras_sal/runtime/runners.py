@@ -1,60 +1,93 @@
-"""Anything that answers to features, behind one interface.
+"""Opening of models as runners, and predictions of runners for whole streams.
 
-A *runner* answers the next frames of a stream and carries the state from call to call:
+A *runner* is a loaded model in some runtime. It predicts the next frames of a stream, and carries
+the state from call to call:
 
     runner = open_runner("detector.tflite")         # or .onnx, .keras, a Keras model, a bundle
     posteriors = runner.stream(features)            # (frames, 40) -> (frames, 1)
     runner.reset()                                  # a new stream
 
-The runtimes, and what a frame of `keras_sal.models.gru_detector` costs in each on one core of a
-server (`benchmarks/speed_streaming.py`):
+These are the runtimes, and what a frame of `keras_sal.models.gru_detector` costs in each on one
+core of a server (`benchmarks/speed_streaming.py`):
 
-- `"keras"` for Keras models, whole-clip or step models: compiled, long chunks, several streams side
-  by side. The quickest way to score hours: 1 us a frame, 10,000 times real time, on JAX and
-  TensorFlow; 20 us on PyTorch, which runs recurrent layers frame by frame in Python. Frame by frame
-  it costs 0.2 to 4 ms: give a live stream to it in chunks, and never in a loop around `step(...)`,
-  which Keras runs eagerly, 3 to 6 ms a frame.
-- `"micro"`, TensorFlow Lite Micro: what a microcontroller answers. 50 us a frame.
-- `"litert"`, LiteRT, 17 us, and `"onnx"`, ONNX Runtime, 35 us: what an app answers.
+- `"keras"` for Keras models, clip or step models: compiled, in long chunks, several streams side by
+  side. It is the fastest for hours: 1 us a frame, 10,000 times real time, on JAX and TensorFlow;
+  20 us on PyTorch, which runs recurrent layers frame by frame in Python. A call for one frame costs
+  0.2 to 4 ms, so give it a live stream in chunks. A loop around `step(...)` costs 3 to 6 ms a
+  frame, because Keras runs that eagerly.
+- `"micro"`, TensorFlow Lite Micro, computes what a microcontroller computes: 50 us a frame.
+- `"litert"`, LiteRT, 17 us, and `"onnx"`, ONNX Runtime, 35 us, compute what an app computes.
 
 `predict` runs a runner over whole recordings.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import keras
-import numpy as np
 
-from keras_sal.runtime.keras_runner import KerasRunner, usual_hop
+from keras_sal.checks import require
+from keras_sal.runtime.keras_runner import KerasRunner
+from keras_sal.runtime.runner_steps import drop_remainder
+from keras_sal.typing import Array, ArrayLike
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
 
 
-def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
-    """Opens whatever answers to features as a runner.
+class Runner(Protocol):
+    """What a runner must have.
+
+    Runners of models with several inputs take dicts of features by input name; those of models with
+    several outputs return dicts of posteriors by output name. A runner may also have
+    `delay_frames`, by how many output frames its outputs are late, and `frames_per_output`.
+    """
+
+    def stream(self, features: ArrayLike, /) -> Array | dict[str, Array]:
+        """Predict the next frames of a stream.
+
+        Args:
+            features: Float array `(frames, features)`.
+
+        Returns:
+            Posteriors, float32 `(frames, classes)`.
+        """
+
+    def reset(self) -> None:
+        """Start a new stream."""
+
+
+def open_runner(
+    model: keras.Model | str | Path | Runner,
+    runtime: str | None = None,
+    *,
+    max_delay_frames: int = 0,
+    jit_compile: bool | str = "auto",
+) -> Runner:
+    """Open a model as a runner.
 
     Args:
         model: Whole-clip Keras model that `keras_sal.streaming.step_model` can stream, a step
             model, the path of a `.keras`, `.tflite` or `.onnx` file, the folder of a bundle, or a
             runner, which is returned as it is.
-        runtime: `"keras"`, `"micro"` (TensorFlow Lite Micro), `"litert"` or `"onnx"`. Default
-            `None`: by the kind of model; a bundle runs in TensorFlow Lite Micro, and so does a
-            `.tflite` file whose ends are integers; others run in LiteRT.
-        max_delay_frames: For whole-clip Keras models, as in `keras_sal.streaming.step_model`: how
-            many frames late the answers may come. Default 0.
-        jit_compile: For Keras models, as in `keras.Model.compile`. Default `"auto"`, which on
-            TensorFlow without a GPU leaves XLA out; with `True` a single long stream runs many
-            times faster there.
+        runtime: `"keras"`, `"micro"` (TensorFlow Lite Micro), `"litert"` or `"onnx"`. Defaults to
+            `None`, which chooses by the kind of model: a bundle runs in TensorFlow Lite Micro, and
+            so does a `.tflite` file whose inputs are integers; other `.tflite` files run in LiteRT.
+        max_delay_frames: For whole-clip Keras models: how many frames late the outputs may be, an
+            integer >= 0, as in `keras_sal.streaming.step_model`. Defaults to 0.
+        jit_compile: For Keras models, as in `keras.Model.compile`. Defaults to `"auto"`, which does
+            not use XLA on TensorFlow without a GPU; there `True` makes a single long stream many
+            times faster.
 
     Returns:
-        An object with `stream(features) -> posteriors`, features `(frames, features)` or a dict of
-        such arrays by input name, posteriors float32 `(frames, classes)` or a dict; and `reset()`.
+        A `Runner`: an object with `stream(features) -> posteriors` and `reset()`.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ImportError: The runtime is not installed.
-        ValueError: Not a model, or one that the runtime does not run.
+        FileNotFoundError: If there is no such file.
+        ImportError: If the runtime is not installed.
+        ValueError: If it is not a model, or one that the runtime does not run.
 
     Example:
 
@@ -64,18 +97,18 @@ def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
     >>> runner.stream(np.zeros((3, 40))).shape
     (3, 1)
     """
-    if runtime is not None and runtime not in RUNTIMES:
-        raise ValueError(
-            f"`runtime` must be one of {', '.join(map(repr, RUNTIMES))} or None. "
-            f"Received: runtime={runtime!r}. Leave it out to choose by the kind of model."
-        )
+    require(
+        runtime is None or runtime in RUNTIMES,
+        f"`runtime` must be one of {', '.join(map(repr, RUNTIMES))} or None. "
+        f"Received: runtime={runtime!r}. Leave it out to choose by the kind of model.",
+    )
     if isinstance(model, keras.Model):
         _check_runtime(model, runtime, ("keras",), "Convert the model with `keras_sal.export`.")
         return KerasRunner(model, max_delay_frames, jit_compile)
     if isinstance(model, str | Path):
         return _open_path(Path(model), runtime, max_delay_frames, jit_compile)
     if callable(getattr(model, "stream", None)) and callable(getattr(model, "reset", None)):
-        _check_runtime(model, runtime, (), "It has a runtime already; leave it out.")
+        _check_runtime(model, runtime, (), "It has a runtime already; leave `runtime` out.")
         return model
     raise ValueError(
         "`model` must be a Keras model, the path of a .keras, .tflite or .onnx file or of a "
@@ -83,19 +116,19 @@ def open_runner(model, runtime=None, *, max_delay_frames=0, jit_compile="auto"):
     )
 
 
-def predict(runner, streams):
-    """Runs a runner over whole streams, each from a fresh state.
+def predict(runner: Runner, streams: Sequence[ArrayLike]) -> list[Any]:
+    """Predict whole streams, each from a fresh state.
 
-    Use it to score recordings. A Keras model answers 32 of them at once.
+    Use it to score recordings. A Keras model runs over 32 of them at once.
 
     Args:
-        runner: What `open_runner` gives. It is left reset.
-        streams: List of features, `(frames, features)` each, or dicts of such arrays. Frames at the
-            end that do not fill a step of a model with strides get no answer.
+        runner: What `open_runner` returns. It is reset before and after.
+        streams: Features, `(frames, features)` for each stream, or dicts of such arrays by input
+            name. Frames at the end that do not fill a step of a model with strides are dropped.
 
     Returns:
-        List of posteriors, float32 `(frames, classes)` each; dicts if the model has several
-        outputs.
+        Posteriors, float32 `(frames, classes)` for each stream; dicts by output name if the model
+        has several outputs.
 
     Example:
 
@@ -108,76 +141,15 @@ def predict(runner, streams):
     streams = drop_remainder(runner, streams)
     if isinstance(runner, KerasRunner):
         return runner.predict(streams)
-    answers = []
+    predictions = []
     for features in streams:
         runner.reset()
-        answers.append(runner.stream(features))
+        predictions.append(runner.stream(features))
     runner.reset()
-    return answers
+    return predictions
 
 
-def frames_per_output(runner):
-    """Returns how many frames a runner takes for one answer: the model's stride.
-
-    With inputs of different rates it is that of the fastest.
-    """
-    if isinstance(runner, KerasRunner):
-        return runner.frames_per_output
-    return max(map(usual_hop, _step_shapes(runner).values()))
-
-
-def drop_remainder(runner, streams):
-    """Leaves out the frames at the end of each stream that do not fill a step of a runner.
-
-    Args:
-        runner: What `open_runner` gives.
-        streams: List of features, `(frames, features)` each, or dicts of such arrays.
-
-    Returns:
-        A list of them.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_sal.models import gru_detector
-    >>> runner = open_runner(gru_detector(frames_per_output=3))
-    >>> [len(x) for x in drop_remainder(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
-    [6, 9]
-    """
-    return [split_remainder(runner, features)[0] for features in streams]
-
-
-def split_remainder(runner, features):
-    """Splits features into what a runner can answer now and what waits for more frames.
-
-    Args:
-        runner: What `open_runner` gives.
-        features: Frames `(frames, features)`, or a dict of such arrays by input name.
-
-    Returns:
-        Both parts: whole steps, and less than one.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_sal.models import gru_detector
-    >>> whole, rest = split_remainder(open_runner(gru_detector()), np.zeros((3, 40)))
-    >>> len(whole), len(rest)
-    (3, 0)
-    """
-    shapes = _step_shapes(runner)
-    if not isinstance(features, Mapping):
-        hop = _hop(features, next(iter(shapes.values())))
-        end = len(features) // hop * hop
-        return features[:end], features[end:]
-    hops = {name: _hop(x, shapes.get(name, ())) for name, x in features.items()}
-    steps = min(len(x) // hops[name] for name, x in features.items())
-    ends = {name: steps * hop for name, hop in hops.items()}
-    whole = {name: x[: ends[name]] for name, x in features.items()}
-    return whole, {name: x[ends[name] :] for name, x in features.items()}
-
-
-def _open_path(path, runtime, *keras_options):
+def _open_path(path: Path, runtime: str | None, *keras_options: Any) -> Runner:
     if path.is_dir():
         from keras_sal.export import bundle
 
@@ -205,7 +177,7 @@ def _open_path(path, runtime, *keras_options):
     )
 
 
-def _open_tflite(path, runtime):
+def _open_tflite(path: Path, runtime: str | None) -> Runner:
     from keras_sal.export import internal_state
     from keras_sal.export.litert import LiteModel
     from keras_sal.export.micro import MicroModel
@@ -216,28 +188,18 @@ def _open_tflite(path, runtime):
         integers = any(info.scale is not None for info in inputs)
         runtime = "micro" if integers else "litert"
     if internal_state.is_internal(path):  # which a plain runner can't reset
-        kinds = {"micro": internal_state.InternalModel, "litert": internal_state.InternalLiteModel}
+        classes: dict[str, Any] = {
+            "micro": internal_state.InternalModel,
+            "litert": internal_state.InternalLiteModel,
+        }
     else:
-        kinds = {"micro": MicroModel, "litert": LiteModel}
-    return kinds[runtime](path)
+        classes = {"micro": MicroModel, "litert": LiteModel}
+    return classes[runtime](path)
 
 
-def _check_runtime(model, runtime, runtimes, advice):
-    if runtime is not None and runtime not in runtimes:
-        raise ValueError(
-            f"`runtime` must be one that runs the model. Received: runtime={runtime!r} for "
-            f"model={str(model) if isinstance(model, Path) else type(model).__name__!r}. {advice}"
-        )
-
-
-def _step_shapes(runner):
-    """What a step takes of each input; nothing is known of a runner without a signature."""
-    signature = getattr(runner, "signature", None)
-    if signature is None:
-        return {"": ()}
-    return {info.name: info.shape[1:] for info in runner.inputs if info.name in signature.frames}
-
-
-def _hop(features, shape):
-    """Frames in a step of `shape`, whose first axis they are if a frame has one axis less."""
-    return shape[0] if len(shape) > 1 and np.ndim(features) == len(shape) else 1
+def _check_runtime(model: Any, runtime: str | None, runtimes: Sequence[str], advice: str) -> None:
+    require(
+        runtime is None or runtime in runtimes,
+        f"`runtime` must be one that runs the model. Received: runtime={runtime!r} for "
+        f"model={str(model) if isinstance(model, Path) else type(model).__name__!r}. {advice}",
+    )

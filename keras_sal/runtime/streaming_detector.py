@@ -1,4 +1,4 @@
-"""A detector that listens: audio or features in, detections out, while the stream runs.
+"""A detector that runs on a live stream: audio or features in, detections out.
 
     detector = StreamingDetector("detector.tflite", threshold=0.8, frontend=MicroFrontend())
     for samples in microphone:                      # any number of them at a time
@@ -6,68 +6,92 @@
             print(detection.time_s, detection.score)
 
 Front-end, model, smoothing, threshold and refractory time are those of the device, and so are the
-detections: the same model gives the same from Keras, LiteRT, TensorFlow Lite Micro and ONNX
-Runtime, but for quantisation.
+detections. Keras, LiteRT, TensorFlow Lite Micro and ONNX Runtime give the same for one model,
+except for quantisation.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import keras
 import numpy as np
 
 from keras_sal.audio import MicroFrontend, output_times
+from keras_sal.checks import require
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.trigger import check_delay
-from keras_sal.runtime.runners import frames_per_output, open_runner, split_remainder
+from keras_sal.runtime.runner_steps import frames_per_output, split_remainder
+from keras_sal.runtime.runners import Runner, open_runner
+from keras_sal.typing import Array, ArrayLike, PathLike
+
+
+class Frontend(Protocol):
+    """What computes features from audio, such as `keras_sal.audio.MicroFrontend`."""
+
+    def __call__(self, samples: ArrayLike, /) -> Array:
+        """Return the features `(frames, features)` of the frames that samples `(n,)` complete."""
+
+    def reset(self) -> None:
+        """Start a new stream."""
 
 
 class StreamOutput(NamedTuple):
-    """What a chunk brought: posteriors float32 `(frames, classes)`, and detections."""
+    """The output of a detector for a chunk of a stream.
 
-    posteriors: np.ndarray
+    Attributes:
+        posteriors: Posteriors of the output frames that the chunk completed, float32
+            `(frames, classes)`.
+        detections: The detections among them.
+    """
+
+    posteriors: Array
     detections: list[Detection]
 
 
 class StreamingDetector:
-    """Runs a detector over a live stream, chunk by chunk, and says when it fires.
+    """A detector that runs on a live stream, chunk by chunk.
 
-    Use it in an app, behind a microphone, or to hear what a device would say. It gives what
-    `keras_sal.detection.detect` gives for the posteriors of the whole stream, whatever the chunks.
-    To score hours of recordings, `keras_sal.runtime.predict` is quicker.
+    Use it in an app, behind a microphone, or to find out what a device would detect. Whatever the
+    chunks, its detections are those of `keras_sal.detection.detect` for the posteriors of the whole
+    stream. To score hours of recordings, use `keras_sal.runtime.predict`, which is faster.
 
-    A Keras model costs up to a few milliseconds a call; give it 80 ms at a time, or export it:
+    A Keras model costs up to a few milliseconds a call. Give it 80 ms at a time, or export it:
     LiteRT, ONNX Runtime and TensorFlow Lite Micro take tens of microseconds a frame.
 
     Args:
-        model: Whatever `keras_sal.runtime.open_runner` opens: a Keras model, the path of a
+        model: What `keras_sal.runtime.open_runner` opens: a Keras model, the path of a
             `.keras`, `.tflite` or `.onnx` file, a bundle, a runner. It has one posterior output.
         threshold: Float in [0, 1], or one for each class; `inf` for a class that is no event, such
             as the background of a softmax. Choose it on development data, with the model that is
-            run: see `keras_sal.detection.det_curve`. Default 0.5.
-        frontend: `None` if chunks are features; else what makes features of audio, a
-            `keras_sal.audio.MicroFrontend` or your own callable with `reset()`. Default `None`.
-        class_names: Names of the classes, for the detections. Default `None`.
-        runtime: `"keras"`, `"micro"`, `"litert"`, `"onnx"`, or `None` (default) to choose by the
-            kind of model.
-        delay_frames: How many answers late a model with look-ahead is. So many are left out at the
-            start of a stream, and the others are timed when they come. Default `None`: as the
-            runner says; a `.tflite` or `.onnx` file does not tell, so that it is 0.
-        **scoring: The trigger: `smooth_frames`, `on_frames`, `hysteresis`, `refractory_s`, and
-            `frame_step_s`, `frame_offset_s` of the *posteriors*, all as in
-            `keras_sal.detection.Scoring`. With a `MicroFrontend` the times are known; without one
-            `frame_step_s` is required. A frame of a model with strides is answered with the last
-            frame of its step.
+            run: see `keras_sal.detection.det_curve`. Defaults to 0.5.
+        frontend: `None` if chunks are features; else what computes features from audio, a
+            `keras_sal.audio.MicroFrontend` or a `Frontend` of your own. Defaults to `None`.
+        class_names: Names of the classes, for the detections. Defaults to `None`.
+        runtime: `"keras"`, `"micro"`, `"litert"` or `"onnx"`. Defaults to `None`, which chooses by
+            the kind of model.
+        delay_frames: By how many output frames the outputs of a model with look-ahead are late, an
+            integer >= 0. As many outputs are dropped at the start of a stream; the others have the
+            time at which they come. Defaults to `None`, which takes `delay_frames` of the runner.
+            A `.tflite` or `.onnx` file does not state it, which counts as 0.
+        **scoring: Arguments of the trigger, as in `keras_sal.detection.Scoring`: `smooth_frames`,
+            `on_frames`, `hysteresis`, `refractory_s`, and `frame_step_s`, `frame_offset_s` of the
+            *posteriors*. With a `MicroFrontend` the times are known; without one `frame_step_s` is
+            required. The output of a model with strides has the time of the last frame of its step.
 
     Attributes:
-        runner: What runs the model.
+        runner: The `Runner` of the model.
         trigger: The `keras_sal.detection.Trigger`.
         frontend: The front-end.
         class_names: The names, or `None`.
-        delay_frames: How many answers late the model is.
+        delay_frames: By how many output frames the outputs are late.
 
     Raises:
-        ImportError: The runtime is not installed.
-        ValueError: The model cannot be run, has several outputs, or an argument is out of range.
+        ImportError: If the runtime is not installed.
+        ValueError: If the model cannot be run or has several outputs, or an argument is out of
+            range.
 
     Example:
 
@@ -79,7 +103,7 @@ class StreamingDetector:
     >>> posteriors.shape, detections
     ((8, 1), [])
 
-    A detector that takes loudness for an event, to show one:
+    A runner whose posterior is the loudness:
 
     >>> class Loud:
     ...     def stream(self, features):
@@ -96,27 +120,27 @@ class StreamingDetector:
 
     def __init__(
         self,
-        model,
-        threshold=0.5,
+        model: keras.Model | str | Path | Runner,
+        threshold: float | Sequence[float] = 0.5,
         *,
-        frontend=None,
-        class_names=None,
-        runtime=None,
-        delay_frames=None,
-        **scoring,
-    ):
+        frontend: Frontend | None = None,
+        class_names: Sequence[str] | None = None,
+        runtime: str | None = None,
+        delay_frames: int | None = None,
+        **scoring: Any,
+    ) -> None:
         self.runner = open_runner(model, runtime)
         self.frontend = frontend
         self.class_names = None if class_names is None else list(class_names)
-        classes = _classes(self.runner, self.class_names)
+        classes = _number_of_classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
             scoring = output_times(frames_per_output(self.runner)) | scoring
-        elif "frame_step_s" not in scoring:
-            raise ValueError(
-                "`frame_step_s` must be given; detections have a time, and only the micro "
-                "front-end's frames are known to be 10 ms apart. Received: "
-                f"frontend={frontend!r}. Give the seconds from one posterior to the next."
-            )
+        require(
+            "frame_step_s" in scoring,
+            "`frame_step_s` must be given; detections have a time, and only the micro "
+            "front-end's frames are known to be 10 ms apart. Received: "
+            f"frontend={frontend!r}. Give the seconds from one posterior to the next.",
+        )
         if delay_frames is None:
             delay_frames = getattr(self.runner, "delay_frames", 0)
         self.delay_frames = check_delay(delay_frames)
@@ -126,21 +150,23 @@ class StreamingDetector:
         self.reset()
 
     @classmethod
-    def from_bundle(cls, folder, runtime=None, **changes):
-        """Opens the folder that `keras_sal.export.bundle.write` wrote for a device.
+    def from_bundle(
+        cls, folder: PathLike, runtime: str | None = None, **changes: Any
+    ) -> StreamingDetector:
+        """Open the folder that `keras_sal.export.bundle.write` wrote for a device.
 
         Model, front-end, classes, threshold and trigger are those of the bundle.
 
         Args:
             folder: The folder.
-            runtime: `"micro"` or `"litert"`. Default `None`, which is `"micro"`.
-            **changes: Arguments of `StreamingDetector` that shall not be as in the bundle.
+            runtime: `"micro"` or `"litert"`. Defaults to `None`, which is `"micro"`.
+            **changes: Arguments of `StreamingDetector` that replace those of the bundle.
 
         Returns:
             The detector.
 
         Raises:
-            ValueError: Not a bundle, or one whose files have changed.
+            ValueError: If it is not a bundle, or its files have changed.
         """
         from keras_sal.export import bundle
 
@@ -154,105 +180,109 @@ class StreamingDetector:
         }
         return cls(written.model_path, runtime=runtime or "micro", **options | changes)
 
-    def reset(self):
-        """Starts a new stream: nothing heard, time 0."""
+    def reset(self) -> None:
+        """Start a new stream at time 0, and forget all frames."""
         self.runner.reset()
         self.trigger.reset()
         if self.frontend is not None:
             self.frontend.reset()
-        self._rest = None
-        self._early = self.delay_frames
+        self._remainder: Any = None
+        self._to_drop = self.delay_frames
 
-    def process(self, chunk):
-        """Hears the next chunk of the stream.
+    def process(self, chunk: ArrayLike) -> StreamOutput:
+        """Run the detector over the next chunk of the stream.
 
         Args:
             chunk: With a front-end, audio samples `(n,)` at 16 kHz, float in [-1, 1] or int16; else
-                features `(frames, features)`, or a dict of such arrays by input name. Any length,
-                none included: what does not fill a frame, or a step of a model with strides, waits
-                for the next chunk.
+                features `(frames, features)`, or a dict of such arrays by input name. It may have
+                any length, 0 included. What does not fill a frame, or a step of a model with
+                strides, waits for the next chunk.
 
         Returns:
-            `StreamOutput(posteriors, detections)`: posteriors of the frames that the chunk completed,
-            float32 `(frames, classes)`, and the detections among them.
+            `StreamOutput(posteriors, detections)`: posteriors of the output frames that the chunk
+            completed, float32 `(frames, classes)`, and the detections among them.
 
         Raises:
-            ValueError: Not such samples or features. The chunk is not heard then.
+            ValueError: If these are no such samples or features. The chunk is then left out of the
+                stream.
         """
         features = chunk if self.frontend is None else self.frontend(chunk)
-        whole, rest = split_remainder(self.runner, self._joined(features))
+        whole, remainder = split_remainder(self.runner, self._after_remainder(features))
         posteriors = np.zeros((0, self.trigger.classes), "float32")
         if _length(whole):
             posteriors = np.asarray(self.runner.stream(whole)).reshape(-1, self.trigger.classes)
-        self._rest = rest if _length(rest) else None
-        posteriors, self._early = posteriors[self._early :], max(0, self._early - len(posteriors))
-        return StreamOutput(posteriors, [self._named(found) for found in self.trigger.feed(posteriors)])
+        self._remainder = remainder if _length(remainder) else None
+        dropped = min(self._to_drop, len(posteriors))
+        posteriors, self._to_drop = posteriors[dropped:], self._to_drop - dropped
+        detections = [self._with_class_name(found) for found in self.trigger.feed(posteriors)]
+        return StreamOutput(posteriors, detections)
 
-    def _joined(self, features):
-        """The features behind the ones that wait for more."""
+    def _after_remainder(self, features: ArrayLike) -> ArrayLike:
+        """Return the frames that waited for more, then the new ones."""
         if isinstance(features, Mapping):
-            rest = self._rest or {}
-            return {name: _behind(rest.get(name), x) for name, x in features.items()}
-        return _behind(self._rest, features)
+            remainder = self._remainder or {}
+            return {name: _joined(remainder.get(name), x) for name, x in features.items()}
+        return _joined(self._remainder, features)
 
-    def _named(self, detection):
+    def _with_class_name(self, detection: Detection) -> Detection:
         if self.class_names is None:
             return detection
         return detection._replace(class_name=self.class_names[detection.class_index])
 
 
-def _classes(runner, class_names):
-    """How many classes a runner tells apart."""
+def _number_of_classes(runner: Any, class_names: list[str] | None) -> int:
     named = 1 if class_names is None else len(class_names)
     signature = getattr(runner, "signature", None)
     if signature is None:
         return named
-    if len(signature.posteriors) > 1:
-        raise ValueError(
-            "`model` must have one posterior output; a trigger listens to one. Received: outputs "
-            f"{list(signature.posteriors)}. Make a model of one of them: keras.Model(inputs, output)."
-        )
+    require(
+        len(signature.posteriors) == 1,
+        "`model` must have one posterior output; a trigger takes only one. Received: outputs "
+        f"{list(signature.posteriors)}. Make a model of one of them: keras.Model(inputs, output).",
+    )
     [shape] = (info.shape for info in runner.outputs if info.name in signature.posteriors)
     classes = int(np.prod(shape[1:]))
-    if class_names is not None and named != classes:
-        raise ValueError(
-            f"`class_names` must name the {classes} classes of the model. "
-            f"Received: class_names={class_names}. Name the background too, if it has a class."
-        )
+    require(
+        class_names is None or named == classes,
+        f"`class_names` must name the {classes} classes of the model. "
+        f"Received: class_names={class_names}. Name the background too, if it has a class.",
+    )
     return classes
 
 
-def _frontend(described):
-    if described is None:
+def _frontend(description: dict[str, Any] | None) -> MicroFrontend | None:
+    if description is None:
         return None
-    if described["kind"] != "micro":
-        raise ValueError(
-            "`folder` must hold a bundle with the micro front-end or none; others are not known "
-            f"here. Received: frontend={described}. Pass your own to StreamingDetector(model, "
-            "frontend=...)."
-        )
+    require(
+        description["kind"] == "micro",
+        "`folder` must hold a bundle with the micro front-end or none; others are not known "
+        f"here. Received: frontend={description}. Pass your own to StreamingDetector(model, "
+        "frontend=...).",
+    )
     return MicroFrontend()
 
 
-def _behind(rest, features):
+def _joined(remainder: Array | None, features: ArrayLike) -> Array:
     features = np.asarray(features, "float32")
-    if not np.isfinite(features).all():
-        raise ValueError(
-            "`chunk` must be finite; a single NaN or infinity spoils every state after it. "
-            f"Received: {int((~np.isfinite(features)).sum())} such values. Check the front-end."
-        )
-    if rest is None:
+    infinite = int((~np.isfinite(features)).sum())
+    require(
+        not infinite,
+        "`chunk` must be finite; a single NaN or infinity spoils every state after it. "
+        f"Received: {infinite} such values. Check the front-end.",
+    )
+    if remainder is None:
         return features
     if not features.size:
-        return rest
-    if features.shape[1:] != rest.shape[1:]:
-        raise ValueError(
-            f"`chunk` must hold frames of the same shape as before, {rest.shape[1:]}. "
-            f"Received: chunk of shape {features.shape}."
-        )
-    return np.concatenate([rest, features])
+        return remainder
+    require(
+        features.shape[1:] == remainder.shape[1:],
+        "`chunk` must hold frames of the same shape as before, "
+        f"{remainder.shape[1:]}; they join the last chunk's remainder. Received: chunk of shape "
+        f"{features.shape}. Call reset() to start a new stream.",
+    )
+    return np.concatenate([remainder, features])
 
 
-def _length(features):
+def _length(features: ArrayLike) -> int:
     arrays = features.values() if isinstance(features, Mapping) else [features]
     return max(len(x) for x in arrays)

@@ -1,6 +1,6 @@
-"""What a detector costs on a device: parameters, multiply-adds, state, reach and flash.
+"""Costs of a detector on a device: parameters, multiply-adds, state, receptive field, flash.
 
-`costs(model)` answers before anything is exported, for any model that streams:
+`costs(model)` works for any model that streams, before anything is exported:
 
 >>> from keras_sal.streaming import costs
 >>> from keras_sal.models import gru_detector
@@ -12,38 +12,44 @@ gru        GRU            11,808         11,520     48
 posterior  Dense              49             48      0
 total                     13,169         12,848     48
 <BLANKLINE>
-answers a second     100
+outputs a second     100
 multiply-adds/s      1,284,800
 state                48 bytes in int8, 192 in float32
 receptive field      unlimited
 int8 flash, about    20 KB
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import Any
 
 import keras
 from keras import layers
 
+from keras_sal.checks import require
 from keras_sal.streaming.rules.custom import OwnStep
-from keras_sal.streaming.rules.delay import Late
-from keras_sal.streaming.rules.weight_sharing import Sharing
-from keras_sal.streaming.streaming_model import frames_per_step, receptive_field, step_model
+from keras_sal.streaming.rules.delay import OutputDelay
+from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
+from keras_sal.streaming.streaming_model import step_model
+from keras_sal.streaming.timing import frames_per_step, receptive_field
+from keras_sal.typing import Tensor
 
-# Of the files that `keras_sal.export.micro` writes: the operators and tensors themselves.
+# Bytes of operators and tensors in the files that `keras_sal.export.micro` writes.
 FILE_BYTES, BYTES_OF_MEMORY, BYTES_OF_CELL = 1_700, 2_600, 3_700
 BYTES_OF_BIAS, BYTES_OF_CHANNEL_SCALE = 4, 12
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerCosts:
-    """What one layer costs.
+    """Costs of one layer.
 
     Attributes:
         name: Name of the layer.
         type: Name of its class.
         parameters: Numbers that it has, trainable or not.
-        macs: Multiply-adds for one answer.
+        macs: Multiply-adds for one output frame.
         state_values: Numbers that it remembers.
     """
 
@@ -56,34 +62,34 @@ class LayerCosts:
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What a model costs; `print` it for a table.
+    """Costs of a model; `print` it for a table.
 
     Attributes:
         layers: A `LayerCosts` for each layer, in the order in which they run.
         parameters: Numbers of the model, each counted once.
-        macs_per_answer: Multiply-adds for one answer: of matrix products and convolutions, as
+        macs_per_output: Multiply-adds of matrix products and convolutions for one output frame, as
             `keras_sal.export.micro.MicroModel.macs` counts them.
-        macs_per_second: The same for a second.
-        answers_per_second: Answers a second.
-        state_values: Numbers that a stream remembers: bytes of state in int8.
+        macs_per_second: Multiply-adds for a second.
+        outputs_per_second: Output frames a second.
+        state_values: Numbers that a stream remembers, which is its state in int8 in bytes.
         state_bytes: Bytes of state in float32.
-        receptive_field_frames: Frames that an answer depends on; `math.inf` without limit.
+        receptive_field_frames: Frames that an output depends on; `math.inf` without limit.
         flash_bytes: An estimate of the int8 file of `keras_sal.export.micro`, within a fifth for
-            the detectors of `keras_sal.models`. Convert the model to know.
+            the detectors of `keras_sal.models`. Convert the model to know the number.
     """
 
-    layers: tuple
+    layers: tuple[LayerCosts, ...]
     parameters: int
-    macs_per_answer: int
+    macs_per_output: int
     macs_per_second: float
-    answers_per_second: float
+    outputs_per_second: float
     state_values: int
     state_bytes: int
     receptive_field_frames: float
     flash_bytes: int
 
-    def __str__(self):
-        total = LayerCosts("total", "", self.parameters, self.macs_per_answer, self.state_values)
+    def __str__(self) -> str:
+        total = LayerCosts("total", "", self.parameters, self.macs_per_output, self.state_values)
         head = ("layer", "type", "parameters", "multiply-adds", "state")
         rows = [head, *(_texts(layer) for layer in (*self.layers, total))]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -92,28 +98,28 @@ class Costs:
             "  ".join(f"{x:{side}{w}}" for x, side, w in zip(row, sides, widths, strict=True))
             for row in rows
         ]
-        reach = self.receptive_field_frames
+        field = self.receptive_field_frames
         figures = {
-            "answers a second": f"{self.answers_per_second:g}",
+            "outputs a second": f"{self.outputs_per_second:g}",
             "multiply-adds/s": f"{self.macs_per_second:,.0f}",
             "state": f"{self.state_values:,} bytes in int8, {self.state_bytes:,} in float32",
-            "receptive field": "unlimited" if reach == math.inf else f"{reach} frames",
+            "receptive field": "unlimited" if field == math.inf else f"{field} frames",
             "int8 flash, about": f"{self.flash_bytes / 1000:.0f} KB",
         }
         return "\n".join([*lines, "", *(f"{name:<21}{text}" for name, text in figures.items())])
 
 
-def costs(model, frame_step_s=0.01):
-    """Returns what a clip model costs as a stream.
+def costs(model: keras.Model, frame_step_s: float = 0.01) -> Costs:
+    """Return what a clip model costs as a streaming model.
 
     Use it while choosing a model: it takes a moment, and nothing is converted.
 
     Args:
         model: As for `keras_sal.streaming.step_model`.
-        frame_step_s: Seconds from frame to frame of the fastest input, > 0. Default 0.01.
+        frame_step_s: Seconds from frame to frame of the fastest input, > 0. Defaults to 0.01.
 
     Returns:
-        A `Costs`. A layer of your own counts each number of its matrices once for every answer.
+        A `Costs`. A custom layer counts each number of its matrices once for every output frame.
 
     Raises:
         ValueError: If the model cannot stream, or `frame_step_s` is not positive.
@@ -123,38 +129,38 @@ def costs(model, frame_step_s=0.01):
     >>> from keras_sal.streaming import costs
     >>> from keras_sal.models import conv_detector
     >>> detector = costs(conv_detector(features=40, channels=16, kernel_frames=3, dilations=(1, 2)))
-    >>> detector.macs_per_answer, 40 * 16 + 2 * (3 * 16 + 16 * 16) + 16
+    >>> detector.macs_per_output, 40 * 16 + 2 * (3 * 16 + 16 * 16) + 16
     (1264, 1264)
     >>> detector.state_values, detector.receptive_field_frames
     (96, 7)
     """
-    if not frame_step_s > 0:
-        raise ValueError(
-            "`frame_step_s` must be positive; it is the time from frame to frame. "
-            f"Received: frame_step_s={frame_step_s!r}. Give seconds, such as 0.01."
-        )
+    require(
+        frame_step_s > 0,
+        "`frame_step_s` must be positive; it is the time from frame to frame. "
+        f"Received: frame_step_s={frame_step_s!r}. Give seconds, such as 0.01.",
+    )
     step = step_model(model, batch_size=1, max_delay_frames=10**6)
     rows, flash_bytes = [], FILE_BYTES
     types = {layer.name: type(layer).__name__ for layer in model.layers}
     for layer, inputs, outputs in _calls(step):
-        if isinstance(layer, Late):
+        if isinstance(layer, OutputDelay):
             continue
         macs = _macs(layer, outputs)
         states = [x for x in keras.tree.flatten(inputs) if x.name.startswith("state_")]
         state_values = sum(math.prod(x.shape) for x in states)
-        kind = types.get(layer.name, type(layer).__name__)
+        type_name = types.get(layer.name, type(layer).__name__)
         parameters = layer.count_params() if isinstance(layer, layers.Layer) else 0
-        rows.append(LayerCosts(layer.name, kind, parameters, macs, state_values))
+        rows.append(LayerCosts(layer.name, type_name, parameters, macs, state_values))
         flash_bytes += BYTES_OF_CELL if _has_cell(layer) else BYTES_OF_MEMORY * bool(states)
     state_values = sum(row.state_values for row in rows)
     macs = sum(row.macs for row in rows)
-    answers_per_second = 1 / (frame_step_s * frames_per_step(step, model))
+    outputs_per_second = 1 / (frame_step_s * frames_per_step(step, model))
     return Costs(
         layers=tuple(rows),
         parameters=model.count_params(),
-        macs_per_answer=macs,
-        macs_per_second=macs * answers_per_second,
-        answers_per_second=answers_per_second,
+        macs_per_output=macs,
+        macs_per_second=macs * outputs_per_second,
+        outputs_per_second=outputs_per_second,
         state_values=state_values,
         state_bytes=4 * state_values,
         receptive_field_frames=receptive_field(model),
@@ -162,7 +168,7 @@ def costs(model, frame_step_s=0.01):
     )
 
 
-def _texts(layer):
+def _texts(layer: LayerCosts) -> tuple[str, ...]:
     return (
         layer.name,
         layer.type,
@@ -172,11 +178,11 @@ def _texts(layer):
     )
 
 
-def _calls(model):
-    """Every call of a layer in a functional model: (layer, input tensors, output tensors)."""
+def _calls(model: keras.Model) -> list[tuple[Any, list[Tensor], list[Tensor]]]:
+    """Return (layer, input tensors, output tensors) for every call in a functional model."""
     calls = []
 
-    def note(layer, *args, **kwargs):
+    def record(layer: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = layer(*args, **kwargs)
         tensors = keras.tree.flatten((args, kwargs))
         inputs = [x for x in tensors if isinstance(x, keras.KerasTensor)]
@@ -190,16 +196,16 @@ def _calls(model):
             keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in graph.inputs
         ],
         clone_function=lambda layer: layer,
-        call_function=note,
+        call_function=record,
     )
     return calls
 
 
-def _macs(layer, outputs):
-    """One multiply-add for each number of a matrix, at each place that it is applied to."""
+def _macs(layer: Any, outputs: list[Tensor]) -> int:
+    """Count each number of a matrix once for each place that it is applied to."""
     if isinstance(layer, keras.Model):
         return sum(_macs(inner, inner_outputs) for inner, _, inner_outputs in _calls(layer))
-    holder = layer.layer if isinstance(layer, Sharing | layers.Wrapper) else layer
+    holder = layer.layer if isinstance(layer, WeightSharingLayer | layers.Wrapper) else layer
     if not isinstance(holder, layers.Layer) or isinstance(holder, layers.Embedding | layers.PReLU):
         return 0
     is_applied_once = isinstance(layer, OwnStep) or _has_cell(layer)
@@ -207,17 +213,20 @@ def _macs(layer, outputs):
     return places * sum(math.prod(w.shape) for w in holder.weights if _is_matrix(w))
 
 
-def _is_matrix(weight):
+def _is_matrix(weight: Any) -> bool:
     return len(weight.shape) > 1 and "bias" not in weight.name
 
 
-def _has_cell(layer):
+def _has_cell(layer: Any) -> bool:
     inner = layer.layers if isinstance(layer, keras.Model) else []
     return hasattr(layer, "state_size") or any(map(_has_cell, inner))
 
 
-def _weight_bytes(layer):
-    """Matrices in bytes, biases in 32 bits; a batch normalisation becomes the bias before it."""
+def _weight_bytes(layer: Any) -> int:
+    """Estimate the bytes of weights: int8 matrices, biases of 32 bits.
+
+    A batch normalisation becomes the bias of the layer before it.
+    """
     if isinstance(layer, keras.Model):
         return sum(map(_weight_bytes, layer.layers))
     if isinstance(layer, layers.BatchNormalization):

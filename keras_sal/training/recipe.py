@@ -25,7 +25,7 @@ from keras_sal.data import Stream, StreamBatches
 from keras_sal.detection import DetCurve, det_curve
 from keras_sal.losses import FrameCrossEntropy, FrameFocalLoss, StreamingAnchorLoss
 from keras_sal.progress import Reporter, SilentReporter
-from keras_sal.runtime import runners
+from keras_sal.runtime import runner_steps, runners
 from keras_sal.targets import AnchorTargets
 from keras_sal.training.anchor_refinement import AnchorRefinement, RefinedBatches
 from keras_sal.training.hard_negatives import HardNegatives
@@ -238,7 +238,7 @@ def train(
     options = options or TrainingOptions()
     batches = StreamBatches(
         streams,
-        targets(options.crop_frames, runners.frames_per_output(runners.open_runner(model))),
+        targets(options.crop_frames, runner_steps.frames_per_output(runners.open_runner(model))),
         batch_size=options.batch_size,
         batches=max(1, options.steps // EPOCHS),
         seed=options.seed,

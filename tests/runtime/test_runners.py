@@ -9,7 +9,7 @@ from keras import layers
 
 from keras_sal.runtime import keras_runner, open_runner, predict
 from keras_sal.runtime.keras_runner import KerasRunner
-from keras_sal.runtime.runners import frames_per_output
+from keras_sal.runtime.runner_steps import frames_per_output
 from keras_sal.streaming import step_model
 
 FRAMES = 10  # a piece of 8, two of 1
@@ -154,7 +154,7 @@ class TestAnswer:
 
     def test_longer_than_a_chunk_and_more_than_a_batch(self, monkeypatch):
         monkeypatch.setattr(keras_runner, "CHUNK_STEPS", (16, 4, 1))
-        monkeypatch.setattr(keras_runner, "SIDE_BY_SIDE", 3)
+        monkeypatch.setattr(keras_runner, "STREAMS_PER_BATCH", 3)
         gru = small_gru.model()
         streams = [features(length, seed=length) for length in [3, 41, 9, 16]]
         for posteriors, clip in zip(predict(open_runner(gru), streams), streams, strict=True):

@@ -19,7 +19,7 @@ class TestByHand:
         gru = costs(gru_detector())
         # Three gates of (32 + 48) * 48 weights, each used once; biases are no multiply-adds.
         assert [layer.macs for layer in gru.layers] == [0, 40 * 32, 3 * (32 + 48) * 48, 48]
-        assert gru.macs_per_answer == 12_848
+        assert gru.macs_per_output == 12_848
         assert gru.macs_per_second == pytest.approx(1_284_800)
         assert gru.parameters == sum(layer.parameters for layer in gru.layers) == 13_169
         assert (gru.state_values, gru.state_bytes) == (48, 192)
@@ -27,8 +27,8 @@ class TestByHand:
 
     def test_conv(self):
         conv = costs(conv_detector(channels=16, kernel_frames=5, dilations=(1, 2)), 0.02)
-        assert conv.macs_per_answer == 40 * 16 + 2 * (5 * 16 + 16 * 16) + 16
-        assert conv.macs_per_second == 50 * conv.macs_per_answer
+        assert conv.macs_per_output == 40 * 16 + 2 * (5 * 16 + 16 * 16) + 16
+        assert conv.macs_per_second == 50 * conv.macs_per_output
         assert conv.state_values == 4 * (1 + 2) * 16
         assert conv.receptive_field_frames == 1 + 4 * (1 + 2)
 
@@ -58,14 +58,14 @@ class TestByHand:
         ],
     )
     def test_layer(self, stack, macs):
-        assert costs(sequential(*stack)).macs_per_answer == macs
+        assert costs(sequential(*stack)).macs_per_output == macs
 
     def test_nested_and_shared(self):
         shared = layers.GRU(WIDTH, return_sequences=True, name="shared")
         inner = keras.Sequential([keras.Input((None, WIDTH)), shared, layers.Dense(WIDTH)])
         clips = keras.Input((None, WIDTH))
         twice = costs(keras.Model(clips, inner(inner(clips))))
-        assert twice.macs_per_answer == 2 * (3 * 8 * WIDTH + WIDTH * WIDTH)
+        assert twice.macs_per_output == 2 * (3 * 8 * WIDTH + WIDTH * WIDTH)
         assert twice.state_values == 2 * WIDTH
         assert twice.parameters == inner.count_params()
 
@@ -78,8 +78,8 @@ class TestByHand:
     def test_inputs_of_different_rates(self):
         both = costs(multimodal_detector(rate_ratio=4))
         fast = 4 * 40 * 24 + 4 * 24 * 24
-        assert both.macs_per_answer == fast + 6 * 16 + 3 * (40 + 40) * 40 + 40
-        assert both.answers_per_second == pytest.approx(25)
+        assert both.macs_per_output == fast + 6 * 16 + 3 * (40 + 40) * 40 + 40
+        assert both.outputs_per_second == pytest.approx(25)
 
     def test_rejects_frame_step(self):
         with pytest.raises(ValueError, match=r"`frame_step_s` must be positive.*frame_step_s=0"):
@@ -162,7 +162,7 @@ def test_exported_file(detector, tmp_path):
     clip = np.random.default_rng(0).uniform(0, 26, (200, 40)).astype("float32")
     exported = micro.convert(model, tmp_path / "model.tflite", [clip], min_posterior=0.0)
     expected = costs(model)
-    assert exported.macs == expected.macs_per_answer
+    assert exported.macs == expected.macs_per_output
     assert exported.flash_bytes == pytest.approx(expected.flash_bytes, rel=0.1)
     states = [info for info in exported.inputs if info.name.startswith("state_")]
     assert sum(math.prod(info.shape) for info in states) == expected.state_values

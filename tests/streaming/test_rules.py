@@ -133,7 +133,7 @@ class TestRefusals:
         ("layer", "reason", "instead"),
         [
             (layers.Bidirectional(layers.GRU(2, return_sequences=True)), "from its end", "GRU"),
-            (layers.GRU(2), "answers once, at the end", "return_sequences=True"),
+            (layers.GRU(2), "only one output, at the end", "return_sequences=True"),
             (
                 layers.LSTM(2, return_sequences=True, go_backwards=True),
                 "reads the clip from its end",
@@ -165,7 +165,7 @@ class TestRefusals:
                 "depends on other frames",
                 "treats every frame",
             ),
-            (Unknown(), "a layer of your own", "`stream_step`"),
+            (Unknown(), "a custom layer", "`stream_step`"),
         ],
         ids=lambda x: None if isinstance(x, str) else type(x).__name__,
     )
@@ -215,11 +215,11 @@ class TestRefusals:
             step_model(keras.Model(clips, answer))
 
     def test_padding_not_used_up(self):
-        with pytest.raises(ValueError, match=r"must answer once for every frame.*3 frames longer"):
+        with pytest.raises(ValueError, match=r"one output for every frame.*3 frames longer"):
             step_model(sequential(layers.ZeroPadding1D((3, 0))))
 
     def test_padding_of_the_end_not_used_up(self):
-        with pytest.raises(ValueError, match=r"must answer once for every frame.*1 frames longer"):
+        with pytest.raises(ValueError, match=r"one output for every frame.*1 frames longer"):
             step_model(sequential(layers.ZeroPadding1D((0, 1))), max_delay_frames=5)
 
     def test_memory_after_padding(self):
@@ -235,7 +235,7 @@ class TestRefusals:
     def test_called_in_training(self):
         clips = keras.Input((None, WIDTH))
         model = keras.Model(clips, layers.Dropout(0.5)(clips, training=True))
-        with pytest.raises(ValueError, match="never twice gives the same"):
+        with pytest.raises(ValueError, match="never gives the same twice"):
             step_model(model)
 
     def test_channels_first(self):

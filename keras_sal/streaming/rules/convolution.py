@@ -1,109 +1,126 @@
-"""Convolutions, pooling and padding: a window that begins in the past.
+"""Rules for convolutions, pooling, padding and cropping: a window that begins in the past.
 
-tensor whose newest frame is `lead` ahead of the stream's, with `hop` new frames a step
-|  ZeroPadding((p, q))          lead + p             Cropping((p, q)): lead - p
-|  kernel spanning k frames     lead - (k - 1)        below 0 it looks ahead: the answer comes late
-|  stride s                     hop / s, lead / s     more frames a step until hop is whole
-v
-one frame a step, if the padding is used up exactly
+The rules keep account of how many frames a tensor is `ahead` of the stream, and of the frames that
+it brings in a step:
+
+    ZeroPadding((p, q))          ahead + p
+    Cropping((p, q))             ahead - p
+    kernel spanning k frames     ahead - (k - 1)
+    stride s                     ahead / s, frames_per_step / s
+
+Below 0 the tensor is late. At the output of the model it must be one frame a step, with the padding
+used up exactly.
 """
 
-import fractions
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers, ops
 
 from keras_sal.layers import CausalDepthwiseConv1D
-from keras_sal.streaming.rules.delay import heard, past_and_new, silenced
-from keras_sal.streaming.rules.frames import HopTooShort
-from keras_sal.streaming.rules.registry import refusal, refuse_if, step
-from keras_sal.streaming.rules.weight_sharing import Sharing
+from keras_sal.streaming.rules.delay import validity, with_past, zero_invalid
+from keras_sal.streaming.rules.frames import Frames, LayerStep, StepTooShort
+from keras_sal.streaming.rules.registry import reject_if, rule, unsupported_error
+from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
+from keras_sal.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_sal.streaming.rules.step_builder import StepBuilder
 
 
-def _windowed(layer, stream, x, over_window, padding=(0, 0), span=1, stride=1, instead=""):
-    """Calls `over_window` on the frames that `span` frames of padded input come from.
+def _over_window(
+    layer: layers.Layer,
+    builder: StepBuilder,
+    frames: Frames,
+    compute: Callable[[Tensor], Tensor],
+    padding: tuple[int, int] = (0, 0),
+    span: int = 1,
+    stride: int = 1,
+    instead: str = "",
+) -> list[Frames]:
+    """Call `compute` on the window that `span` frames of padded input come from.
 
-    With N frames of the stream so far, the input is known up to its frame N + lead - 1. Frame j of
+    With N frames of the stream so far, the input is known up to its frame N + ahead - 1. Frame j of
     the output needs input frames up to stride * j - before + span - 1.
     """
-    if x.hop % stride:
-        raise HopTooShort(stride // math.gcd(x.hop, stride), x.sources)
+    if frames.frames_per_step % stride:
+        factor = stride // math.gcd(frames.frames_per_step, stride)
+        raise StepTooShort(factor, frames.sources)
     before, after = padding
-    lead = (x.lead + before - span) // stride + 1
-    longer = (x.longer + before + after - span) // stride + 1
-    past = before + min(x.lead, 0) - stride * min(lead, 0)
-    reason = "it looks at frames that have not come yet"
-    objection = (x.objection or refusal(layer, reason, instead)) if lead < 0 else None
+    ahead = (frames.ahead + before - span) // stride + 1
+    past = before + min(frames.ahead, 0) - stride * min(ahead, 0)
+    lateness_error = None
+    if ahead < 0:
+        reason = "it looks at frames that have not come yet"
+        lateness_error = frames.lateness_error or unsupported_error(layer, reason, instead)
     place = {
-        "hop": x.hop // stride,
-        "lead": lead,
-        "longer": longer,
-        "objection": objection,
-        "sees": x.sees + fractions.Fraction(span - 1, x.hop),
+        "frames_per_step": frames.frames_per_step // stride,
+        "ahead": ahead,
+        "extra_frames": (frames.extra_frames + before + after - span) // stride + 1,
+        "lateness_error": lateness_error,
+        "receptive_field": frames.receptive_field + Fraction(span - 1, frames.frames_per_step),
     }
 
-    def make_step(x, *marks):
-        quiet = x.of(silenced(x.tensor, [mark.tensor for mark in marks]))
-        window, states, next_states = past_and_new(stream, quiet, past)
-        return [x.at(**place).of_timed(over_window(window))], states, next_states
+    def make_step(frames: Frames, *valid: Frames) -> LayerStep:
+        tensor = zero_invalid(frames.tensor, [is_valid.tensor for is_valid in valid])
+        window, states, next_states = with_past(builder, frames.with_tensor(tensor), past)
+        return LayerStep([frames.with_sequence(compute(window), **place)], states, next_states)
 
-    return stream.call(layer, make_step, x, *(heard(stream, x) if before else []))
+    valid = validity(builder, frames) if before else []
+    return builder.call(layer, make_step, frames, *valid)
 
 
-def _refuse_channels_first(layer):
+def _reject_channels_first(layer: layers.Layer) -> None:
     data_format = getattr(layer, "data_format", "channels_last")
-    refuse_if(
+    reject_if(
         layer,
         (data_format != "channels_last", "time has to be axis 1", "Use channels_last."),
     )
 
 
-def _pairs(layer, amounts):
-    """How much a padding or cropping layer changes both ends of time and of the other axes."""
-    _refuse_channels_first(layer)
+def _pairs(layer: layers.Layer, amounts: Any) -> Any:
+    """Return how much a layer pads or crops both ends of time and of the other axes."""
+    _reject_channels_first(layer)
     return [amounts] if isinstance(layer, layers.ZeroPadding1D | layers.Cropping1D) else amounts
 
 
-@step.register
-def _(layer: layers.Cropping1D | layers.Cropping2D, stream, frames, **kwargs):
+@rule.register(layers.Cropping1D | layers.Cropping2D)
+def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
     in_time, *others = _pairs(layer, layer.cropping)
 
-    def over_window(window):
-        """Crops the other axes."""
+    def crop_other_axes(window: Tensor) -> Tensor:
         sizes = window.shape[2:-1]
         kept = [slice(a, size - b) for size, (a, b) in zip(sizes, others, strict=True)]
         return window[(slice(None), slice(None), *kept)]
 
     before, after = in_time
     instead = "Crop the end of the clip only."
-    return _windowed(layer, stream, frames, over_window, (-before, -after), instead=instead)
+    return _over_window(layer, builder, frames, crop_other_axes, (-before, -after), instead=instead)
 
 
-@step.register
-def _(layer: layers.ZeroPadding1D | layers.ZeroPadding2D, stream, frames, **kwargs):
+@rule.register(layers.ZeroPadding1D | layers.ZeroPadding2D)
+def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
     in_time, *others = _pairs(layer, layer.padding)
 
-    def over_window(window):
+    def pad_other_axes(window: Tensor) -> Tensor:
         is_padded = any(any(pair) for pair in others)
         return ops.pad(window, [(0, 0), (0, 0), *others, (0, 0)]) if is_padded else window
 
-    return _windowed(layer, stream, frames, over_window, in_time)
+    return _over_window(layer, builder, frames, pad_other_axes, in_time)
 
 
-@step.register
-def _(
-    layer: layers.AveragePooling1D
-    | layers.AveragePooling2D
-    | layers.MaxPooling1D
-    | layers.MaxPooling2D,
-    stream,
-    frames,
-    **kwargs,
-):
-    _refuse_channels_first(layer)
+@rule.register(
+    layers.AveragePooling1D | layers.AveragePooling2D | layers.MaxPooling1D | layers.MaxPooling2D
+)
+def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    _reject_channels_first(layer)
     span, stride = layer.pool_size[0], layer.strides[0]
-    refuse_if(
+    reject_if(
         layer,
         (
             layer.padding == "same" and max(span, stride) > 1,
@@ -113,23 +130,20 @@ def _(
         ),
     )
     instead = f"Put ZeroPadding of ({span - stride}, 0) frames before it."
-    return _windowed(layer, stream, frames, layer, (0, 0), span, stride, instead)
+    return _over_window(layer, builder, frames, layer, (0, 0), span, stride, instead)
 
 
-@step.register
-def _(
-    layer: layers.Conv1D
+@rule.register(
+    layers.Conv1D
     | layers.Conv2D
     | layers.DepthwiseConv1D
     | layers.DepthwiseConv2D
     | layers.SeparableConv1D
-    | layers.SeparableConv2D,
-    stream,
-    frames,
-    **kwargs,
-):
-    _refuse_channels_first(layer)
-    span = (layer.kernel_size[0] - 1) * layer.dilation_rate[0] + 1
+    | layers.SeparableConv2D
+)
+def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    _reject_channels_first(layer)
+    span = _span(layer, axis=0)
     stride = layer.strides[0]
     is_causal = layer.padding == "causal" or isinstance(layer, CausalDepthwiseConv1D)
     if layer.padding == "valid" and not is_causal:
@@ -139,44 +153,49 @@ def _(
             "Conv1D(padding='causal')."
         )
     else:
-        in_time = (span - 1, 0) if is_causal else _same(layer, axis=0)
+        in_time = (span - 1, 0) if is_causal else _same_padding(layer, axis=0)
         instead = (
             f"Use Conv1D(padding='causal'), or pad the start by {span - stride} frames and use "
             "padding='valid'."
         )
     needs_no_padding = in_time == (0, 0) and (layer.padding == "valid" or span == stride == 1)
-    over_window = layer if needs_no_padding else UnpaddedConv(layer)
-    return _windowed(layer, stream, frames, over_window, in_time, span, stride, instead)
+    convolve = layer if needs_no_padding else UnpaddedConv(layer)
+    return _over_window(layer, builder, frames, convolve, in_time, span, stride, instead)
 
 
-def _same(layer, axis, size=None):
-    """What padding="same" puts at the ends of an axis; its `None` is a multiple of the stride."""
-    stride, span = (
-        layer.strides[axis],
-        (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1,
-    )
+def _span(layer: Any, axis: int) -> int:
+    """Return how many places of an axis a kernel spans, dilation included."""
+    return (layer.kernel_size[axis] - 1) * layer.dilation_rate[axis] + 1
+
+
+def _same_padding(layer: Any, axis: int, size: int | None = None) -> tuple[int, int]:
+    """Return what padding="same" puts at the ends of an axis.
+
+    A `size` of `None` stands for a multiple of the stride.
+    """
+    stride = layer.strides[axis]
     rest = size % stride if size else 0
-    total = max(span - (rest or stride), 0)
+    total = max(_span(layer, axis) - (rest or stride), 0)
     return total // 2, total - total // 2
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class UnpaddedConv(Sharing):
-    """A padded convolution over a window that brings its own past, and so needs no padding in time.
+class UnpaddedConv(WeightSharingLayer):
+    """A padded convolution over a window that contains its past, and so needs no padding in time.
 
-    Its other axes are padded as ever.
+    The other axes are padded as in the convolution.
     """
 
-    def build(self, shape):
-        """Builds the convolution, if it is not built."""
+    def build(self, shape: Sequence[int | None]) -> None:
+        """Build the convolution, if it is not built."""
         if not self.layer.built:
             self.layer.build(shape)
 
-    def call(self, window):
-        """Convolves."""
+    def call(self, window: Tensor) -> Tensor:
+        """Convolve a window `(batch, frames, ...)`."""
         layer = self.layer
         if len(window.shape) == 4 and layer.padding == "same":
-            in_frequency = _same(layer, 1, window.shape[2])
+            in_frequency = _same_padding(layer, 1, window.shape[2])
             window = ops.pad(window, [(0, 0), (0, 0), in_frequency, (0, 0)])
         options = {"strides": layer.strides, "dilation_rate": layer.dilation_rate}
         if isinstance(layer, layers.SeparableConv1D | layers.SeparableConv2D):

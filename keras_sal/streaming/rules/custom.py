@@ -1,6 +1,6 @@
-"""Layers of the user's own: they say themselves what they do with one frame.
+"""The rule for custom layers, which define themselves what they do with one frame.
 
-A layer streams if it has two methods besides `call`. This one smooths its input:
+A custom layer streams if it has two methods besides `call`. This one smooths its input:
 
     @keras.saving.register_keras_serializable(package="my_package")
     class Smooth(keras.layers.Layer):
@@ -14,78 +14,109 @@ A layer streams if it has two methods besides `call`. This one smooths its input
             mean = 0.9 * states[0] + 0.1 * frame
             return mean, [mean]                   # the output for this frame, the next states
 
-States start as zeros. That both ways give the same numbers is for the layer's tests to show.
+States start as zeros. Test in the layer's own tests that `call` and `stream_step` give the same
+numbers.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_sal.layers import CausalDepthwiseConv1D
-from keras_sal.streaming.rules.delay import heard, silenced
-from keras_sal.streaming.rules.frames import Frames
-from keras_sal.streaming.rules.recurrent import for_each_frame, refuse_lead
-from keras_sal.streaming.rules.registry import refusal, refuse_if
-from keras_sal.streaming.rules.weight_sharing import Sharing
+from keras_sal.streaming.rules.delay import validity, zero_invalid
+from keras_sal.streaming.rules.frames import Frames, LayerStep
+from keras_sal.streaming.rules.recurrent import for_each_frame, reject_padded_start
+from keras_sal.streaming.rules.registry import reject_if, unsupported_error
+from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
+from keras_sal.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_sal.streaming.rules.step_builder import StepBuilder
 
 
-def is_own(layer):
-    """Whether what the layer does is written outside Keras, and there is no rule for it here."""
+def is_custom(layer: keras.Operation) -> bool:
+    """Return whether the `call` of a layer is written outside Keras, and no rule knows it."""
     is_known = isinstance(layer, CausalDepthwiseConv1D)
     return not is_known and not type(layer).call.__module__.startswith("keras.")
 
 
-def own_step(layer, stream, frames, **kwargs):
-    """Calls a layer of the user's own on the frames of one step."""
+def custom_rule(
+    layer: keras.layers.Layer, builder: StepBuilder, frames: Frames, **kwargs: Any
+) -> list[Frames]:
+    """Apply a custom layer to the frames of one step.
+
+    Args:
+        layer: The layer.
+        builder: The `StepBuilder`.
+        frames: The frames.
+        **kwargs: Keyword arguments of the layer, which are left out.
+
+    Returns:
+        The frames that it returns, as a list of one.
+
+    Raises:
+        ValueError: If the layer has no `stream_step`, or several inputs.
+    """
     if not hasattr(layer, "stream_step"):
-        raise refusal(
+        raise unsupported_error(
             layer,
-            "what a layer of your own does along time cannot be known",
-            "Give it `streaming_state_spec` and `stream_step`: see keras_sal.streaming.rules.custom.",
+            "what a custom layer does along time cannot be known",
+            "Give it `streaming_state_spec` and `stream_step`: see "
+            "keras_sal.streaming.rules.custom.",
         )
-    refuse_if(
+    reject_if(
         layer,
         (
             not isinstance(frames, Frames),
-            "a layer of your own can stream with one input only",
+            "a custom layer can stream with one input only",
             "Concatenate the inputs before it.",
         ),
     )
-    refuse_lead(layer, frames)
-    marks = heard(stream, frames)
+    reject_padded_start(layer, frames)
+    # Converted files contain the names that Keras gives to layers of these two classes.
     frame_step, chunk_step = OwnStep(layer), OwnChunk(layer)
 
-    def one_frame(inputs, states):
-        frame, *marks = inputs
+    def one_frame(
+        inputs: Sequence[Tensor], states: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        frame, *valid = inputs
         output, *next_states = frame_step([frame, *states])
-        return output, [silenced(state, marks) for state in next_states]
+        return output, [zero_invalid(state, valid) for state in next_states]
 
-    def make_step(x, *marks):
+    def make_step(frames: Frames, *valid: Frames) -> LayerStep:
         shapes = layer.streaming_state_spec()
-        states = [stream.new_state(shape, layer.compute_dtype) for shape in shapes]
-        forever = x.at(sees=math.inf if states else x.sees)
-        if x.chunked:
-            output, *next_states = chunk_step([x.tensor, *states, *(mark.tensor for mark in marks)])
-            return [forever.of(output)], states, next_states
-        output, next_states = for_each_frame(one_frame, [x, *marks], states)
-        return [forever.of(output.tensor)], states, next_states
+        states = [builder.new_state(shape, layer.compute_dtype) for shape in shapes]
+        next_states: Sequence[Tensor]
+        if frames.chunked:
+            inputs = [frames.tensor, *states, *(is_valid.tensor for is_valid in valid)]
+            output, *next_states = chunk_step(inputs)
+        else:
+            outputs, next_states = for_each_frame(one_frame, [frames, *valid], states)
+            output = outputs.tensor
+        receptive_field = math.inf if states else frames.receptive_field
+        outputs = frames.with_tensor(output, receptive_field=receptive_field)
+        return LayerStep([outputs], states, next_states)
 
-    return stream.call(layer, make_step, frames, *marks)
+    return builder.call(layer, make_step, frames, *validity(builder, frames))
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class OwnStep(Sharing):
-    """What `layer.stream_step` does: `[frame, *states]` to `[output, *next_states]`."""
+class OwnStep(WeightSharingLayer):
+    """The `stream_step` of a layer as a layer: `[frame, *states]` to `[output, *next_states]`."""
 
-    def build(self, shapes):
-        """Builds the layer for clips of such frames, if it is not built."""
+    def build(self, shapes: Sequence[tuple[int | None, ...]]) -> None:
+        """Build the layer for clips of such frames, if it is not built."""
         if not self.layer.built:
             batch_size, *features = shapes[0]
             self.layer.build((batch_size, None, *features))
 
-    def call(self, inputs):
-        """Calls `stream_step`."""
+    def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Call `stream_step`."""
         frame, *states = inputs
         output, next_states = self.layer.stream_step(frame, states)
         return [output, *next_states]
@@ -93,32 +124,33 @@ class OwnStep(Sharing):
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class OwnChunk(OwnStep):
-    """What `layer.stream_step` does with frame after frame: `[frames, *states]` to as many.
+    """The `stream_step` of a layer over many frames: `[frames, *states]` to as many tensors.
 
-    Late frames come with a mark each, after the states: see `keras_sal.streaming.rules.delay`.
+    If the frames are late, their validity follows after the states: see
+    `keras_sal.streaming.rules.delay`.
     """
 
-    def build(self, shapes):
-        """Builds the layer for such clips, if it is not built."""
+    def build(self, shapes: Sequence[tuple[int | None, ...]]) -> None:
+        """Build the layer for such clips, if it is not built."""
         if not self.layer.built:
             self.layer.build(shapes[0])
 
-    def call(self, inputs):
-        """Calls `stream_step` in a loop of the backend."""
+    def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Call `stream_step` in a loop of the backend."""
         frames, *states = inputs
         number = len(self.layer.streaming_state_spec())
-        states, marks = states[:number], states[number:]
+        states, valid = states[:number], states[number:]
 
         features = frames.shape[-1]
-        if marks:  # as one more feature: on TensorFlow only one tensor can be scanned
-            mark = silenced(ops.ones_like(frames[..., :1]), marks)
-            frames = ops.concatenate([frames, mark], axis=-1)
+        if valid:  # as one more feature: on TensorFlow only one tensor can be scanned
+            ones = zero_invalid(ops.ones_like(frames[..., :1]), valid)
+            frames = ops.concatenate([frames, ones], axis=-1)
 
-        def one_frame(before, frame):
+        def one_frame(before: list[Tensor], frame: Tensor) -> tuple[list[Tensor], list[Tensor]]:
             output, after = self.layer.stream_step(frame[..., :features], before[1:])
-            if marks:
-                is_heard = ops.reshape(frame[..., features:], (ops.shape(frame)[0], -1))[:, :1]
-                after = [silenced(state, [is_heard]) for state in after]
+            if valid:
+                is_valid = ops.reshape(frame[..., features:], (ops.shape(frame)[0], -1))[:, :1]
+                after = [zero_invalid(state, [is_valid]) for state in after]
             return ([output, *after],) * 2
 
         first, _ = self.layer.stream_step(frames[:, 0, ..., :features], states)

@@ -1,10 +1,15 @@
 """The frames of a clip tensor that one call of a streaming model works on."""
 
-import dataclasses
-import fractions
+from __future__ import annotations
 
-import keras
+import dataclasses
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
 from keras import ops
+
+from keras_sal.typing import Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -12,65 +17,86 @@ class Frames:
     """The newest frames of a clip tensor.
 
     Attributes:
-        tensor: `(batch, hop + max(lead, 0), ...)`, or `(batch, ...)` where that is one frame; in a
-            chunk `(batch, steps * hop + max(lead, 0), ...)`.
-        hop: New frames at every step.
-        lead: Number of the newest frame of the clip tensor, counted from the newest frame of the
-            stream. Above 0 frames were put before the start of the clip, and a step needs that
-            many more, from the past. Below 0 the frames come that much late.
-        longer: How many frames longer than the stream the clip tensor is. More than `lead`, if its
-            last frames need what comes after the end.
-        sources: Which inputs of the model they come from.
-        chunked: Whether a call makes any number of steps, and not one.
-        objection: The error for who cannot wait, if the frames come late.
-        sees: How far back the newest frame reaches, in steps; 1 / hop is one frame.
+        tensor: `(batch, frames_per_step + overlap, ...)`, or `(batch, ...)` where that is one
+            frame; in a chunk `(batch, steps * frames_per_step + overlap, ...)`.
+        frames_per_step: New frames in every step, >= 1.
+        ahead: How many frames the clip tensor is ahead of the stream. It is ahead (> 0) if frames
+            were put before the start of the clip; a step then needs as many frames from the past.
+            It is late (< 0) if a layer before it looks ahead.
+        extra_frames: How many frames longer than the stream the clip tensor is. This is more than
+            `ahead` if its last frames depend on what comes after the end of the clip.
+        sources: Indices of the inputs of the model that the frames depend on.
+        chunked: Whether a call works on any number of steps, and not on one.
+        lateness_error: The error to raise if the frames are late and no delay is allowed.
+        receptive_field: How far back the newest frame reaches, in steps; one frame is
+            `1 / frames_per_step`.
     """
 
-    tensor: keras.KerasTensor | None
-    hop: int = 1
-    lead: int = 0
-    longer: int = 0
-    sources: frozenset = frozenset()
+    tensor: Tensor
+    frames_per_step: int = 1
+    ahead: int = 0
+    extra_frames: int = 0
+    sources: frozenset[int] = frozenset()
     chunked: bool = False
-    objection: Exception | None = None
-    sees: fractions.Fraction | float = fractions.Fraction(1)
+    lateness_error: ValueError | None = None
+    receptive_field: Fraction | float = Fraction(1)
 
     @property
-    def kept(self):
-        """How many more than the new frames the tensor holds."""
-        return max(self.lead, 0)
+    def overlap(self) -> int:
+        """How many frames of the tensor are in the tensor of the next step as well."""
+        return max(self.ahead, 0)
 
     @property
-    def single(self):
-        """Whether this is one frame, which has no time axis."""
-        return not self.chunked and self.hop + self.kept == 1
+    def is_single(self) -> bool:
+        """Whether the tensor is one frame, which has no time axis."""
+        return not self.chunked and self.frames_per_step + self.overlap == 1
 
     @property
-    def features(self):
-        """The shape without batch and time."""
-        return tuple(self.tensor.shape[1 if self.single else 2 :])
+    def feature_shape(self) -> tuple[int, ...]:
+        """The shape of one frame, without batch and time."""
+        return tuple(self.tensor.shape[1 if self.is_single else 2 :])
 
     @property
-    def timed(self):
-        """The tensor with a time axis, be it of length 1."""
-        return ops.reshape(self.tensor, (-1, 1, *self.features)) if self.single else self.tensor
+    def sequence(self) -> Tensor:
+        """The tensor with a time axis, which has length 1 for a single frame."""
+        if self.is_single:
+            return ops.reshape(self.tensor, (-1, 1, *self.feature_shape))
+        return self.tensor
 
-    def of(self, tensor):
-        """Other frames at the same place in time."""
-        return dataclasses.replace(self, tensor=tensor)
+    def with_tensor(self, tensor: Tensor, **changes: Any) -> Frames:
+        """Return frames with another tensor, at the same place in time except for `changes`."""
+        return dataclasses.replace(self, tensor=tensor, **changes)
 
-    def at(self, **place):
-        """Another place in time, for frames still to be made."""
-        return dataclasses.replace(self, tensor=None, **place)
+    def with_sequence(self, sequence: Tensor, **changes: Any) -> Frames:
+        """Return the same as `with_tensor`, from a tensor that has a time axis in any case."""
+        frames = self.with_tensor(sequence, **changes)
+        if not frames.is_single:
+            return frames
+        return frames.with_tensor(ops.reshape(sequence, (-1, *sequence.shape[2:])))
 
-    def of_timed(self, tensor):
-        """Other frames at the same place in time, from a tensor with a time axis."""
-        return self.of(ops.reshape(tensor, (-1, *tensor.shape[2:])) if self.single else tensor)
+
+class LayerStep(NamedTuple):
+    """What a layer computes in one step.
+
+    Attributes:
+        outputs: The frames that the layer returns.
+        states: Input tensors `(batch, ...)` for what the layer remembers.
+        next_states: What it remembers for the next step, one tensor for each of `states`.
+    """
+
+    outputs: Sequence[Frames]
+    states: Sequence[Tensor] = ()
+    next_states: Sequence[Tensor] = ()
 
 
-class HopTooShort(Exception):  # noqa: N818, a signal to step_model and never an error
-    """A step has to bring `factor` times as many frames of the inputs `sources`."""
+class StepTooShort(Exception):  # noqa: N818, a signal to `traced_step` that never reaches a user
+    """A step must bring more frames.
 
-    def __init__(self, factor, sources):
+    Args:
+        factor: How many times as many, > 1.
+        sources: Indices of the inputs of the model whose steps must be longer.
+    """
+
+    def __init__(self, factor: int, sources: frozenset[int]) -> None:
         super().__init__(factor, sources)
         self.factor, self.sources = factor, sources

@@ -1,41 +1,55 @@
-"""Normalisation over the features of a frame, in operations that quantise.
+"""Rules for normalisation over the features of a frame, in operations that quantise.
 
-What Keras computes with is no easier on a microcontroller for being fused: the converter leaves
-parts of it in float. Means, products and a reciprocal root all have kernels for integers.
+The fused normalisation of Keras leaves parts in float when it is converted for a microcontroller.
+Means, products and a reciprocal root all have integer kernels.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers, ops
 
-from keras_sal.streaming.rules.registry import step
-from keras_sal.streaming.rules.weight_sharing import Sharing
+from keras_sal.streaming.rules.frames import Frames, LayerStep
+from keras_sal.streaming.rules.registry import rule
+from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
+from keras_sal.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_sal.streaming.rules.step_builder import StepBuilder
 
 
-@step.register
-def _(layer: layers.LayerNormalization | layers.RMSNormalization, stream, frames, **kwargs):
+@rule.register(layers.LayerNormalization | layers.RMSNormalization)
+def _(
+    layer: layers.LayerNormalization | layers.RMSNormalization,
+    builder: StepBuilder,
+    frames: Frames,
+    **kwargs: Any,
+) -> Any:
     axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
-    last = len(frames.features) + 1  # with batch and time before the features
+    last = len(frames.feature_shape) + 1  # with batch and time before the features
     if axes not in ([-1], [last]) or getattr(layer, "rms_scaling", False):
-        return step.dispatch(keras.Operation)(layer, stream, frames, **kwargs)
+        return rule.dispatch(keras.Operation)(layer, builder, frames, **kwargs)
     is_centred = isinstance(layer, layers.LayerNormalization)
-    normalised = LayerNormalizedFrame(layer) if is_centred else RMSNormalizedFrame(layer)
+    normalize = LayerNormalizedFrame(layer) if is_centred else RMSNormalizedFrame(layer)
 
-    def make_step(x):
-        return [x.of(normalised(x.tensor))], [], []
+    def make_step(frames: Frames) -> LayerStep:
+        return LayerStep([frames.with_tensor(normalize(frames.tensor))])
 
-    return stream.call(layer, make_step, frames)
+    return builder.call(layer, make_step, frames)
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class RMSNormalizedFrame(Sharing):
-    """What `keras.layers.RMSNormalization` does, over the last axis."""
+class RMSNormalizedFrame(WeightSharingLayer):
+    """A layer that computes `keras.layers.RMSNormalization` over the last axis."""
 
-    def call(self, frame):
-        """Divides by the root of the mean square."""
-        return self.normalised(ops.cast(frame, "float32"), self.layer.scale, None)
+    def call(self, frame: Tensor) -> Tensor:
+        """Divide a frame by the root of its mean square."""
+        return self._normalize(ops.cast(frame, "float32"), self.layer.scale, None)
 
-    def normalised(self, frame, scale, shift):
-        """`frame / sqrt(mean(frame**2) + epsilon) * scale + shift`."""
+    def _normalize(self, frame: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+        """Return `frame / sqrt(mean(frame**2) + epsilon) * scale + shift`."""
         power = ops.mean(frame * frame, axis=-1, keepdims=True)
         frame = frame * ops.rsqrt(power + self.layer.epsilon)
         frame = frame if scale is None else frame * scale
@@ -45,10 +59,10 @@ class RMSNormalizedFrame(Sharing):
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class LayerNormalizedFrame(RMSNormalizedFrame):
-    """What `keras.layers.LayerNormalization` does, over the last axis."""
+    """A layer that computes `keras.layers.LayerNormalization` over the last axis."""
 
-    def call(self, frame):
-        """Subtracts the mean, then divides by the root of the mean square."""
+    def call(self, frame: Tensor) -> Tensor:
+        """Subtract the mean of a frame, then divide by the root of the mean square."""
         frame = ops.cast(frame, "float32")
         centred = frame - ops.mean(frame, axis=-1, keepdims=True)
-        return self.normalised(centred, self.layer.gamma, self.layer.beta)
+        return self._normalize(centred, self.layer.gamma, self.layer.beta)

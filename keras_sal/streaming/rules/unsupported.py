@@ -1,10 +1,19 @@
-"""Layers that can never stream, and what to use instead."""
+"""Rules for layers that can never stream: errors that say why, and what to use instead."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import keras
 from keras import layers
 
-from keras_sal.streaming.rules.registry import refusal, step
+from keras_sal.streaming.rules.registry import rule, unsupported_error
 
-_REFUSED = [
+if TYPE_CHECKING:
+    from keras_sal.streaming.rules.step_builder import StepBuilder
+
+_UNSUPPORTED = [
     (
         [layers.Bidirectional],
         "it reads the clip from its end as well",
@@ -17,7 +26,7 @@ _REFUSED = [
             layers.GlobalMaxPooling1D,
             layers.GlobalMaxPooling2D,
         ],
-        "it needs the whole clip to answer once",
+        "it needs the whole clip for its only output",
         "Use the cumulative pooling of keras_sal.layers, or pool a trailing window: "
         "ZeroPadding1D((n - 1, 0)) and AveragePooling1D(n, strides=1).",
     ),
@@ -44,13 +53,15 @@ _REFUSED = [
 ]
 
 
-def _refuse_for(reason, instead):
-    def refuse(layer, stream, *inputs, **kwargs):
-        raise refusal(layer, reason, instead)
+def _rejecting_rule(reason: str, instead: str) -> Callable[..., NoReturn]:
+    def reject(
+        layer: keras.Operation, builder: StepBuilder, *inputs: Any, **kwargs: Any
+    ) -> NoReturn:
+        raise unsupported_error(layer, reason, instead)
 
-    return refuse
+    return reject
 
 
-for _kinds, _reason, _instead in _REFUSED:
+for _kinds, _reason, _instead in _UNSUPPORTED:
     for _kind in _kinds:
-        step.register(_kind, _refuse_for(_reason, _instead))
+        rule.register(_kind, _rejecting_rule(_reason, _instead))

@@ -1,0 +1,112 @@
+"""Steps of runners: how many frames each takes, and the remainder of a stream that fills none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_sal.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from keras_sal.runtime.runners import Runner
+
+
+def frames_per_output(runner: Runner) -> int:
+    """Return how many frames a runner takes for one output frame, the stride of the model.
+
+    Args:
+        runner: What `open_runner` returns.
+
+    Returns:
+        Number of frames, >= 1; of the fastest if there are inputs of different rates.
+
+    Example:
+
+    >>> from keras_sal.models import gru_detector
+    >>> from keras_sal.runtime import open_runner
+    >>> frames_per_output(open_runner(gru_detector(frames_per_output=3)))
+    3
+    """
+    known: int | None = getattr(runner, "frames_per_output", None)
+    return known or max(frames_in_step(shape) for shape in _step_shapes(runner).values())
+
+
+def drop_remainder(runner: Runner, streams: Sequence[ArrayLike]) -> list[ArrayLike]:
+    """Drop the frames at the end of each stream that fill no step of a runner.
+
+    Args:
+        runner: What `open_runner` returns.
+        streams: Features, `(frames, features)` for each stream, or dicts of such arrays by input
+            name.
+
+    Returns:
+        The shortened streams.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_sal.models import gru_detector
+    >>> from keras_sal.runtime import open_runner
+    >>> runner = open_runner(gru_detector(frames_per_output=3))
+    >>> [len(x) for x in drop_remainder(runner, [np.zeros((6, 40)), np.zeros((11, 40))])]
+    [6, 9]
+    """
+    return [split_remainder(runner, features)[0] for features in streams]
+
+
+def split_remainder(runner: Runner, features: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+    """Split features into whole steps of a runner and the remainder, which must wait for more.
+
+    Args:
+        runner: What `open_runner` returns.
+        features: Array `(frames, features)`, or a dict of such arrays by input name.
+
+    Returns:
+        The whole steps; the remainder, which is less than one step.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_sal.models import gru_detector
+    >>> from keras_sal.runtime import open_runner
+    >>> runner = open_runner(gru_detector(frames_per_output=3))
+    >>> whole, remainder = split_remainder(runner, np.zeros((11, 40)))
+    >>> len(whole), len(remainder)
+    (9, 2)
+    """
+    shapes = _step_shapes(runner)
+    if not isinstance(features, Mapping):
+        count = frames_in_step(next(iter(shapes.values())), np.ndim(features))
+        end = len(features) // count * count
+        return features[:end], features[end:]
+    counts = {
+        name: frames_in_step(shapes.get(name, ()), np.ndim(x)) for name, x in features.items()
+    }
+    steps = min(len(x) // counts[name] for name, x in features.items())
+    ends = {name: steps * count for name, count in counts.items()}
+    whole = {name: x[: ends[name]] for name, x in features.items()}
+    return whole, {name: x[ends[name] :] for name, x in features.items()}
+
+
+def frames_in_step(shape: Sequence[int], axes: int = 2) -> int:
+    """Return how many frames a step of a given shape holds.
+
+    Args:
+        shape: Shape of the input of one step, without the batch.
+        axes: Number of axes of a sequence of frames. Defaults to 2, as of `(frames, features)`.
+
+    Returns:
+        The first number of the shape if the step has as many axes as a sequence, else 1.
+    """
+    return shape[0] if len(shape) > 1 and axes == len(shape) else 1
+
+
+def _step_shapes(runner: Runner) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each input of a step; nothing is known of a runner without signature."""
+    signature = getattr(runner, "signature", None)
+    if signature is None:
+        return {"": ()}
+    inputs = runner.inputs  # type: ignore[attr-defined]
+    return {info.name: info.shape[1:] for info in inputs if info.name in signature.frames}
