@@ -36,6 +36,18 @@ def test_what_is_there_is_not_downloaded_again(server, tmp_path):
     assert len(server.asked) == 2
 
 
+def test_a_file_of_another_size_is_downloaded_again(server, tmp_path):
+    (tmp_path / "file").write_bytes(b"cut short")
+    assert get(server, tmp_path, sha256=None, size_bytes=len(CONTENT)).read_bytes() == CONTENT
+
+
+def test_the_library_logs_nothing(server, tmp_path, caplog, monkeypatch):
+    logger = pytest.importorskip("pooch").get_logger()
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    get(server, tmp_path)
+    assert caplog.records == []
+
+
 def test_goes_on_where_the_connection_ended(server, tmp_path):
     server.cut = [1000, 500]
     assert get(server, tmp_path).read_bytes() == CONTENT

@@ -1,6 +1,7 @@
 """Archives that are right, damaged or hostile."""
 
 import hashlib
+import io
 import stat
 import tarfile
 import zipfile
@@ -43,6 +44,27 @@ def test_unpacks_folders_and_replaces_an_earlier_one(tmp_path):
     folder = unpack(archive, tmp_path / "out", max_bytes=10)
     assert names(folder) == ["empty", "run.sh"]
     assert not (folder / "run.sh").stat().st_mode & stat.S_ISUID
+
+
+def test_unpacks_a_tar_of_the_current_folder(tmp_path):
+    info = tarfile.TarInfo(".")
+    info.type = tarfile.DIRTYPE
+    archive = make_tar(tmp_path / "a.tar.gz", [info, ("./a.wav", b"1")])
+    folder = unpack(archive, tmp_path / "out", max_bytes=1)
+    assert contents(folder) == {"a.wav": b"1"}
+
+
+def test_a_negative_size_is_not_credited(tmp_path):
+    """A forged header can't make room for the bytes of the next file."""
+    info = tarfile.TarInfo("negative")
+    info.type, info.size = tarfile.DIRTYPE, -1000
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(info)
+        big = tarfile.TarInfo("big")
+        big.size = 500
+        archive.addfile(big, io.BytesIO(bytes(500)))
+    with pytest.raises(ValueError, match="it unpacks to more than 100 bytes"):
+        unpack(tmp_path / "a.tar", tmp_path / "out", max_bytes=100)
 
 
 @pytest.mark.parametrize(
