@@ -1,14 +1,18 @@
-"""Comparison: systems that heard the same streams, against the first of them."""
+"""Comparison of systems on the same streams: each against the first, the reference."""
+
+from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_sal.detection import DetCurve, paired_bootstrap
-from keras_sal.evaluation.predictions import Answers
-from keras_sal.evaluation.protocol import Judge
+from keras_sal.detection import DetCurve
+from keras_sal.evaluation.predictions import Predictions
+from keras_sal.evaluation.protocol import ScoringProtocol
+from keras_sal.typing import Array
 
 DIFFERENCES = (
     "frr_at_budget",
@@ -20,50 +24,98 @@ DIFFERENCES = (
 )
 
 
-def differences(answers: Answers, systems: list[dict], judge: Judge) -> list[dict]:
-    """Each system against the first, paired by recording and by speaker.
+def differences(
+    predictions: Predictions, systems: Sequence[Mapping[str, Any]], protocol: ScoringProtocol
+) -> list[dict[str, Any]]:
+    """Compute the difference of each system to the first, paired by recording and by speaker.
 
     Args:
-        answers: What the systems said.
-        systems: The `systems` of the results.
-        judge: How they were scored.
+        predictions: `Predictions` of the systems.
+        systems: list of dicts, `systems` of the results; `"name"`, `"scoring"` and `"threshold"`
+            are used.
+        protocol: `ScoringProtocol`.
 
     Returns:
-        The `differences` of the results.
+        List of dicts, `differences` of the results: for each system but the first, each condition
+        and each figure, the `estimate` of system - reference with its intervals over `recordings`
+        and over `speakers`, `[low, high]` or `None`.
     """
     reference, *others = systems
     rows = []
-    for system, condition in itertools.product(others, answers.conditions):
+    for system, condition in itertools.product(others, predictions.conditions):
         pair = (system, reference)
-        curves = [judge.curve(answers, each, condition) for each in pair]
-        figures = [_figures(each["threshold"]["threshold"], judge) for each in pair]
-        voices = answers.voices("test", condition)
-        by = {
-            unit: judge.intervals(paired_bootstrap, *curves, figures, groups=groups)
-            for unit, groups in (("recordings", None), ("speakers", voices))
-        }
+        curves = tuple(protocol.curve(predictions, each, condition) for each in pair)
+        figures = tuple(_figures(each["threshold"]["threshold"], protocol) for each in pair)
         estimate = figures[0](curves[0]) - figures[1](curves[1])
-        for place, figure in enumerate(DIFFERENCES):
+        speakers = predictions.speaker_groups("test", condition)
+        intervals = {
+            unit: protocol.paired_intervals(curves, figures, groups=groups)
+            for unit, groups in (("recordings", None), ("speakers", speakers))
+        }
+        for index, figure in enumerate(DIFFERENCES):
             rows.append(
                 {
                     "system": system["name"],
                     "reference": reference["name"],
                     "condition": condition,
                     "figure": figure,
-                    "estimate": estimate[place].item(),
-                    **{unit: interval and interval[place] for unit, interval in by.items()},
+                    "estimate": estimate[index].item(),
+                    **{unit: found and found[index] for unit, found in intervals.items()},
                 }
             )
     return rows
 
 
-def _figures(threshold: float | None, judge: Judge) -> Callable[[DetCurve], np.ndarray]:
-    """The function that gives the figures named in `DIFFERENCES`."""
-    threshold = math.nan if threshold is None else threshold
+def parity(predictions: Predictions, systems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Compare the posteriors of each system with those of the first, and the events they hit.
 
-    def figures(curve):
-        budget, fixed = curve.at(judge.fa_per_hour), curve.point(threshold)
-        mean_frr = curve.mean_frr(judge.area_fa_per_hour)
+    Args:
+        predictions: `Predictions` of the systems.
+        systems: list of dicts, `systems` of the results; `"name"` and the misses are used.
+
+    Returns:
+        List of dicts, `parity` of the results: for each system but the first and each condition,
+        the `mean` and `largest` distance of the posteriors, and the number of events that
+        `both_hit`, `only_system`, `only_reference` or `neither` hits at its own threshold.
+        Systems with other frame times than the first are left out.
+    """
+    reference, *others = systems
+    rows = []
+    for system, condition in itertools.product(others, predictions.conditions):
+        names = (system["name"], reference["name"])
+        if predictions.times[names[0]] != predictions.times[names[1]]:
+            continue
+        ours, theirs = (
+            np.concatenate(predictions.posteriors_of(name, "test", condition)) for name in names
+        )
+        distance = np.abs(ours - theirs)
+        missed = [_missed(each, condition) for each in (system, reference)]
+        events = sum(len(stream.anchors_s) for stream in predictions.streams("test", condition))
+        neither = len(missed[0] & missed[1])
+        rows.append(
+            {
+                "system": names[0],
+                "reference": names[1],
+                "condition": condition,
+                "frames": len(distance),
+                "mean": float(distance.mean(dtype="float64")),
+                "largest": float(distance.max()),
+                "both_hit": events - len(missed[0] | missed[1]),
+                "only_system": len(missed[1]) - neither,
+                "only_reference": len(missed[0]) - neither,
+                "neither": neither,
+            }
+        )
+    return rows
+
+
+def _figures(threshold: float | None, protocol: ScoringProtocol) -> Callable[[DetCurve], Array]:
+    """The function from a curve to the figures named in `DIFFERENCES`."""
+    fixed_threshold = math.nan if threshold is None else threshold
+
+    def figures(curve: DetCurve) -> Array:
+        budget, fixed = curve.at(protocol.fa_per_hour), curve.point(fixed_threshold)
+        mean_frr = curve.mean_frr(protocol.area_fa_per_hour)
         return np.array(
             [
                 *(budget.frr, mean_frr, budget.latency_p50_s),
@@ -74,43 +126,6 @@ def _figures(threshold: float | None, judge: Judge) -> Callable[[DetCurve], np.n
     return figures
 
 
-def parity(answers: Answers, systems: list[dict]) -> list[dict]:
-    """How far the posteriors of each system are from those of the first, and what that changes.
-
-    Args:
-        answers: What the systems said.
-        systems: The `systems` of the results.
-
-    Returns:
-        The `parity` of the results; systems that answer other frames are left out.
-    """
-    reference, *others = systems
-    rows = []
-    for system, condition in itertools.product(others, answers.conditions):
-        names = (system["name"], reference["name"])
-        if answers.times[names[0]] != answers.times[names[1]]:
-            continue
-        ours, theirs = (np.concatenate(answers.of(n, "test", condition)) for n in names)
-        apart = np.abs(ours - theirs)
-        missed = [_missed(each, condition) for each in (system, reference)]
-        events = sum(len(track.anchors_s) for track in answers.tracks("test", condition))
-        neither = len(missed[0] & missed[1])
-        rows.append(
-            {
-                "system": names[0],
-                "reference": names[1],
-                "condition": condition,
-                "frames": len(apart),
-                "mean": float(apart.mean(dtype="float64")),
-                "largest": float(apart.max()),
-                "both_hit": events - len(missed[0] | missed[1]),
-                "only_system": len(missed[1]) - neither,
-                "only_reference": len(missed[0]) - neither,
-                "neither": neither,
-            }
-        )
-    return rows
-
-
-def _missed(system: dict, condition: str) -> set:
-    return {(m["track"], m["anchor_s"]) for m in system["conditions"][condition]["misses"]}
+def _missed(system: Mapping[str, Any], condition: str) -> set[tuple[str, float]]:
+    misses = system["conditions"][condition]["misses"]
+    return {(miss["stream"], miss["anchor_s"]) for miss in misses}

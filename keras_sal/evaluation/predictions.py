@@ -1,146 +1,226 @@
-"""Answers: what systems said about the same streams, and what was said in the streams.
+"""Predictions of several systems for the same streams, and the annotations of these streams.
 
-Everything that can be scored, compared and shown afterwards, kept in one file, so that neither the
-models nor the recordings are needed again. `collect` runs the systems, `keras_sal.evaluation`
-scores what they said.
+They are all that scoring, comparison and the report need, and they are stored in one file: neither
+the models nor the recordings are needed again. `collect_predictions` runs the systems.
 
-The file is an `.npz` of
+The file is an `.npz` with two kinds of arrays:
 
-- `index`: a JSON text `{"format": 1, "word", "systems": [{"name", "frame_step_s",
-  "frame_offset_s"}], "parts": [{"split", "condition", "tracks": [track]}]}`, a *track* being one
-  stream:
-  `{"name", "duration_s", "anchors_s", "clips": [{"file", "start_s", "end_s", "text", "speaker",
-  "corpus", "noise"}]}`;
-- `posterior_<system>_<part>_<track>`: float32 `(frames,)`, the three being places in those lists.
+- `index`: a JSON text `{"format": 2, "word", "systems": [{"name", "frame_step_s",
+  "frame_offset_s"}], "stream_sets": [{"split", "condition", "streams": [{"name", "duration_s",
+  "anchors_s", "recordings": [{"file", "start_s", "end_s", "text", "speaker", "corpus",
+  "noise"}]}]}]}`.
+- `posterior_<system>_<set>_<stream>`: float32 `(frames,)`; the three numbers are indices into
+  those lists.
 """
+
+from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, answer_times
+from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, output_times
+from keras_sal.checks import require
 from keras_sal.detection import DetCurve, det_curve
-from keras_sal.evaluation.tracks import Part, Track
+from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.files import write_atomically
-from keras_sal.runtime import runners
+from keras_sal.runtime import runner_steps, runners
+from keras_sal.typing import Array, PathLike
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from keras_sal.data import Stream
+
+FORMAT = 2
 FILE = "posteriors.npz"
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What systems said about the same streams.
+class Predictions:
+    """Predictions of several systems for the same streams.
 
     Args:
-        word: What they listen for.
-        parts: The streams.
-        posteriors: By system, a list of posteriors `(frames,)` for each part, one for each track.
-        times: By system, the seconds from one frame to the next and when frame 0 is answered:
-            `{"frame_step_s", "frame_offset_s"}`.
+        word: str, the wake word that they detect.
+        stream_sets: tuple of `StreamSet`, the streams by split and condition.
+        posteriors: dict, by system a list of lists of posteriors `(frames,)`: one list for each
+            stream set, one array for each stream.
+        times: dict, by system the frame times of its posteriors: `{"frame_step_s",
+            "frame_offset_s"}`, in seconds.
     """
 
     word: str
-    parts: tuple[Part, ...]
-    posteriors: Mapping[str, Sequence[Sequence[np.ndarray]]]
+    stream_sets: tuple[StreamSet, ...]
+    posteriors: Mapping[str, Sequence[Sequence[Array]]]
     times: Mapping[str, Mapping[str, float]]
 
     @property
     def systems(self) -> list[str]:
-        """The names of the systems."""
+        """Names of the systems."""
         return list(self.posteriors)
 
     @property
     def conditions(self) -> list[str]:
-        """The conditions of the test split."""
-        return [part.condition for part in self.parts if part.split == "test"]
+        """Conditions of the test split."""
+        return [each.condition for each in self.stream_sets if each.split == "test"]
 
-    def tracks(self, split: str, condition: str | None = None) -> list[Track]:
-        """The tracks of a split; of all its conditions for `None`."""
-        return [track for part in self._parts(split, condition) for track in part[1].tracks]
-
-    def of(self, system: str, split: str, condition: str | None = None) -> list[np.ndarray]:
-        """What a system said, one array for each of `tracks(split, condition)`."""
-        parts = self._parts(split, condition)
-        return [posterior for place, _ in parts for posterior in self.posteriors[system][place]]
-
-    def curve(self, system: str, split: str, condition: str | None = None, **scoring) -> DetCurve:
-        """The DET curve of a system; its pieces are the recordings.
+    def streams(self, split: str, condition: str | None = None) -> list[StreamAnnotation]:
+        """Return the annotations of the streams of a split.
 
         Args:
-            system: Name of the system.
-            split: The split.
-            condition: The condition, or `None` for all.
+            split: str, `"dev"` or `"test"`.
+            condition: str, or `None` (default) for all conditions one after another.
+
+        Returns:
+            List of `StreamAnnotation`.
+
+        Raises:
+            ValueError: If there are no such streams.
+        """
+        return [stream for _, each in self._select(split, condition) for stream in each.streams]
+
+    def posteriors_of(self, system: str, split: str, condition: str | None = None) -> list[Array]:
+        """Return the posteriors of a system for `streams(split, condition)`.
+
+        Args:
+            system: str, name of the system.
+            split: str, `"dev"` or `"test"`.
+            condition: str, or `None` (default) for all conditions one after another.
+
+        Returns:
+            List of float32 arrays `(frames,)`.
+
+        Raises:
+            ValueError: If there are no such streams.
+        """
+        return [
+            posterior
+            for index, _ in self._select(split, condition)
+            for posterior in self.posteriors[system][index]
+        ]
+
+    def curve(
+        self, system: str, split: str, condition: str | None = None, **scoring: Any
+    ) -> DetCurve:
+        """Compute the DET curve of a system; resampling draws the recordings of the streams.
+
+        Args:
+            system: str, name of the system.
+            split: str, `"dev"` or `"test"`.
+            condition: str, or `None` (default) for all conditions together.
             **scoring: `max_fa_per_hour`, and fields of `keras_sal.detection.Scoring` other than
                 the frame times.
+
+        Returns:
+            `keras_sal.detection.DetCurve`.
+
+        Raises:
+            ValueError: If there are no such streams, or a field is out of range.
         """
-        tracks = self.tracks(split, condition)
+        streams = self.streams(split, condition)
         return det_curve(
-            self.of(system, split, condition),
-            [track.anchors_s for track in tracks],
-            cuts_s=[track.cuts_s for track in tracks],
+            self.posteriors_of(system, split, condition),
+            [stream.anchors_s for stream in streams],
+            cuts_s=[stream.boundaries_s for stream in streams],
             **self.times[system],
             **scoring,
         )
 
-    def voices(self, split: str, condition: str | None = None) -> list[tuple[str, str]]:
-        """Who speaks in each piece of `curve(system, split, condition)`."""
-        return [clip.voice for track in self.tracks(split, condition) for clip in track.clips]
+    def speaker_groups(self, split: str, condition: str | None = None) -> list[tuple[str, str]]:
+        """Return the speaker group of each recording of `curve(system, split, condition)`.
 
-    def only(self, systems: Sequence[str]) -> "Answers":
-        """The answers of some of the systems."""
+        Args:
+            split: str, `"dev"` or `"test"`.
+            condition: str, or `None` (default) for all conditions together.
+
+        Returns:
+            List of `(corpus, speaker)`; see `RecordingAnnotation.speaker_group`.
+        """
+        return [
+            recording.speaker_group
+            for stream in self.streams(split, condition)
+            for recording in stream.recordings
+        ]
+
+    def select(self, systems: Sequence[str]) -> Predictions:
+        """Keep the predictions of some of the systems.
+
+        Args:
+            systems: list of str, names of the systems to keep, in their new order.
+
+        Returns:
+            `Predictions`.
+        """
         return replace(
             self,
             posteriors={name: self.posteriors[name] for name in systems},
             times={name: self.times[name] for name in systems},
         )
 
-    def joined(self, other: "Answers") -> "Answers":
-        """The answers of both; those of a name that both have are told apart by a number.
+    def merge(self, other: Predictions) -> Predictions:
+        """Add the predictions of other systems for the same streams.
+
+        Args:
+            other: `Predictions`. A system whose name is taken gets a number: `"name (2)"`.
+
+        Returns:
+            `Predictions` of both.
 
         Raises:
-            ValueError: If the other systems heard other streams.
+            ValueError: If the streams or the words differ.
         """
-        if (self.word, self.parts) != (other.word, other.parts):
-            raise ValueError(
-                "`other` must be answers to the same streams; else a difference between systems "
-                f"may be one between streams. Received: {_described(other)} to be joined with "
-                f"{_described(self)}. Evaluate both with the same recordings, word and package."
-            )
+        require(
+            (self.word, self.stream_sets) == (other.word, other.stream_sets),
+            "`other` must be predictions for the same streams; else a difference between systems "
+            f"may be one between streams. Received: {_describe(other)} to merge with "
+            f"{_describe(self)}. Evaluate both with the same recordings, word and package.",
+        )
         posteriors, times = dict(self.posteriors), dict(self.times)
-        for name, answers in other.posteriors.items():
+        for name, predicted in other.posteriors.items():
             free = unused_name(name, posteriors)
-            posteriors[free], times[free] = answers, other.times[name]
-        return Answers(self.word, self.parts, posteriors, times)
+            posteriors[free], times[free] = predicted, other.times[name]
+        return replace(self, posteriors=posteriors, times=times)
 
-    def save(self, path):
-        """Writes the file described in the module docstring."""
+    def save(self, path: PathLike) -> None:
+        """Write the file that the module docstring describes.
+
+        Args:
+            path: Path of the file, ending in `.npz`.
+        """
         arrays = {
             f"posterior_{i}_{j}_{k}": posterior
-            for i, parts in enumerate(self.posteriors.values())
-            for j, part in enumerate(parts)
-            for k, posterior in enumerate(part)
+            for i, sets in enumerate(self.posteriors.values())
+            for j, streams in enumerate(sets)
+            for k, posterior in enumerate(streams)
         }
         index = {
             "format": FORMAT,
             "word": self.word,
             "systems": [{"name": name, **self.times[name]} for name in self.systems],
-            "parts": [asdict(part) for part in self.parts],
+            "stream_sets": [asdict(each) for each in self.stream_sets],
         }
         text = np.array(json.dumps(index, ensure_ascii=False))
-        write_atomically(Path(path), lambda path: np.savez_compressed(path, index=text, **arrays))
+        write_atomically(
+            Path(path),
+            lambda path: np.savez_compressed(path, index=text, **arrays),  # type: ignore[arg-type]
+        )
 
     @classmethod
-    def load(cls, path) -> "Answers":
-        """Reads such a file, or that of a folder that `keras-sal evaluate` wrote.
+    def load(cls, path: PathLike) -> Predictions:
+        """Read a file that `save` wrote.
+
+        Args:
+            path: Path of the file, or of a folder written by `keras-sal evaluate`.
+
+        Returns:
+            `Predictions`.
 
         Raises:
-            FileNotFoundError: If there is none.
-            ValueError: If it is something else, or of another format.
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no such file, or has another format.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         if not path.is_file():
@@ -153,113 +233,123 @@ class Answers:
                 index = json.loads(str(arrays["index"]))
                 if index["format"] != FORMAT:
                     raise ValueError(f"its format is {index['format']}, not {FORMAT}")
-                parts = tuple(Part.of_json(part) for part in index["parts"])
+                stream_sets = tuple(StreamSet.from_dict(each) for each in index["stream_sets"])
                 posteriors = {
                     system["name"]: [
-                        [arrays[f"posterior_{i}_{j}_{k}"] for k in range(len(part.tracks))]
-                        for j, part in enumerate(parts)
+                        [arrays[f"posterior_{i}_{j}_{k}"] for k in range(len(each.streams))]
+                        for j, each in enumerate(stream_sets)
                     ]
                     for i, system in enumerate(index["systems"])
                 }
                 times = {system.pop("name"): system for system in index["systems"]}
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
-                f"`path` must be answers kept by this version of `keras-sal evaluate`. Received: "
-                f"path={str(path)!r}: {error}. Evaluate again."
+                "`path` must be predictions stored by this version of `keras-sal evaluate`. "
+                f"Received: path={str(path)!r}: {error}. Evaluate again."
             ) from error
-        return cls(index["word"], parts, posteriors, times)
+        return cls(index["word"], stream_sets, posteriors, times)
 
-    def _parts(self, split, condition):
+    def _select(self, split: str, condition: str | None) -> list[tuple[int, StreamSet]]:
+        """The stream sets of a split and a condition, with their indices."""
         found = [
-            (place, part)
-            for place, part in enumerate(self.parts)
-            if part.split == split and condition in (None, part.condition)
+            (index, each)
+            for index, each in enumerate(self.stream_sets)
+            if each.split == split and condition in (None, each.condition)
         ]
-        if not found:
-            known = ", ".join(f"{part.split} {part.condition}" for part in self.parts)
-            raise ValueError(
-                f"`split` and `condition` must name streams that were heard. Received: "
-                f"split={split!r}, condition={condition!r}. Heard were: {known}."
-            )
+        known = ", ".join(f"{each.split} {each.condition}" for each in self.stream_sets)
+        require(
+            bool(found),
+            "`split` and `condition` must name streams that there are predictions for. Received: "
+            f"split={split!r}, condition={condition!r}. There are: {known}.",
+        )
         return found
 
 
-def collect(
-    systems: Mapping[str, object],
+def collect_predictions(
+    systems: Mapping[str, Any],
     word: str,
-    material: Mapping[tuple[str, str], Sequence],
+    material: Mapping[tuple[str, str], Sequence[Stream]],
     *,
     class_index: int = 0,
     frame_step_s: float = FRAME_STEP_S,
     frame_offset_s: float = FRAME_OFFSET_S,
-    root="",
-    progress: Callable | None = None,
-) -> Answers:
-    """Lets every system hear every stream, each stream from a fresh state.
+    root: PathLike = "",
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Predictions:
+    """Run every system over every stream, each stream from a fresh state.
 
     Args:
-        systems: By name, a function from a list of streams to a list of posteriors `(frames,)` or
-            `(frames, classes)`, or an object with `stream(features)` and `reset()`, as
-            `keras_sal.runtime.open_runner` returns them.
-        word: What they listen for.
-        material: By `(split, condition)`, a list of `keras_sal.data.Stream` with features.
-        class_index: Which class of several is the word. Default 0.
-        frame_step_s: Seconds from one frame of the features to the next. Default 0.01.
-        frame_offset_s: When the first frame is complete. Default 0.03.
-        root: The folder of the recordings, to which the names of files become relative.
-        progress: Called as `progress(name of the system, done, total)`, in streams, or `None`.
+        systems: dict, by name a runner as `keras_sal.runtime.open_runner` returns it, with
+            `stream(features)` and `reset()`; or a function from a list of streams to a list of
+            posteriors `(frames,)` or `(frames, classes)`.
+        word: str, the wake word that they detect.
+        material: dict, by `(split, condition)` a list of `keras_sal.data.Stream` with features.
+        class_index: int, index of the word among the classes. Defaults to 0.
+        frame_step_s: float, seconds from one frame of the features to the next. Defaults to 0.01.
+        frame_offset_s: float, time in seconds at which the first frame is complete. Defaults to
+            0.03.
+        root: Folder of the recordings; file names become relative to it. Defaults to `""`, which
+            keeps them.
+        progress: Function called as `progress(system, done, total)`, in streams; or `None`
+            (default).
 
     Returns:
-        `Answers`.
+        `Predictions`.
 
     Raises:
-        ValueError: If a system answers other frames than it heard, or lacks the class.
+        ValueError: If a system has no output for some frames, or lacks the class.
 
     Example:
 
-    >>> from keras_sal.data import Recording
-    >>> from keras_sal.data import Stream
-    >>> from keras_sal.data.streams import Clip
+    >>> from keras_sal.data import PlacedRecording, Recording, Stream
     >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
-    >>> clips = (Clip(recording, start_s=1.0, class_index=0),)
+    >>> clips = (PlacedRecording(recording, start_s=1.0, class_index=0),)
     >>> stream = Stream("one word", clips, 4.0, features=np.zeros((398, 40), "float32"))
     >>> deaf = lambda streams: [np.zeros(len(stream.features)) for stream in streams]
-    >>> answers = collect({"deaf": deaf}, "computer", {("test", "clean"): [stream]})
-    >>> answers.systems, answers.tracks("test")[0].anchors_s
+    >>> predictions = collect_predictions(
+    ...     {"deaf": deaf}, "computer", {("test", "clean"): [stream]}
+    ... )
+    >>> predictions.systems, predictions.streams("test")[0].anchors_s
     (['deaf'], (2.0,))
     """
-    parts = tuple(
-        Part(split, condition, tuple(Track.of(stream, root) for stream in streams))
+    stream_sets = tuple(
+        StreamSet(split, condition, tuple(StreamAnnotation.from_stream(s, root) for s in streams))
         for (split, condition), streams in material.items()
     )
     total = sum(len(streams) for streams in material.values())
-    posteriors, times = {}, {}
+    posteriors: dict[str, list[list[Array]]] = {}
+    times = {}
     for name, system in systems.items():
-        stride, late = runners.frames_per_output(system), getattr(system, "delay_frames", 0)
-        times[name] = answer_times(
-            stride, late=late, frame_step_s=frame_step_s, frame_offset_s=frame_offset_s
+        stride, late = runner_steps.frames_per_output(system), getattr(system, "delay_frames", 0)
+        times[name] = output_times(
+            stride, delay_frames=late, frame_step_s=frame_step_s, frame_offset_s=frame_offset_s
         )
         posteriors[name], done = [], 0
         for streams in material.values():
             posteriors[name].append([])
-            for some in _together(system, streams):
+            for batch in _batches(system, streams):
                 if progress:
                     progress(name, done, total)
-                heard = [stream.features for stream in some]
-                streamed = hasattr(system, "stream")
-                answers = runners.predict(system, heard) if streamed else system(some)
                 posteriors[name][-1] += [
-                    _column(answer, stream, stride, name, class_index)[late:]
-                    for answer, stream in zip(answers, some, strict=True)
+                    _column(output, stream, stride, name, class_index)[late:]
+                    for output, stream in zip(_outputs(system, batch), batch, strict=True)
                 ]
-                done += len(some)
+                done += len(batch)
         if progress:
             progress(name, total, total)
-    return Answers(word, parts, posteriors, times)
+    return Predictions(word, stream_sets, posteriors, times)
 
 
-def unused_name(name: str, taken) -> str:
-    """`name`, or `name (2)` and so on, whatever is not taken."""
+def unused_name(name: str, taken: Collection[str]) -> str:
+    """Return `name`, or the first of `name (2)`, `name (3)` and so on that is not taken.
+
+    Args:
+        name: str.
+        taken: Names that are taken.
+
+    Returns:
+        str.
+    """
     number, free = 1, name
     while free in taken:
         number += 1
@@ -267,32 +357,41 @@ def unused_name(name: str, taken) -> str:
     return free
 
 
-def _together(system, streams) -> list:
-    """The streams in lots that the system answers in one call."""
-    alone = hasattr(system, "stream") and not hasattr(system, "answer")
-    return [[stream] for stream in streams] if alone else [list(streams)]
+def _batches(system: Any, streams: Sequence[Stream]) -> list[list[Stream]]:
+    """The streams that the system processes in one call."""
+    one_by_one = hasattr(system, "stream") and not hasattr(system, "predict")
+    return [[stream] for stream in streams] if one_by_one else [list(streams)]
 
 
-def _column(answer, stream, stride, name, class_index):
-    answer = np.asarray(answer, "float32")
-    answer = answer[:, None] if answer.ndim == 1 else answer
-    if answer.ndim != 2 or len(answer) != len(stream.features) // stride:
-        raise ValueError(
-            f"`systems` must answer every frame, (frames, classes); {name!r} does not. Received: "
-            f"answers of shape {answer.shape} to {len(stream.features)} frames of {stream.name}."
-        )
-    if not 0 <= class_index < answer.shape[1]:
-        raise ValueError(
-            f"`class_index` must be one of the {answer.shape[1]} classes of {name!r}. "
-            f"Received: class_index={class_index}."
-        )
-    return answer[:, class_index]
+def _outputs(system: Any, streams: list[Stream]) -> Sequence[Array]:
+    if hasattr(system, "stream"):
+        return runners.predict(system, [stream.features for stream in streams])
+    return system(streams)
 
 
-def _described(answers: Answers) -> str:
-    parts = ", ".join(
-        f"{part.split} {part.condition} ({len(part.tracks)} streams, "
-        f"{sum(len(track.anchors_s) for track in part.tracks)} events)"
-        for part in answers.parts
+def _column(output: Array, stream: Stream, stride: int, name: str, class_index: int) -> Array:
+    """The posterior of one class, `(frames,)`."""
+    output = np.asarray(output, "float32")
+    output = output[:, None] if output.ndim == 1 else output
+    frames = len(stream.features)  # type: ignore[arg-type]
+    require(
+        output.ndim == 2 and len(output) == frames // stride,
+        "`systems` must have an output for every frame, (frames, classes); "
+        f"{name!r} does not. Received: outputs of shape {output.shape} for {frames} frames of "
+        f"{stream.name}.",
     )
-    return f"{answers.word!r} in {parts}"
+    require(
+        0 <= class_index < output.shape[1],
+        f"`class_index` must be one of the {output.shape[1]} classes of {name!r}. "
+        f"Received: class_index={class_index}.",
+    )
+    return output[:, class_index]
+
+
+def _describe(predictions: Predictions) -> str:
+    sets = ", ".join(
+        f"{each.split} {each.condition} ({len(each.streams)} streams, "
+        f"{sum(len(stream.anchors_s) for stream in each.streams)} events)"
+        for each in predictions.stream_sets
+    )
+    return f"{predictions.word!r} in {sets}"

@@ -1,111 +1,228 @@
-"""The judge: by which rules systems are scored, the same for all of them."""
+"""The protocol of an evaluation: the rules by which all its systems are scored."""
+
+from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_sal.detection import DetCurve, Scoring, operating_point, threshold_record, tune
-from keras_sal.evaluation.outcomes import Words
+from keras_sal.checks import require
+from keras_sal.detection import (
+    DetCurve,
+    Scoring,
+    bootstrap,
+    operating_point,
+    paired_bootstrap,
+    threshold_record,
+    tune,
+)
+from keras_sal.evaluation.labels import WordTimes
+from keras_sal.evaluation.predictions import Predictions
+from keras_sal.typing import Array
 
-TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
+_TUNED = ("smooth_frames", "on_frames")
+_FIXED_IN_TUNING = ("hysteresis", "refractory_s")
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
-    """How systems are scored.
+class ScoringProtocol:
+    """The rules by which the systems of an evaluation are scored, the same for all of them.
 
     Args:
-        fa_per_hour: The false-alarm budget.
-        scoring: Fields of `keras_sal.detection.Scoring` other than the frame times.
-        tuned: Whether smoothing and on-frames are chosen on dev, for each system.
-        level: Of the intervals. Default 0.95.
-        replicates: Of the bootstrap. Default 1000.
-        seed: Of the bootstrap. Default 0.
-        words: When each word is said, from `keras_sal.evaluation.outcomes.read_words`.
+        fa_per_hour: float > 0, the false-alarm budget.
+        scoring: dict, fields of `keras_sal.detection.Scoring` other than the frame times.
+            Defaults to none.
+        tuned: bool, whether `smooth_frames` and `on_frames` are chosen on dev for each system.
+            Defaults to `False`.
+        level: float in (0, 1), confidence level of all intervals. Defaults to 0.95.
+        replicates: int >= 1, replicates of the bootstrap. Defaults to 1000.
+        seed: int, seed of the bootstrap. Defaults to 0.
+        word_times: `WordTimes`, as from `read_word_times`. Defaults to none.
+
+    Raises:
+        ValueError: If the budget is not a positive number.
+
+    Example:
+
+    >>> protocol = ScoringProtocol(fa_per_hour=0.5, scoring={"refractory_s": 2.0})
+    >>> protocol.max_fa_per_hour, protocol.area_fa_per_hour
+    (100.0, 5.0)
     """
 
     fa_per_hour: float
-    scoring: Mapping = dataclasses.field(default_factory=dict)
+    scoring: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     tuned: bool = False
     level: float = 0.95
     replicates: int = 1000
     seed: int = 0
-    words: Words = dataclasses.field(default_factory=dict)
+    word_times: WordTimes = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
-        if not 0 < self.fa_per_hour < math.inf:
-            raise ValueError(
-                "`fa_per_hour` must be a positive number of false alarms an hour; it is the "
-                f"budget. Received: fa_per_hour={self.fa_per_hour}. 0.5 is what users accept."
-            )
+    def __post_init__(self) -> None:
+        require(
+            0 < self.fa_per_hour < math.inf,
+            "`fa_per_hour` must be a positive number of false alarms an hour; it is the "
+            f"budget. Received: fa_per_hour={self.fa_per_hour}. 0.5 is what users accept.",
+        )
 
     @property
     def max_fa_per_hour(self) -> float:
-        """Up to which curves are computed: room for replicates with fewer alarms."""
+        """End of the DET curves, with room for replicates that have fewer false alarms."""
         return max(100.0, 20 * self.fa_per_hour)
 
     @property
     def area_fa_per_hour(self) -> float:
-        """Up to which the area under the curve is taken."""
+        """End of the area under the DET curve."""
         return 10 * self.fa_per_hour
 
-    def settings(self, answers, name: str, given: Mapping) -> tuple[Scoring, dict]:
-        """The trigger of a system, and its threshold: given, or chosen on dev."""
-        scoring = {**self.scoring, **given.get("scoring", {})}
-        if "threshold" in given:
-            return Scoring(**answers.times[name], **scoring), dict(given["threshold"])
-        if self.tuned:
-            free = {key: value for key, value in scoring.items() if key not in TRIGGER[:2]}
-            fixed = {key: [free.pop(key)] for key in TRIGGER[2:] if key in free}
-            curve = tune(
-                answers.of(name, "dev"),
-                [track.anchors_s for track in answers.tracks("dev")],
-                fa_per_hour=self.fa_per_hour,
-                **fixed,
-                **free,
-                **answers.times[name],
-            ).curve
-        else:
-            curve = answers.curve(name, "dev", max_fa_per_hour=self.max_fa_per_hour, **scoring)
-        conditions = ", ".join(part.condition for part in answers.parts if part.split == "dev")
+    def choose_trigger(
+        self, predictions: Predictions, system: str, shipped: Mapping[str, Any]
+    ) -> tuple[Scoring, dict[str, Any]]:
+        """Choose the trigger of a system and its threshold: those it ships with, or from dev.
+
+        Args:
+            predictions: `Predictions`.
+            system: str, name of the system.
+            shipped: dict, what the system ships with: `"scoring"` and `"threshold"`; either may
+                be missing.
+
+        Returns:
+            `keras_sal.detection.Scoring`, and a dict as from `keras_sal.detection.threshold_record`
+            whose `"threshold"` is `None` where nothing within the budget hits an event.
+
+        Raises:
+            ValueError: If a field is out of range, or there are no dev streams.
+        """
+        scoring = {**self.scoring, **shipped.get("scoring", {})}
+        if "threshold" in shipped:
+            return Scoring(**predictions.times[system], **scoring), dict(shipped["threshold"])
+        curve = self._dev_curve(predictions, system, scoring)
+        conditions = [each.condition for each in predictions.stream_sets if each.split == "dev"]
         try:
-            record = threshold_record(curve, self.fa_per_hour, data=f"dev: {conditions}")
+            record = threshold_record(curve, self.fa_per_hour, data=f"dev: {', '.join(conditions)}")
             record.pop("scoring")
         except ValueError as error:
             record = {"threshold": None, "rule": str(error)}
         return curve.scoring, record
 
-    def curve(self, answers, system: dict, condition: str) -> DetCurve:
-        """The curve of a system of the results, down to its threshold."""
-        name, rule = system["name"], untimed(system["scoring"])
+    def curve(
+        self, predictions: Predictions, system: Mapping[str, Any], condition: str
+    ) -> DetCurve:
+        """Compute the test curve of a system, down to its threshold at least.
+
+        Args:
+            predictions: `Predictions`.
+            system: dict, one of the `systems` of the results; `"name"`, `"scoring"` and
+                `"threshold"` are used.
+            condition: str, condition of the test split.
+
+        Returns:
+            `keras_sal.detection.DetCurve`.
+        """
+        name, rule = system["name"], without_frame_times(system["scoring"])
         threshold = system["threshold"]["threshold"]
-        curve = answers.curve(name, "test", condition, max_fa_per_hour=self.max_fa_per_hour, **rule)
+
+        def curve_up_to(max_fa_per_hour: float) -> DetCurve:
+            return predictions.curve(
+                name, "test", condition, max_fa_per_hour=max_fa_per_hour, **rule
+            )
+
+        curve = curve_up_to(self.max_fa_per_hour)
         if threshold is None or threshold > curve.floor:
             return curve
         rate = operating_point(
-            answers.of(name, "test", condition),
-            [track.anchors_s for track in answers.tracks("test", condition)],
+            predictions.posteriors_of(name, "test", condition),
+            [stream.anchors_s for stream in predictions.streams("test", condition)],
             threshold,
             **system["scoring"],
         ).fa_per_hour
-        bound = max(self.max_fa_per_hour, 1.01 * rate)
-        longer = answers.curve(name, "test", condition, max_fa_per_hour=bound, **rule)
-        if threshold > longer.floor:
-            return longer
-        return answers.curve(name, "test", condition, max_fa_per_hour=math.inf, **rule)
+        longer = curve_up_to(max(self.max_fa_per_hour, 1.01 * rate))
+        return longer if threshold > longer.floor else curve_up_to(math.inf)
 
-    def intervals(self, resample: Callable, *arguments, groups=None) -> list | None:
-        """Intervals `[low, high]`, one for each figure; `None` with fewer than two groups."""
-        pieces = len(arguments[0].piece_events)
-        if len(set(range(pieces) if groups is None else groups)) < 2:
+    def intervals(
+        self,
+        curve: DetCurve,
+        figures: Callable[[DetCurve], Array],
+        *,
+        groups: Sequence[Any] | None = None,
+    ) -> list[list[float]] | None:
+        """Compute the bootstrap interval of each figure of a curve.
+
+        Args:
+            curve: `keras_sal.detection.DetCurve`.
+            figures: Function `DetCurve -> array (figures,)`.
+            groups: Sequence with a group for each recording of the curve. Defaults to `None`:
+                each recording is a group.
+
+        Returns:
+            List of `[low, high]`, one for each figure; `None` with fewer than two groups.
+        """
+        if not self._can_resample(curve, groups):
             return None
-        keywords = {"replicates": self.replicates, "level": self.level, "seed": self.seed}
-        _, low, high = resample(*arguments, groups=groups, **keywords)
-        return np.stack([low, high], axis=1).tolist()
+        return _ends(bootstrap(curve, figures, groups=groups, **self._resampling))
+
+    def paired_intervals(
+        self,
+        curves: tuple[DetCurve, DetCurve],
+        figures: tuple[Callable[[DetCurve], Array], Callable[[DetCurve], Array]],
+        *,
+        groups: Sequence[Any] | None = None,
+    ) -> list[list[float]] | None:
+        """Compute the paired bootstrap interval of each difference between two systems.
+
+        Args:
+            curves: pair of `keras_sal.detection.DetCurve` of the same streams.
+            figures: pair of functions `DetCurve -> array (figures,)`, one for each system.
+            groups: as for `intervals`.
+
+        Returns:
+            List of `[low, high]` of first - second; `None` with fewer than two groups.
+        """
+        if not self._can_resample(curves[0], groups):
+            return None
+        return _ends(paired_bootstrap(*curves, figures, groups=groups, **self._resampling))
+
+    @property
+    def _resampling(self) -> dict[str, Any]:
+        return {"replicates": self.replicates, "level": self.level, "seed": self.seed}
+
+    @staticmethod
+    def _can_resample(curve: DetCurve, groups: Sequence[Any] | None) -> bool:
+        return len(set(range(len(curve.piece_events)) if groups is None else groups)) >= 2
+
+    def _dev_curve(
+        self, predictions: Predictions, system: str, scoring: Mapping[str, Any]
+    ) -> DetCurve:
+        """The curve of all dev streams, of the tuned trigger if there is tuning."""
+        if not self.tuned:
+            return predictions.curve(system, "dev", max_fa_per_hour=self.max_fa_per_hour, **scoring)
+        free = {name: value for name, value in scoring.items() if name not in _TUNED}
+        fixed = {name: [free.pop(name)] for name in _FIXED_IN_TUNING if name in free}
+        return tune(
+            predictions.posteriors_of(system, "dev"),
+            [stream.anchors_s for stream in predictions.streams("dev")],
+            fa_per_hour=self.fa_per_hour,
+            **fixed,
+            **free,
+            **predictions.times[system],
+        ).curve
 
 
-def untimed(scoring: Mapping) -> dict:
-    """The fields of a `Scoring` other than the frame times, which `Answers` knows."""
+def without_frame_times(scoring: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the frame times from the fields of a `Scoring`; `Predictions` knows them.
+
+    Args:
+        scoring: dict, fields of `keras_sal.detection.Scoring`.
+
+    Returns:
+        dict without `frame_step_s` and `frame_offset_s`.
+    """
     return {name: value for name, value in scoring.items() if not name.startswith("frame_")}
+
+
+def _ends(interval: tuple[Any, Any, Any]) -> list[list[float]]:
+    """The ends of intervals, `[[low, high], ...]`."""
+    _, low, high = interval
+    return np.stack([low, high], axis=1).tolist()

@@ -1,15 +1,15 @@
-"""Evaluation: systems scored on the same streams, the threshold from dev, the figures from test.
+"""Results of an evaluation: the threshold of each system from dev, its figures from test.
 
-`evaluate` turns `keras_sal.evaluation.predictions.Answers` into figures with intervals, as plain dicts and lists;
-the report, the comparison and `results.json` are made of them.
+`evaluate` turns `Predictions` into figures with intervals, as plain dicts and lists. The report and
+`results.json` are made of them.
 
-Two operating points are given for each system and condition:
+Each system has two operating points under each condition:
 
-- *at the budget*: the fewest misses on the test streams within the false-alarm budget. It compares
-  detectors, whatever their thresholds. Its threshold is chosen on the data it is scored on: the
-  exact interval ignores that, the resampled ones contain it.
+- *at the budget*: the fewest misses on the test streams within the false-alarm budget. Use it to
+  compare detectors, whatever their thresholds. Its threshold is chosen on the data it is scored
+  on: the exact interval ignores that, the resampled intervals include it.
 - *at the threshold* that was chosen on the dev streams of all conditions together, or that the
-  detector ships with. That is what users get.
+  detector ships with. It is what users get.
 
 `results.json`
 --------------
@@ -20,19 +20,20 @@ Numbers are in the units of their names, `null` where undefined or infinite. An 
 `latency_p50_s` and `latency_p90_s` `recordings` and `speakers` (bootstrap; a recording of an
 unknown speaker is a speaker of its own).
 
-    format              1; a reader should refuse another
-    word                what is listened for
-    fa_per_hour         the budget
-    level               of all intervals
+    format              2; a reader should refuse another
+    word                the wake word
+    fa_per_hour         the false-alarm budget
+    level               confidence level of all intervals
     replicates, seed    of the bootstrap
-    area_fa_per_hour    up to which `mean_frr` goes
-    parts               [{split, condition, streams, recordings, speakers, events, hours}]
+    area_fa_per_hour    end of the area of `mean_frr`
+    stream_sets         [{split, condition, streams, recordings, speakers, events, hours}]
     systems             [{name, scoring, threshold, conditions}], the first is the reference; from
                         the command line also model, runtime, bytes, sha256 and, where known,
                         parameters, arena_bytes, macs, operators
       scoring             the trigger and the hit window: `keras_sal.detection.Scoring`
-      threshold           {threshold, rule, ...}: `keras_sal.detection.threshold_record`; or how it
-                          was given; `threshold` is null where nothing fires within the budget
+      threshold           {threshold, rule, ...}: `keras_sal.detection.threshold_record`, or what
+                          the detector ships with; `threshold` is null where no detector within the
+                          budget hits an event
       conditions          {condition: {at_budget, at_threshold, mean_frr, eer, det, band,
                           false_alarms, misses, triggered_by}}
         at_budget, at_threshold   points; at_threshold may be null
@@ -41,172 +42,218 @@ unknown speaker is a speaker of its own).
         det                       {threshold, frr, fa_per_hour}: aligned, the operating points at
                                   which the hits change, and the last
         band                      {fa_per_hour, frr, low, high}: FRR by budget with its interval
-        false_alarms, misses      [{track, time_s, anchor_s, score, said, file, speaker}] at the
+        false_alarms, misses      [{stream, time_s, anchor_s, score, label, file, speaker}] at the
                                   threshold; the score of a miss is the highest in its window
-        triggered_by              [{said, false_alarms, times_said}], most alarms first
+        triggered_by              [{label, false_alarms, occurrences}], most false alarms first:
+                                  what was heard, how often it triggered, how often it occurs
     differences         [{system, reference, condition, figure, estimate, recordings, speakers}]:
                         system - reference, paired, with its intervals
     parity              [{system, reference, condition, frames, mean, largest, both_hit,
-                        only_system, only_reference, neither}]: posteriors apart, events hit
+                        only_system, only_reference, neither}]: distances of the posteriors, and
+                        events hit
     warnings            [text]
-    provenance          what else is given: versions, machine, command ...
+    provenance          whatever else was given: versions, machine, command ...
+
+Format 1 had the same figures; it called `stream_sets` parts, `stream` track, `label` said and
+`occurrences` times_said.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from keras_sal.detection import (
     DetCurve,
     NegativeHoursWarning,
+    OperatingPoint,
+    Scoring,
     binomial_interval,
-    bootstrap,
     poisson_interval,
 )
+from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.evaluation.comparison import differences, parity
-from keras_sal.evaluation.outcomes import Outcome, outcomes, times_said
-from keras_sal.evaluation.predictions import Answers
-from keras_sal.evaluation.protocol import Judge, untimed
+from keras_sal.evaluation.labels import count_labels
+from keras_sal.evaluation.outcomes import Outcome, find_outcomes
+from keras_sal.evaluation.predictions import Predictions
+from keras_sal.evaluation.protocol import ScoringProtocol, without_frame_times
+from keras_sal.typing import Array, Progress
 
-FORMAT = 1
-FIGURES = ("frr", "fa_per_hour", "latency_p50_s", "latency_p90_s")
-WIDEST_FA_PER_HOUR = (400.0, 1600.0)
+FORMAT = 2
+_FIGURES = ("frr", "fa_per_hour", "latency_p50_s", "latency_p90_s")
+_EER_FA_PER_HOUR = (400.0, 1600.0)  # ends of the curves on which the equal error rate is looked for
 
 
 def evaluate(
-    answers: Answers,
-    judge: Judge,
+    predictions: Predictions,
+    protocol: ScoringProtocol,
     *,
-    given: Mapping[str, Mapping] | None = None,
-    about: Mapping[str, Mapping] | None = None,
-    provenance: Mapping | None = None,
-    progress: Callable | None = None,
-) -> dict:
-    """Scores answers.
+    shipped: Mapping[str, Mapping[str, Any]] | None = None,
+    details: Mapping[str, Mapping[str, Any]] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score the predictions of all systems.
 
     Args:
-        answers: What the systems said.
-        judge: How they are scored.
-        given: By system, what it ships with instead of what is chosen on dev: `{"scoring": {...},
-            "threshold": {"threshold": ..., ...}}`, either may be missing.
-        about: By system, what else results should say of it, such as its file.
-        provenance: What results should say of where they come from.
-        progress: Called as `progress(done, total)`, or `None`.
+        predictions: `Predictions`, with dev streams (unless all thresholds are shipped) and test
+            streams.
+        protocol: `ScoringProtocol`.
+        shipped: dict, by system what it ships with, used instead of a choice on dev: `{"scoring":
+            {...}, "threshold": {"threshold": ..., ...}}`; either may be missing. Defaults to
+            none.
+        details: dict, by system more fields of its results, such as its file. Defaults to none.
+        provenance: dict, `provenance` of the results. Defaults to none.
+        progress: Function called as `progress(done, total)`, or `None` (default).
 
     Returns:
-        What `results.json` holds; see the module docstring.
+        dict, what `results.json` holds; see the module docstring.
 
     Raises:
-        ValueError: If an argument is out of range, or a split was not heard.
+        ValueError: If an argument is out of range, or the streams of a split are missing.
 
     Example:
 
-    >>> from keras_sal.evaluation.tracks import Part, Said, Track
-    >>> clips = (Said("a.flac", 0.0, 1800.0, "computer"), Said("b.flac", 1800.0, 3600.0, "alexa"))
-    >>> track = Track("an hour", 3600.0, (1000.0,), clips)
-    >>> parts = (Part("dev", "clean", (track,)), Part("test", "clean", (track,)))
+    >>> from keras_sal.evaluation import RecordingAnnotation, StreamAnnotation, StreamSet
+    >>> recordings = (
+    ...     RecordingAnnotation("a.flac", 0.0, 1800.0, "computer"),
+    ...     RecordingAnnotation("b.flac", 1800.0, 3600.0, "alexa"),
+    ... )
+    >>> stream = StreamAnnotation("an hour", 3600.0, (1000.0,), recordings)
+    >>> sets = (StreamSet("dev", "clean", (stream,)), StreamSet("test", "clean", (stream,)))
     >>> posterior = np.zeros(3600)
     >>> posterior[[1000, 2000]] = 0.9, 0.6
     >>> times = {"frame_step_s": 1.0, "frame_offset_s": 0.0}
-    >>> answers = Answers("computer", parts, {"mine": [[posterior]] * 2}, {"mine": times})
-    >>> results = evaluate(answers, Judge(fa_per_hour=4.0, replicates=10))
+    >>> predictions = Predictions(
+    ...     "computer", sets, {"mine": [[posterior]] * 2}, {"mine": times}
+    ... )
+    >>> results = evaluate(predictions, ScoringProtocol(fa_per_hour=4.0, replicates=10))
     >>> found = results["systems"][0]["conditions"]["clean"]
     >>> found["at_threshold"]["frr"], found["at_threshold"]["false_alarms"], found["mean_frr"]
     (0.0, 0, 0.0)
     """
-    given, about = given or {}, about or {}
-    steps = len(answers.systems) * len(answers.conditions)
+    shipped, details = shipped or {}, details or {}
+    total = len(predictions.systems) * len(predictions.conditions)
     done = itertools.count(1)
-    systems, told = [], {}
-    for name in answers.systems:
-        with _noted(told, "dev"):
-            rule, threshold = judge.settings(answers, name, given.get(name, {}))
+    messages: dict[str, list[str]] = {}
+    systems = []
+    for name in predictions.systems:
+        with _collected_warnings(messages, "dev"):
+            rule, threshold = protocol.choose_trigger(predictions, name, shipped.get(name, {}))
+        system = {
+            "name": name,
+            **details.get(name, {}),
+            "scoring": dataclasses.asdict(rule),
+            "threshold": threshold,
+        }
         conditions = {}
-        for condition in answers.conditions:
-            with _noted(told, f"test, {condition}"):
-                conditions[condition] = _score(answers, name, condition, judge, rule, threshold)
+        for condition in predictions.conditions:
+            with _collected_warnings(messages, f"test, {condition}"):
+                conditions[condition] = _score(predictions, protocol, system, rule, condition)
             if progress:
-                progress(next(done), steps)
-        systems.append(
-            {
-                "name": name,
-                **about.get(name, {}),
-                "scoring": dataclasses.asdict(rule),
-                "threshold": threshold,
-                "conditions": conditions,
-            }
-        )
-    with _noted({}, ""):
-        compared = differences(answers, systems, judge)
+                progress(next(done), total)
+        systems.append(system | {"conditions": conditions})
+    with _collected_warnings({}, ""):
+        compared = differences(predictions, systems, protocol)
     return {
         "format": FORMAT,
-        "word": answers.word,
-        "fa_per_hour": judge.fa_per_hour,
-        "level": judge.level,
-        "replicates": judge.replicates,
-        "seed": judge.seed,
-        "area_fa_per_hour": judge.area_fa_per_hour,
-        "parts": [_described(part) for part in answers.parts],
+        "word": predictions.word,
+        "fa_per_hour": protocol.fa_per_hour,
+        "level": protocol.level,
+        "replicates": protocol.replicates,
+        "seed": protocol.seed,
+        "area_fa_per_hour": protocol.area_fa_per_hour,
+        "stream_sets": [_summary(each) for each in predictions.stream_sets],
         "systems": systems,
         "differences": compared,
-        "parity": parity(answers, systems),
-        "warnings": [f"{'; '.join(where)}: {what}" for what, where in told.items()],
+        "parity": parity(predictions, systems),
+        "warnings": [f"{'; '.join(places)}: {text}" for text, places in messages.items()],
         "provenance": dict(provenance or {}),
     }
 
 
 @contextmanager
-def _noted(told: dict, where: str):
-    """Collects what is said of too few hours, with where it was said."""
+def _collected_warnings(messages: dict[str, list[str]], place: str) -> Iterator[None]:
+    """Collect warnings of too few hours, each with the places where it was given."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NegativeHoursWarning)
         yield
     for each in caught:
-        places = told.setdefault(str(each.message), [])
-        places += [where] * (where not in places)
+        places = messages.setdefault(str(each.message), [])
+        places += [place] * (place not in places)
 
 
-def _score(answers, name, condition, judge, rule, threshold) -> dict:
+def _score(
+    predictions: Predictions,
+    protocol: ScoringProtocol,
+    system: Mapping[str, Any],
+    rule: Scoring,
+    condition: str,
+) -> dict[str, Any]:
     """The figures of one system under one condition of the test split."""
-    system = {"name": name, "scoring": dataclasses.asdict(rule), "threshold": threshold}
-    curve = judge.curve(answers, system, condition)
-    level, budget = threshold["threshold"], judge.fa_per_hour
-    tracks, voices = answers.tracks("test", condition), answers.voices("test", condition)
+    curve = protocol.curve(predictions, system, condition)
+    threshold, budget = system["threshold"]["threshold"], protocol.fa_per_hour
+    streams = predictions.streams("test", condition)
+    speakers = predictions.speaker_groups("test", condition)
     found = []
-    if level is not None:
-        posteriors = answers.of(name, "test", condition)
-        found = outcomes(posteriors, tracks, level, rule, judge.words)
+    if threshold is not None:
+        posteriors = predictions.posteriors_of(system["name"], "test", condition)
+        found = find_outcomes(posteriors, streams, threshold, rule, protocol.word_times)
     alarms = [outcome for outcome in found if outcome.kind == "false alarm"]
-    budgets = _budgets(curve, judge)
-    band = judge.intervals(bootstrap, curve, lambda c: c.frr_over(budgets))
     return {
-        "at_budget": _point(curve, lambda c: c.at(budget), voices, judge),
+        "at_budget": _point(curve, lambda c: c.at(budget), speakers, protocol),
         "at_threshold": None
-        if level is None
-        else _point(curve, lambda c: c.point(level), voices, judge),
-        "mean_frr": curve.mean_frr(judge.area_fa_per_hour),
-        "eer": _eer(answers, system, condition, curve),
-        "det": _det(curve),
-        "band": {
-            "fa_per_hour": budgets.tolist(),
-            "frr": curve.frr_over(budgets).tolist(),
-            "low": band and [low for low, _ in band],
-            "high": band and [high for _, high in band],
-        },
-        "false_alarms": [_told(alarm, tracks) for alarm in alarms],
-        "misses": [_told(o, tracks) for o in found if o.kind == "miss"],
-        "triggered_by": _triggered_by(alarms, times_said(tracks, judge.words)),
+        if threshold is None
+        else _point(curve, lambda c: c.point(threshold), speakers, protocol),
+        "mean_frr": curve.mean_frr(protocol.area_fa_per_hour),
+        "eer": _equal_error_rate(predictions, system, condition, curve),
+        "det": _corners(curve),
+        "band": _band(curve, protocol),
+        "false_alarms": [_entry(alarm, streams) for alarm in alarms],
+        "misses": [_entry(outcome, streams) for outcome in found if outcome.kind == "miss"],
+        "triggered_by": _triggers(alarms, count_labels(streams, protocol.word_times)),
     }
 
 
-def _det(curve) -> dict:
-    """The corners of the curve: between them only false alarms change."""
+def _point(
+    curve: DetCurve,
+    at: Callable[[DetCurve], OperatingPoint],
+    speakers: Sequence[tuple[str, str]],
+    protocol: ScoringProtocol,
+) -> dict[str, Any]:
+    """An operating point with the intervals of its figures."""
+    point = at(curve)
+    intervals: dict[str, dict[str, Any]] = {figure: {} for figure in _FIGURES}
+    if point.events:
+        intervals["frr"]["exact"] = binomial_interval(
+            point.misses, point.events, level=protocol.level
+        )[1:]
+    if point.hours:
+        intervals["fa_per_hour"]["exact"] = poisson_interval(
+            point.false_alarms, point.hours, level=protocol.level
+        )[1:]
+
+    def figures(curve: DetCurve) -> Array:
+        resampled = at(curve)
+        return np.array([getattr(resampled, figure) for figure in _FIGURES])
+
+    for unit, groups in (("recordings", None), ("speakers", speakers)):
+        found = protocol.intervals(curve, figures, groups=groups)
+        for index, figure in enumerate(_FIGURES):
+            intervals[figure][unit] = found and found[index]
+    return {**dataclasses.asdict(point), "intervals": intervals}
+
+
+def _corners(curve: DetCurve) -> dict[str, list[float]]:
+    """The points at which hits change, with the first and the last: enough to draw the curve."""
     changes = np.flatnonzero(np.diff(curve.hits)) + 1
     corners = np.unique([0, *changes, len(curve.hits) - 1])
     return {
@@ -214,44 +261,35 @@ def _det(curve) -> dict:
     }
 
 
-def _point(curve, at: Callable, voices, judge) -> dict:
-    """An operating point with the intervals of its figures."""
-    point = at(curve)
-    intervals = {figure: {} for figure in FIGURES}
-    if point.events:
-        intervals["frr"]["exact"] = binomial_interval(
-            point.misses, point.events, level=judge.level
-        )[1:]
-    if point.hours:
-        intervals["fa_per_hour"]["exact"] = poisson_interval(
-            point.false_alarms, point.hours, level=judge.level
-        )[1:]
-
-    def figures(curve):
-        drawn = at(curve)
-        return np.array([getattr(drawn, figure) for figure in FIGURES])
-
-    for unit, groups in (("recordings", None), ("speakers", voices)):
-        found = judge.intervals(bootstrap, curve, figures, groups=groups)
-        for place, figure in enumerate(FIGURES):
-            intervals[figure][unit] = found and found[place]
-    return {**dataclasses.asdict(point), "intervals": intervals}
+def _band(curve: DetCurve, protocol: ScoringProtocol) -> dict[str, Any]:
+    """The FRR over false-alarm budgets, with its interval by recordings."""
+    budgets = _budgets(curve, protocol)
+    ends = protocol.intervals(curve, lambda c: c.frr_over(budgets))
+    return {
+        "fa_per_hour": budgets.tolist(),
+        "frr": curve.frr_over(budgets).tolist(),
+        "low": ends and [low for low, _ in ends],
+        "high": ends and [high for _, high in ends],
+    }
 
 
-def _budgets(curve: DetCurve, judge: Judge) -> np.ndarray:
-    """False-alarm rates at which the band is drawn: where the curve steps, and evenly between."""
-    most = judge.max_fa_per_hour
-    least = min(judge.fa_per_hour, 1 / curve.hours if curve.hours else most) / 2
-    even = np.geomspace(least, most, 200)
-    return np.unique([0.0, judge.fa_per_hour, *even])
+def _budgets(curve: DetCurve, protocol: ScoringProtocol) -> Array:
+    """0, the budget of the protocol, and 200 budgets evenly spaced in their logarithm."""
+    most = protocol.max_fa_per_hour
+    least = min(protocol.fa_per_hour, 1 / curve.hours if curve.hours else most) / 2
+    return np.unique([0.0, protocol.fa_per_hour, *np.geomspace(least, most, 200)])
 
 
-def _eer(answers, system, condition, curve) -> float:
-    """The equal error rate, on a curve as long as that takes."""
-    rule = untimed(system["scoring"])
-    for bound in (None, *WIDEST_FA_PER_HOUR):
+def _equal_error_rate(
+    predictions: Predictions, system: Mapping[str, Any], condition: str, curve: DetCurve
+) -> float:
+    """The equal error rate, from a longer curve if this one ends before it; NaN beyond all."""
+    rule = without_frame_times(system["scoring"])
+    for bound in (None, *_EER_FA_PER_HOUR):
         if bound is not None:
-            curve = answers.curve(system["name"], "test", condition, max_fa_per_hour=bound, **rule)
+            curve = predictions.curve(
+                system["name"], "test", condition, max_fa_per_hour=bound, **rule
+            )
         try:
             return curve.eer()
         except ValueError:
@@ -259,28 +297,30 @@ def _eer(answers, system, condition, curve) -> float:
     return math.nan
 
 
-def _told(outcome: Outcome, tracks) -> dict:
-    told = dataclasses.asdict(outcome)
-    told.pop("kind")
-    return told | {"track": tracks[outcome.track].name}
+def _entry(outcome: Outcome, streams: Sequence[StreamAnnotation]) -> dict[str, Any]:
+    entry = dataclasses.asdict(outcome)
+    entry.pop("kind")
+    return entry | {"stream": streams[outcome.stream].name}
 
 
-def _triggered_by(alarms: list[Outcome], heard: Counter) -> list[dict]:
-    counts = Counter(alarm.said for alarm in alarms)
+def _triggers(alarms: Sequence[Outcome], occurrences: Counter[str]) -> list[dict[str, Any]]:
+    """The labels of the false alarms, with how often each triggered and how often it occurs."""
+    counts = Counter(alarm.label for alarm in alarms)
     return [
-        {"said": said, "false_alarms": count, "times_said": heard[said]}
-        for said, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        {"label": label, "false_alarms": count, "occurrences": occurrences[label]}
+        for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
-def _described(part) -> dict:
-    clips = [clip for track in part.tracks for clip in track.clips]
+def _summary(stream_set: StreamSet) -> dict[str, Any]:
+    """The amount of data in a stream set."""
+    recordings = [each for stream in stream_set.streams for each in stream.recordings]
     return {
-        "split": part.split,
-        "condition": part.condition,
-        "streams": len(part.tracks),
-        "recordings": len({clip.file for clip in clips}),
-        "speakers": len({clip.voice for clip in clips if clip.speaker}),
-        "events": sum(len(track.anchors_s) for track in part.tracks),
-        "hours": sum(track.duration_s for track in part.tracks) / 3600,
+        "split": stream_set.split,
+        "condition": stream_set.condition,
+        "streams": len(stream_set.streams),
+        "recordings": len({each.file for each in recordings}),
+        "speakers": len({each.speaker_group for each in recordings if each.speaker}),
+        "events": sum(len(stream.anchors_s) for stream in stream_set.streams),
+        "hours": sum(stream.duration_s for stream in stream_set.streams) / 3600,
     }
