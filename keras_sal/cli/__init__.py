@@ -1,9 +1,18 @@
-"""The command line, `keras-sal`: one module a command.
+"""The command line, `keras-sal`: one module for each command.
 
-A module of a command has `add(commands)`, which adds the parser of the command and sets its default
-`command` to the function that runs it. That function takes the options as keywords, prints through
-a `keras_sal.cli.console.Console` and returns the exit status. Heavy packages are imported inside
-it, so that `keras-sal --help` is quick.
+- `program`: `main`, and the list of `COMMANDS`.
+- `tabulate`, `download`, `synthesize`, `align` make tables of recordings with event times; `train`,
+  `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect` ship and run
+  them.
+- `arguments`: the arguments that several commands take, such as the false-alarm budget and the
+  trigger; `command_parser`: the form of the help.
+- `systems`: models and bundles that are run over the streams of an evaluation; `feature_streams`:
+  streams for `export` and `verify`; `trained_model`: the `.keras` files that they read.
+- `console`, `results_table`, `meter`: what is shown; `microphone`: what is heard.
+
+The module of a command has `add_parser(commands)`, which adds its parser, and `run(options)`, which
+gets the parsed arguments and returns the exit status. Other packages are imported inside `run`, so
+that `keras-sal --help` is quick.
 """
 
 from keras_sal.cli.program import main

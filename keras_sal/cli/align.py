@@ -1,20 +1,37 @@
 """`keras-sal align`: event times for a folder of recordings."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from keras_sal.cli.arguments import values
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+
+if TYPE_CHECKING:
+    from keras_sal.data.alignment.folder import AlignmentSummary
 
 METHODS = ("pocketsphinx", "vad", "energy")
+READING = dict.fromkeys(("tier", "unit", "encoding"))
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "align",
-        help="find when the texts of a folder of recordings are said",
+        run,
+        summary="event times for a folder of recordings",
         description="Fills the columns onset_s and offset_s of DIR/recordings.csv, which needs the "
         "columns file and text. The table before is kept as recordings.csv.bak. Rows for which no "
         "times can be found keep what they had, and are counted by reason.",
-        epilog="examples: keras-sal align my_recordings | keras-sal align my_recordings --labels "
-        'aligned/ --tier words | keras-sal align my_recordings --pronounce "zorbo=Z AO R B OW"',
+        examples=[
+            "align my_recordings",
+            "align my_recordings --labels aligned/ --tier words",
+            'align my_recordings --pronounce "zorbo=Z AO R B OW"',
+        ],
     )
     parser.add_argument("directory", metavar="DIR", help="folder with recordings.csv")
     how = parser.add_mutually_exclusive_group()
@@ -23,7 +40,7 @@ def add(commands):
         choices=METHODS,
         default=METHODS[0],
         help="align the text (pocketsphinx), or take the only stretch of speech (vad) or of sound "
-        "(energy) as the text (%(default)s)",
+        "(energy) as the text",
     )
     how.add_argument(
         "--labels",
@@ -32,7 +49,7 @@ def add(commands):
         "recordings, or from a folder with one such file for each",
     )
     parser.add_argument(
-        "--all", action="store_true", help="find times for rows that have some, too"
+        "--all", action="store_true", help="also find times for rows that have some"
     )
     parser.add_argument(
         "--pronounce",
@@ -40,63 +57,67 @@ def add(commands):
         type=_pronunciation,
         default=[],
         metavar="WORD=PHONES",
-        help="how a word is said, in phones of the CMU dictionary; may be repeated",
+        help="pronunciation of a word in phones of the CMU dictionary; may be repeated",
     )
-    parser.add_argument("--tier", help="tier of the TextGrids (words, or the only one)")
+    parser.add_argument("--tier", help="tier of the TextGrids (default: words, or the only one)")
     parser.add_argument("--unit", choices=("s", "ms"), help="unit of the labels' times")
-    parser.add_argument("--encoding", help="encoding of the labels (UTF-8)")
-    parser.set_defaults(command=run)
+    parser.add_argument("--encoding", help="encoding of the labels (default: UTF-8)")
 
 
-def run(directory, method, labels, pronounce, **options):
-    """Runs `keras-sal align`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status: 1 if no row has times.
+    """
     from keras_sal.data.alignment.folder import align_folder
 
     console = Console()
-    reading = {name: options[name] for name in ("tier", "unit", "encoding") if options[name]}
-    if reading and labels is None:
+    reading = {name: value for name, value in values(options, READING).items() if value}
+    if reading and options.labels is None:
         raise ValueError(
             "`--tier`, `--unit` and `--encoding` must come with `--labels`; they say how these are "
             f"read. Received: {', '.join(f'--{name}' for name in reading)}. Leave them out."
         )
-    method = method if labels is None else "labels"
+    method = options.method if options.labels is None else "labels"
     with console.saying_warnings(), console.stage(f"times by {method}") as stage:
         times = align_folder(
-            directory,
+            options.directory,
             method,
-            labels=labels,
-            everything=options["all"],
-            pronunciations=_gather(pronounce),
+            labels=options.labels,
+            overwrite=options.all,
+            pronunciations=_by_word(options.pronounce),
             progress=stage.progress,
             **reading,
         )
-    return show(times, console)
+    _print_summary(times, console)
+    return 0 if times.found or times.kept else 1
 
 
-def show(times, console):
-    """Prints what became of the rows; returns 1 where none has times now."""
+def _print_summary(times: AlignmentSummary, console: Console) -> None:
     console.say(
         f"{times.found} found, {times.kept} kept, {sum(map(len, times.failures.values()))} failed, "
         f"{times.without_text} without text"
     )
     if times.failures:
-        rows = sorted(times.failures.items(), key=lambda item: -len(item[1]))
-        rows = [[reason, str(len(files)), files[0]] for reason, files in rows]
+        failures = sorted(times.failures.items(), key=lambda item: -len(item[1]))
+        rows = [[reason, str(len(files)), files[0]] for reason, files in failures]
         console.table("No times were found", ["because", "recordings", "the first"], rows)
-    return 0 if times.found or times.kept else 1
 
 
-def _pronunciation(text):
+def _pronunciation(text: str) -> tuple[str, str]:
     word, separator, phones = text.partition("=")
     if not (word.strip() and separator and phones.strip()):
         raise argparse.ArgumentTypeError(f"must be WORD=PHONES. Received: {text}")
     return word.strip().casefold(), phones.strip()
 
 
-def _gather(pairs):
-    """Several pronunciations of a word are one list."""
-    pronunciations = {}
+def _by_word(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """All pronunciations of each word."""
+    pronunciations: dict[str, list[str]] = {}
     for word, phones in pairs:
         pronunciations.setdefault(word, []).append(phones)
     return pronunciations

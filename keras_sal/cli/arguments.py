@@ -1,20 +1,51 @@
-"""Arguments that several commands take, and what they must be."""
+"""Arguments that several commands take.
+
+Each `add_...` function adds some to a parser or to a group of one.
+"""
+
+from __future__ import annotations
 
 import argparse
-import shlex
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-ARGUMENTS = ContextVar("arguments", default=())  # those that `cli.main` was given
-FOUND = (
-    "folder with recordings.csv; else $KERAS_SAL_RECORDINGS, else ../shared/recordings beside the "
-    "checkout"
-)
+Parser: TypeAlias = "argparse._ActionsContainer"
+"""A parser, or a group of its arguments."""
+
+RUNTIMES = ("keras", "micro", "litert", "onnx")
+RECORDINGS = "$KERAS_SAL_RECORDINGS, else ../shared/recordings beside the checkout"
+SUPPORTED_BUDGET = "1, or the least that the hours of negatives can tell from none"
 
 
-def positive(kind):
-    """Returns a converter of arguments that must be greater than 0."""
+class Number(NamedTuple):
+    """A numeric argument.
 
-    def convert(text):
+    Args:
+        type: Function that converts its text.
+        default: Its default.
+        metavar: Its placeholder in the help.
+        help: Its help.
+    """
+
+    type: Callable[[str], float]
+    default: float | None
+    metavar: str
+    help: str
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Return a converter of arguments that must be finite and greater than 0.
+
+    Args:
+        kind: `int` or `float`.
+
+    Example:
+
+    >>> positive(int)("3")
+    3
+    """
+
+    def convert(text: str) -> float:
         value = kind(text)
         if not 0 < value < float("inf"):
             raise argparse.ArgumentTypeError(f"must be greater than 0. Received: {text}")
@@ -24,47 +55,158 @@ def positive(kind):
     return convert
 
 
-TIMES = {  # name: type, default, metavar, help
-    "frame_step_s": (positive(float), 0.01, "S", "from one posterior to the next, one a frame"),
-    "frame_offset_s": (float, 0.03, "S", "when the first posterior is there, one a frame"),
+FRAME_TIMES = {
+    "frame_step_s": Number(positive(float), 0.01, "S", "seconds from one posterior to the next"),
+    "frame_offset_s": Number(float, 0.03, "S", "seconds until the first posterior"),
 }
 TRIGGER = {
-    "smooth_frames": (positive(int), 1, "N", "mean of so many posteriors"),
-    "on_frames": (positive(int), 1, "N", "above the threshold for so many frames"),
-    "hysteresis": (float, None, "P", "armed again this far below the threshold"),
-    "refractory_s": (float, 1.0, "S", "no second detection within"),
+    "smooth_frames": Number(positive(int), 1, "N", "posteriors of which the mean is taken"),
+    "on_frames": Number(positive(int), 1, "N", "frames that must reach the threshold in a row"),
+    "hysteresis": Number(
+        *(float, None, "P"), "fall below the threshold that arms the trigger again (default: off)"
+    ),
+    "refractory_s": Number(float, 1.0, "S", "seconds without another detection"),
 }
-WINDOW = {
-    "early_s": (float, 0.5, "S", "a hit may come so long before its anchor"),
-    "max_delay_s": (float, 1.0, "S", "or so long after it"),
+HIT_WINDOW = {
+    "early_s": Number(float, 0.5, "S", "seconds before its anchor from which a hit counts"),
+    "max_delay_s": Number(float, 1.0, "S", "seconds after its anchor until which a hit counts"),
 }
 
 
-def add_numbers(group, numbers, *, given=False):
-    """Adds arguments from a table of them.
+def add_numbers(parser: Parser, numbers: Mapping[str, Number], *, unset: str = "") -> None:
+    """Add the arguments of a table.
 
     Args:
-        group: A parser or a group of one.
-        numbers: `TIMES`, `TRIGGER`, `WINDOW` or several of them together.
-        given: Whether those that are not given are `None`, and not their default.
+        parser: A parser or a group of one.
+        numbers: `FRAME_TIMES`, `TRIGGER`, `HIT_WINDOW` or several of them together.
+        unset: What the help names as the default, where arguments that are not given are `None`.
+            Defaults to `""`: they have the defaults of the table.
     """
-    for name, (kind, default, metavar, what) in numbers.items():
-        group.add_argument(
+    for name, number in numbers.items():
+        parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=kind,
-            default=None if given else default,
-            metavar=metavar,
-            help=f"{what} ({'off' if default is None else default})",
+            type=number.type,
+            default=None if unset else number.default,
+            metavar=number.metavar,
+            help=f"{number.help.partition(' (')[0]} (default: {unset})" if unset else number.help,
         )
 
 
-def add_recordings(parser, found=FOUND):
-    """Adds the arguments that name recordings, found as `keras_sal.data.location` does."""
-    parser.add_argument("--recordings", metavar="DIR", help=found)
-    parser.add_argument("--word", default="computer", help="the wake word (%(default)s)")
+def add_recordings(parser: Parser, otherwise: str = "") -> None:
+    """Add `--recordings` and `--word`.
+
+    Args:
+        parser: A parser or a group of one.
+        otherwise: What is used where no recordings are found. Defaults to `""`: nothing.
+    """
+    default = f"{RECORDINGS}, else {otherwise}" if otherwise else RECORDINGS
+    parser.add_argument(
+        "--recordings", metavar="DIR", help=f"folder with recordings.csv (default: {default})"
+    )
+    parser.add_argument("--word", default="computer", help="the wake word")
+
+
+def add_cache(parser: Parser) -> None:
+    """Add `--cache`."""
     parser.add_argument("--cache", metavar="DIR", help="folder to keep features in")
 
 
-def typed():
-    """Returns the command as it was typed."""
-    return shlex.join(["keras-sal", *ARGUMENTS.get()])
+def add_false_alarm_budget(
+    parser: Parser, default: float | None, *, unset: str = "", purpose: str = ""
+) -> None:
+    """Add `--fa-per-hour`, the false-alarm budget.
+
+    Args:
+        parser: A parser or a group of one.
+        default: False alarms an hour, or `None`.
+        unset: What the help names as the default where `default` is `None`.
+        purpose: What the budget is for. Defaults to `""`.
+    """
+    parser.add_argument(
+        "--fa-per-hour",
+        type=positive(float),
+        default=default,
+        metavar="F",
+        help="false-alarm budget: false alarms an hour that are allowed"
+        f"{purpose and f', {purpose}'}{unset and f' (default: {unset})'}",
+    )
+
+
+def add_bootstrap(parser: Parser) -> None:
+    """Add `--replicates` and `--seed` of the bootstrap."""
+    parser.add_argument(
+        "--replicates",
+        type=positive(int),
+        default=1000,
+        metavar="N",
+        help="replicates of the bootstrap",
+    )
+    add_seed(parser, "the bootstrap")
+
+
+def add_seed(parser: Parser, purpose: str) -> None:
+    """Add `--seed`.
+
+    Args:
+        parser: A parser or a group of one.
+        purpose: What is drawn at random.
+    """
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {purpose}")
+
+
+def add_runtime(parser: Parser) -> None:
+    """Add `--runtime`."""
+    parser.add_argument(
+        "--runtime", choices=RUNTIMES, help="runtime of models (default: by the kind of file)"
+    )
+
+
+def add_class_names(parser: Parser, unset: str) -> None:
+    """Add `--class-names`.
+
+    Args:
+        parser: A parser or a group of one.
+        unset: What the help names as the default.
+    """
+    parser.add_argument(
+        "--class-names",
+        type=lambda text: text.split(","),
+        metavar="NAME[,NAME...]",
+        help=f"names of the classes (default: {unset})",
+    )
+
+
+def add_speech_synthesis(parser: Parser) -> None:
+    """Add `--near`, `--voice` and `--kokoro`."""
+    parser.add_argument(
+        "--near",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="phrase that is easily mistaken for the word, a negative; may be repeated",
+    )
+    parser.add_argument(
+        "--voice",
+        dest="voices",
+        action="append",
+        default=[],
+        metavar="ONNX",
+        help="voice of Piper that speaks too, its .onnx.json beside it; each speaker of a voice "
+        "with many counts; may be repeated",
+    )
+    parser.add_argument(
+        "--kokoro",
+        nargs=2,
+        metavar=("MODEL", "VOICES"),
+        help="files of Kokoro, which speaks too (pip install kokoro-onnx)",
+    )
+
+
+def values(options: argparse.Namespace, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some of the parsed arguments.
+
+    Args:
+        options: Parsed arguments.
+        names: Names of arguments, such as the keys of `TRIGGER`.
+    """
+    return {name: getattr(options, name) for name in names}

@@ -1,116 +1,167 @@
-"""`keras-sal compare`: is one detector better than another, and by how much?"""
+"""`keras-sal compare`: the difference of two systems on the same streams."""
 
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_sal.cli import systems
-from keras_sal.cli.systems import SHIPPED, add_hearing, add_judgement
+from keras_sal.cli.arguments import add_bootstrap, add_false_alarm_budget
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
+
+if TYPE_CHECKING:
+    from keras_sal.evaluation.predictions import Predictions
+
+BUDGET = 0.5
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+class _Side(NamedTuple):
+    """One side of a comparison: predictions, what each system ships with, and the budget."""
+
+    predictions: Predictions
+    shipped: list[dict[str, Any]]
+    fa_per_hour: float | None
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "compare",
-        help="paired differences of two systems on the same streams, with intervals",
+        run,
+        summary="paired differences of two systems on the same streams, with intervals",
         description="Compares the first system of A with those of B on the same streams: first "
         "minus second, with intervals over recordings and over speakers. A and B are folders "
-        "written by `keras-sal evaluate`, which takes seconds, or models, which hear the "
-        "recordings first. Of one folder, the first system is compared with the others.",
-        epilog="example: keras-sal compare out/first out/second --fa-per-hour 0.5",
+        "written by `keras-sal evaluate`, which takes seconds, or models and bundles, which are "
+        "run over the recordings first. Of one folder, the first system is compared with the "
+        "others.",
+        examples=["compare out/first out/second --fa-per-hour 0.5", "compare a.keras b.keras"],
     )
-    parser.add_argument("systems", nargs="+", metavar="A B", help="folders or models")
-    add_hearing(parser)
-    add_judgement(parser, None)
+    parser.add_argument("systems", nargs="+", metavar="A B", help="folders, models or bundles")
+    add_stream_arguments(parser)
+    add_false_alarm_budget(parser, None, unset=f"that of the folder A or B, else {BUDGET:g}")
+    add_bootstrap(parser)
     parser.add_argument("--json", metavar="FILE", help="file to write the differences to")
-    parser.set_defaults(command=run)
 
 
-def run(systems, fa_per_hour, replicates, seed, json, **options):
-    """Runs `keras-sal compare`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
     from keras_sal.evaluation.comparison import differences
-    from keras_sal.evaluation.protocol import Judge
+    from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.files import check_path, write_json
 
-    if len(systems) > 2:
+    if len(options.systems) > 2:
         raise ValueError(
-            f"`A B` must be one or two systems or folders. Received: {len(systems)}. Evaluate them "
-            "together and compare that folder."
+            f"`A B` must be one or two systems or folders. Received: {len(options.systems)}. "
+            "Evaluate them together and compare that folder."
         )
-    json = json and check_path(json)
+    path = options.json and check_path(options.json)
     console = Console()
-    parts = [_answers(each, console, options) for each in systems]
-    answers, found = parts[0][0], [dict(each) for each in parts[0][1]]
-    budget = fa_per_hour or next((each[2] for each in parts if each[2]), 0.5)
-    if len(parts) == 2:
-        first, second = parts
-        names = first[0].systems[:1]
-        answers = first[0].only(names).joined(second[0])
-        found = [first[1][0], *second[1]]
-    if len(answers.systems) < 2:
+    sides = [_read_or_predict(system, console, options) for system in options.systems]
+    budgets = [options.fa_per_hour, *(side.fa_per_hour for side in sides), BUDGET]
+    budget = next(filter(None, budgets))
+    predictions, shipped = _joined(sides)
+    if len(predictions.systems) < 2:
         raise ValueError(
-            f"`A B` must be two systems, or a folder with several. Received: {systems[0]} with "
-            f"{len(answers.systems)}. Name another."
+            f"`A B` must be two systems, or a folder with several. Received: {options.systems[0]} "
+            f"with {len(predictions.systems)}. Name another."
         )
-    judge = Judge(budget, replicates=replicates, seed=seed)
+    protocol = ScoringProtocol(budget, replicates=options.replicates, seed=options.seed)
     with console.stage("Compare"):
-        settled = []
-        for name, given in zip(answers.systems, found, strict=True):
-            rule, threshold = judge.settings(answers, name, given)
-            settled.append({"name": name, "scoring": vars(rule), "threshold": threshold})
-        # the first is what users read first: first minus second
-        rows = [
-            row for other in settled[1:] for row in differences(answers, [other, settled[0]], judge)
-        ]
-    show(rows, answers, budget, console)
-    if json:
-        write_json(json, {"format": 1, "fa_per_hour": budget, "differences": rows})
+        systems = []
+        for name, own in zip(predictions.systems, shipped, strict=True):
+            scoring, threshold = protocol.choose_trigger(predictions, name, own)
+            systems.append({"name": name, "scoring": vars(scoring), "threshold": threshold})
+        first, *others = systems
+        # `differences` are to its reference, and this command prints first minus second
+        rows: list[dict[str, Any]] = []
+        for other in others:
+            rows += differences(predictions, [other, first], protocol)
+    _print_differences(rows, predictions.word, budget, console)
+    if path:
+        write_json(path, {"format": 1, "fa_per_hour": budget, "differences": rows})
     return 0
 
 
-def show(rows, answers, budget, console):
-    """Prints the differences."""
+def _joined(sides: Sequence[_Side]) -> tuple[Predictions, list[dict[str, Any]]]:
+    """The first system of the first side and all of the second; or all of the only side."""
+    if len(sides) == 1:
+        return sides[0].predictions, [dict(each) for each in sides[0].shipped]
+    first, second = sides
+    predictions = first.predictions.select(first.predictions.systems[:1])
+    return predictions.merge(second.predictions), [first.shipped[0], *second.shipped]
+
+
+def _read_or_predict(system: str, console: Console, options: argparse.Namespace) -> _Side:
+    """A side from a folder of results, or from a model or bundle."""
+    from keras_sal.evaluation.predictions import FILE, Predictions
+    from keras_sal.evaluation.protocol import without_frame_times
+
+    path = Path(system)
+    if not (path / FILE).is_file():
+        models, bundles = ([], [system]) if path.is_dir() else ([system], [])
+        found = predict_streams(console, models, bundles, options)
+        shipped = [found.shipped.get(name, {}) for name in found.predictions.systems]
+        return _Side(found.predictions, shipped, None)
+    results = _read_results(path)
+    shipped = []
+    for each in results["systems"]:
+        own = {"scoring": without_frame_times(each["scoring"])}
+        if each["threshold"].get("rule") == SHIPPED:
+            own["threshold"] = each["threshold"]
+        shipped.append(own)
+    return _Side(Predictions.load(path), shipped, results["fa_per_hour"])
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    """The `results.json` of a folder that `keras-sal evaluate` wrote."""
+    from keras_sal.evaluation.results import FORMAT
+
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if results["format"] != FORMAT:
+            raise ValueError(f"its format is {results['format']}, not {FORMAT}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"`{folder}` must be a folder written by this version of `keras-sal evaluate`. "
+            f"{path}: {error}. Evaluate again."
+        ) from error
+    return results
+
+
+def _print_differences(
+    rows: Sequence[Mapping[str, Any]], word: str, budget: float, console: Console
+) -> None:
+    from keras_sal.evaluation.report.page import interval
     from keras_sal.evaluation.report.tables import FIGURES
 
-    tables = {}
+    tables: dict[tuple[str, str], list[list[str]]] = {}
     for row in rows:
         label, form, scale = FIGURES[row["figure"]]
-
-        def interval(ends, form=form, scale=scale):
-            return "-" if not ends else "[{}, {}]".format(*(form.format(scale * e) for e in ends))
-
         tables.setdefault((row["system"], row["reference"]), []).append(
             [
                 label,
                 row["condition"],
                 form.replace("{:", "{:+").format(scale * row["estimate"]),
-                interval(row["recordings"]),
-                interval(row["speakers"]),
+                *(interval(row[unit], form, scale) or "-" for unit in ("recordings", "speakers")),
             ]
         )
     for (first, second), table in tables.items():
         console.table(
-            f"{answers.word!r} at {budget:g} false alarms an hour: {first} - {second}",
+            f"{word!r} at {budget:g} false alarms an hour: {first} - {second}",
             ["", "noise", "difference", "95 % by recording", "by speaker"],
             sorted(table, key=lambda row: row[1]),
         )
     console.say("An interval without 0 is a difference that these recordings can show.")
-
-
-def _answers(system, console, options):
-    """Answers, what each system ships with, and the budget, of a folder or a model."""
-    from keras_sal.evaluation.predictions import FILE, Answers
-    from keras_sal.evaluation.protocol import untimed
-
-    path = Path(system)
-    if not (path / FILE).is_file():
-        bundle = path.is_dir()
-        heard = systems.hear(console, [] if bundle else [path], [path] if bundle else [], **options)
-        return heard.answers, [heard.given.get(name, {}) for name in heard.answers.systems], None
-    results = systems.read_results(path)
-    given = []
-    for each in results["systems"]:
-        kept = {"scoring": untimed(each["scoring"])}
-        if each["threshold"].get("rule") == SHIPPED:
-            kept["threshold"] = each["threshold"]
-        given.append(kept)
-    return Answers.load(path), given, results["fa_per_hour"]

@@ -1,36 +1,54 @@
-"""What a command shows while it works: stages with progress, and tables.
+"""The console: stages with progress, tables and lines of text.
 
-Uses `rich`, which comes with Keras.
+It uses `rich`, which comes with Keras, and is a `keras_sal.progress.Reporter`.
 """
 
+from __future__ import annotations
+
+import itertools
 import sys
 import time
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
-import keras
-from rich import box
-from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    import keras
+    from rich.progress import Progress, TaskID
 
-WIDTH = 100  # where output isn't a terminal
+WIDTH = 100  # where output is no terminal
+
+Item = TypeVar("Item")
 
 
 class Console:
-    """Shows stages and tables; on a terminal with moving bars, elsewhere line by line."""
+    """Shows stages and tables: on a terminal with moving bars, elsewhere line by line.
 
-    def __init__(self):
+    Example:
+
+    >>> console = Console()
+    >>> console.say("Recordings: speech")
+    Recordings: speech
+    """
+
+    def __init__(self) -> None:
+        from rich.console import Console as RichConsole
+
         width = None if sys.stdout.isatty() else WIDTH
         self._rich = RichConsole(highlight=False, markup=False, width=width)
 
-    def say(self, text):
-        """Prints a line."""
+    def say(self, text: str) -> None:
+        """Print a line.
+
+        Args:
+            text: The line.
+        """
         self._rich.print(text, soft_wrap=True)
 
     @contextmanager
-    def saying_warnings(self):
-        """Prints the warnings that are for users, each once and as a line; others not at all."""
+    def saying_warnings(self) -> Iterator[None]:
+        """Print each warning for users once, as a line, and leave out all other warnings."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("once", UserWarning)
@@ -38,15 +56,23 @@ class Console:
             yield
 
     @contextmanager
-    def stage(self, name):
-        """Shows that `name` is under way and for how long, then how long it took.
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Show that a stage is under way and for how long, and at its end how long it took.
 
         Args:
-            name: What is being done.
+            name: Name of the stage.
 
         Yields:
-            A `Stage`, to tell how far it is.
+            The `Stage`, which takes reports of its progress.
         """
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
         started = time.monotonic()
         if not self._rich.is_terminal:
             self.say(f"{name} ...")
@@ -55,14 +81,17 @@ class Console:
             yield Stage(bars, bars.add_task(name, total=None))
         self.say(f"{name}: {time.monotonic() - started:.0f} s")
 
-    def table(self, title, columns, rows):
-        """Prints a table.
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table.
 
         Args:
-            title: Its title.
+            title: Title of the table.
             columns: Names of the columns.
-            rows: Rows of strings.
+            rows: Texts of the cells, row by row.
         """
+        from rich import box
+        from rich.table import Table
+
         table = Table(title=title, title_justify="left", box=box.SIMPLE)
         for column in columns:
             table.add_column(column, justify="left" if column == columns[0] else "right")
@@ -72,40 +101,55 @@ class Console:
 
 
 class Stage:
-    """A stage under way."""
+    """A stage under way.
 
-    def __init__(self, bars, task):
+    Args:
+        bars: Progress bars of rich.
+        task: The bar of this stage.
+    """
+
+    def __init__(self, bars: Progress, task: TaskID) -> None:
         self._bars = bars
         self._task = task
 
-    def progress(self, done, total):
-        """Says that `done` of `total` are done."""
+    def progress(self, done: int, total: int) -> None:
+        """Show that `done` of `total` steps are done.
+
+        Args:
+            done: Number of steps that are done.
+            total: Number of all steps.
+        """
         self._bars.update(self._task, completed=done, total=total)
 
-    def named_progress(self, name, done, total):
-        """Says that `done` of `total` of the part `name` are done."""
+    def named_progress(self, name: str, done: int, total: int | None) -> None:
+        """Show that `done` of `total` steps of a part of the stage are done.
+
+        Args:
+            name: Name of the part.
+            done: Number of steps that are done.
+            total: Number of all steps of the part, or `None` if unknown.
+        """
         self._bars.update(self._task, description=name, completed=done, total=total)
 
-    def track(self, items):
-        """Iterates over a list and shows how far it is."""
+    def track(self, items: Sequence[Item]) -> Iterator[Item]:
+        """Iterate over a list and show the progress.
+
+        Args:
+            items: The list.
+        """
         for index, item in enumerate(items):
             self.progress(index, len(items))
             yield item
         self.progress(len(items), len(items))
 
-    def callback(self):
-        """Returns a Keras callback that shows the train step and the loss."""
-        return StageCallback(self)
+    def callback(self) -> keras.callbacks.Callback:
+        """Return a Keras callback that shows the number of train steps."""
+        import keras
 
+        steps = itertools.count(1)
 
-class StageCallback(keras.callbacks.Callback):
-    """Shows the train step and the loss in a `Stage`."""
+        def show_step(batch: int, logs: dict | None) -> None:
+            self.progress(next(steps), callback.params["epochs"] * callback.params["steps"])
 
-    def __init__(self, stage):
-        super().__init__()
-        self._stage = stage
-        self._done = 0
-
-    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
-        self._done += 1
-        self._stage.progress(self._done, self.params["epochs"] * self.params["steps"])
+        callback = keras.callbacks.LambdaCallback(on_train_batch_end=show_step)
+        return callback

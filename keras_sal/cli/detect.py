@@ -1,81 +1,111 @@
-"""`keras-sal detect`: a detector on sound files or the microphone, detections as they happen."""
+"""`keras-sal detect`: detections in sound files or from the microphone, as they happen."""
+
+from __future__ import annotations
 
 import argparse
 import contextlib
 import json
-import queue
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from keras_sal.cli.arguments import TRIGGER, add_numbers, positive
+from keras_sal.cli import microphone
+from keras_sal.cli.arguments import (
+    TRIGGER,
+    add_class_names,
+    add_numbers,
+    add_runtime,
+    positive,
+    values,
+)
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.meter import meter
 
-LIVE_CHUNK_S = 0.08  # eight frames, for which a Keras model takes one call
+if TYPE_CHECKING:
+    from keras_sal.runtime import StreamingDetector
+
 FILE_CHUNK_S = 10.0
-BAR_WIDTH = 40
+BUNDLE_OR = "of the bundle, else"
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    detect = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "detect",
-        help="detections in sound files or from the microphone",
+        run,
+        summary="detections in sound files or from the microphone, as they happen",
         description="Runs a detector over sound and prints detections as they happen, with the "
         "front-end of TensorFlow Lite Micro before it. Threshold and trigger are those of a "
-        "bundle, where MODEL is one, and can be given.",
-        epilog="example: keras-sal detect detector.tflite --microphone --threshold 0.9",
+        "bundle, where MODEL is one, unless they are given.",
+        examples=[
+            "detect firmware --microphone",
+            "detect detector.tflite --threshold 0.9 a.wav b.flac",
+        ],
     )
-    detect.add_argument("model", help="a .tflite, .onnx or .keras file, or the folder of a bundle")
-    detect.add_argument("files", nargs="*", metavar="FILE", help="sound files, each a stream")
-    detect.add_argument(
+    parser.add_argument("model", metavar="MODEL", help=".tflite, .onnx or .keras file, or a bundle")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="sound files, each a stream")
+    parser.add_argument(
         "--microphone", action="store_true", help="listen to the microphone until Ctrl-C"
     )
-    detect.add_argument("--device", help="microphone, by number or part of its name (the default)")
-    detect.add_argument("--seconds", type=positive(float), help="stop listening after so many")
-    detect.add_argument(
-        "--threshold", type=_thresholds, help="0 to 1; one for each class, with commas (0.5)"
+    parser.add_argument(
+        "--device", help="number of the microphone, or part of its name (default: the system's)"
     )
-    add_numbers(detect, TRIGGER, given=True)
-    detect.add_argument(
-        "--class-names", type=lambda text: text.split(","), metavar="NAMES", help="with commas"
+    parser.add_argument(
+        "--seconds", type=positive(float), metavar="S", help="seconds until it stops to listen"
     )
-    detect.add_argument(
-        "--runtime", choices=("keras", "micro", "litert", "onnx"), help="(by the kind of model)"
+    parser.add_argument(
+        "--threshold",
+        type=_thresholds,
+        metavar="P[,P...]",
+        help=f"threshold in [0, 1]; one for each class, with commas (default: {BUNDLE_OR} 0.5)",
     )
-    detect.add_argument(
-        "--json",
-        action="store_true",
-        dest="as_json",
-        help="print one JSON object a line for each detection",
+    add_numbers(parser, TRIGGER, unset=f"{BUNDLE_OR} that of a trigger")
+    add_class_names(parser, unset=f"{BUNDLE_OR} none")
+    add_runtime(parser)
+    parser.add_argument(
+        "--json-lines", action="store_true", help="print each detection as a JSON object on a line"
     )
-    detect.set_defaults(command=run)
 
 
-def run(model, files, *, microphone, device, seconds, runtime, as_json, **given):
-    """Runs `keras-sal detect`; the exit status is 1 if a file could not be heard."""
-    if bool(files) == microphone:
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status: 1 if a file could not be read.
+    """
+    if bool(options.files) == options.microphone:
         raise ValueError(
-            "`FILE` or --microphone must be given, and not both; there is nothing to hear, or too "
-            f"much. Received: {len(files)} files, microphone={microphone}."
+            "`FILE` or --microphone must be given, and not both; one of them is the sound to run "
+            f"over. Received: {len(options.files)} files, microphone={options.microphone}."
         )
-    sounddevice = _sounddevice() if microphone else None
-    detector = _open(model, runtime, {name: x for name, x in given.items() if x is not None})
-    tell = _tell_json if as_json else _tell
-    if not microphone:
-        return max([_hear_file(detector, path, tell) for path in files])
-    shown = sys.stdout.isatty() and not as_json
-    with contextlib.suppress(KeyboardInterrupt), _meter(detector, shown) as meter:
-        for chunk in _listen(sounddevice, device, seconds):
-            heard = detector.process(chunk)
-            for detection in heard.detections:
-                tell("microphone", detection, meter.print)
-            meter.show(heard.posteriors)
+    sounddevice = microphone.import_sounddevice() if options.microphone else None
+    detector = _open(options)
+    print_detection = _print_json if options.json_lines else _print_text
+    if sounddevice is None:
+        return max([_detect_in_file(detector, path, print_detection) for path in options.files])
+    shown = sys.stdout.isatty() and not options.json_lines
+    names = detector.class_names or [f"class {index}" for index in range(detector.trigger.classes)]
+    with contextlib.suppress(KeyboardInterrupt), meter(names, shown) as shown_meter:
+        for chunk in microphone.record(sounddevice, options.device, options.seconds):
+            found = detector.process(chunk)
+            for detection in found.detections:
+                print_detection("microphone", detection, shown_meter.print)
+            shown_meter.show(found.posteriors)
     return 0
 
 
-def _open(model, runtime, given):
+def _open(options: argparse.Namespace) -> StreamingDetector:
     from keras_sal.audio import MicroFrontend
     from keras_sal.runtime import StreamingDetector
 
+    model, runtime = options.model, options.runtime
+    given = values(options, {"threshold": None, "class_names": None, **TRIGGER})
+    given = {name: value for name, value in given.items() if value is not None}
     if not Path(model).is_dir():
         return StreamingDetector(model, frontend=MicroFrontend(), runtime=runtime, **given)
     detector = StreamingDetector.from_bundle(model, runtime, **given)
@@ -87,8 +117,10 @@ def _open(model, runtime, given):
     return detector
 
 
-def _hear_file(detector, path, tell):
-    """Prints the detections in a file; returns the exit status."""
+def _detect_in_file(
+    detector: StreamingDetector, path: str, print_detection: Callable[..., None]
+) -> int:
+    """Print the detections in a file; return the exit status."""
     from keras_sal.audio import SAMPLE_RATE, read_audio
 
     try:
@@ -100,17 +132,17 @@ def _hear_file(detector, path, tell):
     size = round(FILE_CHUNK_S * SAMPLE_RATE)
     for start in range(0, len(samples), size):
         for detection in detector.process(samples[start : start + size]).detections:
-            tell(str(path), detection)
+            print_detection(path, detection)
     return 0
 
 
-def _tell(source, detection, show=print):
+def _print_text(source: str, detection: Any, print_line: Callable[[str], object] = print) -> None:
     name = detection.class_name or f"class {detection.class_index}"
-    show(f"{source}  {detection.time_s:8.2f} s  {name}  {detection.score:.3f}")
+    print_line(f"{source}  {detection.time_s:8.2f} s  {name}  {detection.score:.3f}")
     sys.stdout.flush()
 
 
-def _tell_json(source, detection, show=print):
+def _print_json(source: str, detection: Any, print_line: Callable[[str], object] = print) -> None:
     line = {
         "source": source,
         "time_s": round(detection.time_s, 6),
@@ -118,103 +150,11 @@ def _tell_json(source, detection, show=print):
         "class_name": detection.class_name,
         "score": detection.score,
     }
-    show(json.dumps(line, ensure_ascii=False))
+    print_line(json.dumps(line, ensure_ascii=False))
     sys.stdout.flush()
 
 
-def _listen(sounddevice, device, seconds):
-    """Yields chunks of 16-bit samples from the microphone."""
-    from keras_sal.audio import SAMPLE_RATE
-
-    chunks = queue.SimpleQueue()
-
-    def callback(samples, frames, time, status):
-        if status:
-            print(f"keras-sal: the microphone says {status}; samples are lost", file=sys.stderr)
-        chunks.put(samples[:, 0].copy())
-
-    left = float("inf") if seconds is None else round(seconds * SAMPLE_RATE)
-    try:
-        with sounddevice.InputStream(
-            samplerate=SAMPLE_RATE,
-            blocksize=round(LIVE_CHUNK_S * SAMPLE_RATE),
-            device=int(device) if device is not None and device.isdecimal() else device,
-            channels=1,
-            dtype="int16",
-            callback=callback,
-        ):
-            while left > 0:
-                chunk = chunks.get()
-                yield chunk[: int(min(left, len(chunk)))]
-                left -= len(chunk)
-    except sounddevice.PortAudioError as error:
-        raise RuntimeError(
-            f"--microphone must find a microphone that records {SAMPLE_RATE} Hz; it says: {error}. "
-            f"Received: device={device}. List the devices with: python -m sounddevice"
-        ) from error
-
-
-def _sounddevice():
-    from keras_sal.extras import import_package
-
-    try:
-        return import_package("sounddevice", "listen to the microphone", "live")
-    except OSError as error:
-        raise ImportError(
-            f"`sounddevice` needs the PortAudio library to listen to the microphone ({error}). "
-            "On Debian and Ubuntu: apt install libportaudio2"
-        ) from error
-
-
-class _Silent:
-    """Shows no posteriors."""
-
-    print = staticmethod(print)
-
-    def show(self, posteriors):
-        """Shows nothing."""
-
-
-class _Bars:
-    """Shows a bar for the posterior of each class, below what is printed."""
-
-    def __init__(self, live, names):
-        self._live = live
-        self._names = names
-        self.print = live.console.print
-
-    def show(self, posteriors):
-        """Shows the highest posteriors of a chunk."""
-        if len(posteriors):
-            self._live.update(bars(posteriors.max(axis=0), self._names), refresh=True)
-
-
-def bars(posteriors, names):
-    """Returns a line of text for the posterior of each class."""
-    width = max(map(len, names))
-    filled = [round(BAR_WIDTH * float(posterior)) for posterior in posteriors]
-    return "\n".join(
-        f"{name:{width}} {float(posterior):.2f} {'█' * full}{'·' * (BAR_WIDTH - full)}"
-        for name, posterior, full in zip(names, posteriors, filled, strict=True)
-    )
-
-
-@contextlib.contextmanager
-def _meter(detector, shown):
-    if not shown:
-        yield _Silent()
-        return
-    from rich.console import Console
-    from rich.live import Live
-
-    classes = range(detector.trigger.classes)
-    names = detector.class_names or [f"class {index}" for index in classes]
-    console = Console(highlight=False, markup=False)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield _Bars(live, names)
-
-
-def _thresholds(text):
+def _thresholds(text: str) -> list[float]:
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:

@@ -1,57 +1,68 @@
 """`keras-sal download`: public data sets, checked, unpacked and tabulated."""
 
+from __future__ import annotations
+
 import argparse
 import itertools
+from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-EXAMPLES = """examples:
-  keras-sal download --list
-  keras-sal download speech-commands data
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
 
-Makes data/speech-commands with a table recordings.csv. What was cut off goes on where it was; what
-is there is not downloaded again."""
+if TYPE_CHECKING:
+    from keras_sal.data.downloads import PublicDataset
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "download",
-        help="public data sets, with their licences",
-        description="Downloads a public data set, checks it, unpacks it and lists its recordings.\n"
+        run,
+        summary="public data sets, with their licences",
+        description="Downloads a public data set, checks it, unpacks it and lists its recordings. "
         "Whoever uses it accepts its licence, which is printed before.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=["download --list", "download speech-commands data"],
+        notes="The second makes data/speech-commands with a table recordings.csv. An interrupted "
+        "download goes on where it ended; a data set that is complete is not downloaded again.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set (lists them)")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the data set (default: list them)")
     parser.add_argument(
         "directory",
         nargs="?",
         default=".",
         metavar="DIR",
-        help="folder to make the data set's folder in (%(default)s)",
+        help="folder to make the data set's folder in",
     )
-    parser.add_argument("--list", action="store_true", dest="listed", help="list the data sets")
+    parser.add_argument("--list", action="store_true", help="list the data sets")
     parser.add_argument(
         "--keep-archives", action="store_true", help="keep the archives beside the folder"
     )
-    parser.set_defaults(command=run)
 
 
-def run(name, directory, listed, keep_archives):
-    """Runs `keras-sal download`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
     from keras_sal.data.downloads import CATALOGUE, download
 
     console = Console()
-    if listed or name is None:
-        show(CATALOGUE.values(), console)
+    if options.list or options.name is None:
+        _print_catalogue(CATALOGUE.values(), console)
         return 0
-    with console.stage(f"Download {name}") as stage:
+    with console.stage(f"Download {options.name}") as stage:
         folder = download(
-            name,
-            Path(directory),
-            keep_archives=keep_archives,
-            say=console.say,
+            options.name,
+            Path(options.directory),
+            keep_archives=options.keep_archives,
+            log=console.say,
             progress=lambda what, done, total: stage.named_progress(
                 f"{what}, MB", done // 1_000_000, total and total // 1_000_000
             ),
@@ -60,22 +71,23 @@ def run(name, directory, listed, keep_archives):
     return 0
 
 
-def show(data_sets, console):
-    """Prints the catalogue."""
+def _print_catalogue(data_sets: Collection[PublicDataset], console: Console) -> None:
     console.table(
         "Public data sets",
         ["name", "download", "on disk", "licence"],
         [
-            [each.name, _size(each), f"<= {each.unpacked_bytes / 1e9:.0f} GB", each.licence]
+            [each.name, _size(each), f"<= {each.max_unpacked_bytes / 1e9:.0f} GB", each.licence]
             for each in data_sets
         ],
     )
-    for (about, page), some in itertools.groupby(data_sets, lambda each: (each.about, each.page)):
+    for (about, page), some in itertools.groupby(
+        data_sets, lambda each: (each.description, each.page)
+    ):
         console.say(f"{', '.join(each.name for each in some)}: {about}; {page}")
 
 
-def _size(data_set):
-    """What is downloaded: known, or known not to be exceeded."""
-    known = all(archive.size_bytes for archive in data_set.archives)
-    most = sum(archive.size_bytes or archive.most_bytes for archive in data_set.archives)
+def _size(data_set: PublicDataset) -> str:
+    """The size of the download, or its upper bound."""
+    known = None not in [archive.size_bytes for archive in data_set.archives]
+    most = sum(archive.size_bytes or archive.max_bytes or 0 for archive in data_set.archives)
     return f"{'' if known else '<= '}{most / 1e9:.1f} GB"

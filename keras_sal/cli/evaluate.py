@@ -1,110 +1,174 @@
-"""`keras-sal evaluate`: models scored side by side on recordings, and a page that shows it."""
+"""`keras-sal evaluate`: models scored side by side on recordings, with a report."""
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
+from typing import Any
 
-from keras_sal.cli import systems
-from keras_sal.cli.arguments import TRIGGER, WINDOW, add_numbers, positive
-from keras_sal.cli.results_table import show
-from keras_sal.cli.systems import add_hearing, add_judgement
+from keras_sal.cli.arguments import (
+    HIT_WINDOW,
+    TRIGGER,
+    add_bootstrap,
+    add_false_alarm_budget,
+    add_numbers,
+    positive,
+    values,
+)
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+from keras_sal.cli.results_table import print_results
+from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_streams
 
 BUDGET = 0.5
-SCORING = TRIGGER | WINDOW
+SCORING = TRIGGER | HIT_WINDOW
 TUNED = ("smooth_frames", "on_frames")
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "evaluate",
-        help="score models on recordings, and write a page that shows and plays what they do",
+        run,
+        summary="score models on recordings, with a report to look at and to listen to",
         description="Scores models and bundles side by side on the same streams: the threshold is "
         "chosen on dev for the false-alarm budget, the figures come from test. Writes report.html, "
         "its figures, results.json and posteriors.npz.",
-        epilog="example: keras-sal evaluate model.keras model.tflite --recordings my_recordings "
-        "--word computer --fa-per-hour 0.5 --report out",
+        examples=[
+            "evaluate model.keras model.tflite --recordings my_recordings --word computer",
+            "evaluate --bundle firmware --fa-per-hour 0.5 --report out",
+        ],
     )
     parser.add_argument(
         "models",
         nargs="*",
         metavar="MODEL",
-        help=".keras, .tflite or .onnx; the first is the one the others are compared with",
+        help=".keras, .tflite or .onnx file; the others are compared with the first",
     )
     parser.add_argument(
         "--bundle",
+        dest="bundles",
         action="append",
         default=[],
         metavar="DIR",
-        help="a bundle, scored with the trigger it ships with; may be repeated",
+        help="bundle, scored with the trigger it ships with; may be repeated",
     )
     parser.add_argument(
-        "--names", nargs="+", metavar="NAME", help="what models, then bundles, are called"
+        "--names",
+        nargs="+",
+        metavar="NAME",
+        help="names of the models, then of the bundles (default: those of the files)",
     )
-    add_hearing(parser)
-    add_judgement(parser, BUDGET)
+    add_stream_arguments(parser)
+    add_false_alarm_budget(parser, BUDGET)
+    add_bootstrap(parser)
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="choose --smooth-frames and --on-frames on dev, for each",
+        help="choose --smooth-frames and --on-frames on dev for each system",
     )
     parser.add_argument(
-        "--moments",
+        "--examples",
         type=positive(int),
         default=4,
         metavar="N",
-        help="misses and false alarms shown of each condition (%(default)s)",
+        help="misses, and false alarms, shown of each condition",
     )
     parser.add_argument(
-        "--report", default="keras_sal_report", metavar="DIR", help="folder to write (%(default)s)"
+        "--report", default="keras_sal_report", metavar="DIR", help="folder to write to"
     )
-    add_numbers(parser.add_argument_group("trigger and hit window, but for bundles"), SCORING)
-    parser.set_defaults(command=run)
+    add_numbers(parser.add_argument_group("trigger and hit window, not for bundles"), SCORING)
 
 
-def run(models, bundle, report, names, moments, **options):
-    """Runs `keras-sal evaluate`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
     from keras_sal.detection import Scoring
-    from keras_sal.evaluation.predictions import FILE
-    from keras_sal.evaluation.protocol import Judge
-    from keras_sal.evaluation.report import write
+    from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.evaluation.results import evaluate
     from keras_sal.extras import require_package
-    from keras_sal.files import write_json
 
-    if not models and not bundle:
+    if not options.models and not options.bundles:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
     for package in ("matplotlib", "jinja2"):
         require_package(package, "write a report", extra="report")
-    console, folder = Console(), Path(report)
-    tuned, budget = options.pop("tune"), options.pop("fa_per_hour")
-    scoring = {name: options.pop(name) for name in SCORING}
-    scoring = {name: scoring[name] for name in scoring if not tuned or name not in TUNED}
+    scoring = values(options, SCORING)
+    if options.tune:
+        scoring = {name: value for name, value in scoring.items() if name not in TUNED}
     Scoring(frame_step_s=1.0, **scoring)
-    resampling = {name: options.pop(name) for name in ("replicates", "seed")}
-    heard = systems.hear(console, models, bundle, names=names, **options)
-    judge = Judge(budget, scoring, tuned, **resampling, words=heard.words)
+    console = Console()
+    systems = predict_streams(
+        console, options.models, options.bundles, options, names=options.names
+    )
+    protocol = ScoringProtocol(
+        options.fa_per_hour,
+        scoring,
+        options.tune,
+        replicates=options.replicates,
+        seed=options.seed,
+        word_times=systems.word_times,
+    )
     with console.stage("Score") as stage:
         results = evaluate(
-            heard.answers,
-            judge,
-            given=heard.given,
-            about=heard.about,
-            provenance=systems.provenance(options["recordings"]),
+            systems.predictions,
+            protocol,
+            shipped=systems.shipped,
+            details=systems.details,
+            provenance=_provenance(options),
             progress=stage.progress,
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", results)
-    heard.answers.save(folder / FILE)
-    with console.stage("Draw the report") as stage:
-        page = write(
-            folder,
-            heard.answers,
-            results,
-            streams=heard.streams,
-            words=heard.words,
-            most=moments,
-            progress=stage.progress,
-        )
-    show(results, console)
+    page = _write(console, Path(options.report), systems, results, options.examples)
+    print_results(results, console)
     console.say(f"Report: {page.resolve()}")
     return 0
+
+
+def _write(
+    console: Console, folder: Path, systems: SystemPredictions, results: dict[str, Any], most: int
+) -> Path:
+    """Write results, predictions and report to a folder."""
+    from keras_sal.evaluation import report
+    from keras_sal.evaluation.predictions import FILE
+    from keras_sal.files import write_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "results.json", results)
+    systems.predictions.save(folder / FILE)
+    with console.stage("Draw the report") as stage:
+        return report.write(
+            folder,
+            systems.predictions,
+            results,
+            streams=systems.streams,
+            word_times=systems.word_times,
+            most=most,
+            progress=stage.progress,
+        )
+
+
+def _provenance(options: argparse.Namespace) -> dict[str, Any]:
+    """What the results say of where they come from."""
+    from datetime import UTC, datetime
+
+    import keras
+
+    from keras_sal.data import find_recordings
+    from keras_sal.provenance import machine, versions
+
+    found = find_recordings(options.recordings)
+    return {
+        "command": options.command_line,
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        "recordings": str(found.resolve()) if found else "",
+        "stream_seed": 0,
+        "machine": machine(),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+    }

@@ -1,16 +1,40 @@
 """`keras-sal export`: a trained model for microcontrollers, ESPHome, LiteRT or ONNX."""
 
+from __future__ import annotations
+
+import argparse
 import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli import feature_streams
-from keras_sal.cli.arguments import TIMES, TRIGGER, add_numbers, add_recordings, positive
+from keras_sal.cli.arguments import (
+    FRAME_TIMES,
+    TRIGGER,
+    add_cache,
+    add_class_names,
+    add_false_alarm_budget,
+    add_numbers,
+    add_recordings,
+    values,
+)
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
+from keras_sal.cli.feature_streams import FeatureStreams
+from keras_sal.cli.trained_model import load_trained_model
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_sal.data import Recording
+    from keras_sal.typing import Array
 
 BUDGET = 0.5
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
-SCORING = TIMES | TRIGGER
-TARGETS = ("micro", "esphome", "litert", "onnx")
+SCORING = FRAME_TIMES | TRIGGER
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
     "esphome": ("int8",),
@@ -19,108 +43,132 @@ QUANTIZATIONS = {
 }
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "export",
-        help="a trained model for microcontrollers, ESPHome, LiteRT or ONNX",
+        run,
+        summary="a trained model for microcontrollers, ESPHome, LiteRT or ONNX",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
-        "quantised model, C++ sources, README and manifest, and a threshold that was chosen with "
-        "that model on dev streams, or given; for ESPHome's micro_wake_word a folder with model "
-        "and JSON; for LiteRT and ONNX it is a file.",
-        epilog="example: keras-sal export model.keras firmware --to micro --recordings "
-        "my_recordings --word computer --fa-per-hour 0.5",
+        "quantised model, C++ sources, README and manifest, and a threshold that is given or was "
+        "chosen with that model on dev streams; for ESPHome's micro_wake_word it is a folder with "
+        "model and JSON; for LiteRT and ONNX it is a file.",
+        examples=[
+            "export model.keras firmware --recordings my_recordings --word computer",
+            "export model.keras model.onnx --to onnx",
+        ],
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file")
     parser.add_argument("output", metavar="OUT", help="folder, or .tflite or .onnx file, to write")
-    parser.add_argument("--to", choices=TARGETS, default="micro", help="(%(default)s)")
+    parser.add_argument("--to", choices=tuple(QUANTIZATIONS), default="micro", help="target")
     parser.add_argument(
         "--quantization",
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
-        help="micro: int8, int16x8, float32; litert: float32, float16, int8 (the first of these)",
+        help="number format; micro: int8, int16x8, float32; esphome: int8; litert: float32, "
+        "float16, int8; onnx: float32 (default: the first of these)",
     )
     parser.add_argument(
         "--state",
         choices=("explicit", "internal"),
         default="explicit",
-        help="micro: carried by the C++ detector, or kept by the interpreter (%(default)s)",
+        help="micro: whether the C++ detector or the interpreter carries the state",
     )
     add_recordings(parser)
+    add_cache(parser)
     parser.add_argument(
         "--calibration",
         metavar="NPZ",
-        help="feature streams (frames, features) to calibrate with, positives among them, instead "
-        "of the train split of --recordings",
+        help="feature streams (frames, features) to calibrate with, positives among them "
+        "(default: the train split of --recordings)",
     )
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--fa-per-hour",
-        type=positive(float),
-        default=BUDGET,
-        metavar="F",
-        help="choose the threshold on dev for so many false alarms (%(default)s)",
+    threshold = parser.add_mutually_exclusive_group()
+    add_false_alarm_budget(threshold, BUDGET, purpose="for which the threshold is chosen on dev")
+    threshold.add_argument(
+        "--threshold", type=float, metavar="P", help="threshold (default: chosen on dev)"
     )
-    chosen.add_argument("--threshold", type=float, metavar="P", help="set it by hand")
-    parser.add_argument(
-        "--class-names", nargs="+", metavar="NAME", help="names of the outputs (the wake word)"
-    )
+    add_class_names(parser, unset="the wake word")
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
-        help="what computes the features (micro with --recordings, else none)",
+        help="what computes the features (default: micro with --recordings, else none)",
     )
-    parser.add_argument("--author", default="", metavar="NAME", help="esphome: who made it")
+    parser.add_argument("--author", default="", metavar="NAME", help="esphome: author of the model")
     trigger = parser.add_argument_group("trigger")
-    add_numbers(trigger, TIMES, given=True)
+    add_numbers(trigger, FRAME_TIMES, unset="those of frames of 10 ms")
     add_numbers(trigger, TRIGGER)
-    parser.set_defaults(command=run)
 
 
-def run(model, output, to, quantization, **options):
-    """Runs `keras-sal export`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
+    from keras_sal.data import load_recordings
     from keras_sal.runtime import open_runner
 
-    kinds = QUANTIZATIONS[to]
-    quantization = quantization or kinds[0]
-    if quantization not in kinds:
+    options.quantization = _quantization(options)
+    options.recordings = recordings_folder(options)
+    if options.to in FIRMWARE and options.threshold is None and not options.recordings:
         raise ValueError(
-            f"`--quantization` must be one of {kinds} for `--to {to}`. "
-            f"Received: --quantization {quantization}."
+            "`--threshold` must be given, or `--recordings` to choose it on: firmware needs one. "
+            "Received neither."
         )
-    console, output = Console(), Path(output)
-    options["recordings"] = _folder(to, quantization, options)
-    if to in FIRMWARE:
-        _check_threshold(options)
-    trained = feature_streams.load_model(model)
-    runner = open_runner(trained)
-    options |= feature_streams.answer_times(runner, options)
-    found = _recordings(options)
-    calibration = _calibration(runner, found, options, console) if "int" in quantization else None
-    if to in FIRMWARE:
-        write = {"micro": _bundle, "esphome": _esphome}[to]
-        summary = _firmware(
-            trained, output, quantization, calibration, found, options, console, write
-        )
-        console.say(f"{output}: {summary}")
-    else:
-        file = _file(trained, output, to, quantization, calibration, console)
-        console.say(f"{file.path}: {file.flash_bytes:,} bytes, {quantization}")
-    if to != "esphome":
-        console.say(f"Check it with: keras-sal verify {model} {output}")
+    model = load_trained_model(options.model)
+    runner = open_runner(model)
+    vars(options).update(feature_streams.output_times(runner, options))
+    recordings = load_recordings(options.recordings) if options.recordings else None
+    export = _Export(model, runner, recordings, options, Console())
+    export.console.say(export.firmware() if options.to in FIRMWARE else export.file())
+    if options.to != "esphome":
+        export.console.say(f"Check it with: keras-sal verify {options.model} {options.output}")
     return 0
 
 
-def choose_threshold(model, streams, fa_per_hour, *, data, track=iter, **scoring):
-    """The record of the threshold for a false-alarm budget, chosen with the model that ships.
+def recordings_folder(options: argparse.Namespace) -> Path | str | None:
+    """Return the folder of recordings, found where it is needed and was not given.
 
     Args:
-        model: A `StepRunner` with one class.
-        streams: `material.Streams` with anchors.
+        options: Parsed arguments: `recordings`, `to`, `quantization`, `calibration`, `threshold`.
+
+    Returns:
+        The folder, or `None`. Recordings are needed for the threshold of firmware and to calibrate
+        an integer model.
+    """
+    from keras_sal.data import find_recordings
+
+    to_calibrate = "int" in options.quantization and not options.calibration
+    to_choose_threshold = options.to in FIRMWARE and options.threshold is None
+    if options.recordings or not (to_calibrate or to_choose_threshold):
+        return options.recordings
+    return find_recordings()
+
+
+def choose_threshold(
+    model: Any,
+    streams: FeatureStreams,
+    fa_per_hour: float,
+    *,
+    data: str,
+    track: Callable[[list[Array]], Iterable[Array]] = iter,
+    **scoring: Any,
+) -> dict[str, Any]:
+    """Choose the threshold for a false-alarm budget, with the model that ships.
+
+    Args:
+        model: Runner with one class.
+        streams: Streams with anchors.
         fa_per_hour: The budget.
-        data: What the streams are.
-        track: Iterates over a list.
-        **scoring: The trigger.
+        data: Description of the streams, for the record.
+        track: Iterates over a list, such as `Stage.track`. Defaults to `iter`.
+        **scoring: Fields of `keras_sal.detection.Scoring`.
+
+    Returns:
+        The record of `keras_sal.detection.threshold_record`.
     """
     from keras_sal.detection import det_curve, threshold_record
     from keras_sal.runtime import predict
@@ -131,120 +179,134 @@ def choose_threshold(model, streams, fa_per_hour, *, data, track=iter, **scoring
     return threshold_record(curve, fa_per_hour, data=data)
 
 
-def _check_threshold(options):
-    if options["threshold"] is None and not options["recordings"]:
+def _quantization(options: argparse.Namespace) -> str:
+    kinds = QUANTIZATIONS[options.to]
+    quantization = options.quantization or kinds[0]
+    if quantization not in kinds:
         raise ValueError(
-            "`--threshold` must be given, or `--recordings` to choose it on: firmware needs one. "
-            "Received neither."
+            f"`--quantization` must be one of {kinds} for `--to {options.to}`. "
+            f"Received: --quantization {quantization}."
         )
+    return quantization
 
 
-def _folder(to, quantization, options):
-    """The folder of recordings, looked for where it was not named but is needed."""
-    from keras_sal.data import find_recordings
+@dataclass(frozen=True)
+class _Export:
+    """One run of the command: a trained model, its recordings and the options."""
 
-    calibrated = options["calibration"] or "int" not in quantization
-    chosen = options["threshold"] is not None or to not in FIRMWARE
-    named = options["recordings"]
-    return named if named or (calibrated and chosen) else find_recordings()
+    model: keras.Model
+    runner: Any
+    recordings: list[Recording] | None
+    options: argparse.Namespace
+    console: Console
 
+    def file(self) -> str:
+        """Convert to a file; return a summary."""
+        from keras_sal.export import litert, onnx
 
-def _recordings(options):
-    from keras_sal.data import load_recordings
+        options, calibration = self.options, self._calibration()
+        with self.console.stage(f"Convert to {options.to}"):
+            file: Any
+            if options.to == "onnx":
+                file = onnx.convert(self.model, Path(options.output))
+            else:
+                file = litert.convert(
+                    self.model,
+                    Path(options.output),
+                    calibration,
+                    quantization=options.quantization,
+                )
+        return f"{file.path}: {file.flash_bytes:,} bytes, {options.quantization}"
 
-    return load_recordings(options["recordings"]) if options["recordings"] else None
+    def firmware(self) -> str:
+        """Convert, choose the threshold with the converted model, and write; return a summary."""
+        from keras_sal.export import internal_state, micro
 
+        options, calibration = self.options, self._calibration()
+        convert = {"explicit": micro.convert, "internal": internal_state.from_model}[options.state]
+        write = {"micro": self._write_bundle, "esphome": self._write_esphome}[options.to]
+        with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+            with self.console.stage(f"Convert to {options.quantization} TensorFlow Lite Micro"):
+                converted = convert(
+                    self.model,
+                    Path(folder) / "model.tflite",
+                    calibration,
+                    quantization=options.quantization,
+                )
+            threshold = options.threshold
+            if threshold is None:
+                threshold = self._choose_threshold(converted)
+            return f"{options.output}: {write(converted, threshold)}"
 
-def _calibration(runner, found, options, console):
-    if options["calibration"]:
-        return feature_streams.read_features(options["calibration"]).features
-    if found is None:
-        raise ValueError(
-            "`--calibration` or `--recordings` must be given for an integer model: its ranges come "
-            "from real streams. Received neither. `--quantization float32` needs none."
-        )
-    with console.stage("Make train streams") as stage:
-        return feature_streams.calibration_streams(
-            runner, found, options["word"], cache=options["cache"], progress=stage.progress
-        )
-
-
-def _firmware(trained, output, quantization, calibration, found, options, console, write):
-    """Converts, chooses the threshold with the converted model, and writes; returns a summary."""
-    from keras_sal.export import internal_state, micro
-
-    convert = {"explicit": micro.convert, "internal": internal_state.convert}[options["state"]]
-    with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
-        with console.stage(f"Convert to {quantization} TensorFlow Lite Micro"):
-            converted = convert(
-                trained, Path(folder) / "model.tflite", calibration, quantization=quantization
+    def _calibration(self) -> list[Array] | None:
+        options = self.options
+        if "int" not in options.quantization:
+            return None
+        if options.calibration:
+            return feature_streams.read_feature_streams(options.calibration).features
+        if self.recordings is None:
+            raise ValueError(
+                "`--calibration` or `--recordings` must be given for an integer model: its ranges "
+                "come from real streams. Received neither. `--quantization float32` needs none."
             )
-        threshold = options["threshold"]
-        if threshold is None:
-            with console.stage("Make dev streams") as stage:
-                streams = feature_streams.held_out_streams(
-                    converted,
-                    found,
-                    options["word"],
-                    "dev",
-                    cache=options["cache"],
-                    progress=stage.progress,
-                )
-            with console.stage("Choose the threshold") as stage:
-                threshold = choose_threshold(
-                    converted,
-                    streams,
-                    options["fa_per_hour"],
-                    data=f"dev, {quantization} model in TensorFlow Lite Micro",
-                    track=stage.track,
-                    **_scoring(options),
-                )
-        return write(converted, output, threshold, options)
+        with self.console.stage("Make train streams") as stage:
+            return feature_streams.calibration_streams(
+                self.runner,
+                self.recordings,
+                options.word,
+                cache=options.cache,
+                progress=stage.progress,
+            )
 
+    def _choose_threshold(self, converted: Any) -> dict[str, Any]:
+        options, recordings = self.options, self.recordings or []
+        with self.console.stage("Make dev streams") as stage:
+            streams = feature_streams.held_out_streams(
+                *(converted, recordings, options.word, "dev"),
+                cache=options.cache,
+                progress=stage.progress,
+            )
+        with self.console.stage("Choose the threshold") as stage:
+            return choose_threshold(
+                converted,
+                streams,
+                options.fa_per_hour,
+                data=f"dev, {options.quantization} model in TensorFlow Lite Micro",
+                track=stage.track,
+                **values(options, SCORING),
+            )
 
-def _scoring(options):
-    return {name: options[name] for name in SCORING}
+    def _write_bundle(self, converted: Any, threshold: Any) -> str:
+        from keras_sal.export import bundle
 
+        options = self.options
+        from_recordings = bool(options.recordings)
+        frontend = options.frontend or ("micro" if from_recordings else "none")
+        written = bundle.write(
+            converted,
+            Path(options.output),
+            threshold=threshold,
+            class_names=options.class_names or ([options.word] if from_recordings else None),
+            frontend=None if frontend == "none" else frontend,
+            **values(options, SCORING),
+        )
+        manifest = written.manifest
+        return (
+            f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
+            f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
+        )
 
-def _bundle(converted, output, threshold, options):
-    from keras_sal.export import bundle
+    def _write_esphome(self, converted: Any, threshold: Any) -> str:
+        from keras_sal.export import esphome
 
-    heard = bool(options["recordings"])
-    frontend = options["frontend"] or ("micro" if heard else "none")
-    written = bundle.write(
-        converted,
-        output,
-        threshold=threshold,
-        class_names=options["class_names"] or ([options["word"]] if heard else None),
-        frontend=None if frontend == "none" else frontend,
-        **_scoring(options),
-    )
-    manifest = written.manifest
-    return (
-        f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
-        f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
-    )
-
-
-def _esphome(converted, output, threshold, options):
-    from keras_sal.export import esphome
-
-    level = threshold["threshold"] if isinstance(threshold, dict) else threshold
-    written = esphome.write(
-        converted,
-        output,
-        wake_word=(options["class_names"] or [options["word"]])[0],
-        author=options["author"],
-        threshold=level,
-        smooth_frames=options["smooth_frames"],
-    )
-    return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"
-
-
-def _file(trained, output, to, quantization, calibration, console):
-    from keras_sal.export import litert, onnx
-
-    with console.stage(f"Convert to {to}"):
-        if to == "onnx":
-            return onnx.convert(trained, output)
-        return litert.convert(trained, output, calibration, quantization=quantization)
+        options = self.options
+        level = threshold["threshold"] if isinstance(threshold, dict) else threshold
+        written = esphome.write(
+            converted,
+            Path(options.output),
+            wake_word=(options.class_names or [options.word])[0],
+            author=options.author,
+            threshold=level,
+            smooth_frames=options.smooth_frames,
+        )
+        return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"

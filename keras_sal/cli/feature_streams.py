@@ -1,51 +1,76 @@
-"""What `export` and `verify` let a model hear: streams of recordings, or features from a file.
+"""Feature streams: the inputs on which `export` calibrates and `verify` compares models.
 
-A file of features is an `.npz` whose arrays `(frames, features)` are streams, each under a name of
-its own; an array `NAME.anchors_s` holds the times of the events of stream NAME, in seconds.
+They are made from recordings, or read from a file. The file is an `.npz` whose arrays
+`(frames, features)` are streams, each under a name of its own. An array `NAME.anchors_s` holds the
+anchors of the events of stream NAME, in seconds.
 """
 
-import zipfile
-from pathlib import Path
-from typing import NamedTuple
+from __future__ import annotations
 
-import numpy as np
+import argparse
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from keras_sal.data import Recording
+    from keras_sal.typing import Array, PathLike, Progress
 
 ANCHORS = ".anchors_s"
 CALIBRATION_HOURS = 1.0
 SNR_DB = 10.0
 
 
-class Streams(NamedTuple):
-    """Feature sequences and, where they are known, the times of their events."""
+class FeatureStreams(NamedTuple):
+    """Feature streams with their anchors.
 
-    features: list
-    anchors_s: list | None
+    Args:
+        features: List of arrays `(frames, features)`.
+        anchors_s: List of arrays with the anchors of each stream in seconds, or `None` where they
+            are unknown.
+    """
 
-
-def load_model(path):
-    """Reads a `.keras` file."""
-    import keras
-
-    path = Path(path)
-    if path.suffix != ".keras" or not path.is_file():
-        raise ValueError(
-            "`MODEL` must be a .keras file, saved with model.save(). "
-            f"Received: {str(path)!r}. Save the trained model, any backend will do."
-        )
-    return keras.models.load_model(path, compile=False)
+    features: list[Array]
+    anchors_s: list[Array] | None
 
 
-def answer_times(runner, options):
-    """When a model answers: as asked for, else by how many frames of 10 ms an answer takes."""
+def output_times(runner: Any, options: argparse.Namespace) -> dict[str, float]:
+    """Return the times of the outputs of a model.
+
+    Args:
+        runner: Runner of the model.
+        options: Parsed arguments, of which `frame_step_s` and `frame_offset_s` come first where
+            they are given.
+
+    Returns:
+        `frame_step_s` and `frame_offset_s`. Without arguments, frames are 10 ms apart.
+    """
     from keras_sal import audio
-    from keras_sal.runtime import runners
+    from keras_sal.runtime import runner_steps
 
-    times = audio.answer_times(runners.frames_per_output(runner))
-    return {name: time if options[name] is None else options[name] for name, time in times.items()}
+    times = audio.output_times(runner_steps.frames_per_output(runner))
+    given = {name: getattr(options, name) for name in times}
+    return {name: time if given[name] is None else given[name] for name, time in times.items()}
 
 
-def calibration_streams(runner, recordings, word, *, cache, progress):
-    """Streams of the train split to roll a model through, in whole answers."""
+def calibration_streams(
+    runner: Any,
+    recordings: Sequence[Recording],
+    word: str,
+    *,
+    cache: PathLike | None,
+    progress: Progress,
+) -> list[Array]:
+    """Return features of the train split to calibrate a model with, in whole outputs.
+
+    Args:
+        runner: Runner of the model.
+        recordings: The recordings.
+        word: The wake word.
+        cache: Folder of features, or `None`.
+        progress: Called as `progress(done, total)`.
+    """
     from keras_sal.data import training_streams
     from keras_sal.runtime import drop_remainder
     from keras_sal.training.release import calibration_sequences
@@ -56,8 +81,25 @@ def calibration_streams(runner, recordings, word, *, cache, progress):
     return drop_remainder(runner, calibration_sequences(streams))
 
 
-def held_out_streams(runner, recordings, word, split, *, cache, progress):
-    """Streams of the dev or test split, clean and with noise, in whole answers."""
+def held_out_streams(
+    runner: Any,
+    recordings: Sequence[Recording],
+    word: str,
+    split: str,
+    *,
+    cache: PathLike | None,
+    progress: Progress,
+) -> FeatureStreams:
+    """Return streams of the dev or test split, clean and with noise, in whole outputs.
+
+    Args:
+        runner: Runner of the model.
+        recordings: The recordings.
+        word: The wake word.
+        split: `"dev"` or `"test"`.
+        cache: Folder of features, or `None`.
+        progress: Called as `progress(done, total)`.
+    """
     from keras_sal.data import evaluation_streams
     from keras_sal.runtime import drop_remainder
 
@@ -69,11 +111,20 @@ def held_out_streams(runner, recordings, word, split, *, cache, progress):
         )
     ]
     features = drop_remainder(runner, [stream.features for stream in streams])
-    return Streams(features, [stream.events[:, 1] for stream in streams])
+    return FeatureStreams(features, [stream.events[:, 1] for stream in streams])
 
 
-def read_features(path):
-    """Streams of a file of features."""
+def read_feature_streams(path: PathLike) -> FeatureStreams:
+    """Read a file of feature streams.
+
+    Args:
+        path: Path of the `.npz` file.
+
+    Raises:
+        ValueError: If it is no such file, or has anchors of a stream that it lacks.
+    """
+    import numpy as np
+
     path = Path(path)
     try:
         with np.load(path) as archive:
@@ -93,5 +144,5 @@ def read_features(path):
             f"without one. Received: streams={sorted(streams)}, anchors without a stream={lonely}. "
             f"Call the anchors of stream NAME NAME{ANCHORS}."
         )
-    times = [anchors.get(name, np.zeros(0)) for name in streams] if anchors else None
-    return Streams(list(streams.values()), times)
+    anchors_s = [anchors.get(name, np.zeros(0)) for name in streams] if anchors else None
+    return FeatureStreams(list(streams.values()), anchors_s)

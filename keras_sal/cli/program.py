@@ -1,8 +1,12 @@
-"""`keras-sal`: the package from the command line."""
+"""The program `keras-sal`: its commands, and what happens to their errors."""
+
+from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 
 from keras_sal.cli import (
     align,
@@ -17,7 +21,6 @@ from keras_sal.cli import (
     train,
     verify,
 )
-from keras_sal.cli.arguments import ARGUMENTS
 
 COMMANDS = (
     *(tabulate, download, synthesize, align),
@@ -25,25 +28,24 @@ COMMANDS = (
     *(export, verify, detect),
 )
 
-INTERRUPTED = 130  # what shells give a program that Ctrl-C ended
+INTERRUPTED = 130  # the exit status that shells give a program ended by Ctrl-C
 
 
-def main(arguments=None):
-    """Runs the command line.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
 
     Args:
-        arguments: List of strings; the process' own if `None`.
+        arguments: The arguments. Defaults to `None`, for those of the process.
 
     Returns:
         The exit status.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = vars(parser().parse_args(arguments))
-    ARGUMENTS.set(tuple(arguments))
-    command = options.pop("command")
+    options = parser().parse_args(arguments)
+    options.command_line = shlex.join(["keras-sal", *arguments])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        return command(**options)
+        return options.run(options)
     except KeyboardInterrupt:
         print("keras-sal: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -52,12 +54,12 @@ def main(arguments=None):
         return 1
 
 
-def parser():
-    """Returns the parser of the command line."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="keras-sal", description="Streaming Anchor Loss for Keras 3")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        command.add(commands)
+        command.add_parser(commands)
     return top
 
 

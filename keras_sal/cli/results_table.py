@@ -1,28 +1,28 @@
-"""The table of what systems do, as `demo` and `evaluate` print it."""
+"""The table of results that `train`, `demo` and `evaluate` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_sal.cli.console import Console
 
 
-def show(results, console):
-    """Prints what each system does at the threshold chosen on dev."""
+def print_results(results: Mapping[str, Any], console: Console) -> None:
+    """Print the misses, false alarms and latencies of each system, and the warnings.
+
+    Args:
+        results: Results of `keras_sal.evaluation.results.evaluate`.
+        console: Where to print them.
+    """
     rows = []
     for system in results["systems"]:
-        for condition, found in system["conditions"].items():
-            point, best = found["at_threshold"], found["at_budget"]
-            rows.append(
-                [
-                    system["name"],
-                    condition,
-                    _misses(best),
-                    *(
-                        (
-                            _misses(point),
-                            _rate(point),
-                            _milliseconds((point["latency_p50_s"], point["latency_p90_s"])),
-                        )
-                        if point
-                        else ("-", "-", "-")
-                    ),
-                ]
+        for condition, scored in system["conditions"].items():
+            point = scored["at_threshold"]
+            at_threshold = (
+                (_frr(point), _fa_per_hour(point), _latency_ms(point)) if point else ("-",) * 3
             )
+            rows.append([system["name"], condition, _frr(scored["at_budget"]), *at_threshold])
     console.table(
         f"{results['word']!r} at {results['fa_per_hour']:g} false alarms an hour",
         ["", "noise", "missed", "at dev threshold", "FA/h there", "P50 / P90 there"],
@@ -32,16 +32,30 @@ def show(results, console):
         console.say(f"Warning: {warning}")
 
 
-def _misses(point) -> str:
-    low, high = point["intervals"]["frr"].get("exact", (float("nan"),) * 2)
+def print_footprint(system: Mapping[str, Any], console: Console) -> None:
+    """Print the bytes that a model takes on a microcontroller.
+
+    Args:
+        system: One of the `systems` of the results.
+        console: Where to print them.
+    """
+    console.say(f"Flash {system['flash_bytes']:,} bytes, arena {system['arena_bytes']:,} bytes")
+
+
+def _frr(point: Mapping[str, Any]) -> str:
+    low, high = _interval(point, "frr")
     return f"{100 * point['frr']:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
-def _rate(point) -> str:
-    low, high = point["intervals"]["fa_per_hour"].get("exact", (float("nan"),) * 2)
+def _fa_per_hour(point: Mapping[str, Any]) -> str:
+    low, high = _interval(point, "fa_per_hour")
     return f"{point['fa_per_hour']:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def _milliseconds(times_s):
-    """Formats times in seconds as milliseconds."""
-    return " / ".join(f"{1000 * time_s:.0f}" for time_s in times_s) + " ms"
+def _latency_ms(point: Mapping[str, Any]) -> str:
+    p50, p90 = (1000 * point[f"latency_{quantile}_s"] for quantile in ("p50", "p90"))
+    return f"{p50:.0f} / {p90:.0f} ms"
+
+
+def _interval(point: Mapping[str, Any], figure: str) -> Sequence[float]:
+    return point["intervals"][figure].get("exact", (float("nan"),) * 2)

@@ -1,90 +1,90 @@
-"""`keras-sal synthesize`: a phrase in, a folder of synthetic recordings out."""
+"""`keras-sal synthesize`: a folder of synthetic recordings of a phrase."""
+
+from __future__ import annotations
 
 import argparse
 
-from keras_sal.cli.arguments import positive
+from keras_sal.cli.arguments import add_seed, add_speech_synthesis, positive
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
 
 ENGINES = ("piper", "espeak")
-EXAMPLES = """examples:
-  keras-sal synthesize "hey robot" speech
-  keras-sal synthesize "hey robot" speech --near "hey robert" --near "hay rowboat"
-  keras-sal synthesize computer speech --utterances 2000 --voice libritts_r-medium.onnx
-  keras-sal synthesize computer speech --kokoro kokoro-v1.0.onnx voices-v1.0.bin --engines piper
-
-DIR is a folder of recordings as `keras-sal train DIR` takes it, with the times of every phrase. It
-appears whole or not at all; the same call makes the same samples. The engines are GPL-3:
-pip install "keras-sal[demo]"."""
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "synthesize",
-        help="a phrase in, a folder of synthetic recordings out",
-        description="Says a phrase in many voices, speeds, pitches and rooms, and beside it what\n"
-        "is easily mistaken for it, orders, sentences and noise, with the times of all.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        run,
+        summary="a folder of synthetic recordings of a phrase",
+        description="Says a phrase in many voices, speeds, pitches and rooms, and beside it "
+        "phrases that are easily mistaken for it, orders, sentences and noise, with the times of "
+        "all.",
+        examples=[
+            'synthesize "hey robot" speech',
+            'synthesize "hey robot" speech --near "hey robert" --near "hay rowboat"',
+            "synthesize computer speech --utterances 2000 --voice libritts_r-medium.onnx",
+            "synthesize computer speech --kokoro kokoro-v1.0.onnx voices-v1.0.bin --engines piper",
+        ],
+        notes="DIR is a folder of recordings as `keras-sal train DIR` takes it, with the times of "
+        "every phrase. It appears complete or not at all; the same call makes the same samples. "
+        'The engines are GPL-3: pip install "keras-sal[demo]".',
     )
-    parser.add_argument("word", metavar="PHRASE", help="what is said, in small letters")
+    parser.add_argument("word", metavar="PHRASE", help="the phrase, in small letters")
     parser.add_argument("directory", metavar="DIR", help="folder to make")
     parser.add_argument(
         "--utterances",
         type=positive(int),
         default=300,
         metavar="N",
-        help="how often the phrase is said (%(default)s)",
+        help="number of times that the phrase is said",
     )
     parser.add_argument(
         "--negatives-s",
         type=positive(float),
         default=3000.0,
         metavar="S",
-        help="seconds of other speech and noise, about (%(default)s)",
+        help="approximate seconds of other speech and noise",
     )
-    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    parser.add_argument(
-        "--near",
-        action="append",
-        default=[],
-        metavar="PHRASE",
-        help="is easily mistaken for it, to be said as a negative; may be repeated",
-    )
+    add_seed(parser, "voices, texts and rooms")
     parser.add_argument(
         "--engines",
         nargs="*",
         choices=ENGINES,
         default=list(ENGINES),
-        help="built-in voices that speak: one of Piper, some eighty of eSpeak NG (both)",
+        help="built-in voices that speak: one of Piper, some eighty of eSpeak NG (default: both)",
     )
-    parser.add_argument(
-        "--voice",
-        dest="voices",
-        action="append",
-        default=[],
-        metavar="ONNX",
-        help="a voice of Piper that speaks, too, its .onnx.json beside it; each speaker of a voice "
-        "with many counts; may be repeated",
-    )
-    parser.add_argument(
-        "--kokoro",
-        nargs=2,
-        metavar=("MODEL", "VOICES"),
-        help="files of Kokoro, which speaks, too (pip install kokoro-onnx)",
-    )
-    parser.set_defaults(command=run)
+    add_speech_synthesis(parser)
 
 
-def run(word, directory, **options):
-    """Runs `keras-sal synthesize`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
     from keras_sal.data import load_recordings, partition
     from keras_sal.data.synthesis import synthesize
 
     console = Console()
-    word = " ".join(word.casefold().split())
+    word = " ".join(options.word.casefold().split())
     with console.stage(f"Say {word!r}") as stage:
-        folder = synthesize(word, directory, **options, progress=stage.progress)
+        folder = synthesize(
+            word,
+            options.directory,
+            utterances=options.utterances,
+            negatives_s=options.negatives_s,
+            seed=options.seed,
+            near=options.near,
+            engines=options.engines,
+            voices=options.voices,
+            kokoro=options.kokoro,
+            progress=stage.progress,
+        )
     recordings = load_recordings(folder)
     positives, _ = partition(recordings, word)
     voices = {recording.speaker for recording in recordings if recording.speaker}
@@ -93,5 +93,5 @@ def run(word, directory, **options):
         f"{folder}: {len(positives)} times {word!r}, {len(recordings) - len(positives)} others, "
         f"{len(voices)} voices, {hours:.1f} h"
     )
-    console.say(f"Train on it with: keras-sal train {directory} --word {word!r}")
+    console.say(f"Train on it with: keras-sal train {options.directory} --word {word!r}")
     return 0

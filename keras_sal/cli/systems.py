@@ -1,182 +1,160 @@
-"""What `evaluate` and `compare` share: models and bundles that hear the dev and test streams."""
+"""Systems under evaluation: models and bundles that are run over the dev and test streams."""
 
+from __future__ import annotations
+
+import argparse
 import hashlib
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_sal.cli.arguments import TRIGGER, add_recordings, positive, typed
+from keras_sal.cli.arguments import TRIGGER, Parser, add_cache, add_recordings, add_runtime
+from keras_sal.cli.console import Console
+
+if TYPE_CHECKING:
+    from keras_sal.data import Stream
+    from keras_sal.evaluation.labels import WordTimes
+    from keras_sal.evaluation.predictions import Predictions
 
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
-RUNTIMES = {
+SNR_DB = 10.0
+RUNTIMES = {  # class of a runner: what the results call its runtime
     "MicroModel": "TensorFlow Lite Micro",
     "LiteModel": "LiteRT",
     "OnnxModel": "ONNX Runtime",
 }
 
 
-class Heard(NamedTuple):
-    """Answers of opened systems, and what is known of these."""
+class SystemPredictions(NamedTuple):
+    """Predictions of systems that were opened, and what is known of these.
 
-    answers: object
-    streams: dict
-    words: dict
-    about: dict
-    given: dict
+    Args:
+        predictions: Predictions for the dev and test streams.
+        streams: By condition, the streams of the test split.
+        word_times: Times of words in the recordings.
+        details: By system, what its results say of its file.
+        shipped: By system, the scoring and the threshold that a bundle ships with.
+    """
+
+    predictions: Predictions
+    streams: dict[str, list[Stream]]
+    word_times: WordTimes
+    details: dict[str, dict[str, Any]]
+    shipped: dict[str, dict[str, Any]]
 
 
-def add_hearing(parser):
-    """Adds the arguments that say what is heard."""
+def add_stream_arguments(parser: Parser) -> None:
+    """Add the arguments that say over which streams, and in which runtime, systems are run."""
     add_recordings(parser)
+    add_cache(parser)
     parser.add_argument(
         "--snr-db",
         type=float,
         nargs="*",
-        default=[10.0],
+        default=[SNR_DB],
         metavar="DB",
-        help="signal-to-noise ratios to score at besides clean streams (10)",
+        help=f"signal-to-noise ratios to score at, besides clean streams (default: {SNR_DB:g})",
     )
     parser.add_argument(
         "--class-index",
         type=int,
         default=0,
         metavar="N",
-        help="which output is the word, where there are several (%(default)s)",
+        help="index of the word among the classes of the outputs",
     )
-    parser.add_argument(
-        "--runtime", choices=("keras", "micro", "litert", "onnx"), help="to run models in (by kind)"
-    )
+    add_runtime(parser)
 
 
-def add_judgement(parser, budget):
-    """Adds the arguments that say how it is judged; `budget` is the default budget."""
-    parser.add_argument(
-        "--fa-per-hour",
-        type=positive(float),
-        default=budget,
-        help="false alarms an hour that are allowed (0.5)",
-    )
-    parser.add_argument(
-        "--replicates", type=positive(int), default=1000, help="of the bootstrap (%(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
-
-
-def hear(
-    console,
+def predict_streams(
+    console: Console,
     models: Sequence[str],
-    bundles: Sequence[str] = (),
-    *,
-    recordings,
-    word,
-    snr_db,
-    cache,
-    class_index,
-    runtime,
-    names=None,
-) -> Heard:
-    """Opens models and bundles, makes the streams, and lets everyone hear them."""
-    from keras_sal.data import evaluation_streams, load_recordings, partition, require_recordings
-    from keras_sal.evaluation.outcomes import read_words
-    from keras_sal.evaluation.predictions import collect
+    bundles: Sequence[str],
+    options: argparse.Namespace,
+    names: Sequence[str] | None = None,
+) -> SystemPredictions:
+    """Open models and bundles, make the streams, and run every system over them.
 
-    paths = [Path(model) for model in models]
-    folders = [Path(bundle) for bundle in bundles]
-    names = _names([*paths, *folders], names)
-    systems, about, given, times = {}, {}, {}, {}
-    for name, path in zip(names, [*paths, *folders], strict=True):
+    Args:
+        console: Shows progress.
+        models: Paths of models.
+        bundles: Folders of bundles.
+        options: Parsed arguments, those of `add_stream_arguments`.
+        names: Names of the models, then of the bundles. Defaults to those of their files.
+
+    Raises:
+        ValueError: If a bundle has other frame times than the recordings, or a name is missing.
+    """
+    from keras_sal.data import require_recordings
+    from keras_sal.evaluation.labels import read_word_times
+    from keras_sal.evaluation.predictions import collect_predictions
+
+    paths = [Path(path) for path in (*models, *bundles)]
+    named = dict(zip(system_names(paths, names), paths, strict=True))
+    runners, details, shipped, times = {}, {}, {}, {}
+    for name, path in named.items():
         with console.stage(f"Open {name}"):
-            systems[name], about[name] = _open(path, runtime)
-    for name, folder in zip(names[len(paths) :], folders, strict=True):
-        given[name], times[name] = _shipped(folder)
-
-    folder = require_recordings(recordings)
-    found = load_recordings(folder)
-    partition(found, word)
-    conditions = {"clean": None} | {f"{snr:g} dB": snr for snr in snr_db}
-    material = {}
-    with console.stage("Make streams") as stage:
-        for split in SPLITS:
-            for condition, snr in conditions.items():
-
-                def tell(done, total, name=f"{split} streams, {condition}"):
-                    stage.named_progress(name, done, total)
-
-                material[split, condition] = evaluation_streams(
-                    found, word, split, snr_db=snr, cache=cache, progress=tell
-                )
-    with console.stage("Listen") as stage:
-        answers = collect(
-            systems,
-            word,
-            material,
-            class_index=class_index,
+            runners[name], details[name] = _open(path, options.runtime)
+    for name in list(named)[len(models) :]:
+        shipped[name], times[name] = shipped_trigger(named[name])
+    folder = require_recordings(options.recordings)
+    streams = _make_streams(console, folder, options)
+    with console.stage("Predict") as stage:
+        predictions = collect_predictions(
+            runners,
+            options.word,
+            streams,
+            class_index=options.class_index,
             root=folder,
-            progress=lambda name, done, total: stage.named_progress(f"{name} listens", done, total),
+            progress=lambda name, done, total: stage.named_progress(
+                f"Predict: {name}", done, total
+            ),
         )
-    for name, shipped in times.items():
-        _check_times(name, shipped, answers.times[name])
-    streams = {condition: material["test", condition] for condition in conditions}
-    return Heard(answers, streams, read_words(folder), about, given)
+    for name, bundle_times in times.items():
+        check_frame_times(name, bundle_times, predictions.times[name])
+    test = {condition: each for (split, condition), each in streams.items() if split == "test"}
+    return SystemPredictions(predictions, test, read_word_times(folder), details, shipped)
 
 
-def provenance(recordings=None) -> dict:
-    """What results say of where they come from."""
-    import keras
+def system_names(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[str]:
+    """Return a name for each system, different from those before it.
 
-    from keras_sal.data import find_recordings
-    from keras_sal.provenance import machine, versions
+    Args:
+        paths: Paths of models and bundles.
+        names: Names that are given. Defaults to `None`: those of the files, with their folders
+            where files have the same name.
 
-    found = find_recordings(recordings)
-    return {
-        "command": typed(),
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "recordings": str(found.resolve()) if found else "",
-        "stream_seed": 0,
-        "machine": machine(),
-        "backend": keras.backend.backend(),
-        "versions": versions(),
-    }
+    Raises:
+        ValueError: If there is not a name for each path.
+    """
+    from keras_sal.evaluation.predictions import unused_name
 
-
-def _open(path, runtime):
-    """A runner and what is known of its file."""
-    import keras
-
-    from keras_sal.runtime import open_runner
-
-    if not path.exists():
-        raise FileNotFoundError(
-            f"`MODEL` must be a .keras, .tflite or .onnx file or a bundle. Received: {path}, which "
-            "is not there."
+    if names and len(names) != len(paths):
+        raise ValueError(
+            "`--names` must name every model, then every bundle. "
+            f"Received: {len(names)} names for {len(paths)} systems."
         )
-    model, about = path, {"model": str(path)}
-    if path.suffix == ".keras":
-        model = keras.models.load_model(path, compile=False)
-        about["parameters"] = model.count_params()
-    runner = open_runner(model, runtime if path.suffix == ".tflite" else None)
-    file = Path(getattr(runner, "path", path))
-    content = file.read_bytes()
-    kind = type(runner).__name__
-    about |= {
-        "runtime": RUNTIMES.get(kind, f"Keras on {keras.backend.backend()}"),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    if kind == "MicroModel":
-        about |= {
-            "arena_bytes": runner.arena_bytes,
-            "macs": runner.macs,
-            "operators": list(runner.operators),
-        }
-    return runner, about
+    files = [path.name for path in paths]
+    chosen = names or [
+        path.name if files.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
+        for path in paths
+    ]
+    unique: list[str] = []
+    for name in chosen:
+        unique.append(unused_name(name, unique))
+    return unique
 
 
-def _shipped(folder) -> tuple[dict, dict]:
-    """The trigger of a bundle, and the times of its frames."""
+def shipped_trigger(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return what a bundle ships with.
+
+    Args:
+        folder: Folder of the bundle.
+
+    Returns:
+        Scoring and threshold, as `keras_sal.evaluation.results.evaluate` takes them; and the frame
+        times of its outputs.
+    """
     from keras_sal.export.bundle import read_manifest
 
     manifest = read_manifest(folder)
@@ -186,58 +164,90 @@ def _shipped(folder) -> tuple[dict, dict]:
     record = {
         key: value for key, value in (manifest["threshold"] or {}).items() if key != "scoring"
     }
-    given = {
+    shipped = {
         "scoring": {name: trigger[name] for name in TRIGGER},
         "threshold": {**record, "threshold": threshold, "rule": SHIPPED},
     }
-    return given, {name: manifest[name] for name in ("frame_step_s", "frame_offset_s")}
+    return shipped, {name: manifest[name] for name in ("frame_step_s", "frame_offset_s")}
 
 
-def _check_times(name, shipped, heard):
-    """Refuses a bundle whose frames are others than those of the recordings."""
-    if any(abs(shipped[key] - heard[key]) > 1e-9 for key in heard):
-        raise ValueError(
-            f"`--bundle` must answer to the frames of the recordings; {name!r} answers at other "
-            f"times. Received: {shipped} for frames at {heard}. Export it again with these times."
-        )
+def check_frame_times(
+    name: str, shipped: Mapping[str, float], predicted: Mapping[str, float]
+) -> None:
+    """Refuse a bundle whose frame times are not those of its predictions.
 
-
-def _names(paths, names) -> list[str]:
-    """A name for each: those given, else that of the file, with its folder where that is needed."""
-    from keras_sal.evaluation.predictions import unused_name
-
-    if names and len(names) != len(paths):
-        raise ValueError(
-            "`--names` must name every model, then every bundle. "
-            f"Received: {len(names)} names for {len(paths)} systems."
-        )
-    short = [path.name for path in paths]
-    chosen = names or [
-        path.name if short.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
-        for path in paths
-    ]
-    unique = []
-    for name in chosen:
-        unique.append(unused_name(name, unique))
-    return unique
-
-
-def read_results(folder) -> dict:
-    """The `results.json` of a folder that `keras-sal evaluate` wrote.
+    Args:
+        name: Name of the system.
+        shipped: Frame times of the bundle.
+        predicted: Frame times of its predictions for the recordings.
 
     Raises:
-        ValueError: If it is something else, or of another format.
+        ValueError: If they differ.
     """
-    from keras_sal.evaluation.results import FORMAT
-
-    path = Path(folder) / "results.json"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        if results["format"] != FORMAT:
-            raise ValueError(f"its format is {results['format']}, not {FORMAT}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    if any(abs(shipped[key] - time_s) > 1e-9 for key, time_s in predicted.items()):
         raise ValueError(
-            f"`{folder}` must be a folder written by this version of `keras-sal evaluate`. "
-            f"{path}: {error}. Evaluate again."
-        ) from error
-    return results
+            f"`--bundle` must have the frame times of the recordings; {name!r} has others. "
+            f"Received: {dict(shipped)} for frames at {dict(predicted)}. Export it again with "
+            "these times."
+        )
+
+
+def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
+    """A runner, and what the results say of its file."""
+    import keras
+
+    from keras_sal.runtime import open_runner
+
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`MODEL` must be a .keras, .tflite or .onnx file or a bundle. Received: {path}, which "
+            "is not there."
+        )
+    model: Any = path
+    details: dict[str, Any] = {"model": str(path)}
+    if path.suffix == ".keras":
+        model = keras.models.load_model(path, compile=False)
+        details["parameters"] = model.count_params()
+    runner = open_runner(model, runtime if path.suffix == ".tflite" else None)
+    content = Path(getattr(runner, "path", path)).read_bytes()
+    kind = type(runner).__name__
+    details |= {
+        "runtime": RUNTIMES.get(kind, f"Keras on {keras.backend.backend()}"),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    if kind == "MicroModel":
+        details |= {
+            "arena_bytes": runner.arena_bytes,
+            "macs": runner.macs,
+            "operators": list(runner.operators),
+        }
+    return runner, details
+
+
+def _make_streams(
+    console: Console, folder: Path, options: argparse.Namespace
+) -> dict[tuple[str, str], list[Stream]]:
+    """The streams of both splits under all conditions."""
+    from keras_sal.data import evaluation_streams, load_recordings, partition
+
+    recordings = load_recordings(folder)
+    partition(recordings, options.word)
+    conditions = {"clean": None} | {f"{snr_db:g} dB": snr_db for snr_db in options.snr_db}
+    streams = {}
+    with console.stage("Make streams") as stage:
+        for split in SPLITS:
+            for condition, snr_db in conditions.items():
+
+                def progress(done: int, total: int, part: str = f"{split}, {condition}") -> None:
+                    stage.named_progress(f"Make streams: {part}", done, total)
+
+                streams[split, condition] = evaluation_streams(
+                    recordings,
+                    options.word,
+                    split,
+                    snr_db=snr_db,
+                    cache=options.cache,
+                    progress=progress,
+                )
+    return streams

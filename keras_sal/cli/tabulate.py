@@ -1,16 +1,14 @@
 """`keras-sal tabulate`: the table of a folder of sound files."""
 
+from __future__ import annotations
+
 import argparse
 from collections import Counter
 from pathlib import Path
 
-EXAMPLES = """examples:
-  keras-sal tabulate my_recordings
-  keras-sal tabulate LibriSpeech --layout librispeech
+from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.console import Console
 
-In the layout `words` each folder is named by what is said in it, smart_mirror/ann-1.wav, what is
-before the dash is the speaker, and a folder `noise` has noise. Find the times of the words then
-with `keras-sal align DIR`."""
 LAYOUTS = (
     "words",
     "speech-commands",
@@ -21,47 +19,60 @@ LAYOUTS = (
     "esc-50",
 )
 SPLITS = ("train", "dev", "test")
-MOST = 10  # texts that are shown
+MOST_TEXTS = 10
 
 
-def add(commands):
-    """Adds the parser of the command."""
-    parser = commands.add_parser(
+def add_parser(commands: Commands) -> None:
+    """Add the parser of the command."""
+    parser = add_command(
+        commands,
         "tabulate",
-        help="list the sound files of a folder in its recordings.csv",
+        run,
+        summary="list the sound files of a folder in its recordings.csv",
         description="Writes DIR/recordings.csv: file, text, speaker and split of each sound file.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=["tabulate my_recordings", "tabulate LibriSpeech --layout librispeech"],
+        notes="In the layout `words` each folder has the name of the word that is said in its "
+        "files; in smart_mirror/ann-1.wav, what is before the dash is the speaker; a folder "
+        "`noise` has noise. `keras-sal align DIR` then finds the times of the words.",
     )
     parser.add_argument("directory", metavar="DIR", help="folder of sound files")
-    parser.add_argument("--layout", choices=LAYOUTS, default="words", help="(%(default)s)")
-    parser.add_argument("--corpus", metavar="NAME", help="what to call it (the layout)")
+    parser.add_argument("--layout", choices=LAYOUTS, default="words", help="layout of the folder")
+    parser.add_argument("--corpus", metavar="NAME", help="name of the corpus (default: the layout)")
     parser.add_argument(
-        "--replace", action="store_true", help="replace a table that is there, with its times"
+        "--replace", action="store_true", help="replace a table that exists, with its times"
     )
-    parser.set_defaults(command=run)
 
 
-def run(directory, layout, corpus, replace):
-    """Runs `keras-sal tabulate`."""
-    from keras_sal.cli.console import Console
+def run(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: Parsed arguments.
+
+    Returns:
+        The exit status, 0.
+    """
     from keras_sal.data import load_recordings
     from keras_sal.data.downloads import tabulate
     from keras_sal.data.downloads.layouts import TABLE
 
-    if not Path(directory).is_dir():
+    folder = Path(options.directory)
+    if not folder.is_dir():
         raise FileNotFoundError(
-            f"`DIR` must be a folder. Received: {directory}, which is none. Give another one."
+            f"`DIR` must be a folder. Received: {folder}, which is none. Give another one."
         )
     console = Console()
     with console.saying_warnings():
-        count = tabulate(directory, layout, corpus=corpus, replace=replace)
-        console.say(f"{count:,} recordings are listed in {Path(directory) / TABLE}")
-        recordings = load_recordings(directory, convert=True)
+        count = tabulate(
+            options.directory, options.layout, corpus=options.corpus, replace=options.replace
+        )
+        console.say(f"{count:,} recordings are listed in {folder / TABLE}")
+        recordings = load_recordings(options.directory, convert=True)
     texts = Counter(recording.text for recording in recordings if recording.text)
+    counts = Counter((recording.text, recording.split) for recording in recordings)
     rows = [
-        [text, *(str(sum(r.split == s and r.text == text for r in recordings)) for s in SPLITS)]
-        for text, _ in texts.most_common(MOST)
+        [text, *(str(counts[text, split]) for split in SPLITS)]
+        for text, _ in texts.most_common(MOST_TEXTS)
     ]
-    console.table("What is said most often", ["", *SPLITS], rows)
+    console.table("Most frequent texts", ["", *SPLITS], rows)
     return 0

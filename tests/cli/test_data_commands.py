@@ -17,20 +17,13 @@ from keras_sal.data.synthesis.speech_folder import PACKAGES
 
 soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
 ABSENT = [name for name in PACKAGES if not util.find_spec(name)]
-COMMANDS = ("synthesize", "download", "tabulate", "train")
+
+pytestmark = pytest.mark.any_backend
 
 
 def rows(folder):
     with (folder / "recordings.csv").open(newline="", encoding="utf-8") as table:
         return list(csv.DictReader(table))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_examples(command, capsys):
-    with pytest.raises(SystemExit):
-        cli.main([command, "--help"])
-    shown = capsys.readouterr().out
-    assert f"examples:\n  keras-sal {command}" in shown
 
 
 # synthesize
@@ -162,15 +155,3 @@ def test_tabulate_refuses_what_is_no_folder(tmp_path, capsys):
 
 def test_tabulate_knows_all_layouts():
     assert set(tabulate.LAYOUTS) == set(LAYOUTS)
-
-
-# interruption
-
-
-def test_an_interrupted_command_says_so(monkeypatch, capsys):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(downloads, "download", interrupt)
-    assert cli.main(["download", "musan"]) == 130
-    assert capsys.readouterr().err == "keras-sal: interrupted\n"

@@ -13,7 +13,8 @@ from keras import layers
 from recording_folders import REAL, burst, needs_recordings
 
 from keras_sal import audio, cli
-from keras_sal.cli import detect as command
+from keras_sal.cli import microphone as microphone_module
+from keras_sal.cli.meter import bars
 from keras_sal.detection import detect
 
 soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
@@ -60,7 +61,9 @@ def lines(capsys):
 def test_finds_what_detect_finds(folder, capsys):
     """The tone begins at 1 s, and the longest of the front-end's windows is 30 ms."""
     tone, silence = str(folder / "tone.wav"), str(folder / "silence.wav")
-    assert cli.main(["detect", str(folder / "loud.keras"), silence, tone, tone, "--json"]) == 0
+    assert (
+        cli.main(["detect", str(folder / "loud.keras"), silence, tone, tone, "--json-lines"]) == 0
+    )
     [found] = expected(tone)
     assert 1.0 <= found.time_s <= 1.05
     line = {"source": tone, "time_s": pytest.approx(found.time_s), "class_index": 0}
@@ -72,14 +75,14 @@ def test_the_trigger_is_given(folder, capsys):
     tone = str(folder / "tone.wav")
     options = ["--threshold", "0.55", "--smooth-frames", "2", "--refractory-s", "0.1"]
     options += ["--on-frames", "2", "--class-names", "tone"]
-    assert cli.main(["detect", str(folder / "loud.keras"), tone, "--json", *options]) == 0
+    assert cli.main(["detect", str(folder / "loud.keras"), tone, "--json-lines", *options]) == 0
     found = lines(capsys)
     rule = {"smooth_frames": 2, "refractory_s": 0.1, "on_frames": 2}
     again = expected(tone, 0.55, **rule)
     assert [line["time_s"] for line in found] == pytest.approx([each.time_s for each in again])
     assert {line["class_name"] for line in found} == {"tone"}
     options += ["--hysteresis", "0.2"]
-    assert cli.main(["detect", str(folder / "loud.keras"), tone, "--json", *options]) == 0
+    assert cli.main(["detect", str(folder / "loud.keras"), tone, "--json-lines", *options]) == 0
     less = expected(tone, 0.55, hysteresis=0.2, **rule)
     assert [line["time_s"] for line in lines(capsys)] == pytest.approx([d.time_s for d in less])
     assert len(again) > len(less) > 0
@@ -100,7 +103,7 @@ def test_a_threshold_that_is_no_number(folder, capsys):
 
 
 def test_other_rates_are_resampled(folder, capsys):
-    arguments = ["detect", str(folder / "loud.keras"), str(folder / "tone44.wav"), "--json"]
+    arguments = ["detect", str(folder / "loud.keras"), str(folder / "tone44.wav"), "--json-lines"]
     assert cli.main(arguments) == 0
     [found] = lines(capsys)
     assert 1.0 <= found["time_s"] <= 1.05
@@ -155,11 +158,11 @@ def test_a_bundle_brings_front_end_and_trigger(folder, tmp_path, capsys):
             frontend=frontend,
             **rule,
         )
-    assert cli.main(["detect", str(tmp_path / "hears"), tone, "--json"]) == 0
+    assert cli.main(["detect", str(tmp_path / "hears"), tone, "--json-lines"]) == 0
     found = lines(capsys)
     assert [line["time_s"] for line in found] == pytest.approx([each.time_s for each in again])
     assert {line["class_name"] for line in found} == {"rise"}
-    arguments = ["detect", str(tmp_path / "hears"), tone, "--json", "--threshold", "1"]
+    arguments = ["detect", str(tmp_path / "hears"), tone, "--json-lines", "--threshold", "1"]
     assert cli.main([*arguments, "--class-names", "step"]) == 0
     assert lines(capsys) == []
     assert cli.main(["detect", str(tmp_path / "deaf"), tone]) == 1
@@ -202,13 +205,13 @@ def microphone(samples, fails=False):
 def listening(monkeypatch, folder):
     pytest.importorskip("rich")
     heard = microphone(audio.read_audio(folder / "tone.wav"))
-    monkeypatch.setattr(command, "_sounddevice", lambda: heard)
+    monkeypatch.setattr(microphone_module, "import_sounddevice", lambda: heard)
     return heard
 
 
 @pytest.mark.parametrize(("device", "opened"), [([], None), (["--device", "3"], 3)])
 def test_listens_to_the_microphone(folder, listening, capsys, device, opened):
-    arguments = ["detect", str(folder / "loud.keras"), "--microphone", "--json", *device]
+    arguments = ["detect", str(folder / "loud.keras"), "--microphone", "--json-lines", *device]
     assert cli.main([*arguments, "--seconds", "2.4"]) == 0
     [found] = lines(capsys)
     assert found["source"] == "microphone"
@@ -237,13 +240,14 @@ def test_shows_bars_on_a_terminal(folder, listening, capsys, monkeypatch):
 
 
 def test_bars():
-    first, second = command.bars(np.array([0.5, 1.0]), ["go", "stop"]).splitlines()
+    first, second = bars(np.array([0.5, 1.0]), ["go", "stop"]).splitlines()
     assert first == "go   0.50 " + 20 * "█" + 20 * "·"
     assert second == "stop 1.00 " + 40 * "█"
 
 
 def test_says_that_there_is_no_microphone(folder, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_sounddevice", lambda: microphone([], fails=True))
+    missing = microphone([], fails=True)
+    monkeypatch.setattr(microphone_module, "import_sounddevice", lambda: missing)
     assert cli.main(["detect", str(folder / "loud.keras"), "--microphone"]) == 1
     error = capsys.readouterr().err
     assert "must find a microphone that records 16000 Hz; it says: Error querying" in error
@@ -272,7 +276,7 @@ def test_hears_real_recordings(folder, capsys):
     from keras_sal.data import load_recordings
 
     paths = [str(recording.path) for recording in load_recordings(REAL)[:200:50]]
-    assert cli.main(["detect", str(folder / "loud.keras"), *paths, "--json"]) == 0
+    assert cli.main(["detect", str(folder / "loud.keras"), *paths, "--json-lines"]) == 0
     found = lines(capsys)
     assert found
     assert [(line["source"], line["time_s"]) for line in found] == [

@@ -5,13 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from made_answers import made_answers
+from made_predictions import made_predictions
 from toned import tone_detector, tones
 
 from keras_sal import cli
 from keras_sal.cli import systems
-from keras_sal.evaluation.predictions import Answers
-from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.predictions import Predictions
+from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.files import write_json
 from keras_sal.runtime import open_runner
@@ -37,14 +37,14 @@ def reports(folder):
     """Both models in one report; and the second alone, as if it had been evaluated by itself."""
     arguments = ["evaluate", str(folder / "good.keras"), str(folder / "deaf.keras")]
     arguments += ["--recordings", str(folder / "recordings"), "--cache", str(folder / "cache")]
-    arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--moments", "1"]
+    arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--examples", "1"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert cli.main([*arguments, "--report", str(folder / "both")]) == 0
     (folder / "one").mkdir()
-    one = Answers.load(folder / "both").only(["deaf.keras"])
+    one = Predictions.load(folder / "both").select(["deaf.keras"])
     one.save(folder / "one" / "posteriors.npz")
-    write_json(folder / "one" / "results.json", evaluate(one, Judge(60.0, replicates=20)))
+    write_json(folder / "one" / "results.json", evaluate(one, ScoringProtocol(60.0, replicates=20)))
     return folder
 
 
@@ -62,7 +62,7 @@ def test_evaluate_writes_all_that_it_says(reports):
 
 def test_evaluate_scores_what_the_models_answer(reports):
     """The figures are those of the posteriors, and these are the model's."""
-    answers = Answers.load(reports / "both")
+    answers = Predictions.load(reports / "both")
     results = json.loads((reports / "both" / "results.json").read_text())
     point = results["systems"][0]["conditions"]["clean"]["at_budget"]
     assert point["events"] == 8
@@ -71,7 +71,9 @@ def test_evaluate_scores_what_the_models_answer(reports):
 
     streams = evaluation_streams(load_recordings(reports / "recordings"), "computer", "test")
     runner = open_runner(reports / "good.keras")
-    for stream, kept in zip(streams, answers.of("good.keras", "test", "clean"), strict=True):
+    for stream, kept in zip(
+        streams, answers.posteriors_of("good.keras", "test", "clean"), strict=True
+    ):
         runner.reset()
         np.testing.assert_allclose(kept, runner.stream(stream.features)[:, 0], atol=1e-5)
 
@@ -80,7 +82,7 @@ def test_evaluate_says_what_it_found(reports, capsys):
     arguments = ["evaluate", str(reports / "good.keras"), "--names", "mine", "--tune"]
     arguments += ["--max-delay-s", "0.7"]
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
-    arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--moments", "1"]
+    arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--examples", "1"]
     assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
     shown = capsys.readouterr().out
     for text in ("'computer' at 60 false alarms an hour", "mine", "at dev threshold", "Report: "):
@@ -105,9 +107,9 @@ def test_compare_folders(reports, capsys):
 
 def test_compare_within_one_folder(tmp_path, capsys):
     """`good` misses one word of 30, `poor` three: 1/30 - 3/30 is -6.7 %."""
-    answers = made_answers()
+    answers = made_predictions()
     answers.save(tmp_path / "posteriors.npz")
-    write_json(tmp_path / "results.json", evaluate(answers, Judge(30.0, replicates=10)))
+    write_json(tmp_path / "results.json", evaluate(answers, ScoringProtocol(30.0, replicates=10)))
     assert cli.main(["compare", str(tmp_path), "--replicates", "20"]) == 0
     shown = capsys.readouterr().out
     assert "good - poor" in shown
@@ -135,15 +137,15 @@ SHIPPED = {
 
 def test_a_bundle_is_scored_as_it_ships(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_sal.export.bundle.read_manifest", lambda folder: SHIPPED)
-    given, times = systems._shipped(tmp_path)
+    given, times = systems.shipped_trigger(tmp_path)
     assert given["scoring"] == {
         **{"smooth_frames": 3, "on_frames": 1},
         **{"hysteresis": None, "refractory_s": 1.5},
     }
     assert given["threshold"] == {"threshold": 0.7, "data": "dev", "rule": systems.SHIPPED}
-    systems._check_times("b", times, {"frame_step_s": 0.01, "frame_offset_s": 0.03})
-    with pytest.raises(ValueError, match="`--bundle` must answer to the frames of the recordings"):
-        systems._check_times("b", times, {"frame_step_s": 0.02, "frame_offset_s": 0.04})
+    systems.check_frame_times("b", times, {"frame_step_s": 0.01, "frame_offset_s": 0.03})
+    with pytest.raises(ValueError, match="`--bundle` must have the frame times of the recordings"):
+        systems.check_frame_times("b", times, {"frame_step_s": 0.02, "frame_offset_s": 0.04})
 
 
 @pytest.mark.parametrize(
@@ -162,16 +164,16 @@ def test_bad_input_is_refused(arguments, message, capsys):
 
 
 def test_folders_of_other_versions_are_refused(tmp_path, capsys):
-    made_answers().save(tmp_path / "posteriors.npz")
+    made_predictions().save(tmp_path / "posteriors.npz")
     write_json(tmp_path / "results.json", {"format": 99})
     assert cli.main(["compare", str(tmp_path)]) == 1
-    assert "its format is 99, not 1. Evaluate again." in capsys.readouterr().err
+    assert "its format is 99, not 2. Evaluate again." in capsys.readouterr().err
 
 
 def test_one_system_cannot_be_compared(tmp_path, capsys):
-    answers = made_answers().only(["good"])
+    answers = made_predictions().select(["good"])
     answers.save(tmp_path / "posteriors.npz")
-    write_json(tmp_path / "results.json", evaluate(answers, Judge(30.0, replicates=10)))
+    write_json(tmp_path / "results.json", evaluate(answers, ScoringProtocol(30.0, replicates=10)))
     assert cli.main(["compare", str(tmp_path)]) == 1
     assert "must be two systems, or a folder with several" in capsys.readouterr().err
 
@@ -180,5 +182,5 @@ def test_names_tell_files_of_one_name_apart():
     from pathlib import Path
 
     paths = [Path("a/model.keras"), Path("b/model.keras"), Path("b/model.tflite")]
-    assert systems._names(paths, None) == ["a/model.keras", "b/model.keras", "model.tflite"]
-    assert systems._names(paths[:1] * 2, ["x", "x"]) == ["x", "x (2)"]
+    assert systems.system_names(paths, None) == ["a/model.keras", "b/model.keras", "model.tflite"]
+    assert systems.system_names(paths[:1] * 2, ["x", "x"]) == ["x", "x (2)"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from argparse import Namespace
 
 import keras
 import numpy as np
@@ -151,7 +152,8 @@ def test_recordings_are_found_only_where_they_are_needed(monkeypatch):
     given = {"calibration": "a.npz", "threshold": 0.5, "recordings": None}
 
     def folder(to, quantization, **changed):
-        found = export._folder(to, quantization, given | changed)
+        options = Namespace(to=to, quantization=quantization, **given | changed)
+        found = export.recordings_folder(options)
         return found and str(found)
 
     assert folder("micro", "int8") is None
@@ -166,16 +168,16 @@ def test_recordings_are_found_only_where_they_are_needed(monkeypatch):
 
 
 def test_features_come_with_their_anchors(folder):
-    streams = feature_streams.read_features(folder / "streams.npz")
+    streams = feature_streams.read_feature_streams(folder / "streams.npz")
     assert [len(stream) for stream in streams.features] == [150] * 4
     assert [len(times) for times in streams.anchors_s] == [2] * 4
-    assert feature_streams.read_features(folder / "calibration.npz").anchors_s is None
+    assert feature_streams.read_feature_streams(folder / "calibration.npz").anchors_s is None
 
 
 def test_features_reject_anchors_without_a_stream(tmp_path):
     np.savez(tmp_path / "x.npz", **{"a": np.zeros((3, 2)), "b.anchors_s": np.zeros(1)})
     with pytest.raises(ValueError, match=r"anchors without a stream=\['b'\]"):
-        feature_streams.read_features(tmp_path / "x.npz")
+        feature_streams.read_feature_streams(tmp_path / "x.npz")
 
 
 # --- recordings ------------------------------------------------------------------------------

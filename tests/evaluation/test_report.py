@@ -1,21 +1,24 @@
 """The page, looked at in a real browser, and what is chosen to be on it."""
 
+import copy
 import re
 
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from made_answers import made_answers
-from toned import ODD, tone_detector, tones
+from made_predictions import made_predictions
+from toned import ODD, tone_weights, tones
 
 from keras_sal.data import evaluation_streams, load_recordings
 from keras_sal.evaluation import report
-from keras_sal.evaluation.predictions import collect
-from keras_sal.evaluation.protocol import Judge
+from keras_sal.evaluation.predictions import collect_predictions
+from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.report import figures, page
-from keras_sal.evaluation.report.examples import moments
+from keras_sal.evaluation.report.examples import choose_examples
+from keras_sal.evaluation.report.themes import DARK, LIGHT
 from keras_sal.evaluation.results import evaluate
-from keras_sal.runtime import open_runner
+
+pytestmark = pytest.mark.any_backend
 
 pytest.importorskip("matplotlib", reason="no matplotlib: the report extra is not installed")
 pytest.importorskip("jinja2", reason="no jinja2: the report extra is not installed")
@@ -32,29 +35,31 @@ def written(tmp_path_factory):
     material = {
         (split, "clean"): evaluation_streams(found, "computer", split) for split in ("dev", "test")
     }
-    runner = open_runner(tone_detector(recordings))
-    plain = collect({"float": runner}, "computer", material, root=recordings)
-    muted = collect(
-        {
-            ODD: lambda streams: [
-                runner.stream(stream.features) * np.linspace(1, 0.2, len(stream.features))[:, None]
-                for stream in streams
-            ]
-        },
-        "computer",
-        material,
-        root=recordings,
-    )
-    answers = plain.joined(muted)
+    weights, bias = tone_weights(recordings)
+
+    def plain(streams):
+        return [1 / (1 + np.exp(-(stream.features @ weights + bias))) for stream in streams]
+
+    def fading(streams):
+        return [each * np.linspace(1, 0.2, len(each))[:, None] for each in plain(streams)]
+
+    systems = {"float": plain, ODD: fading}
+    predictions = collect_predictions(systems, "computer", material, root=recordings)
     results = evaluate(
-        answers, Judge(60.0, replicates=50), provenance={"command": "keras-sal evaluate <x>"}
+        predictions,
+        ScoringProtocol(60.0, replicates=50),
+        provenance={"command": "keras-sal evaluate <x>"},
     )
-    said = []
+    reported = []
     streams = {"clean": material["test", "clean"]}
     report.write(
-        folder, answers, results, streams=streams, progress=lambda *state: said.append(state)
+        folder,
+        predictions,
+        results,
+        streams=streams,
+        progress=lambda *done_of_total: reported.append(done_of_total),
     )
-    assert said[-1][0] == said[-1][1] == len(moments(answers, results, {}))
+    assert reported[-1][0] == reported[-1][1] == len(choose_examples(predictions, results, {}))
     return folder
 
 
@@ -102,7 +107,7 @@ class TestInBrowser:
         brightness = imread(tmp_path / "page.png")[..., :3].mean()
         assert brightness < 0.3 if scheme == "dark" else brightness > 0.7
         sources = opened.run("[...document.images].map((i) => i.currentSrc)")
-        paper = (figures.DARK if scheme == "dark" else figures.LIGHT).paper
+        paper = (DARK if scheme == "dark" else LIGHT).paper
         import base64
 
         for source in sources:
@@ -222,52 +227,65 @@ def test_figures_are_files_too(written):
 
 
 def test_shows_what_there_is_without_recordings(tmp_path):
-    """Answers that were kept are enough for all but the sounds; nothing fires for one system."""
-    answers = made_answers()
-    given = {"poor": {"threshold": {"threshold": None, "rule": "nothing fires"}}}
-    results = evaluate(answers, Judge(30.0, replicates=10), given=given)
+    """Stored predictions are enough for all but the sounds; nothing fires for one system."""
+    predictions = made_predictions()
+    shipped = {"poor": {"threshold": {"threshold": None, "rule": "nothing fires"}}}
+    results = evaluate(predictions, ScoringProtocol(30.0, replicates=10), shipped=shipped)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "of-another-report.png").touch()
-    html = report.write(tmp_path, answers, results, most=1).read_text()
-    figures = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert {"det-1.png", "latency-1.png", "miss-0.png"} <= figures
-    assert "of-another-report.png" not in figures
+    html = report.write(tmp_path, predictions, results, most=1).read_text()
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"det-1.png", "latency-1.png", "miss-0.png"} <= names
+    assert "of-another-report.png" not in names
     assert "<audio" not in html
     assert "No threshold: nothing that this system does on dev is within the budget." in html
-    assert len(figures) == 10
+    assert len(names) == 10
     assert html.count("<article") == 6  # of two conditions, a miss and two hits of `good`
 
 
-def test_worst_moments_are_chosen():
+def test_worst_examples_are_chosen(results):
     """Event 4 both miss, 5 and 6 only `poor`; only `poor` answers to "alexa"."""
-    answers = made_answers()
-    results = evaluate(answers, Judge(30.0, replicates=10))
-    chosen = [m for m in moments(answers, results, {}) if m.condition == "clean"]
-    anchors = answers.tracks("test", "clean")[0].anchors_s
-    misses = [moment for moment in chosen if moment.kind == "miss"]
-    assert [moment.anchor_s for moment in misses] == [anchors[event] for event in (4, 5, 6)]
+    predictions = made_predictions()
+    chosen = [each for each in choose_examples(predictions, results, {}) if is_clean(each)]
+    anchors = predictions.streams("test", "clean")[0].anchors_s
+    misses = [example for example in chosen if example.kind == "miss"]
+    assert [example.anchor_s for example in misses] == [anchors[event] for event in (4, 5, 6)]
     assert misses[1].verdicts == {
         "good": "hit after 100 ms, score 0.900",
         "poor": "missed, highest score 0.010",
     }
-    [alarm] = [moment for moment in chosen if moment.kind == "false alarm"]
-    assert (alarm.said, alarm.file) == ("alexa", "alexa/test-clean-1.flac")
+    [alarm] = [example for example in chosen if example.kind == "false alarm"]
+    assert (alarm.text, alarm.file) == ("alexa", "alexa/test-clean-1.flac")
     assert alarm.verdicts == {
         "good": "silent, highest score 0.010",
         "poor": "fired, score 0.800",
     }
-    assert [moment.kind for moment in chosen].count("hit") == 2
-    most = moments(answers, results, {}, most=1)
-    assert [moment.kind for moment in most if moment.condition == "clean"] == [
+    assert [example.kind for example in chosen].count("hit") == 2
+    most = choose_examples(predictions, results, {}, most=1)
+    assert [example.kind for example in most if is_clean(example)] == [
         *("miss", "false alarm", "hit", "hit")
     ]
 
 
-def test_figures_are_the_same_every_time():
-    artist = figures.Artist(figures.LIGHT)
-    results = evaluate(made_answers(), Judge(30.0, replicates=10))
-    first, second = (artist.draw(figures.det, results, "clean") for _ in range(2))
+def is_clean(example):
+    return example.condition == "clean"
+
+
+def test_figures_are_the_same_every_time(results):
+    artist = figures.Artist(LIGHT)
+    first, second = (artist.draw(figures.draw_det, results, "clean") for _ in range(2))
     assert first == second
+
+
+def test_curves_of_one_recording_have_no_band(results):
+    """Nothing can be drawn again from a single recording, so that there are no intervals."""
+    alone = copy.deepcopy(results)
+    for system in alone["systems"]:
+        system["conditions"]["clean"]["band"] |= {"low": None, "high": None}
+    artist = figures.Artist(LIGHT)
+    banded, plain = (artist.draw(figures.draw_det, each, "clean") for each in (results, alone))
+    assert banded.count(b"FillBetweenPolyCollection") == 2
+    assert plain.count(b"FillBetweenPolyCollection") == 0
 
 
 def test_labels_are_not_read_as_mathematics():
@@ -275,7 +293,7 @@ def test_labels_are_not_read_as_mathematics():
         axes.plot([0, 1], label=figures.plain("_a $ b $ \\frac"))
         axes.legend()
 
-    assert figures.Artist(figures.LIGHT).draw(plot).startswith(b"<?xml")
+    assert figures.Artist(LIGHT).draw(plot).startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(
@@ -294,4 +312,4 @@ def test_numbers_as_they_are_shown(cell, text, sort):
 def test_missing_packages_are_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'draw a report.*pip install "keras-sal\[report\]"'):
-        figures.Artist(figures.LIGHT)
+        figures.Artist(LIGHT)

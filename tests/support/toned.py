@@ -33,8 +33,8 @@ def tones(folder):
     return write_folder(folder, rows)
 
 
-def tone_detector(folder, shift=0.0):
-    """A logistic regression on single frames, by least squares on the train split."""
+def tone_weights(folder):
+    """Weights and bias of a logistic regression on single frames, from the train split."""
     streams = evaluation_streams(load_recordings(folder), "computer", "train")
     x = np.concatenate([stream.features for stream in streams])
     times_s = [0.03 + 0.01 * np.arange(len(stream.features)) for stream in streams]
@@ -46,8 +46,14 @@ def tone_detector(folder, shift=0.0):
     )
     a = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     w = np.linalg.lstsq(a, 6.0 * y - 3.0, rcond=None)[0]
+    return w[:-1, None], w[-1:]
+
+
+def tone_detector(folder, shift=0.0):
+    """That regression as a Keras model, whose logits are higher by `shift`."""
+    weights, bias = tone_weights(folder)
     model = keras.Sequential(
         [keras.Input((None, 40)), keras.layers.Dense(1, "sigmoid", name="posterior")]
     )
-    model.layers[-1].set_weights([w[:-1, None], w[-1:] + shift])
+    model.layers[-1].set_weights([weights, bias + shift])
     return model

@@ -1,151 +1,189 @@
-"""Moments: which misses, false alarms and hits are worth listening to."""
+"""Examples: the misses, false alarms and hits that the report shows and plays."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from keras_sal.detection import Scoring
-from keras_sal.evaluation.outcomes import Outcome, Words, outcomes
-from keras_sal.evaluation.predictions import Answers
+from keras_sal.evaluation.labels import WordTimes
+from keras_sal.evaluation.outcomes import Outcome, find_outcomes
+from keras_sal.evaluation.predictions import Predictions
 
 KINDS = ("miss", "false alarm", "hit")
-SAME_S = 0.5  # alarms of two systems that are nearer than this are one moment
+SAME_ALARM_S = 0.5  # alarms of two systems that are nearer than this are one example
 TYPICAL_HITS = 2
 
 
 @dataclass(frozen=True)
-class Moment:
-    """A moment of the test streams that the report shows.
+class Example:
+    """A miss, false alarm or hit of at least one system, and what all systems did there.
 
     Args:
-        kind: `"miss"`, `"false alarm"` or `"hit"`, for at least one of the systems.
-        condition: Of the test split.
-        track: The index of its track.
-        time_s: The anchor, or when the false alarm came, in seconds from the start of the track.
-        anchor_s: The anchor, or `None`.
-        said: What was said.
+        kind: `"miss"`, `"false alarm"` or `"hit"`.
+        condition: Condition of the test split.
+        stream: Index of the stream in it.
+        time_s: The anchor, or the time of the false alarm, in seconds from the start of the stream.
+        anchor_s: The anchor, or `None` for a false alarm.
+        text: What was said.
         file: The recording.
         speaker: Who speaks in it; `""` if unknown.
-        verdicts: By system, what it did.
+        verdicts: By system, a phrase that says what it did.
     """
 
     kind: str
     condition: str
-    track: int
+    stream: int
     time_s: float
     anchor_s: float | None
-    said: str
+    text: str
     file: str
     speaker: str
-    verdicts: dict
+    verdicts: dict[str, str]
 
 
-def moments(answers: Answers, results: dict, words: Words, most: int = 4) -> list[Moment]:
-    """The worst misses and false alarms, and typical hits, of each condition.
+def choose_examples(
+    predictions: Predictions, results: Mapping[str, Any], word_times: WordTimes, most: int = 4
+) -> list[Example]:
+    """Choose the worst misses, the worst false alarms, and typical hits, of each condition.
 
-    A moment is the worse the more systems go wrong in it; then a miss is the worse the lower its
-    highest score, a false alarm the higher its score. Typical are the hits of the first system
-    whose latency is nearest to the median.
+    An example is the worse the more systems go wrong in it. Among equals, a miss is the worse the
+    lower its highest score, and a false alarm the higher its score. The typical hits are those of
+    the first system whose latencies are nearest to the median.
 
     Args:
-        answers: What the systems said.
-        results: Their figures, from `keras_sal.evaluation.results.evaluate`.
-        words: What `keras_sal.evaluation.outcomes.read_words` gives.
-        most: How many of each kind and condition at most.
+        predictions: Predictions of the systems.
+        results: Their results, from `keras_sal.evaluation.results.evaluate`.
+        word_times: Times of words, from `keras_sal.evaluation.labels.read_word_times`.
+        most: Largest number of misses, and of false alarms, of each condition. Defaults to 4.
 
     Returns:
-        List of `Moment`, worst first within each condition and kind.
+        The examples by condition and kind, the worst first.
     """
-    chosen = []
-    for condition in answers.conditions:
+    examples = []
+    for condition in predictions.conditions:
         found = {
-            system["name"]: _outcomes(answers, system, condition, words)
+            system["name"]: _outcomes(predictions, system, condition, word_times)
             for system in results["systems"]
             if system["threshold"]["threshold"] is not None
         }
-        for kind in KINDS:
-            ranked = _typical(found) if kind == "hit" else _worst(found, kind)
-            for outcome in ranked[: TYPICAL_HITS if kind == "hit" else most]:
-                verdicts = {
-                    system["name"]: _verdict(answers, system, condition, outcome, found)
-                    for system in results["systems"]
-                    if system["name"] in found
-                }
-                time_s = outcome.time_s if outcome.anchor_s is None else outcome.anchor_s
-                chosen.append(
-                    Moment(
-                        kind,
-                        condition,
-                        outcome.track,
-                        time_s,
-                        outcome.anchor_s,
-                        outcome.said,
-                        outcome.file,
-                        outcome.speaker,
-                        verdicts,
-                    )
+        chosen = [
+            *(("miss", outcome) for outcome in _worst(found, "miss")[:most]),
+            *(("false alarm", outcome) for outcome in _worst(found, "false alarm")[:most]),
+            *(("hit", outcome) for outcome in _typical_hits(found)[:TYPICAL_HITS]),
+        ]
+        for kind, outcome in chosen:
+            verdicts = {
+                system["name"]: _verdict(predictions, system, condition, outcome, found)
+                for system in results["systems"]
+                if system["name"] in found
+            }
+            examples.append(
+                Example(
+                    kind,
+                    condition,
+                    outcome.stream,
+                    outcome.time_s if outcome.anchor_s is None else outcome.anchor_s,
+                    outcome.anchor_s,
+                    outcome.label,
+                    outcome.file,
+                    outcome.speaker,
+                    verdicts,
                 )
-    return chosen
+            )
+    return examples
 
 
-def scoring_of(system: dict) -> Scoring:
-    """The trigger and the hit window of a system of the results."""
+def scoring_of(system: Mapping[str, Any]) -> Scoring:
+    """Return the trigger and the hit window of a system.
+
+    Args:
+        system: One of the `systems` of the results.
+    """
     return Scoring(**system["scoring"])
 
 
-def _outcomes(answers, system, condition, words) -> list[Outcome]:
-    return outcomes(
-        answers.of(system["name"], "test", condition),
-        answers.tracks("test", condition),
+def _outcomes(
+    predictions: Predictions, system: Mapping[str, Any], condition: str, word_times: WordTimes
+) -> list[Outcome]:
+    return find_outcomes(
+        predictions.posteriors_of(system["name"], "test", condition),
+        predictions.streams("test", condition),
         system["threshold"]["threshold"],
         scoring_of(system),
-        words,
+        word_times,
     )
 
 
-def _worst(found, kind) -> list[Outcome]:
-    """One outcome of each moment in which some system did that, worst first."""
-    together: list[list[Outcome]] = []
+def _worst(found: Mapping[str, Sequence[Outcome]], kind: str) -> list[Outcome]:
+    """One outcome for each event, or each alarm, with which some system went wrong, worst first."""
+    groups: list[list[Outcome]] = []
     for outcome in (each for of_one in found.values() for each in of_one if each.kind == kind):
-        for others in together:
-            if _same(outcome, others[0]):
-                others.append(outcome)
+        for group in groups:
+            if _same(outcome, group[0]):
+                group.append(outcome)
                 break
         else:
-            together.append([outcome])
+            groups.append([outcome])
     sign = 1 if kind == "miss" else -1
-    together.sort(key=lambda same: (-len(same), sign * np.mean([each.score for each in same])))
-    return [same[0] for same in together]
+    groups.sort(key=lambda group: (-len(group), sign * np.mean([each.score for each in group])))
+    return [group[0] for group in groups]
 
 
-def _typical(found) -> list[Outcome]:
+def _typical_hits(found: Mapping[str, Sequence[Outcome]]) -> list[Outcome]:
+    """The hits of the first system, those of median latency first."""
     hits = [each for each in next(iter(found.values()), []) if each.kind == "hit"]
-    median_s = np.median([hit.latency_s for hit in hits]) if hits else 0.0
-    return sorted(hits, key=lambda hit: abs(hit.latency_s - median_s))
+    median_s = np.median([_latency_s(hit) for hit in hits]) if hits else 0.0
+    return sorted(hits, key=lambda hit: abs(_latency_s(hit) - median_s))
+
+
+def _latency_s(hit: Outcome) -> float:
+    return hit.latency_s or 0.0
 
 
 def _same(one: Outcome, other: Outcome) -> bool:
+    """Whether two outcomes are of the same event, or are false alarms at about the same time."""
     if one.anchor_s is not None or other.anchor_s is not None:
-        return (one.track, one.anchor_s) == (other.track, other.anchor_s)
-    return one.track == other.track and abs(one.time_s - other.time_s) < SAME_S
+        return (one.stream, one.anchor_s) == (other.stream, other.anchor_s)
+    return one.stream == other.stream and abs(one.time_s - other.time_s) < SAME_ALARM_S
 
 
-def _verdict(answers, system, condition, outcome, found) -> str:
-    """What a system did in the moment of an outcome of some system."""
-    same = [
-        each
-        for each in found[system["name"]]
-        if _same(each, outcome) and (each.kind == "false alarm") == (outcome.anchor_s is None)
-    ]
-    if same and same[0].kind == "hit":
-        return f"hit after {1000 * same[0].latency_s:.0f} ms, score {same[0].score:.3f}"
-    if same and same[0].kind == "miss":
-        return f"missed, highest score {same[0].score:.3f}"
-    if same:
-        return f"fired, score {same[0].score:.3f}"
-    rule = scoring_of(system)
-    scores = rule.scores(answers.of(system["name"], "test", condition)[outcome.track])[1]
-    frame = (outcome.time_s - rule.frame_offset_s) / rule.frame_step_s
-    reach = SAME_S / rule.frame_step_s
-    near = scores[max(0, round(frame - reach)) : round(frame + reach) + 1]
-    return f"silent, highest score {near.max(initial=0.0):.3f}"
+def _verdict(
+    predictions: Predictions,
+    system: Mapping[str, Any],
+    condition: str,
+    outcome: Outcome,
+    found: Mapping[str, Sequence[Outcome]],
+) -> str:
+    """What a system did where some system had an outcome."""
+    own = next(
+        (
+            each
+            for each in found[system["name"]]
+            if _same(each, outcome) and (each.kind == "false alarm") == (outcome.anchor_s is None)
+        ),
+        None,
+    )
+    if own is None:
+        peak = _highest_score(predictions, system, condition, outcome)
+        return f"silent, highest score {peak:.3f}"
+    if own.kind == "hit":
+        return f"hit after {1000 * _latency_s(own):.0f} ms, score {own.score:.3f}"
+    if own.kind == "miss":
+        return f"missed, highest score {own.score:.3f}"
+    return f"fired, score {own.score:.3f}"
+
+
+def _highest_score(
+    predictions: Predictions, system: Mapping[str, Any], condition: str, outcome: Outcome
+) -> float:
+    """The highest score of a system near a false alarm of another one."""
+    scoring = scoring_of(system)
+    posteriors = predictions.posteriors_of(system["name"], "test", condition)[outcome.stream]
+    scores = scoring.scores(posteriors)[1]
+    frame = (outcome.time_s - scoring.frame_offset_s) / scoring.frame_step_s
+    reach = SAME_ALARM_S / scoring.frame_step_s
+    return scores[max(0, round(frame - reach)) : round(frame + reach) + 1].max(initial=0.0)

@@ -1,6 +1,12 @@
-"""Tables: the results of an evaluation as the report shows them."""
+"""Tables: the results of an evaluation as the report shows them.
 
-from collections import defaultdict
+Each function takes the results, as read from `results.json`, and returns a table of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_sal.evaluation.report.page import NOTHING, Cell, Table, interval, number, text
 
@@ -16,8 +22,8 @@ FIGURES = {
 }
 
 
-def operating_points(results: dict) -> Table:
-    """Both operating points of each system and condition."""
+def operating_points(results: Mapping[str, Any]) -> Table:
+    """Return both operating points of each system and condition."""
     rows = []
     for system in results["systems"]:
         for condition, found in system["conditions"].items():
@@ -41,7 +47,7 @@ def operating_points(results: dict) -> Table:
     )
 
 
-def _point(point: dict) -> list[Cell]:
+def _point(point: Mapping[str, Any]) -> list[Cell]:
     return [
         number(point["threshold"], "{:.4f}"),
         number(point["frr"], *PERCENT, note=_intervals(point, "frr", *PERCENT)),
@@ -56,8 +62,8 @@ def _point(point: dict) -> list[Cell]:
     ]
 
 
-def _intervals(point, figure, form, scale) -> str:
-    """The intervals of a figure, those that there are."""
+def _intervals(point: Mapping[str, Any], figure: str, form: str, scale: float) -> str:
+    """The intervals of a figure, one in each line."""
     found = point["intervals"][figure]
     shown = {
         label: interval(found.get(unit), form, scale)
@@ -66,8 +72,8 @@ def _intervals(point, figure, form, scale) -> str:
     return "\n".join(label + ends for label, ends in shown.items() if ends)
 
 
-def whole_curve(results: dict) -> Table:
-    """Figures that no single operating point decides."""
+def whole_curve(results: Mapping[str, Any]) -> Table:
+    """Return the figures that no single operating point decides."""
     return Table(
         "whole-curve",
         "Over the whole curve",
@@ -92,8 +98,8 @@ def whole_curve(results: dict) -> Table:
     )
 
 
-def differences(results: dict) -> Table:
-    """Paired differences to the first system."""
+def differences(results: Mapping[str, Any]) -> Table:
+    """Return the paired differences to the first system."""
     rows = []
     for row in results["differences"]:
         label, form, scale = FIGURES[row["figure"]]
@@ -123,14 +129,15 @@ def differences(results: dict) -> Table:
     )
 
 
-def _verdict(ends) -> str:
-    if not ends or None in ends or ends[0] <= 0 <= ends[1]:
+def _verdict(ends: Sequence[float | None] | None) -> str:
+    low, high = ends or (None, None)
+    if low is None or high is None or low <= 0 <= high:
         return "no"
-    return "yes, less" if ends[1] < 0 else "yes, more"
+    return "yes, less" if high < 0 else "yes, more"
 
 
-def parity(results: dict) -> Table:
-    """How far posteriors are apart."""
+def parity(results: Mapping[str, Any]) -> Table:
+    """Return how far the posteriors of the systems are apart."""
     return Table(
         "parity",
         "Parity",
@@ -158,8 +165,8 @@ def parity(results: dict) -> Table:
     )
 
 
-def footprint(results: dict) -> Table:
-    """What each system is and what it costs."""
+def footprint(results: Mapping[str, Any]) -> Table:
+    """Return what each system is, and what it costs on a device."""
     return Table(
         "footprint",
         "Files and footprint",
@@ -186,28 +193,30 @@ def footprint(results: dict) -> Table:
     )
 
 
-def _hash(system) -> str:
+def _hash(system: Mapping[str, Any]) -> str:
     return f"sha256 {system['sha256'][:16]}…" if system.get("sha256") else ""
 
 
-def triggered_by(results: dict) -> list[Table]:
-    """The words that trigger falsely, by condition: one column for each system."""
+def triggered_by(results: Mapping[str, Any]) -> list[Table]:
+    """Return a table for each condition with the words that trigger falsely, by system."""
     names = [system["name"] for system in results["systems"]]
     tables = []
-    for place, condition in enumerate(results["systems"][0]["conditions"]):
-        counts, said = defaultdict(lambda: [0] * len(names)), {}
+    for index, condition in enumerate(results["systems"][0]["conditions"]):
+        counts: dict[str, list[int]] = {}
+        occurrences: dict[str, int] = {}
         for column, system in enumerate(results["systems"]):
             for row in system["conditions"][condition]["triggered_by"]:
-                counts[row["said"]][column] = row["false_alarms"]
-                said[row["said"]] = row["times_said"]
+                of_label = counts.setdefault(row["label"], [0] * len(names))
+                of_label[column] = row["false_alarms"]
+                occurrences[row["label"]] = row["occurrences"]
         if counts:
             tables.append(
                 Table(
-                    f"triggered-by-{place}",
+                    f"triggered-by-{index}",
                     f"What triggers falsely: {condition}",
                     ["Said", *names, "Times said"],
                     [
-                        [text(each), *map(number, row), number(said[each])]
+                        [text(each), *map(number, row), number(occurrences[each])]
                         for each, row in sorted(counts.items(), key=lambda item: -sum(item[1]))
                     ],
                     frozenset(range(1, len(names) + 2)),
@@ -216,8 +225,8 @@ def triggered_by(results: dict) -> list[Table]:
     return tables
 
 
-def triggers(results: dict) -> Table:
-    """The trigger of each system and how its threshold was chosen."""
+def triggers(results: Mapping[str, Any]) -> Table:
+    """Return the trigger of each system, and how its threshold was chosen."""
     rows = []
     for system in results["systems"]:
         rule, chosen = system["scoring"], system["threshold"]
@@ -246,27 +255,27 @@ def triggers(results: dict) -> Table:
     )
 
 
-def parts(results: dict) -> Table:
-    """The data."""
+def stream_sets(results: Mapping[str, Any]) -> Table:
+    """Return the sizes of the streams of each split and condition."""
     return Table(
-        "parts",
+        "stream-sets",
         "Streams",
         ["Split", "Condition", "Streams", "Recordings", "Speakers known", "Events", "Hours"],
         [
             [
-                text(part["split"]),
-                text(part["condition"]),
-                *(number(part[key]) for key in ("streams", "recordings", "speakers", "events")),
-                number(part["hours"], "{:.2f}"),
+                text(each["split"]),
+                text(each["condition"]),
+                *(number(each[key]) for key in ("streams", "recordings", "speakers", "events")),
+                number(each["hours"], "{:.2f}"),
             ]
-            for part in results["parts"]
+            for each in results["stream_sets"]
         ],
         frozenset(range(2, 7)),
     )
 
 
-def provenance(results: dict) -> Table:
-    """Where the results come from."""
+def provenance(results: Mapping[str, Any]) -> Table:
+    """Return what the results were made with."""
     found = {key: value for key, value in results["provenance"].items() if key != "command"}
     versions = found.pop("versions", {})
     rows = [[text(key.replace("_", " ")), text(value)] for key, value in found.items()]

@@ -1,0 +1,31 @@
+"""Trained models: the `.keras` files that `export` and `verify` read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_sal.typing import PathLike
+
+
+def load_trained_model(path: PathLike) -> keras.Model:
+    """Read a `.keras` file.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    import keras
+
+    path = Path(path)
+    if path.suffix != ".keras" or not path.is_file():
+        raise ValueError(
+            "`MODEL` must be a .keras file, saved with model.save(). "
+            f"Received: {str(path)!r}. Save the trained model, any backend will do."
+        )
+    return keras.models.load_model(path, compile=False)

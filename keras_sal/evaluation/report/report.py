@@ -1,0 +1,149 @@
+"""The report: the sections of the page, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_sal.evaluation.labels import WordTimes
+from keras_sal.evaluation.predictions import Predictions
+from keras_sal.evaluation.report import tables
+from keras_sal.evaluation.report.curves import curves_section
+from keras_sal.evaluation.report.example_cards import examples_section
+from keras_sal.evaluation.report.examples import choose_examples
+from keras_sal.evaluation.report.inputs import KERNEL, ReportInputs
+from keras_sal.evaluation.report.page import Section, interval, render, short_number
+from keras_sal.evaluation.report.pictures import Illustrator
+from keras_sal.files import atomic_folder, json_ready, write_atomically
+from keras_sal.typing import PathLike, Progress
+
+if TYPE_CHECKING:
+    from keras_sal.data import Stream
+
+PAGE = "report.html"
+FIGURES = "figures"
+
+
+def write(
+    folder: PathLike,
+    predictions: Predictions,
+    results: Mapping[str, Any],
+    *,
+    streams: Mapping[str, Sequence[Stream]] | None = None,
+    word_times: WordTimes | None = None,
+    kernel: Mapping[str, Any] = KERNEL,
+    most: int = 4,
+    progress: Progress | None = None,
+) -> Path:
+    """Write `report.html`, which needs no file beside it, and its figures as PNG files.
+
+    Args:
+        folder: Folder to write to, which exists.
+        predictions: Predictions of the systems.
+        results: Their results, from `keras_sal.evaluation.results.evaluate` or `results.json`.
+        streams: By condition, the streams of the test split. Defaults to `None`: the page has
+            neither sound nor features.
+        word_times: Times of words, from `keras_sal.evaluation.labels.read_word_times`. Defaults to
+            `None`: the page shows texts of recordings.
+        kernel: The `kernel`, and its `reach` in frames, that is drawn at anchors; see
+            `keras_sal.anchors.anchor_kernel`. Defaults to that of `StreamingAnchorLoss`.
+        most: Largest number of misses, and of false alarms, that are shown of each condition.
+            Defaults to 4.
+        progress: Called as `progress(done, total)`. Defaults to `None`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ImportError: If matplotlib or jinja2 is missing; with `streams`, if soundfile is.
+    """
+    inputs = ReportInputs(predictions, json_ready(results), streams or {}, word_times or {}, kernel)
+    examples = choose_examples(predictions, inputs.results, inputs.word_times, most)
+    with atomic_folder(Path(folder) / FIGURES) as figures:
+        illustrator = Illustrator(figures)
+        curves = curves_section(inputs, illustrator)
+        listening = examples_section(inputs, examples, illustrator, progress)
+    results = inputs.results
+    html = render(
+        title=f"Detecting “{results['word']}”",
+        lead=_lead(results),
+        cards=[_system_card(system) for system in results["systems"]],
+        warnings=results["warnings"],
+        sections=[
+            curves,
+            _systems_section(results),
+            listening,
+            _words_section(results),
+            _reproduction_section(results),
+        ],
+    )
+    path = Path(folder) / PAGE
+    write_atomically(path, html)
+    return path
+
+
+def _lead(results: Mapping[str, Any]) -> str:
+    test = [each for each in results["stream_sets"] if each["split"] == "test"]
+    named = ", ".join(
+        f"{each['condition']} ({each['events']} words in {each['hours']:.1f} h)" for each in test
+    )
+    count = len(results["systems"])
+    return (
+        f"{count} system{'s' * (count > 1)} on the same test streams: {named}. Below, each at its "
+        "threshold, chosen on other recordings for at most "
+        f"{results['fa_per_hour']:g} false alarms an hour unless it ships with one; in brackets "
+        f"the exact {100 * results['level']:g} % intervals."
+    )
+
+
+def _system_card(system: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a system at the top of the page."""
+    conditions = []
+    for name, scored in system["conditions"].items():
+        point = scored["at_threshold"]
+        if not point:
+            continue
+        frr = interval(point["intervals"]["frr"].get("exact"), "{:.1f}", 100)
+        alarms = interval(point["intervals"]["fa_per_hour"].get("exact"))
+        late = [short_number(point[f"latency_p{q}_s"], "{:.0f} ms", 1000) for q in (50, 90)]
+        figures = [
+            ("missed", short_number(point["frr"], "{:.1f} %", 100), frr),
+            ("false alarms", short_number(point["fa_per_hour"], "{:.2f}/h"), alarms),
+            ("latency P50", late[0], f"P90 {late[1]}"),
+        ]
+        conditions.append((name, figures))
+    return {
+        "name": system["name"],
+        "conditions": conditions,
+        "excuse": "No threshold: nothing that this system does on dev is within the budget.",
+    }
+
+
+def _systems_section(results: Mapping[str, Any]) -> Section:
+    title = "Systems compared" if len(results["systems"]) > 1 else "The system"
+    compared = [
+        table(results)
+        for key, table in (("differences", tables.differences), ("parity", tables.parity))
+        if results[key]
+    ]
+    return Section("systems", title, tables=[*compared, tables.footprint(results)])
+
+
+def _words_section(results: Mapping[str, Any]) -> Section:
+    return Section(
+        "words",
+        "What triggers falsely",
+        "What was being said, or had been said last, when a system fired at its threshold "
+        "outside all hit windows.",
+        tables=tables.triggered_by(results),
+    )
+
+
+def _reproduction_section(results: Mapping[str, Any]) -> Section:
+    return Section(
+        "reproduce",
+        "How to reproduce this",
+        tables=[tables.triggers(results), tables.stream_sets(results), tables.provenance(results)],
+        command=results["provenance"].get("command", ""),
+    )
