@@ -1,7 +1,7 @@
-"""What an anchor is: the packed-target convention and the anchor kernels.
+"""Anchors: the convention of packed targets, and the anchor kernels.
 
-An *event* has an onset, an offset and a class. Its *anchor* is the one frame that the task is
-judged by: the end of a wake word, the first frame of speech, the moment a gesture completes.
+An *event* has an onset, an offset and a class. Its *anchor* is the frame by which the task is
+judged: the end of a wake word, the first frame of speech, the moment a gesture completes.
 
 *Packed targets* carry both what a frame is and how far it is from an anchor, as one `float32`
 tensor of shape `(batch, time, channels + 1)`:
@@ -15,7 +15,7 @@ tensor of shape `(batch, time, channels + 1)`:
 So targets say *where the anchors are*, and every hyper-parameter of the loss stays in the loss: a
 kernel can be tuned, scheduled or annealed without touching the data.
 
-`keras_sal.AnchorTargets` makes packed targets; the losses and metrics of this package read them.
+`keras_sal.AnchorTargets` makes packed targets; losses and metrics of this package read them.
 
 An *anchor kernel* `k(d)` falls from `k(0) = 1` with the distance `d`, and has its own reach on
 either side. With `u = |d| / reach` (the reach before the anchor where `d < 0`, else after it):
@@ -29,11 +29,17 @@ either side. With `u = |d| / reach` (the reach before the anchor where `d < 0`, 
 | `"raised_cosine"` | `(1 + cos(pi * u)) / 2 if u <= 1 else 0` |
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import keras
 from keras import ops
+
+from keras_sal.typing import Tensor
 
 NO_ANCHOR = float(2**30)
 """Distance written where a clip has no anchor: exact in `int32`, `float32` and `bfloat16`."""
@@ -41,7 +47,7 @@ NO_ANCHOR = float(2**30)
 IGNORE = -1.0
 """Label of a frame that is not trained on and not scored: padding, or unknown."""
 
-KERNELS = {
+KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "exponential": lambda u: ops.exp(-u),
     "gaussian": lambda u: ops.exp(-0.5 * u * u),
     "triangular": lambda u: ops.relu(1.0 - u),
@@ -50,14 +56,14 @@ KERNELS = {
 }
 
 
-def floats(x):
-    """Converts `x` to `float32`, or leaves it in `float64`."""
+def floats(x: Tensor) -> Tensor:
+    """Convert `x` to `float32`, or leaves it in `float64`."""
     x = ops.convert_to_tensor(x)
     return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
 
 
-def pack(labels, distance):
-    """Joins frame labels and distances to the nearest anchor into packed targets.
+def pack(labels: Tensor, distance: Tensor) -> Tensor:
+    """Join frame labels and distances to the nearest anchor into packed targets.
 
     Args:
         labels: Float tensor `(batch, time, channels)`.
@@ -69,8 +75,8 @@ def pack(labels, distance):
     return ops.concatenate([labels, ops.expand_dims(distance, -1)], axis=-1)
 
 
-def unpack(targets):
-    """Splits packed targets into labels and distances to the nearest anchor.
+def unpack(targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Split packed targets into labels and distances to the nearest anchor.
 
     Args:
         targets: Packed targets `(batch, time, channels + 1)`.
@@ -100,8 +106,8 @@ def unpack(targets):
     return targets[..., :-1], targets[..., -1]
 
 
-def reach_pair(reach):
-    """Returns `reach` as `(before, after)`, checked.
+def reach_pair(reach: Any) -> tuple[float, float]:
+    """Return `reach` as `(before, after)`, after a check.
 
     Args:
         reach: One number for both sides of the anchor, or a pair `(before, after)`; frames, > 0.
@@ -110,17 +116,19 @@ def reach_pair(reach):
         ValueError: If a reach isn't a positive number of frames.
     """
     pair = tuple(reach) if isinstance(reach, (tuple, list)) else (reach, reach)
-    if len(pair) != 2 or not all(isinstance(side, Real) and 0 < side < math.inf for side in pair):
+    if len(pair) != 2 or not all(
+        isinstance(side, Real) and 0 < float(side) < math.inf for side in pair
+    ):
         raise ValueError(
             "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
             f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
             'anchor frame alone, use kernel="rectangular" and reach=0.5.'
         )
-    return tuple(float(side) for side in pair)
+    return float(pair[0]), float(pair[1])
 
 
-def kernel_function(kernel):
-    """Returns the function of `u = |d| / reach` that `kernel` names.
+def kernel_function(kernel: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return the function of `u = |d| / reach` that `kernel` names.
 
     Args:
         kernel: A name from the table in the module docstring, or a function of `u`.
@@ -138,15 +146,20 @@ def kernel_function(kernel):
     return KERNELS[kernel]
 
 
-def anchor_kernel(distance, kernel="exponential", reach=15.0):
-    """Computes how near each frame is to its anchor, from 1 at the anchor falling to 0.
+def anchor_kernel(
+    distance: Tensor,
+    kernel: str | Callable[[Tensor], Tensor] = "exponential",
+    reach: float | tuple[float, float] = 15.0,
+) -> Tensor:
+    """Compute the anchor kernel of each frame: 1 at its anchor, falling to 0 with the distance.
 
     Args:
         distance: Float tensor of any shape, frames, `t - anchor`; `NO_ANCHOR` gives 0.
         kernel: A name from the table in the module docstring, or a function of `u`, which must
-            be 1 at `u = 0`.
+            be 1 at `u = 0`. Defaults to `"exponential"`.
         reach: Frames, > 0: one number or a pair `(before, after)`. The exponential is down to
             `1/e` at its reach, the gaussian has it as its standard deviation, the others end there.
+            Defaults to 15.
 
     Returns:
         A float tensor in [0, 1] of the shape of `distance`.
@@ -165,8 +178,10 @@ def anchor_kernel(distance, kernel="exponential", reach=15.0):
     return kernel_weight(distance, kernel_function(kernel), before, after)
 
 
-def kernel_weight(distance, kernel, before, after):
-    """Evaluates `kernel` without checks; `before` and `after` may be scalar tensors."""
+def kernel_weight(
+    distance: Tensor, kernel: Callable[[Tensor], Tensor], before: Any, after: Any
+) -> Tensor:
+    """Evaluate `kernel` without checks; `before` and `after` may be scalar tensors."""
     distance = floats(distance)
     before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
     u = ops.abs(distance) / ops.where(distance < 0, before, after)

@@ -3,7 +3,7 @@
 import math
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raise `ValueError(message)` unless a condition holds.
 
     Args:

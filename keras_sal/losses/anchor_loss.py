@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import keras
 from keras import ops
@@ -179,10 +179,10 @@ class StreamingAnchorLoss(FrameLoss):
             f"anchors and hard frames combine. Received: variant={variant!r}. Choose one.",
         )
         if isinstance(kernel, dict):
-            kernel = keras.saving.deserialize_keras_object(kernel)
-        kernel_function(kernel)  # checks the name
+            kernel = cast(Any, keras.saving.deserialize_keras_object(kernel))
         self.variant = variant
         self.kernel: Any = kernel
+        kernel_function(kernel)  # checks the name
         self.reach: Any = reach_pair(reach)
         self.strength: Any = non_negative(
             "strength", strength, "a negative one would reward errors"

@@ -1,59 +1,67 @@
-"""Annealing the streaming anchor loss: strength, gamma and reach that change while training."""
+"""Schedules of the streaming anchor loss: strength, gamma and reach that change in training."""
+
+from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
+
+from keras_sal.checks import require
+from keras_sal.typing import Tensor
 
 SCHEDULED = ("strength", "gamma", "reach")
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class HyperParameter(keras.metrics.Metric):
-    """A number that the training function reads afresh at each step, and that logs show.
+    """Number that the compiled train step reads at each step, and that logs show.
 
-    Keras hands the state of metrics to the compiled training function on every backend, so a loss
-    that reads one changes without being compiled again.
+    Keras passes the state of metrics to the compiled train step on every backend, so a loss that
+    reads one changes without being compiled again.
 
     Args:
         name: Name in the progress bar and in `History`.
-        value: Its first value.
-        dtype: Dtype of the value.
+        value: Its first value. Defaults to 0.
+        dtype: Dtype of the value. Defaults to `None`, float32.
     """
 
-    def __init__(self, name, value=0.0, dtype=None):
+    def __init__(self, name: str, value: float = 0.0, dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype or "float32")
         self.value = self.add_variable((), keras.initializers.Constant(value), name="value")
 
-    def update_state(self, *args, **kwargs):
-        """Leaves the value alone: it doesn't depend on data."""
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the value doesn't depend on data."""
 
-    def reset_state(self):
-        """Leaves the value alone: it outlives an epoch."""
+    def reset_state(self) -> None:
+        """Do nothing: the value outlives an epoch."""
 
-    def result(self):
-        """Returns the value."""
+    def result(self) -> Tensor:
+        """Return the value."""
         return ops.convert_to_tensor(self.value)
 
-    def get_config(self):  # noqa: D102
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
         return {"name": self.name, "value": float(self.value), "dtype": self.dtype}
 
 
 class AnchorSchedule(keras.callbacks.Callback):
-    """Changes `strength`, `gamma` or `reach` of a streaming anchor loss during training.
+    """Callback that changes `strength`, `gamma` or `reach` of a streaming anchor loss.
 
-    Use it to begin with cross entropy and bring the anchors in later, or to narrow the kernel as
-    the model gets better. Nothing is compiled again when a value changes. Give it to both `compile`
-    (its `metrics`, through which the values reach the compiled step, and the logs) and `fit`.
+    Use it to begin with cross entropy and add the anchors later, or to narrow the kernel as the
+    model improves. Nothing is compiled again when a value changes. Pass its `metrics` to `compile`,
+    through which the values reach the compiled step and the logs, and the schedule itself to `fit`.
 
     Args:
-        loss: The `StreamingAnchorLoss` to change, the one inside if it is wrapped.
-        strength: `None` to leave it, or a function of the epoch (from 0; of the train step with
-            `every="batch"`) that returns a number >= 0. A
+        loss: The `StreamingAnchorLoss` to change; the inner one if it is wrapped.
+        strength: `None` (default) to leave it, or a function of the epoch (from 0; of the train
+            step with `every="batch"`) that returns a number >= 0. A
             `keras.optimizers.schedules.LearningRateSchedule` is such a function.
-        gamma: Likewise.
-        reach: Likewise; returns a number > 0 or a pair `(before, after)`.
-        every: `"epoch"` or `"batch"`: when to ask the functions.
+        gamma: `None` (default), or a function that returns a number >= 0.
+        reach: `None` (default), or a function that returns a number > 0 or a pair
+            `(before, after)`.
+        every: `"epoch"` or `"batch"`: when to call the functions. Defaults to `"epoch"`.
 
     Raises:
         ValueError: If nothing is scheduled, or a value is out of range, or, when training begins,
@@ -73,29 +81,36 @@ class AnchorSchedule(keras.callbacks.Callback):
     [0.0, 0.0, 5.0]
     """
 
-    def __init__(self, loss, strength=None, gamma=None, reach=None, every="epoch"):
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        strength: Callable[[int], Any] | None = None,
+        gamma: Callable[[int], Any] | None = None,
+        reach: Callable[[int], Any] | None = None,
+        every: str = "epoch",
+    ) -> None:
         super().__init__()
         functions = {"strength": strength, "gamma": gamma, "reach": reach}
         self.functions = {name: f for name, f in functions.items() if f is not None}
-        if not self.functions or not all(map(callable, self.functions.values())):
-            raise ValueError(
-                f"At least one of {', '.join(SCHEDULED)} must be a function of the epoch or step; "
-                "a constant belongs in the loss. Received: "
-                f"{self.functions or 'none of them'}. Give strength=lambda epoch: ..., for example."
-            )
-        if every not in ("epoch", "batch"):
-            raise ValueError(
-                '`every` must be "epoch" or "batch"; it says when the functions are asked. '
-                f"Received: every={every!r}. Choose one."
-            )
+        require(
+            self.functions and all(map(callable, self.functions.values())),
+            f"At least one of {', '.join(SCHEDULED)} must be a function of the epoch or step; "
+            "a constant belongs in the loss. Received: "
+            f"{self.functions or 'none of them'}. Give strength=lambda epoch: ..., for example.",
+        )
+        require(
+            every in ("epoch", "batch"),
+            '`every` must be "epoch" or "batch"; it says when the functions are called. '
+            f"Received: every={every!r}. Choose one.",
+        )
         self.every = every
-        self.parameters = {}
+        self.parameters: dict[str, tuple[HyperParameter, ...]] = {}
         for name in self.functions:
-            if not hasattr(loss, name):
-                raise ValueError(
-                    f"`loss` must have the hyper-parameter {name!r} to schedule it. Received: "
-                    f"loss={loss.name}. Give the StreamingAnchorLoss itself, not a loss around it."
-                )
+            require(
+                hasattr(loss, name),
+                f"`loss` must have the hyper-parameter {name!r} to schedule it. Received: "
+                f"loss={loss.name}. Give the StreamingAnchorLoss itself, not a loss around it.",
+            )
             value = getattr(loss, name)
             sides = ("_before", "_after") if name == "reach" else ("",)
             self.parameters[name] = tuple(
@@ -107,14 +122,14 @@ class AnchorSchedule(keras.callbacks.Callback):
         self.step = 0
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         """The values as metrics, for `compile`."""
         return [parameter for group in self.parameters.values() for parameter in group]
 
-    def on_train_begin(self, logs=None):  # noqa: D102
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: D102
         self.step = 0
 
-    def on_train_batch_end(self, batch, logs=None):  # noqa: D102
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: D102
         missing = [p.name for p in self.metrics if logs is not None and p.name not in logs]
         if missing:
             raise ValueError(
@@ -124,17 +139,17 @@ class AnchorSchedule(keras.callbacks.Callback):
                 "model.compile(loss=loss, metrics=[*schedule.metrics, ...])."
             )
 
-    def on_epoch_begin(self, epoch, logs=None):  # noqa: D102
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: D102
         if self.every == "epoch":
             self._set(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):  # noqa: D102
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: D102
         if self.every == "batch":
             self._set(self.step)
             self.step += 1
 
-    def _set(self, when):
-        self.model  # noqa: B018 - on JAX, brings the variables up to date so that they can be set
+    def _set(self, when: int) -> None:
+        self.model  # noqa: B018 - on JAX this brings the variables up to date, so that they can be set
         for name, function in self.functions.items():
             value = function(when)
             values = value if isinstance(value, (tuple, list)) else [value]

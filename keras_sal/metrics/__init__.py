@@ -1,15 +1,26 @@
-"""Keras metrics over packed targets: frame metrics and detection metrics."""
+"""Keras metrics over packed targets: frame metrics and detection metrics.
 
-from keras_sal.metrics.keras_metrics import (
+Keras' own metrics can't read packed targets: `metrics=["accuracy"]` compares the distance channel
+as if it were a label and reports a meaningless number, and `keras.metrics.AUC` fails. Use these:
+
+* frame metrics: `FrameAccuracy`, `FrameAUC`, `FramePrecision`, `FrameRecall`;
+* detection metrics: `StreamingFRR` and `FalseAlarmsPerHour` at one threshold, `FRRAtFalseAlarms`
+  and `LatencyAtFalseAlarms` at the threshold that keeps a false-alarm budget.
+
+>>> import keras_sal
+>>> from keras_sal import metrics
+>>> model = keras_sal.models.gru_detector(features=3)
+>>> loss = keras_sal.StreamingAnchorLoss()
+>>> model.compile("adam", loss, metrics=[metrics.FrameAUC(), metrics.FRRAtFalseAlarms(1.0)])
+"""
+
+from keras_sal.metrics.detection_metrics import (
     FalseAlarmsPerHour,
-    FrameAccuracy,
-    FrameAUC,
-    FramePrecision,
-    FrameRecall,
     FRRAtFalseAlarms,
     LatencyAtFalseAlarms,
     StreamingFRR,
 )
+from keras_sal.metrics.frame_metrics import FrameAccuracy, FrameAUC, FramePrecision, FrameRecall
 
 __all__ = [
     "FRRAtFalseAlarms",

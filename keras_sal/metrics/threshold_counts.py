@@ -1,57 +1,83 @@
-"""Hits and false alarms of a trigger at many thresholds at once, with Keras operations.
+"""Counts of hits and false alarms of a trigger at many thresholds at once, with Keras operations.
 
-What `keras_sal.detection` counts on streams of posteriors, counted on batches of clips with packed
-targets, inside a compiled function and on the device. Each clip is a stream of its own, in which
-the trigger starts afresh; its events are the frames at distance 0.
+`keras_sal.detection` counts the same on streams of posteriors with NumPy. Here they are counted on
+batches of clips with packed targets, inside a compiled function and on the device. Each clip is a
+stream of its own, in which the trigger starts afresh; its events are the frames at distance 0.
 """
 
-from collections import namedtuple
+from __future__ import annotations
+
+from typing import NamedTuple
 
 from keras import ops
 
 from keras_sal.anchors import IGNORE, unpack
 from keras_sal.targets.nearest_anchor import FAR, sort_positions
-
-Rule = namedtuple("Rule", "smooth_frames on_frames refractory_frames early_frames delay_frames")
-Rule.__doc__ = "The trigger and the hit window, in frames; see `keras_sal.detection.Scoring`."
-
-Counts = namedtuple("Counts", "latencies false_alarms events negative_frames")
-Counts.__doc__ = """Counts over a batch, `int32`.
-
-`latencies (thresholds, early_frames + delay_frames + 1)` has the hits by latency, the first column
-being `-early_frames`; `false_alarms (thresholds,)`; `events ()`; `negative_frames ()`.
-"""
+from keras_sal.typing import Tensor
 
 
-def count(y_true, posterior, thresholds, rule, class_index=None):
-    """Counts hits and false alarms.
+class TriggerFrames(NamedTuple):
+    """The trigger and the hit window, in frames; see `keras_sal.detection.Scoring`."""
+
+    smooth_frames: int
+    on_frames: int
+    refractory_frames: int
+    early_frames: int
+    delay_frames: int
+
+
+class Counts(NamedTuple):
+    """Counts over a batch, `int32`.
+
+    Attributes:
+        latencies: Hits by latency, `(thresholds, early_frames + delay_frames + 1)`; the first
+            column is latency `-early_frames`.
+        false_alarms: `(thresholds,)`.
+        events: `()`.
+        negative_frames: `()`.
+    """
+
+    latencies: Tensor
+    false_alarms: Tensor
+    events: Tensor
+    negative_frames: Tensor
+
+
+def count_detections(
+    y_true: Tensor,
+    posterior: Tensor,
+    thresholds: Tensor,
+    rule: TriggerFrames,
+    class_index: int | None = None,
+) -> Counts:
+    """Count hits and false alarms.
 
     Args:
         y_true: Packed targets `(batch, time, channels + 1)`.
         posterior: `(batch, time)`, of one detector.
         thresholds: `(thresholds,)`, > 0.
-        rule: A `Rule`.
-        class_index: Class whose events count, or `None` for all of them.
+        rule: The trigger and the hit window.
+        class_index: Class whose events count, or `None` for all of them. Defaults to `None`.
 
     Returns:
         `Counts`.
     """
     labels, distance = unpack(y_true)
-    heard = ops.any(labels != IGNORE, axis=-1)
+    known = ops.any(labels != IGNORE, axis=-1)
     time = ops.cumsum(ops.ones_like(distance, dtype="int32"), axis=1, dtype="int32") - 1
-    event = (distance == 0) & heard & is_class(labels, class_index)
+    event = (distance == 0) & known & _is_class(labels, class_index)
     passed = ops.cumsum(ops.cast(event, "int32"), axis=1, dtype="int32")
     ahead = passed[:, -1:] - passed
     # Anchors whose windows hold frame t have ranks in [closed, opened).
-    closed = later(passed, rule.delay_frames + 1)
-    opened = passed[:, -1:] - earlier(ahead, rule.early_frames)
+    closed = _delay(passed, rule.delay_frames + 1)
+    opened = passed[:, -1:] - _advance(ahead, rule.early_frames)
     beyond = (distance >= -rule.early_frames) & (distance <= rule.delay_frames)
     if class_index is not None:
-        beyond = ops.zeros_like(heard)  # the class of an event outside the clip isn't known
-    negative = heard & (closed >= opened) & ~beyond
+        beyond = ops.zeros_like(known)  # the class of an event outside the clip isn't known
+    negative = known & (closed >= opened) & ~beyond
     position = sort_positions(ops, time, event)
-    posterior = ops.where(heard, posterior, 0.0)
-    on = lasting(posterior, rule)[..., None] >= ops.cast(thresholds, posterior.dtype)
+    posterior = ops.where(known, posterior, 0.0)
+    on = _trigger_score(posterior, rule)[..., None] >= ops.cast(thresholds, posterior.dtype)
     width = rule.early_frames + rule.delay_frames + 1
 
     def more(pointer, free, latencies, false_alarms):
@@ -83,8 +109,8 @@ def count(y_true, posterior, thresholds, rule, class_index=None):
     return Counts(latencies, false_alarms, event, negative)
 
 
-def is_class(labels, class_index):
-    """Marks the frames labelled with a class; all for `None`."""
+def _is_class(labels: Tensor, class_index: int | None) -> Tensor:
+    """Mark the frames labelled with a class; all for `None`."""
     if class_index is None:
         return ops.ones_like(labels[..., 0], dtype="bool")
     if labels.shape[-1] == 1:
@@ -92,23 +118,23 @@ def is_class(labels, class_index):
     return labels[..., class_index] == 1
 
 
-def lasting(posterior, rule):
-    """Returns the trailing mean of the posterior, and of that the trailing minimum."""
+def _trigger_score(posterior: Tensor, rule: TriggerFrames) -> Tensor:
+    """Return the trailing mean of the posterior, and of that the trailing minimum."""
     score = posterior
     for lag in range(1, rule.smooth_frames):
-        score = score + later(posterior, lag)
+        score = score + _delay(posterior, lag)
     score = score / rule.smooth_frames
     lowest = score
     for lag in range(1, rule.on_frames):
-        lowest = ops.minimum(lowest, later(score, lag))
+        lowest = ops.minimum(lowest, _delay(score, lag))
     return lowest
 
 
-def later(x, frames):
-    """Moves `x (batch, time)` `frames` later, zeros first."""
+def _delay(x: Tensor, frames: int) -> Tensor:
+    """Move `x (batch, time)` `frames` later, zeros first."""
     return ops.pad(x, ((0, 0), (frames, 0)))[:, : ops.shape(x)[1]]
 
 
-def earlier(x, frames):
-    """Moves `x (batch, time)` `frames` earlier, zeros last."""
+def _advance(x: Tensor, frames: int) -> Tensor:
+    """Move `x (batch, time)` `frames` earlier, zeros last."""
     return ops.pad(x, ((0, 0), (0, frames)))[:, frames:]

@@ -1,12 +1,19 @@
-"""What the reference detectors share: sizes, scaled features, the posterior."""
+"""Blocks of the reference detectors: sizes, scaled features, recurrent layer, posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from keras import layers
+
+from keras_sal.typing import Tensor
 
 SIZES = ("nano", "micro", "small")
 
 
-def of_size(size, sizes, **given):
-    """The arguments `given`, with those of `size` for those that are `None`."""
+def of_size(size: str, sizes: Mapping[str, Mapping[str, Any]], **given: Any) -> list[Any]:
+    """Return the arguments `given`, with those of `size` in place of `None`."""
     if size not in SIZES:
         raise ValueError(
             f"`size` must be one of {SIZES}; they take about 8, 20 and 60 KB of int8 flash. "
@@ -15,8 +22,8 @@ def of_size(size, sizes, **given):
     return [sizes[size][name] if value is None else value for name, value in given.items()]
 
 
-def check_sizes(**sizes):
-    """Refuses `argument=(size, least)` if it is no integer of at least `least`."""
+def check_sizes(**sizes: tuple[Any, int]) -> None:
+    """Refuse `argument=(size, least)` unless it is an integer of at least `least`."""
     for argument, (size, least) in sizes.items():
         if not isinstance(size, int) or size < least:
             raise ValueError(
@@ -25,8 +32,8 @@ def check_sizes(**sizes):
             )
 
 
-def scaled(clips, feature_max, name="scale"):
-    """Features divided by the largest value that the front-end gives."""
+def scaled(clips: Tensor, feature_max: float, name: str = "scale") -> Tensor:
+    """Divide features by the largest value that the front-end gives."""
     if not feature_max > 0:
         raise ValueError(
             "`feature_max` must be positive; features are divided by it. "
@@ -36,27 +43,27 @@ def scaled(clips, feature_max, name="scale"):
     return layers.Rescaling(1.0 / feature_max, name=name)(clips)
 
 
-def stacked(x, units, frames, **options):
-    """A dense layer over `frames` frames at a time, which gives one frame for them."""
+def stacked(x: Tensor, units: int, frames: int, **options: Any) -> Tensor:
+    """Apply a dense layer to `frames` frames at a time; the output has one frame for them."""
     if frames == 1:
         return layers.Dense(units, **options)(x)
     return layers.Conv1D(units, frames, strides=frames, **options)(x)
 
 
-def gru(x, units, dropout):
-    """A GRU with an answer for every frame."""
+def gru(x: Tensor, units: int, dropout: float) -> Tensor:
+    """Apply a GRU with an output for every frame."""
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     # cuDNN takes right-padded masks only, and on TensorFlow it rules out XLA.
     return layers.GRU(units, return_sequences=True, use_cudnn=False, name="gru")(x)
 
 
-def posterior(x, classes):
-    """The last layer: a sigmoid for one class, a softmax over several."""
+def posterior(x: Tensor, classes: int) -> Tensor:
+    """Apply the last layer: a sigmoid for one class, a softmax over several."""
     activation = "sigmoid" if classes == 1 else "softmax"
     return layers.Dense(classes, activation=activation, name="posterior")(x)
 
 
-def normalised_relu(x, name):
-    """Batch normalisation, which folds into the weights before it, and a rectifier."""
+def normalised_relu(x: Tensor, name: str) -> Tensor:
+    """Apply batch normalisation, which folds into the weights before it, and a rectifier."""
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_norm")(x))

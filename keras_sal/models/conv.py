@@ -1,4 +1,8 @@
-"""The convolutional detector."""
+"""Convolutional detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -20,19 +24,19 @@ SIZES = {
 
 
 def conv_detector(
-    features=40,
-    channels=None,
-    kernel_frames=None,
-    dilations=None,
-    classes=1,
+    features: int = 40,
+    channels: int | None = None,
+    kernel_frames: int | None = None,
+    dilations: Sequence[int] | None = None,
+    classes: int = 1,
     *,
-    size="micro",
-    frames_per_output=1,
-    feature_max=26.0,
-    dropout=0.0,
-    name="conv_detector",
-):
-    """Causal depthwise-separable convolutions with residual branches, and a posterior.
+    size: str = "micro",
+    frames_per_output: int = 1,
+    feature_max: float = 26.0,
+    dropout: float = 0.0,
+    name: str = "conv_detector",
+) -> keras.Model:
+    """Build a detector of causal depthwise-separable convolutions with residual branches.
 
         x <- relu(batch_norm(W x / feature_max))
         x <- relu(x + batch_norm(V relu(batch_norm(depthwise(x)))))        for each dilation
@@ -43,7 +47,7 @@ def conv_detector(
     `1 + (kernel_frames - 1) * sum(dilations)` frames and on nothing before. Every batch
     normalisation is folded into the weights before it.
 
-    With `frames_per_output=n` the first layer hears n frames at once and the convolutions run once
+    With `frames_per_output=n` the first layer reads n frames at once and the convolutions run once
     for them: the receptive field is n times as long, the multiply-adds and the time to train about
     1 / n. Labels are then needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and
     the latency grows by up to n - 1 frames. A word lasts half a second to a second; a receptive
@@ -56,17 +60,17 @@ def conv_detector(
     | `"small"` | 40,801 | 3.7 M | 7,360 bytes | 93 frames | 59 KB | 25.6 KB |
 
     Args:
-        features: Features of one frame. Default 40.
-        channels: Width of every convolution. Default: 16, 40 or 80, by `size`.
-        kernel_frames: Taps of every depthwise convolution, > 1. Default: 9, 9 or 5, by `size`.
-        dilations: Frames between the taps, one number for each block. Default: (1, 6), (1, 2, 4)
+        features: Features of one frame. Defaults to 40.
+        channels: Width of every convolution. Defaults to 16, 40 or 80, by `size`.
+        kernel_frames: Taps of every depthwise convolution, > 1. Defaults to 9, 9 or 5, by `size`.
+        dilations: Frames between the taps, one number for each block. Defaults to (1, 6), (1, 2, 4)
             or (1, 2, 4, 8, 8), by `size`.
-        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
-        size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_output: Frames for each answer, at least 1. Default 1.
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
+        frames_per_output: Input frames for each output frame, at least 1. Defaults to 1.
         feature_max: As for `gru_detector`.
         dropout: Fraction of the channels dropped in training at the end of each block, in [0, 1).
-            Default 0.
+            Defaults to 0.
         name: Name of the model.
 
     Returns:

@@ -1,4 +1,6 @@
-"""The convolutional recurrent detector."""
+"""Convolutional recurrent detector."""
+
+from __future__ import annotations
 
 import keras
 from keras import layers
@@ -13,19 +15,19 @@ SIZES = {
 
 
 def conv_gru_detector(
-    features=40,
-    channels=None,
-    kernel_frames=None,
-    gru_units=None,
-    classes=1,
+    features: int = 40,
+    channels: int | None = None,
+    kernel_frames: int | None = None,
+    gru_units: int | None = None,
+    classes: int = 1,
     *,
-    size="micro",
-    frames_per_output=1,
-    feature_max=26.0,
-    dropout=0.0,
-    name="conv_gru_detector",
-):
-    """A causal convolution that sees several frames at once, a GRU and a posterior.
+    size: str = "micro",
+    frames_per_output: int = 1,
+    feature_max: float = 26.0,
+    dropout: float = 0.0,
+    name: str = "conv_gru_detector",
+) -> keras.Model:
+    """Build a detector of a causal convolution over several frames, a GRU and a posterior.
 
         x_t = relu(batch_norm(W x_t / feature_max))
         y_t = relu(batch_norm(V relu(batch_norm(depthwise(x_{t-k+1}, ..., x_t)))))
@@ -33,8 +35,8 @@ def conv_gru_detector(
         posterior_t = sigmoid(U h_t + c)                        (softmax if classes > 1)
 
     Take it where onsets and transitions matter: the GRU gets the change over `kernel_frames` frames
-    and need not build it up itself. With `frames_per_output=n` it listens to every frame and
-    answers, and runs the GRU, every n-th time only: most of the work is saved. Labels are then
+    and need not build it up itself. With `frames_per_output=n` it reads every frame, but runs
+    the GRU and gives an output only for every n-th, which saves most of the work. Labels are then
     needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and the latency grows by
     up to n - 1 frames.
 
@@ -45,15 +47,16 @@ def conv_gru_detector(
     | `"small"` | 48,489 | 4.7 M | 344 bytes | unlimited | 59 KB | 9.0 KB |
 
     Args:
-        features: Features of one frame. Default 40.
-        channels: Width of the convolution. Default: 16, 32 or 64, by `size`.
-        kernel_frames: Taps of the depthwise convolution, > 1. Default 5.
-        gru_units: Units of the GRU. Default: 16, 40 or 88, by `size`.
-        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
-        size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_output: Frames for each answer, from 1 to `kernel_frames`. Default 1.
+        features: Features of one frame. Defaults to 40.
+        channels: Width of the convolution. Defaults to 16, 32 or 64, by `size`.
+        kernel_frames: Taps of the depthwise convolution, > 1. Defaults to 5.
+        gru_units: Units of the GRU. Defaults to 16, 40 or 88, by `size`.
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
+        frames_per_output: Input frames for each output frame, from 1 to `kernel_frames`. Defaults
+            to 1.
         feature_max: As for `gru_detector`.
-        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
+        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Defaults to 0.
         name: Name of the model.
 
     Returns:

@@ -1,4 +1,6 @@
-"""The GRU detector."""
+"""GRU detector."""
+
+from __future__ import annotations
 
 import keras
 
@@ -12,23 +14,23 @@ SIZES = {
 
 
 def gru_detector(
-    features=40,
-    dense_units=None,
-    gru_units=None,
-    classes=1,
+    features: int = 40,
+    dense_units: int | None = None,
+    gru_units: int | None = None,
+    classes: int = 1,
     *,
-    size="micro",
-    frames_per_output=1,
-    feature_max=26.0,
-    dropout=0.0,
-    name="gru_detector",
-):
-    """A dense layer, a GRU and a posterior: the smallest detector worth shipping.
+    size: str = "micro",
+    frames_per_output: int = 1,
+    feature_max: float = 26.0,
+    dropout: float = 0.0,
+    name: str = "gru_detector",
+) -> keras.Model:
+    """Build a detector of a dense layer, a GRU and a posterior.
 
         h_t = GRU(relu(W x_t / feature_max + b), h_{t-1})
         posterior_t = sigmoid(V h_t + c)                        (softmax if classes > 1)
 
-    Start here. With `frames_per_output=n` the dense layer hears n frames at once, and the GRU runs
+    Start here. With `frames_per_output=n` the dense layer reads n frames at once, and the GRU runs
     once for them: it trains n times as fast, costs about 1 / n of the multiply-adds, remembers
     further back, and suffers less from an 8-bit state, which can't move by less than 1/128 a step.
     Labels are then needed at that rate, `AnchorTargets(frame_step_s=n * frame_step_s)`, and the
@@ -46,16 +48,16 @@ def gru_detector(
     operator nor precision.
 
     Args:
-        features: Features of one frame. Default 40.
-        dense_units: Units of the layer before the GRU; 0 leaves it out. Default: 16, 32 or 64, by
-            `size`.
-        gru_units: Units of the GRU. Default: 20, 48 or 96, by `size`.
-        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
-        size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        frames_per_output: Frames for each answer, at least 1. Default 1.
+        features: Features of one frame. Defaults to 40.
+        dense_units: Units of the layer before the GRU; 0 leaves it out. Defaults to 16, 32 or
+            64, by `size`.
+        gru_units: Units of the GRU. Defaults to 20, 48 or 96, by `size`.
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
+        frames_per_output: Input frames for each output frame, at least 1. Defaults to 1.
         feature_max: Largest value of a feature, > 0; 1 for features that are scaled already.
-            Default 26, the front-end of TensorFlow Lite Micro.
-        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
+            Defaults to 26, the front-end of TensorFlow Lite Micro.
+        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Defaults to 0.
         name: Name of the model.
 
     Returns:

@@ -1,4 +1,6 @@
-"""The detector of two streams."""
+"""Detector of two streams."""
+
+from __future__ import annotations
 
 import keras
 from keras import layers
@@ -13,20 +15,20 @@ SIZES = {
 
 
 def multimodal_detector(
-    fast_features=40,
-    slow_features=6,
-    rate_ratio=4,
-    classes=1,
+    fast_features: int = 40,
+    slow_features: int = 6,
+    rate_ratio: int = 4,
+    classes: int = 1,
     *,
-    size="micro",
-    fast_units=None,
-    slow_units=None,
-    gru_units=None,
-    fast_max=26.0,
-    slow_max=1.0,
-    dropout=0.0,
-    name="multimodal_detector",
-):
+    size: str = "micro",
+    fast_units: int | None = None,
+    slow_units: int | None = None,
+    gru_units: int | None = None,
+    fast_max: float = 26.0,
+    slow_max: float = 1.0,
+    dropout: float = 0.0,
+    name: str = "multimodal_detector",
+) -> keras.Model:
     """Two streams of different rates, fused frame by frame, a GRU and a posterior.
 
         x_t = relu(batch_norm(conv(relu(batch_norm(W fast / fast_max)))))   over rate_ratio frames
@@ -35,9 +37,9 @@ def multimodal_detector(
         posterior_t = sigmoid(U h_t + c)                        (softmax if classes > 1)
 
     Take it where one sensor alone is ambiguous: sound at 100 frames a second and motion at 25, say,
-    with `rate_ratio=4`. It answers at the rate of the slow stream, as soon as the frames of both
-    have come; a step takes `rate_ratio` fast frames and one slow frame. Of two streams of the same
-    rate either is the fast one, with `rate_ratio=1`.
+    with `rate_ratio=4`. It gives an output at the rate of the slow stream, once the frames of both
+    have arrived; a step takes `rate_ratio` fast frames and one slow frame. For two streams of the
+    same rate use `rate_ratio=1`.
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
@@ -45,20 +47,20 @@ def multimodal_detector(
     | `"micro"` | 13,449 | 0.40 M | 40 bytes | unlimited | 22 KB | 8.3 KB |
     | `"small"` | 56,713 | 1.5 M | 88 bytes | unlimited | 67 KB | 8.5 KB |
 
-    The multiply-adds are those of 25 answers a second.
+    The multiply-adds are those of 25 outputs a second.
 
     Args:
-        fast_features: Features of one frame of the fast stream. Default 40.
-        slow_features: Features of one frame of the slow stream. Default 6.
-        rate_ratio: Fast frames for each slow frame, an integer >= 1. Default 4.
-        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Default 1.
-        size: `"nano"`, `"micro"` or `"small"`. Default `"micro"`.
-        fast_units: Units for the fast stream. Default: 12, 24 or 48, by `size`.
-        slow_units: Units for the slow stream. Default: 8, 16 or 32, by `size`.
-        gru_units: Units of the GRU. Default: 16, 40 or 88, by `size`.
-        fast_max: Largest value of a fast feature, > 0. Default 26, as for `gru_detector`.
-        slow_max: Largest value of a slow feature, > 0. Default 1.
-        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Default 0.
+        fast_features: Features of one frame of the fast stream. Defaults to 40.
+        slow_features: Features of one frame of the slow stream. Defaults to 6.
+        rate_ratio: Fast frames for each slow frame, an integer >= 1. Defaults to 4.
+        classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
+        fast_units: Units for the fast stream. Defaults to 12, 24 or 48, by `size`.
+        slow_units: Units for the slow stream. Defaults to 8, 16 or 32, by `size`.
+        gru_units: Units of the GRU. Defaults to 16, 40 or 88, by `size`.
+        fast_max: Largest value of a fast feature, > 0. Defaults to 26, as for `gru_detector`.
+        slow_max: Largest value of a slow feature, > 0. Defaults to 1.
+        dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Defaults to 0.
         name: Name of the model.
 
     Returns:

@@ -1,4 +1,10 @@
-"""Packed targets from event times or frame labels, and edits of clips that keep them right."""
+"""Packed targets from event times or frame labels, and edits of clips that keep them right.
+
+* `AnchorTargets` makes packed targets (see `keras_sal.anchors`) from event lists or frame labels,
+  on NumPy arrays, on backend tensors, inside a model and in `tf.data`.
+* `pad_events` stacks event lists of several lengths into one array for it.
+* `clips` crops, pads, shifts, stretches and joins clips, with their anchors on their frames.
+"""
 
 from keras_sal.targets import clips
 from keras_sal.targets.anchor_targets import AnchorTargets

@@ -1,4 +1,4 @@
-"""From event times or frame labels to packed targets, in any input pipeline.
+"""Packed targets from event times or frame labels, in any input pipeline.
 
 The arithmetic is written once against what NumPy, `keras.ops` and `tf.experimental.numpy` share, in
 `int32` until the last step. So the same numbers come out, bit for bit, on NumPy arrays (in a
@@ -6,8 +6,11 @@ The arithmetic is written once against what NumPy, `keras.ops` and `tf.experimen
 `tf.data.Dataset.map` whatever the Keras backend.
 """
 
+from __future__ import annotations
+
 import functools
 from numbers import Integral
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,23 +20,21 @@ from keras_sal.checks import require
 from keras_sal.targets.array_namespaces import KERAS, NUMPY, namespace
 from keras_sal.targets.event_lists import (
     check_classes,
-    check_frames,
-    check_seconds,
-    check_shape,
-    pad_events,
+    check_event_shape,
+    check_plausible_seconds,
+    check_whole_frames,
 )
 from keras_sal.targets.nearest_anchor import (
     FAR,
-    around,
     count_until,
-    nearest_int,
-    only,
+    mask_positions,
+    neighbours,
     signed_distance,
-    single,
+    single_precision,
     sort_positions,
+    to_frame,
 )
-
-__all__ = ["AnchorTargets", "pad_events"]
+from keras_sal.typing import Tensor
 
 ENCODINGS = ("sparse", "one_hot", "multi_hot")
 
@@ -51,7 +52,7 @@ ARGUMENTS = (
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class AnchorTargets(keras.layers.Layer):
-    """Makes packed targets for `StreamingAnchorLoss` from event lists or frame labels.
+    """Layer that makes packed targets from event lists or frame labels.
 
     Use it wherever your labels are made: on NumPy arrays in a `PyDataset`, in
     `tf.data.Dataset.map`, in a `grain` transform, or as a layer. Given NumPy arrays it returns a
@@ -69,7 +70,7 @@ class AnchorTargets(keras.layers.Layer):
     the class with the nearer anchor has it.
 
     From frame labels (`frames=None`): each run of equal positive labels is an event. A run that
-    touches the first or last frame of the clip, or an unknown frame, is taken to begin or end
+    touches the first or last frame of the clip, or an unknown frame, is assumed to begin or end
     there; cut clips *after* making their targets (`keras_sal.targets.clips.crop`) to keep the true
     distances. `before_frames` or `after_frames` replace the labels by those around anchors.
 
@@ -77,18 +78,23 @@ class AnchorTargets(keras.layers.Layer):
         frames: Integer, the number of frames of a clip, to read event lists; or `None` to read
             frame labels.
         anchor: `"onset"` (the first frame of an event) or `"offset"` (its last frame).
+            Defaults to `"onset"`.
         before_frames: Integer >= 0 or `None`: positive frames before the anchor; `None` is 0 if
-            the other is given.
+            the other is given. Defaults to `None`.
         after_frames: Integer >= 0 or `None`: positive frames after the anchor, likewise.
-        classes: Integer >= 1. With 1, labels are binary and a class column is not read. Else
+            Defaults to `None`.
+        classes: Integer >= 1. With 1, labels are binary and a class column is not read. Otherwise
             classes are numbered from 0, and 0 is the background unless `encoding="multi_hot"`.
+            Defaults to 1.
         encoding: For `classes > 1`. `"sparse"`: one label channel of class ids. `"one_hot"`: one
             channel per class, background included. `"multi_hot"`: one channel per class, any
-            number of them on at once; no background class.
+            number of them on at once; no background class. Defaults to `"sparse"`.
         frame_step_s: Seconds between frames if event times are in seconds; `None` if they are
-            in frames.
-        frame_offset_s: Time in seconds at which frame 0 answers (the end of its window).
-        name: Name of the layer.
+            in frames. Defaults to `None`.
+        frame_offset_s: Time in seconds at which frame 0 is complete (the end of its window).
+            Defaults to 0.
+        name: Name of the layer. Defaults to `None`.
+        **kwargs: See `keras.layers.Layer`; `dtype` is always `"float32"`.
 
     Call arguments:
         inputs: With `frames`: events `(batch, events, 2 or 3)`, rows `(onset, offset[, class])`;
@@ -123,17 +129,17 @@ class AnchorTargets(keras.layers.Layer):
 
     def __init__(
         self,
-        frames=None,
-        anchor="onset",
-        before_frames=None,
-        after_frames=None,
-        classes=1,
-        encoding="sparse",
-        frame_step_s=None,
-        frame_offset_s=0.0,
-        name=None,
-        **kwargs,
-    ):
+        frames: int | None = None,
+        anchor: str = "onset",
+        before_frames: int | None = None,
+        after_frames: int | None = None,
+        classes: int = 1,
+        encoding: str = "sparse",
+        frame_step_s: float | None = None,
+        frame_offset_s: float = 0.0,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs["dtype"] = "float32"  # float16 holds frame indices up to 2048 only
         super().__init__(name=name, **kwargs)
         require(
@@ -178,21 +184,31 @@ class AnchorTargets(keras.layers.Layer):
         self.frame_step_s = None if frame_step_s is None else float(frame_step_s)
         self.frame_offset_s = float(frame_offset_s)
 
-    def __call__(self, inputs, anchors=None, lengths=None, **kwargs):
-        """Computes with NumPy for arrays, with TensorFlow for its tensors, else as a layer."""
+    def __call__(
+        self,
+        inputs: Tensor,
+        anchors: Tensor | None = None,
+        lengths: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Compute with NumPy for arrays, with TensorFlow for its tensors, otherwise as a layer."""
         xp = namespace(inputs)
         if xp is KERAS:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
         return self._make(xp, inputs, anchors, lengths)
 
-    def call(self, inputs, anchors=None, lengths=None):  # noqa: D102
+    def call(  # noqa: D102
+        self, inputs: Tensor, anchors: Tensor | None = None, lengths: Tensor | None = None
+    ) -> Tensor:
         return self._make(KERAS, inputs, anchors, lengths)
 
-    def compute_output_shape(self, inputs_shape, **_):  # noqa: D102
+    def compute_output_shape(  # noqa: D102
+        self, inputs_shape: tuple[int | None, ...], **_: Any
+    ) -> tuple[int | None, ...]:
         return (inputs_shape[0], self.frames or inputs_shape[1], self._channels + 1)
 
-    def get_config(self):  # noqa: D102
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
         config = super().get_config()
         del config["dtype"]
         return {**config, **{name: getattr(self, name) for name in ARGUMENTS}}
@@ -214,14 +230,14 @@ class AnchorTargets(keras.layers.Layer):
 
     def _make(self, xp, inputs, anchors, lengths):
         inputs, anchors, lengths = (
-            None if x is None else single(xp, x) for x in (inputs, anchors, lengths)
+            None if x is None else single_precision(xp, x) for x in (inputs, anchors, lengths)
         )
         make = self._from_labels if self.frames is None else self._from_events
-        time, labels, neighbours = make(xp, inputs, anchors, lengths)
-        previous = functools.reduce(xp.maximum, [before for before, _ in neighbours])
-        following = functools.reduce(xp.minimum, [after for _, after in neighbours])
+        time, labels, pairs = make(xp, inputs, anchors, lengths)
+        previous = functools.reduce(xp.maximum, [before for before, _ in pairs])
+        following = functools.reduce(xp.minimum, [after for _, after in pairs])
         distance = signed_distance(xp, time, previous, following)
-        labels = ignore_beyond(xp, labels, time, lengths)
+        labels = _ignore_beyond(xp, labels, time, lengths)
         return xp.concatenate([labels, xp.cast(distance, "float32")[..., None]], axis=-1)
 
     def _from_events(self, xp, events, anchors, lengths):
@@ -235,52 +251,52 @@ class AnchorTargets(keras.layers.Layer):
             anchor, given = self._given(xp, anchors)
             anchored = real & given
 
-        active, neighbours = [], []
+        active, pairs = [], []
         for index in self._foreground:
             own = real if self.classes == 1 else real & (events[..., 2] == index)
             position = sort_positions(xp, anchor, own & anchored)
-            neighbours.append(around(xp, position, count_until(xp, position, self.frames)))
+            pairs.append(neighbours(xp, position, count_until(xp, position, self.frames)))
             if self._windowed:
-                active.append(self._window(time, *neighbours[-1]))
+                active.append(self._window(time, *pairs[-1]))
             else:
-                begun = count_until(xp, only(xp, own, onset), self.frames)
-                ended = count_until(xp, only(xp, own, offset + 1), self.frames)
+                begun = count_until(xp, mask_positions(xp, onset, own), self.frames)
+                ended = count_until(xp, mask_positions(xp, offset + 1, own), self.frames)
                 active.append(begun > ended)
-        return time, self._encode(xp, time, active, neighbours), neighbours
+        return time, self._encode(xp, time, active, pairs), pairs
 
     def _from_labels(self, xp, labels, anchors, lengths):
         self._check_labels(xp, labels, anchors)
         labels = xp.cast(labels if len(labels.shape) == 3 else labels[..., None], "float32")
         ones = xp.cast(xp.ones_like(labels[..., 0]), "int32")
         time = xp.cast(xp.cumsum(ones, axis=1), "int32") - 1
-        labels = ignore_beyond(xp, labels, time, lengths)
+        labels = _ignore_beyond(xp, labels, time, lengths)
         if anchors is not None:
             given = sort_positions(xp, *self._given(xp, anchors))
-            pair = around(xp, given, count_until(xp, given, xp.shape(time)[1]))
-            neighbours = [pair] * len(self._foreground)
+            pair = neighbours(xp, given, count_until(xp, given, xp.shape(time)[1]))
+            pairs = [pair] * len(self._foreground)
         else:
             runs = [
                 labels[..., 0] == index if self._channels == 1 else labels[..., index] == 1
                 for index in self._foreground
             ]
-            neighbours = [around_runs(xp, on, time, self.anchor) for on in runs]
+            pairs = [_run_neighbours(xp, on, time, self.anchor) for on in runs]
         if self._windowed:
-            active = [self._window(time, *pair) for pair in neighbours]
-            made = self._encode(xp, time, active, neighbours)
+            active = [self._window(time, *pair) for pair in pairs]
+            made = self._encode(xp, time, active, pairs)
             labels = xp.where(labels == IGNORE, labels, made)
-        return time, labels, neighbours
+        return time, labels, pairs
 
     def _window(self, time, previous, following):
         after, before = self.after_frames or 0, self.before_frames or 0
         return (time - previous <= after) | (following - time <= before)
 
-    def _encode(self, xp, time, active, neighbours):
-        """Lays the classes out in channels; where events overlap the nearer anchor's class wins."""
+    def _encode(self, xp, time, active, pairs):
+        """Encode classes in channels; where events overlap, the nearer anchor's class wins."""
         if self.encoding == "multi_hot" and self.classes > 1:
             return xp.cast(xp.stack(active, axis=-1), "float32")
-        label = xp.zeros_like(neighbours[0][0])
+        label = xp.zeros_like(pairs[0][0])
         best = label + FAR + 1
-        for index, on, pair in zip(self._foreground, active, neighbours, strict=True):
+        for index, on, pair in zip(self._foreground, active, pairs, strict=True):
             away = xp.abs(signed_distance(xp, time, *pair))
             wins = on & (away < best)
             label = xp.where(wins, xp.zeros_like(label) + index, label)
@@ -291,20 +307,20 @@ class AnchorTargets(keras.layers.Layer):
     def _to_frame(self, xp, time, real):
         time = xp.where(real, time, xp.zeros_like(time))
         if self.frame_step_s is None:
-            return nearest_int(xp, time)
+            return to_frame(xp, time)
         # A reciprocal on purpose: compilers may make one of a division by a constant.
         per_second = np.float32(1.0 / self.frame_step_s)
         since_frame_0 = xp.cast(time, "float32") - np.float32(self.frame_offset_s)
-        return nearest_int(xp, since_frame_0 * per_second)
+        return to_frame(xp, since_frame_0 * per_second)
 
     def _given(self, xp, anchors):
         real = xp.abs(anchors) < FAR  # False where NaN
         return self._to_frame(xp, anchors, real), real
 
     def _check_events(self, xp, events, anchors):
-        check_shape(events, self.classes)
+        check_event_shape(events, self.classes)
         require(
-            anchors is None or matches(anchors.shape, events.shape[:2]),
+            anchors is None or _shapes_agree(anchors.shape, events.shape[:2]),
             "`anchors` must have shape (batch, events), one per event row; NaN for none. Received: "
             f"anchors of shape {anchors is None or tuple(anchors.shape)} for events of shape "
             f"{tuple(events.shape)}. Pad them like the events.",
@@ -315,10 +331,10 @@ class AnchorTargets(keras.layers.Layer):
         if self.classes > 1:
             check_classes(events, self._foreground)
         if self.frame_step_s is None:
-            check_frames(events[..., :2])
+            check_whole_frames(events[..., :2])
         else:
             clip_s = self.frames * self.frame_step_s + self.frame_offset_s
-            check_seconds(events[..., 0], events[..., 1], clip_s)
+            check_plausible_seconds(events[..., 0], events[..., 1], clip_s)
 
     def _check_labels(self, xp, labels, anchors):
         shape = tuple(labels.shape)
@@ -348,30 +364,30 @@ class AnchorTargets(keras.layers.Layer):
             )
 
 
-def ignore_beyond(xp, labels, time, lengths):
-    """Labels -1 the frames beyond the length of a clip."""
+def _ignore_beyond(xp, labels, time, lengths):
+    """Label -1 the frames beyond the length of a clip."""
     if lengths is None:
         return labels
-    beyond = time >= nearest_int(xp, lengths)[:, None]
+    beyond = time >= to_frame(xp, lengths)[:, None]
     return xp.where(beyond[..., None], xp.zeros_like(labels) + IGNORE, labels)
 
 
-def around_runs(xp, on, time, anchor):
-    """Returns the last anchor at or before each frame and the first after it, of runs of `on`."""
-    at_anchor = run_edge(xp, on, anchor)
+def _run_neighbours(xp, on, time, anchor):
+    """Return the last anchor at or before each frame and the first after it, of runs of `on`."""
+    at_anchor = _run_edges(xp, on, anchor)
     count = xp.cast(xp.cumsum(xp.cast(at_anchor, "int32"), axis=1), "int32")
-    return around(xp, sort_positions(xp, time, at_anchor), count)
+    return neighbours(xp, sort_positions(xp, time, at_anchor), count)
 
 
-def matches(shape, other):
-    """Returns whether two shapes agree where both are known."""
+def _shapes_agree(shape, other):
+    """Whether two shapes agree where both are known."""
     return len(shape) == len(other) and all(
         None in (mine, theirs) or mine == theirs for mine, theirs in zip(shape, other, strict=True)
     )
 
 
-def run_edge(xp, on, anchor):
-    """Marks the first (`"onset"`) or last (`"offset"`) frame of each run of `on`."""
+def _run_edges(xp, on, anchor):
+    """Mark the first (`"onset"`) or last (`"offset"`) frame of each run of `on`."""
     outside = xp.zeros_like(on[:, :1])
     if anchor == "onset":
         return on & ~xp.concatenate([outside, on[:, :-1]], axis=1)

@@ -1,11 +1,14 @@
 """NumPy, Keras and TensorFlow under the same names, so that arithmetic is written once.
 
-TensorFlow is there for `tf.data` pipelines under another Keras backend. `take` is of a flat array;
-`count` is of how often each whole number below `size` occurs in one.
+TensorFlow serves `tf.data` pipelines under another Keras backend. `take` reads from a flat array;
+`count` counts how often each whole number below `size` occurs in one.
 """
+
+from __future__ import annotations
 
 from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -46,8 +49,8 @@ KERAS = SimpleNamespace(
 
 
 @cache
-def tensorflow():
-    """Returns the namespace of TensorFlow, importing it."""
+def tensorflow() -> SimpleNamespace:
+    """Return the namespace of TensorFlow, which is imported."""
     import tensorflow as tf
 
     other_names = {
@@ -65,13 +68,13 @@ def tensorflow():
     )
 
 
-def namespace(x):
-    """Returns the namespace that computes with `x`."""
+def namespace(x: Any) -> SimpleNamespace:
+    """Return the namespace that computes with `x`."""
     if isinstance(x, keras.KerasTensor) or ops.is_tensor(x):
         return KERAS
     return tensorflow() if type(x).__module__.startswith("tensorflow") else NUMPY
 
 
-def is_float(x):
-    """Returns whether `x` holds floats of any size."""
+def is_float(x: Any) -> bool:
+    """Return whether `x` holds floats of any size."""
     return "float" in str(x.dtype)

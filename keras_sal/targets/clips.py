@@ -1,14 +1,13 @@
-"""Edits of a clip that keep its anchors on their frames: crop, pad, shift, stretch, concatenate.
+"""Edits of clips that keep their anchors: crop, pad, shift, stretch, concatenate.
 
 Augmentation must never separate an anchor from its frame. Every edit takes features and packed
 targets together and returns both, as NumPy arrays, for one clip `(time, ...)` or for a batch of
 clips `(batch, time, ...)`. Distances stay true:
 
-* An anchor that was cut off still counts in the distances of the frames that remain: the frames
-  after the end of a wake word stay frames after the end of a wake word.
-* Frames that are added hold no recording, and have label -1.
-* Where clips are joined, frames near the join are measured to the nearest anchor on either side;
-  but an anchor that was cut off counts only in the clip that it was cut from.
+* An anchor that is cut off still counts in the distances of the remaining frames.
+* Added frames get label -1, since nothing was recorded there.
+* Where clips are joined, distances are to the nearest anchor on either side. An anchor that was cut
+  off counts only in the clip that it was cut from.
 
 Features may be one array, several in a dict, list or tuple (`{"audio": ..., "motion": ...}`), or
 `None` to edit the targets alone.
@@ -23,8 +22,12 @@ Features may be one array, several in a dict, list or tuple (`{"audio": ..., "mo
 ([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 1.0, 0.0], [-1.0, 0.0, 1.0, 2.0])
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,11 +35,12 @@ import numpy as np
 from keras_sal.anchors import IGNORE, NO_ANCHOR
 from keras_sal.checks import require
 from keras_sal.targets.array_namespaces import NUMPY
-from keras_sal.targets.nearest_anchor import around, signed_distance, sort_positions
+from keras_sal.targets.nearest_anchor import neighbours, signed_distance, sort_positions
+from keras_sal.typing import Array, ArrayLike
 
 
-def crop(features, targets, start, frames):
-    """Keeps `frames` frames from frame `start` on.
+def crop(features: Any, targets: ArrayLike, start: int, frames: int) -> tuple[Any, Array]:
+    """Keep `frames` frames from frame `start` on.
 
     Args:
         features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
@@ -50,29 +54,31 @@ def crop(features, targets, start, frames):
     Raises:
         ValueError: If the crop isn't inside the clip, or the shapes don't fit.
     """
-    targets, axis, time = checked(features, targets)
+    targets, axis, time = _check_clip(features, targets)
     require(
-        whole(start) and whole(frames, least=1) and start + frames <= time,
+        _is_count(start) and _is_count(frames, least=1) and start + frames <= time,
         "`start` and `frames` must lie inside the clip; a crop adds nothing. Received: "
         f"start={start!r}, frames={frames!r} for a clip of {time} frames. Use "
         "`keras_sal.targets.clips.pad` first.",
     )
 
-    def kept(x):
+    def kept(x: ArrayLike) -> Array:
         return np.asarray(x)[(slice(None),) * axis + (slice(start, start + frames),)]
 
-    return each(kept, features), kept(targets)
+    return _map_features(kept, features), kept(targets)
 
 
-def pad(features, targets, before=0, after=0, fill=0.0):
-    """Adds frames to either end, with label -1.
+def pad(
+    features: Any, targets: ArrayLike, before: int = 0, after: int = 0, fill: ArrayLike = 0.0
+) -> tuple[Any, Array]:
+    """Add frames with label -1 to either end.
 
     Args:
         features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
         targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
-        before: Integer >= 0, frames added before the first.
-        after: Integer >= 0, frames added after the last.
-        fill: Number, or array of the shape of a frame: the features of added frames.
+        before: Integer >= 0, frames added before the first. Defaults to 0.
+        after: Integer >= 0, frames added after the last. Defaults to 0.
+        fill: Number, or array of the shape of a frame: the features of added frames. Defaults to 0.
 
     Returns:
         `(features, targets)`.
@@ -80,14 +86,15 @@ def pad(features, targets, before=0, after=0, fill=0.0):
     Raises:
         ValueError: If a number of frames is negative, or the shapes don't fit.
     """
-    targets, axis, time = checked(features, targets)
+    targets, axis, time = _check_clip(features, targets)
     require(
-        whole(before) and whole(after),
+        _is_count(before) and _is_count(after),
         "`before` and `after` must be whole numbers of frames >= 0; they are added. Received: "
-        f"before={before!r}, after={after!r}. Use `keras_sal.targets.clips.crop` to take frames away.",
+        f"before={before!r}, after={after!r}. Use `keras_sal.targets.clips.crop` to remove "
+        "frames.",
     )
 
-    def padded(x):
+    def padded(x: ArrayLike) -> Array:
         x = np.asarray(x)
         shapes = [(*x.shape[:axis], frames, *x.shape[axis + 1 :]) for frames in (before, after)]
         first, last = (np.broadcast_to(np.asarray(fill, x.dtype), shape) for shape in shapes)
@@ -98,18 +105,20 @@ def pad(features, targets, before=0, after=0, fill=0.0):
     beyond = np.concatenate([np.arange(-before, 0), np.zeros(time), np.arange(1, after + 1)])
     labels = np.where(beyond[:, None] == 0, edge[..., :-1], IGNORE)
     distance = np.where(edge[..., -1] == NO_ANCHOR, NO_ANCHOR, edge[..., -1] + beyond)
-    return each(padded, features), join(labels, distance)
+    return _map_features(padded, features), _pack(labels, distance)
 
 
-def shift(features, targets, frames, fill=0.0):
-    """Moves a clip later, or earlier, within as many frames.
+def shift(
+    features: Any, targets: ArrayLike, frames: int, fill: ArrayLike = 0.0
+) -> tuple[Any, Array]:
+    """Move the content of a clip later or earlier; the number of frames stays.
 
     Args:
         features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
         targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
-        frames: Integer: how much later; negative for earlier.
-        fill: Number, or array of the shape of a frame: the features of the frames that are left
-            free, which get label -1.
+        frames: Integer: how many frames later; negative for earlier.
+        fill: Number, or array of the shape of a frame: the features of the frames that become
+            free, which get label -1. Defaults to 0.
 
     Returns:
         `(features, targets)`.
@@ -122,13 +131,13 @@ def shift(features, targets, frames, fill=0.0):
         "`frames` must be a whole number; a clip moves by frames. Received: "
         f"frames={frames!r}. Divide seconds by the frame step and round.",
     )
-    _, _, time = checked(features, targets)
+    _, _, time = _check_clip(features, targets)
     features, targets = pad(features, targets, max(frames, 0), max(-frames, 0), fill)
     return crop(features, targets, max(-frames, 0), time)
 
 
-def stretch(features, targets, factor):
-    """Slows a clip down (`factor > 1`) or speeds it up, by interpolation between frames.
+def stretch(features: Any, targets: ArrayLike, factor: float) -> tuple[Any, Array]:
+    """Slow a clip down (`factor > 1`) or speed it up, by interpolation between frames.
 
     Frame `t` moves to `round(t * factor)`, so a clip of `time` frames gets
     `round((time - 1) * factor) + 1`. To stretch sound rather than features, stretch the samples
@@ -137,7 +146,7 @@ def stretch(features, targets, factor):
     Args:
         features: Array `(time, ...)` or `(batch, time, ...)`, several of them, or `None`.
         targets: Packed targets `(time, channels + 1)` or `(batch, time, channels + 1)`.
-        factor: > 0: how many times longer.
+        factor: > 0: the new duration divided by the old one.
 
     Returns:
         `(features, targets)`; features are floats.
@@ -150,9 +159,9 @@ def stretch(features, targets, factor):
         "`factor` must be a number > 0; durations are multiplied by it. Received: "
         f"factor={factor!r}. Use 1.1 for 10 % slower, 0.9 for faster.",
     )
-    targets, axis, time = checked(features, targets)
+    targets, axis, time = _check_clip(features, targets)
 
-    def moved(frame):
+    def moved(frame: Any) -> Any:
         return np.rint(frame * factor)
 
     new = np.arange(int(moved(time - 1)) + 1)
@@ -160,26 +169,26 @@ def stretch(features, targets, factor):
     below = np.floor(old).astype(int)
     above = np.minimum(below + 1, time - 1)
 
-    def interpolated(x):
+    def interpolated(x: ArrayLike) -> Array:
         x = np.asarray(x)
         x = x if np.issubdtype(x.dtype, np.floating) else x.astype("float32")
         share = (old - below).astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
         low, high = np.take(x, below, axis=axis), np.take(x, above, axis=axis)
         return low + share * (high - low)
 
-    def distance_by(frame):
+    def distance_by(frame: Array) -> Array:
         distance = np.take(targets[..., -1], frame, axis=axis)
         return np.where(distance == NO_ANCHOR, NO_ANCHOR, new - moved(frame - distance))
 
     labels = np.take(targets[..., :-1], np.rint(old).astype(int), axis=axis)
-    stretched = join(labels, nearer(distance_by(below), distance_by(above)))
-    for index in np.argwhere(targets[..., -1] == 0):  # none falls between two frames
+    stretched = _pack(labels, _nearer(distance_by(below), distance_by(above)))
+    for index in np.argwhere(targets[..., -1] == 0):  # keep each anchor on a frame
         stretched[(*index[:-1], int(moved(index[-1])))] = targets[tuple(index)]
-    return each(interpolated, features), stretched
+    return _map_features(interpolated, features), stretched
 
 
-def concatenate(clips):
-    """Joins clips end to end.
+def concatenate(clips: Iterable[tuple[Any, ArrayLike]]) -> tuple[Any, Array]:
+    """Join clips end to end.
 
     Args:
         clips: Sequence of `(features, targets)`, all for one clip or all for a batch.
@@ -196,60 +205,60 @@ def concatenate(clips):
         "`clips` must have at least one (features, targets); there is nothing to join. Received: "
         "clips=[]. Check how they were selected.",
     )
-    axes = {checked(*clip)[1] for clip in clips}
+    axes = {_check_clip(*clip)[1] for clip in clips}
     require(
         len(axes) == 1,
         "`clips` must all be single clips or all be batches; they become one. Received: targets "
         f"of shapes {[np.shape(targets) for _, targets in clips]}. Add a batch axis.",
     )
     axis = axes.pop()
-    features, targets = zip(*clips, strict=True)
-    targets = np.concatenate(targets, axis=axis)
+    features, all_targets = zip(*clips, strict=True)
+    targets = np.concatenate(all_targets, axis=axis)
     joined = None
     if features[0] is not None:
         joined = keras.tree.map_structure(lambda *x: np.concatenate(x, axis=axis), *features)
     labels, own = targets[..., :-1], targets[..., -1]
-    return joined, join(labels, nearer(own, distance_to(is_anchor(labels, own))))
+    return joined, _pack(labels, _nearer(own, _distance_to(_is_anchor(labels, own))))
 
 
-def is_anchor(labels, distance):
-    """Marks the frames that are anchors; where the label is unknown, nothing is."""
+def _is_anchor(labels: Array, distance: Array) -> Array:
+    """Mark the frames that are anchors and whose label is known."""
     return (distance == 0) & (labels != IGNORE).any(axis=-1)
 
 
-def distance_to(anchors):
-    """Returns the signed distance of each frame to the nearest of those marked."""
+def _distance_to(anchors: Array) -> Array:
+    """Return the signed distance of each frame to the nearest of those marked."""
     marks = np.atleast_2d(anchors)
     time = np.broadcast_to(np.arange(marks.shape[1], dtype="int32"), marks.shape)
     position = sort_positions(NUMPY, time, marks)
     count = np.cumsum(marks, axis=1, dtype="int32")
-    distance = signed_distance(NUMPY, time, *around(NUMPY, position, count))
+    distance = signed_distance(NUMPY, time, *neighbours(NUMPY, position, count))
     return distance.reshape(anchors.shape)
 
 
-def nearer(one, other):
-    """Returns the smaller of two distances; where equal, that to the earlier anchor."""
+def _nearer(one: Array, other: Array) -> Array:
+    """Return the smaller of two distances; where equal, that to the earlier anchor."""
     takes_other = (abs(other) < abs(one)) | ((abs(other) == abs(one)) & (other > one))
     return np.where(takes_other, other, one)
 
 
-def join(labels, distance):
-    """Packs labels and distances, as NumPy arrays."""
+def _pack(labels: Array, distance: Array) -> Array:
+    """Pack labels and distances, as NumPy arrays."""
     return np.concatenate([labels, distance[..., None]], axis=-1).astype("float32")
 
 
-def each(edit, features):
-    """Applies `edit` to each array of features."""
+def _map_features(edit: Callable[[ArrayLike], Array], features: Any) -> Any:
+    """Apply `edit` to each array of features."""
     return None if features is None else keras.tree.map_structure(edit, features)
 
 
-def whole(number, least=0):
-    """Returns whether a number of frames is one."""
-    return isinstance(number, Integral) and number >= least
+def _is_count(number: Any, least: int = 0) -> bool:
+    """Whether `number` is a whole number of at least `least`."""
+    return isinstance(number, Integral) and int(number) >= least
 
 
-def checked(features, targets):
-    """Returns `targets` as an array, their axis of time, and the number of frames."""
+def _check_clip(features: Any, targets: ArrayLike) -> tuple[Array, int, int]:
+    """Return `targets` as an array, their axis of time, and the number of frames."""
     targets = np.asarray(targets)
     require(
         targets.ndim in (2, 3) and targets.shape[-1] > 1,

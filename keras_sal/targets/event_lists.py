@@ -1,22 +1,29 @@
-"""Event lists: padded arrays of rows `(onset, offset[, class])`, and what can be wrong with them.
+"""Event lists, padded arrays of rows `(onset, offset[, class])`, and their checks.
 
 A row whose offset lies before its onset, or that is NaN, is padding.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_sal.checks import require
+from keras_sal.typing import Array, ArrayLike, Tensor
 
 IMPLAUSIBLE_CLIPS = 10
 
 
-def pad_events(events, fill=(0.0, -1.0, 0.0)):
-    """Stacks event lists of several lengths into one padded array.
+def pad_events(events: Sequence[ArrayLike], fill: Sequence[float] = (0.0, -1.0, 0.0)) -> Array:
+    """Stack event lists of several lengths into one padded array.
 
     Args:
         events: A list with one entry per clip: rows `(onset, offset)` or `(onset, offset, class)`,
             or an empty list for a clip without events.
         fill: The padding row; its offset lies before its onset, which marks it as padding.
+            Defaults to `(0, -1, 0)`.
 
     Returns:
         A `float32` array `(clips, longest, 2 or 3)`.
@@ -30,7 +37,7 @@ def pad_events(events, fill=(0.0, -1.0, 0.0)):
     [[[1.0, 1.5], [3.0, 3.5]], [[0.0, -1.0], [0.0, -1.0]]]
     """
     rows = [np.asarray(clip, "float32") for clip in events]
-    shapes = {clip.shape[1:] for clip in rows if clip.size} or {(2,)}
+    shapes: set[Any] = {clip.shape[1:] for clip in rows if clip.size} or {(2,)}
     require(
         len(shapes) == 1 and shapes <= {(2,), (3,)},
         "`events` must have the same rows in all clips, (onset, offset) or (onset, offset, class); "
@@ -46,8 +53,8 @@ def pad_events(events, fill=(0.0, -1.0, 0.0)):
     return padded
 
 
-def check_shape(events, classes):
-    """Raises unless `events`, array or tensor, is `(batch, events, 2 or 3)`."""
+def check_event_shape(events: Tensor, classes: int) -> None:
+    """Raise unless `events`, array or tensor, is `(batch, events, 2 or 3)`."""
     shape = tuple(events.shape)
     require(
         len(shape) == 3 and shape[-1] in (2, 3),
@@ -62,8 +69,8 @@ def check_shape(events, classes):
     )
 
 
-def check_classes(events, foreground):
-    """Raises unless the classes of the NumPy array `events` lie in the range `foreground`."""
+def check_classes(events: Array, foreground: range) -> None:
+    """Raise unless the classes of the NumPy array `events` lie in the range `foreground`."""
     wrong = events[..., 2][~np.isin(events[..., 2], foreground)]
     require(
         not wrong.size,
@@ -73,8 +80,8 @@ def check_classes(events, foreground):
     )
 
 
-def check_frames(times):
-    """Raises unless `times` are frames."""
+def check_whole_frames(times: Array) -> None:
+    """Raise unless `times` are whole numbers of frames."""
     wrong = times[times != np.round(times)]
     require(
         not wrong.size,
@@ -84,8 +91,8 @@ def check_frames(times):
     )
 
 
-def check_seconds(onset_s, offset_s, clip_s):
-    """Raises where times can't be the seconds of events in clips of `clip_s`."""
+def check_plausible_seconds(onset_s: Array, offset_s: Array, clip_s: float) -> None:
+    """Raise where times can't be the seconds of events in clips of `clip_s` seconds."""
     whole = (onset_s == np.round(onset_s)).all() and (offset_s == np.round(offset_s)).all()
     outside = onset_s.size and onset_s.min() > clip_s
     implausible = whole and outside and (offset_s - onset_s).max() > IMPLAUSIBLE_CLIPS * clip_s

@@ -1,48 +1,53 @@
 """The nearest anchor of every frame.
 
-`xp` is a namespace of `keras_sal.targets.array_namespaces`; arithmetic is in `int32` throughout, so that each
-gives the same numbers. Positions are frames `(batch, events)`, `FAR` for none. Time and memory grow
-with `batch * frames` and with the number of events, not with their product.
+`xp` is a namespace of `keras_sal.targets.array_namespaces`. Arithmetic is in `int32` throughout, so
+that all of them give the same numbers. Positions are frames `(batch, events)`, `FAR` for none. Time
+and memory grow with `batch * frames` and with the number of events, not with their product.
 """
+
+from __future__ import annotations
+
+from types import SimpleNamespace
 
 from keras_sal.anchors import NO_ANCHOR
 from keras_sal.targets.array_namespaces import is_float
+from keras_sal.typing import Tensor
 
 FAR = int(NO_ANCHOR)
-FARTHEST = FAR // 4  # such that no difference of two positions overflows or is taken for none
+FARTHEST = FAR // 4  # no difference of two such positions overflows or reaches FAR
 
 
-def single(xp, x):
-    """Converts to an array or tensor, floats to `float32`, as Keras casts the inputs of layers."""
+def single_precision(xp: SimpleNamespace, x: Tensor) -> Tensor:
+    """Convert to an array or tensor, floats to `float32`, as Keras casts the inputs of layers."""
     x = xp.asarray(x)
     return xp.cast(x, "float32") if is_float(x) else x
 
 
-def nearest_int(xp, x):
-    """Rounds half to even, to `int32`; what is farther than any clip stays there."""
+def to_frame(xp: SimpleNamespace, x: Tensor) -> Tensor:
+    """Round half to even, to `int32`, within `FARTHEST` of frame 0."""
     return xp.cast(xp.clip(xp.round(x), -FARTHEST, FARTHEST) if is_float(x) else x, "int32")
 
 
-def only(xp, real, position):
-    """Leaves the positions that are `real`."""
+def mask_positions(xp: SimpleNamespace, position: Tensor, real: Tensor) -> Tensor:
+    """Replace the positions that are not `real` by `FAR`."""
     return xp.where(real, position, xp.zeros_like(position) + FAR)
 
 
-def sort_positions(xp, position, real):
-    """Sorts the positions that are `real`, and ends with `FAR` at least once."""
-    end = xp.zeros_like(row(xp, position)) + FAR
-    return xp.sort(xp.concatenate([only(xp, real, position), end], axis=1), axis=1)
+def sort_positions(xp: SimpleNamespace, position: Tensor, real: Tensor) -> Tensor:
+    """Sort the positions that are `real`, followed by at least one `FAR`."""
+    end = xp.zeros_like(_clip_index(xp, position)) + FAR
+    return xp.sort(xp.concatenate([mask_positions(xp, position, real), end], axis=1), axis=1)
 
 
-def count_until(xp, position, frames):
-    """Counts the positions, in any order, at or before each frame: `(batch, frames)`."""
-    index = xp.clip(position, 0, frames) + row(xp, position) * (frames + 1)
+def count_until(xp: SimpleNamespace, position: Tensor, frames: Tensor) -> Tensor:
+    """Count the positions, in any order, at or before each frame: `(batch, frames)`."""
+    index = xp.clip(position, 0, frames) + _clip_index(xp, position) * (frames + 1)
     count = xp.count(xp.reshape(index, (-1,)), xp.shape(position)[0] * (frames + 1))
     return xp.cast(xp.cumsum(xp.reshape(count, (-1, frames + 1)), axis=1)[:, :-1], "int32")
 
 
-def around(xp, position, count):
-    """Returns the last of sorted positions at or before each frame and the first after it.
+def neighbours(xp: SimpleNamespace, position: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the last of sorted positions at or before each frame, and the first after it.
 
     Args:
         xp: The namespace.
@@ -51,19 +56,21 @@ def around(xp, position, count):
     """
     first = xp.zeros_like(position[:, :1]) - FAR
     position = xp.concatenate([first, position], axis=1)
-    index = count + row(xp, position) * xp.shape(position)[1]
+    index = count + _clip_index(xp, position) * xp.shape(position)[1]
     position = xp.reshape(position, (-1,))
     return xp.take(position, index), xp.take(position, index + 1)
 
 
-def signed_distance(xp, time, previous, following):
-    """Returns `time` less the nearer of the two (the earlier where equal), or `FAR` for none."""
+def signed_distance(
+    xp: SimpleNamespace, time: Tensor, previous: Tensor, following: Tensor
+) -> Tensor:
+    """Return `time` minus the nearer of the two (the earlier where equal), or `FAR` for none."""
     since, until = time - previous, following - time
     nearer = xp.where(since <= until, since, -until)
     return xp.where(xp.abs(nearer) < FAR // 2, nearer, xp.zeros_like(nearer) + FAR)
 
 
-def row(xp, position):
-    """Numbers the clips of a batch, `(batch, 1)`."""
+def _clip_index(xp: SimpleNamespace, position: Tensor) -> Tensor:
+    """Number the clips of a batch, `(batch, 1)`."""
     zero = xp.sum(xp.zeros_like(position), axis=1, keepdims=True)
     return xp.cast(xp.cumsum(zero + 1, axis=0), "int32") - 1
