@@ -16,7 +16,7 @@ def numpy_of(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-def noise(batch=2, samples=1999, seed=0):
+def noise(batch=2, samples=1100, seed=0):
     return np.random.default_rng(seed).uniform(-0.5, 0.5, (batch, samples)).astype("float32")
 
 
@@ -103,9 +103,9 @@ def test_a_click_at_the_anchor_is_loudest_around_it():
 
 
 @settings(max_examples=10, deadline=None)
-@given(cuts=st.lists(st.integers(0, 4000), max_size=6))
+@given(cuts=st.lists(st.integers(0, 1600), max_size=6))
 def test_chunks_give_what_the_whole_gives(cuts):
-    samples, frontend = noise(1, 4000)[0], LogMelFrontend()
+    samples, frontend = noise(1, 1600)[0], LogMelFrontend()
     streamed = np.concatenate([frontend(chunk) for chunk in np.split(samples, sorted(cuts))])
     whole = numpy_of(frontend.layer(to_pcm16(samples)[None]))[0]
     np.testing.assert_allclose(streamed, whole, atol=1e-4)
@@ -192,7 +192,7 @@ def test_a_detector_can_hear_through_it():
         ({"floor": 0}, "`floor` above 0.*floor=0"),
         ({"frame_step_s": 0}, "`frame_step_s` and `window_s` must be at least a sample"),
         ({"channels": 0}, "`channels` must be at least 1"),
-        ({"channels": 200}, "each filter to hear something.*channels=200.*transform of 512"),
+        ({"channels": 200}, "each filter to cover a frequency.*channels=200.*transform of 512"),
     ],
 )
 def test_rejects(given, message):

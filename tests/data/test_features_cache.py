@@ -22,7 +22,7 @@ pytestmark = pytest.mark.any_backend
 
 SAMPLE_RATE = 16_000
 
-SLOW_RUN = """
+WORKER = """
 import sys, time
 from pathlib import Path
 from keras_sal import audio
@@ -32,11 +32,14 @@ from test_features_cache import made_streams
 once = audio.features
 def slowly(samples):
     print("computing", flush=True)
-    time.sleep(float(sys.argv[3]))
+    time.sleep(seconds)
     return once(samples)
 audio.features = slowly
-streams.compute_features(made_streams(Path(sys.argv[1])), workers=1, cache=sys.argv[2])
-print("done", flush=True)
+for line in sys.stdin:
+    folder, cache, seconds = line.rstrip().split(chr(9))
+    seconds = float(seconds)
+    streams.compute_features(made_streams(Path(folder)), workers=1, cache=cache)
+    print("done", flush=True)
 """
 
 
@@ -261,37 +264,62 @@ def test_sweeps_up_after_killed_processes(streams, cache):
     assert (cache / "mine.txt").exists()
 
 
-def start(folder, cache, seconds):
-    """A process that computes the same features, so many seconds each."""
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent / "support")])
-    return subprocess.Popen(
-        [sys.executable, "-c", SLOW_RUN, str(folder), str(cache), str(seconds)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": paths, "KERAS_BACKEND": "numpy"},
-    )
+class Worker:
+    """Another process that computes the same features. It starts slowly, so tests share it."""
+
+    def __init__(self):
+        here = Path(__file__).parent
+        paths = os.pathsep.join([str(here), str(here.parent / "support")])
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": paths, "KERAS_BACKEND": "numpy"},
+        )
+
+    def start(self, folder, cache, seconds):
+        """Begins to compute all features, so many seconds each."""
+        self.process.stdin.write(f"{folder}\t{cache}\t{seconds}\n")
+        self.process.stdin.flush()
+
+    def hear(self):
+        """The next word it says."""
+        return self.process.stdout.readline().strip()
 
 
-def test_killed_run_goes_on_where_it_stopped(folder, streams, cache, computed):
-    process = start(folder, cache, 0.5)
+@pytest.fixture(scope="module")
+def worker():
+    worker = Worker()
+    yield worker
+    worker.process.kill()
+    worker.process.communicate()
+
+
+def test_two_processes_at_once(folder, streams, cache, computed, worker, monkeypatch):
+    counted = audio.features
+    monkeypatch.setattr(audio, "features", lambda x: (time.sleep(0.02), counted(x))[1])
+    worker.start(folder, cache, 0.02)
+    assert worker.hear() == "computing"
+    compute_features(streams, workers=1, cache=cache)
+    while (word := worker.hear()) == "computing":
+        pass
+    assert word == "done"
+    assert len(shards(cache)) == 5
+    computed.clear()
+    assert_same(compute_features(streams, cache=cache), compute_features(streams))
+    assert len(computed) == 5  # those without a cache
+
+
+def test_killed_run_goes_on_where_it_stopped(folder, streams, cache, computed, worker):
+    """The last test, as it ends the worker."""
+    worker.start(folder, cache, 0.5)
     for _ in range(4):  # the fourth is begun, so that three are done
-        process.stdout.readline()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        assert worker.hear() == "computing"
+    worker.process.send_signal(signal.SIGKILL)
+    worker.process.wait()
     done = len([path for path in shards(cache) if not path.name.startswith(".")])
     assert done == 3
     found = compute_features(streams, cache=cache)
     assert len(computed) == 5 - done
     assert_same(found, compute_features(streams))
-
-
-def test_two_processes_at_once(folder, streams, cache, computed):
-    processes = [start(folder, cache, 0.02) for _ in range(2)]
-    for process in processes:
-        said = process.communicate()[0].split()
-        assert process.returncode == 0
-        assert said[-1] == "done"
-    assert len(shards(cache)) == 5
-    assert_same(compute_features(streams, cache=cache), compute_features(streams))
-    assert len(computed) == 5  # those without a cache
