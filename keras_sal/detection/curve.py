@@ -1,21 +1,78 @@
-"""The DET curve: misses against false alarms at every threshold, and the figures read off it.
+"""The DET curve: misses against false alarms at every threshold, and the figures read off it."""
 
-Made by `keras_sal.detection.det_curve`; see there for the conventions.
-"""
+from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from functools import cached_property
 
 import numpy as np
 
-from keras_sal.detection import threshold_sweep
-from keras_sal.detection.matching import Latency, OperatingPoint
-from keras_sal.detection.trigger import TIME_TOLERANCE_S, Scoring
-from keras_sal.detection.uncertainty import NegativeHoursWarning, poisson_upper
+from keras_sal.checks import require
+from keras_sal.detection.false_alarm_budget import (
+    ROUNDING,
+    best_within,
+    require_budget,
+    warn_of_few_hours,
+)
+from keras_sal.detection.operating_points import Latency, OperatingPoint
+from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
+from keras_sal.typing import Array, ArrayLike
 
-ROUNDING = 1 + 1e-9  # so that 3 false alarms in 3 hours are within a budget of 1 an hour
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ThresholdTable:
+    """Hits or false alarms of all streams, each with its range of thresholds.
+
+    Args:
+        levels: float64 array `(levels,)`, falling: the thresholds at which `count` counts.
+        recording: int array `(rows,)`, index of the recording.
+        low: float64 array `(rows,)`; the thresholds of a row are those in `(low, high]`.
+        high: float64 array `(rows,)`.
+        latency_s: float64 array `(rows,)`, detection time - anchor in seconds; `nan` for false
+            alarms.
+    """
+
+    levels: Array
+    recording: Array
+    low: Array
+    high: Array
+    latency_s: Array
+
+    @cached_property
+    def _ends(self) -> list[tuple[int, Array, Array]]:
+        """For each end of the ranges: its sign, its order, how many of it each level has passed."""
+        ends = []
+        for sign, bound in ((1, self.high), (-1, self.low)):
+            order = np.argsort(-bound)
+            reached = np.searchsorted(-bound[order], -self.levels, side="right")
+            ends.append((sign, order, reached))
+        return ends
+
+    def count(self, weights: Array) -> Array:
+        """Count the rows at each level.
+
+        Args:
+            weights: int array `(rows,)`, how many times each row counts.
+
+        Returns:
+            int64 array `(levels,)`.
+        """
+        total = np.zeros(len(self.levels), "int64")
+        for sign, order, reached in self._ends:
+            total += sign * np.concatenate([[0], np.cumsum(weights[order])])[reached]
+        return total
+
+    def at(self, threshold: float) -> Array:
+        """Find the rows at a threshold.
+
+        Args:
+            threshold: float.
+
+        Returns:
+            int array, indices of rows.
+        """
+        return np.flatnonzero((self.low < threshold) & (threshold <= self.high))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -27,32 +84,34 @@ class DetCurve:
 
     Attributes:
         threshold: array `(points,)`, falling.
-        hits: array `(points,)`, integers.
-        false_alarms: array `(points,)`, integers.
+        hits: int array `(points,)`.
+        false_alarms: int array `(points,)`.
         frr: array `(points,)`, misses / events; `nan` without events.
         fa_per_hour: array `(points,)`; `nan` without negative audio.
         events: int.
         hours: float, hours of audio outside the hit windows.
         scoring: the `Scoring` it was made with.
-        max_fa_per_hour: points with more false alarms an hour were left out.
-        floor: thresholds at and below it were not looked at; `-inf` if all were.
-        complete: whether no point was left out.
-        piece_events: array `(pieces,)`, the events of each piece; a piece is what resampling
-            draws, a stream or a part of one.
-        piece_hours: array `(pieces,)`, the negative hours of each piece.
-        piece_weights: array `(pieces,)`, how many times each piece counts.
+        max_fa_per_hour: float, points with more false alarms an hour were left out.
+        floor: float, thresholds at and below it were not looked at; `-inf` if all were.
+        complete: bool, whether no point was left out.
+        hit_table: `ThresholdTable` of the hits.
+        false_alarm_table: `ThresholdTable` of the false alarms.
+        recording_events: int array `(recordings,)`, events of each recording. Recordings are what
+            resampling draws: a stream, or a part of one (`boundaries_s` of `det_curve`).
+        recording_hours: array `(recordings,)`, negative hours of each recording.
+        recording_weights: int array `(recordings,)`, how many times each recording counts.
     """
 
     scoring: Scoring
     max_fa_per_hour: float
     floor: float
-    hit_rows: threshold_sweep.Rows
-    alarm_rows: threshold_sweep.Rows
-    piece_events: np.ndarray
-    piece_hours: np.ndarray
-    piece_weights: np.ndarray
+    hit_table: ThresholdTable
+    false_alarm_table: ThresholdTable
+    recording_events: Array
+    recording_hours: Array
+    recording_weights: Array
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"<DetCurve: {len(self.threshold)} operating points up to {self.max_fa_per_hour:g} "
             f"false alarms an hour, {self.events} events, {self.hours:.4g} negative hours>"
@@ -61,63 +120,75 @@ class DetCurve:
     @cached_property
     def events(self) -> int:
         """Number of events."""
-        return int(self.piece_weights @ self.piece_events)
+        return int(self.recording_weights @ self.recording_events)
 
     @cached_property
     def hours(self) -> float:
         """Hours of audio outside the hit windows."""
-        return float(self.piece_weights @ self.piece_hours)
+        return float(self.recording_weights @ self.recording_hours)
 
     @cached_property
-    def _kept(self) -> np.ndarray:
-        alarms = self.alarm_rows.count(self.piece_weights[self.alarm_rows.piece])
+    def _kept(self) -> Array:
+        alarms = self._counted_alarms
         if not self.hours:
             return np.arange(len(alarms))
         return np.flatnonzero(alarms <= self.max_fa_per_hour * self.hours * ROUNDING)
 
     @cached_property
-    def threshold(self) -> np.ndarray:
-        """Falling, from `inf`."""
-        return self.alarm_rows.levels[self._kept]
+    def _counted_alarms(self) -> Array:
+        return self.false_alarm_table.count(
+            self.recording_weights[self.false_alarm_table.recording]
+        )
+
+    @cached_property
+    def threshold(self) -> Array:
+        """Thresholds, falling from `inf`."""
+        return self.false_alarm_table.levels[self._kept]
 
     @cached_property
     def complete(self) -> bool:
         """Whether the curve holds every operating point there is."""
-        return self.floor == -np.inf and len(self._kept) == len(self.alarm_rows.levels)
+        return self.floor == -np.inf and len(self._kept) == len(self.false_alarm_table.levels)
 
     @cached_property
-    def hits(self) -> np.ndarray:
+    def hits(self) -> Array:
         """Events hit at each threshold."""
         return self._hits_within(np.inf)
 
     @cached_property
-    def false_alarms(self) -> np.ndarray:
+    def false_alarms(self) -> Array:
         """False alarms at each threshold."""
-        return self.alarm_rows.count(self.piece_weights[self.alarm_rows.piece])[self._kept]
+        return self._counted_alarms[self._kept]
 
     @cached_property
-    def frr(self) -> np.ndarray:
+    def frr(self) -> Array:
         """Misses / events at each threshold."""
         return (self.events - self.hits) / (self.events or np.nan)
 
     @cached_property
-    def fa_per_hour(self) -> np.ndarray:
+    def fa_per_hour(self) -> Array:
         """False alarms / hours at each threshold."""
         return self.false_alarms / (self.hours or np.nan)
 
     def frr_at(self, fa_per_hour: float) -> float:
-        """The lowest FRR of all operating points within a false-alarm budget.
+        """Find the lowest FRR of all operating points within a false-alarm budget.
 
         Args:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour. 0 allows no false alarm.
+
+        Returns:
+            float; `nan` without events or without negative audio.
         """
         return self._frr(self._index_at(fa_per_hour, self.hits), self.hits)
 
-    def frr_over(self, fa_per_hour: np.ndarray) -> np.ndarray:
-        """`frr_at` for many budgets at once, as a line to draw; without a warning.
+    def frr_over(self, fa_per_hour: ArrayLike) -> Array:
+        """Compute `frr_at` for many budgets, as a line to draw; without a warning.
 
         Args:
-            fa_per_hour: array of budgets, each 0 <= budget <= max_fa_per_hour.
+            fa_per_hour: array `(budgets,)`, each 0 <= budget <= max_fa_per_hour.
+
+        Returns:
+            float64 array `(budgets,)`.
         """
         budgets = np.asarray(fa_per_hour, dtype="float64")
         if not self.hours or not self.events:
@@ -128,7 +199,7 @@ class DetCurve:
         return lowest[within - 1]
 
     def frr_within(self, latency_budget_s: float, fa_per_hour: float) -> float:
-        """The lowest FRR within both budgets: a hit later than `latency_budget_s` is a miss.
+        """Find the lowest FRR within both budgets: a hit later than `latency_budget_s` is a miss.
 
         The operating point is chosen for this figure, so its threshold may be lower than
         `threshold_at(fa_per_hour)`: a lower threshold is reached sooner.
@@ -136,12 +207,15 @@ class DetCurve:
         Args:
             latency_budget_s: float, seconds after the anchor.
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
+
+        Returns:
+            float; `nan` without events or without negative audio.
         """
         hits = self._hits_within(latency_budget_s)
         return self._frr(self._index_at(fa_per_hour, hits), hits)
 
     def threshold_at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> float:
-        """The threshold for a false-alarm budget.
+        """Choose the threshold for a false-alarm budget.
 
         It has the fewest misses within the budget, then the fewest false alarms; of the
         operating points that share both, it is the middle one, away from where either changes.
@@ -151,50 +225,89 @@ class DetCurve:
         Args:
             fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
             latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
+
+        Returns:
+            float; `nan` without negative audio.
         """
         return self._threshold(self._index_at(fa_per_hour, self._hits_within(latency_budget_s)))
 
     def latency_at(self, fa_per_hour: float) -> Latency:
-        """P50, P90, P95 and mean latency at `threshold_at(fa_per_hour)`, with the FRR."""
+        """Compute the latencies at `threshold_at(fa_per_hour)`.
+
+        Args:
+            fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
+
+        Returns:
+            `Latency`: P50, P90, P95 and mean, with the FRR.
+        """
         return self.at(fa_per_hour).latency
 
     def at(self, fa_per_hour: float, *, latency_budget_s: float = math.inf) -> OperatingPoint:
-        """All figures at `threshold_at(fa_per_hour)`."""
+        """Compute all figures at `threshold_at(fa_per_hour)`.
+
+        Args:
+            fa_per_hour: float, 0 <= fa_per_hour <= max_fa_per_hour.
+            latency_budget_s: float, seconds; later hits count as misses in the choice of the
+                threshold. Defaults to `inf`.
+
+        Returns:
+            `OperatingPoint`.
+        """
         index = self._index_at(fa_per_hour, self._hits_within(latency_budget_s))
         return self.point(self._threshold(index))
 
     def point(self, threshold: float) -> OperatingPoint:
-        """All figures at a threshold, which must be above `floor`."""
-        if threshold <= self.floor:
-            raise ValueError(
-                f"`threshold` must be above {self.floor}; the curve was computed up to "
-                f"{self.max_fa_per_hour:g} false alarms an hour. Received: threshold={threshold}. "
-                "Raise `max_fa_per_hour`, or use `operating_point`."
-            )
-        alarms = self.alarm_rows.at(threshold)
+        """Compute all figures at a threshold.
+
+        Args:
+            threshold: float, above `floor`.
+
+        Returns:
+            `OperatingPoint`.
+
+        Raises:
+            ValueError: If the threshold is not above `floor`.
+        """
+        require(
+            not threshold <= self.floor,
+            f"`threshold` must be above {self.floor}; the curve was computed up to "
+            f"{self.max_fa_per_hour:g} false alarms an hour. Received: threshold={threshold}. "
+            "Raise `max_fa_per_hour`, or use `operating_point`.",
+        )
+        alarms = self.false_alarm_table.recording[self.false_alarm_table.at(threshold)]
         return OperatingPoint.from_counts(
             threshold,
             latencies_s=self.latencies_at(threshold),
-            false_alarms=int(self.piece_weights[self.alarm_rows.piece[alarms]].sum()),
+            false_alarms=int(self.recording_weights[alarms].sum()),
             hours=self.hours,
             events=0 if math.isnan(threshold) else self.events,
         )
 
-    def latencies_at(self, threshold: float) -> np.ndarray:
-        """Detection - anchor in seconds of each hit at a threshold above `floor`, rising."""
-        hits = self.hit_rows.at(threshold)
-        times = self.piece_weights[self.hit_rows.piece[hits]]
-        return np.sort(np.repeat(self.hit_rows.latency_s[hits], times))
+    def latencies_at(self, threshold: float) -> Array:
+        """Return the latency of each hit at a threshold.
+
+        Args:
+            threshold: float, above `floor`.
+
+        Returns:
+            float64 array `(hits,)`, detection time - anchor in seconds, rising.
+        """
+        hits = self.hit_table.at(threshold)
+        weights = self.recording_weights[self.hit_table.recording[hits]]
+        return np.sort(np.repeat(self.hit_table.latency_s[hits], weights))
 
     def eer(self) -> float:
-        """The equal error rate: the least `r` such that some operating point errs at most `r`.
+        """Compute the equal error rate: the least `r` such that some point errs at most `r`.
 
         For events the error is the FRR. For negative audio it is the share of its slots that
         hold a false alarm, a slot being one refractory time (at least one frame), so that a
         detector that always fires errs in all of them.
 
+        Returns:
+            float in [0, 1]; `nan` without events or without negative audio.
+
         Raises:
-            ValueError: if the curve ends before that point.
+            ValueError: If the curve ends before that point.
         """
         slot_hours = max(self.scoring.refractory_s, self.scoring.frame_step_s) / 3600
         worse = np.maximum(self.frr, self.fa_per_hour * slot_hours)
@@ -208,13 +321,16 @@ class DetCurve:
         return rate
 
     def mean_frr(self, fa_per_hour: float) -> float:
-        """The area under FRR over FA/h from 0 to a bound, divided by the bound.
+        """Compute the area under FRR over FA/h from 0 to a bound, divided by the bound.
 
-        The mean of `frr_at(budget)` over all budgets up to `fa_per_hour`; exact, since it is a
-        step function.
+        It is the mean of `frr_at(budget)` over all budgets up to `fa_per_hour`; exact, since that
+        is a step function.
 
         Args:
             fa_per_hour: float, 0 < fa_per_hour <= max_fa_per_hour.
+
+        Returns:
+            float in [0, 1]; `nan` without events or without negative audio.
         """
         if fa_per_hour == 0 or self._index_at(fa_per_hour, self.hits) is None:
             return math.nan
@@ -223,43 +339,33 @@ class DetCurve:
         steps = np.minimum([*self.fa_per_hour[order], fa_per_hour], fa_per_hour)
         return float(np.diff(steps) @ lowest / fa_per_hour)
 
-    def reweighted(self, times: np.ndarray) -> "DetCurve":
-        """The curve of a set in which piece `i` occurs `times[i]` times (0 or more)."""
-        return dataclasses.replace(self, piece_weights=self.piece_weights * times)
+    def reweighted(self, times: Array) -> DetCurve:
+        """Compute the curve of a data set in which recording `i` occurs `times[i]` times.
 
-    def _hits_within(self, latency_budget_s: float) -> np.ndarray:
-        in_time = self.hit_rows.latency_s <= latency_budget_s + TIME_TOLERANCE_S
-        times = self.piece_weights[self.hit_rows.piece] * in_time
-        return self.hit_rows.count(times)[self._kept]
+        Args:
+            times: int array `(recordings,)`, each >= 0.
 
-    def _frr(self, index: int | None, hits: np.ndarray) -> float:
+        Returns:
+            `DetCurve`.
+        """
+        return dataclasses.replace(self, recording_weights=self.recording_weights * times)
+
+    def _hits_within(self, latency_budget_s: float) -> Array:
+        in_time = self.hit_table.latency_s <= latency_budget_s + TIME_TOLERANCE_S
+        weights = self.recording_weights[self.hit_table.recording] * in_time
+        return self.hit_table.count(weights)[self._kept]
+
+    def _frr(self, index: int | None, hits: Array) -> float:
         undefined = index is None or not self.events
         return math.nan if undefined else float((self.events - hits[index]) / self.events)
 
     def _threshold(self, index: int | None) -> float:
         return math.nan if index is None else float(self.threshold[index])
 
-    def _index_at(self, fa_per_hour: float, hits: np.ndarray) -> int | None:
+    def _index_at(self, budget: float, hits: Array) -> int | None:
         """The operating point for a budget, or None where false alarms have no rate."""
-        if not 0 <= fa_per_hour <= self.max_fa_per_hour:
-            raise ValueError(
-                f"`fa_per_hour` must be between 0 and {self.max_fa_per_hour:g}, up to which the "
-                f"curve was computed. Received: fa_per_hour={fa_per_hour}. "
-                "Raise `max_fa_per_hour` of `det_curve` to see more of it."
-            )
+        require_budget(budget, self.max_fa_per_hour)
         if not self.hours:
             return None
-        if (least := poisson_upper(0, self.hours)) > fa_per_hour > 0:
-            warnings.warn(
-                f"{self.hours:.3g} hours of negative audio can't support {fa_per_hour:g} false "
-                f"alarms an hour: even none in all of them only says at most {least:.3g} an hour "
-                f"(95 %). {3 / fa_per_hour:.3g} hours could.",
-                NegativeHoursWarning,
-                stacklevel=3,
-            )
-        within = np.flatnonzero(self.fa_per_hour <= fa_per_hour * ROUNDING)
-        if not self.events:
-            return int(within[-1])
-        best = within[hits[within] == hits[within].max()]
-        best = best[self.false_alarms[best] == self.false_alarms[best].min()]
-        return int(best[len(best) // 2])
+        warn_of_few_hours(self.hours, budget, stacklevel=3)
+        return best_within(budget, self.fa_per_hour, self.false_alarms, hits, self.events)

@@ -1,26 +1,27 @@
-"""Detectors of several classes: a curve for each class, and who triggers whom.
+"""Scoring of detectors of several classes: a curve for each class, and cross-triggers.
 
-Each class has a trigger of its own, so each has its own exact DET curve, in which the other
-classes' events are negative audio like any other. A *cross-trigger* is a false alarm of one class
-inside the hit window of an event of another: "computer" answering to "commuter". It counts in
-FA/h as every false alarm does; here it is counted by who was said, too.
+Each class has an independent trigger, so each has its own exact DET curve, in which the events of
+other classes are negative audio like any other. A *cross-trigger* is a false alarm of one class
+inside the hit window of an event of another: a detection of "computer" where "commuter" is spoken.
+It counts in FA/h as every false alarm does; here it is also counted by the class of the event.
 """
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve
-from keras_sal.detection.matching import OperatingPoint, operating_point
-from keras_sal.detection.scoring import det_curve
-from keras_sal.detection.trigger import (
-    TIME_TOLERANCE_S,
-    Scoring,
-    as_posterior,
-    as_thresholds,
-    detect,
-)
+from keras_sal.detection.operating_points import OperatingPoint, operating_point
+from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
+from keras_sal.detection.threshold_sweep import det_curve
+from keras_sal.detection.trigger import detect
+from keras_sal.detection.validation import validate_posterior, validate_thresholds
+from keras_sal.typing import Array, ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,31 +30,35 @@ class ClassReport:
 
     Attributes:
         points: list of `OperatingPoint`, one for each class.
-        cross_triggers: integers `(classes, classes)`; `[i, j]` counts the false alarms of
+        cross_triggers: int array `(classes, classes)`; `[i, j]` counts the false alarms of
             class `i` inside the hit window of an event of class `j`. One that lies in the
             windows of events of several classes counts for the one whose anchor is nearest.
     """
 
     points: list[OperatingPoint]
-    cross_triggers: np.ndarray
+    cross_triggers: Array
 
 
 def class_curves(
-    posteriors: Sequence, events: Sequence, *, max_fa_per_hour: float = 100.0, **scoring
+    posteriors: Sequence[ArrayLike],
+    events: Sequence[ArrayLike],
+    *,
+    max_fa_per_hour: float = 100.0,
+    **scoring: Any,
 ) -> list[DetCurve]:
-    """The DET curve of each class.
+    """Compute the DET curve of each class.
 
     Args:
         posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
         events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
-        max_fa_per_hour: as for `det_curve`.
+        max_fa_per_hour: float > 0, as for `det_curve`. Defaults to 100.0.
         **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
 
     Returns:
         List of `DetCurve`, one for each class.
 
     Raises:
-        ValueError: if the streams do not fit the events, or are not what they should be.
+        ValueError: If the streams do not fit the events, or an argument is out of range.
 
     Example:
 
@@ -63,7 +68,7 @@ def class_curves(
     >>> [(curve.frr_at(0.0), curve.frr_at(2.0)) for curve in curves]
     [(0.0, 0.0), (1.0, 0.0)]
     """
-    streams = _as_class_streams(posteriors, events)
+    streams = _validate_class_streams(posteriors, events)
     return [
         det_curve(
             [posterior[:, index] for posterior, _, _ in streams],
@@ -75,25 +80,30 @@ def class_curves(
     ]
 
 
-def class_report(posteriors: Sequence, events: Sequence, thresholds, **scoring) -> ClassReport:
+def class_report(
+    posteriors: Sequence[ArrayLike],
+    events: Sequence[ArrayLike],
+    thresholds: ArrayLike,
+    **scoring: Any,
+) -> ClassReport:
     """Score every class at its threshold, and count cross-triggers.
 
     Args:
         posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
         events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
-        thresholds: float for all classes, or one for each.
+        thresholds: float for all classes, or array `(classes,)`, in [0, 1] or `inf`.
         **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
 
     Returns:
         `ClassReport`.
 
     Raises:
-        ValueError: if the streams do not fit the events, or are not what they should be.
+        ValueError: If the streams do not fit the events, or an argument is out of range.
 
     Example:
 
     >>> posterior = np.zeros((3600, 2))
-    >>> posterior[100] = [0.9, 0.7]  # class 0 was said, both answer
+    >>> posterior[100] = [0.9, 0.7]  # an event of class 0 triggers both
     >>> report = class_report([posterior], [[[100.0, 0]]], [0.5, 0.6], frame_step_s=1.0)
     >>> report.points[0].hits, report.points[1].false_alarms
     (1, 1)
@@ -101,21 +111,21 @@ def class_report(posteriors: Sequence, events: Sequence, thresholds, **scoring) 
     [[0, 0], [1, 0]]
     """
     rule = Scoring(**scoring)
-    streams = _as_class_streams(posteriors, events)
+    streams = _validate_class_streams(posteriors, events)
     count = streams[0][0].shape[1]
-    thresholds = np.broadcast_to(as_thresholds(thresholds, count), count)
+    levels = np.broadcast_to(validate_thresholds(thresholds, count), count)
     points = [
         operating_point(
             [posterior[:, index] for posterior, _, _ in streams],
             [anchors[classes == index] for _, anchors, classes in streams],
-            float(thresholds[index]),
+            float(levels[index]),
             **scoring,
         )
         for index in range(count)
     ]
     cross_triggers = np.zeros((count, count), "int64")
     for posterior, anchors, classes in streams:
-        for detection in detect(posterior, thresholds, **scoring):
+        for detection in detect(posterior, levels, **scoring):
             late = detection.time_s - anchors
             inside = (late >= -rule.early_s - TIME_TOLERANCE_S) & (
                 late <= rule.max_delay_s + TIME_TOLERANCE_S
@@ -126,29 +136,32 @@ def class_report(posteriors: Sequence, events: Sequence, thresholds, **scoring) 
     return ClassReport(points, cross_triggers)
 
 
-def _as_class_streams(posteriors, events) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _validate_class_streams(
+    posteriors: Sequence[ArrayLike], events: Sequence[ArrayLike]
+) -> list[tuple[Array, Array, Array]]:
+    """The posterior, the anchors and their classes of each stream."""
     posteriors, events = list(posteriors), list(events)
-    if len(posteriors) == 0 or len(posteriors) != len(events):
-        raise ValueError(
-            "`posteriors` and `events` must hold one array for each stream, and at least one. "
-            f"Received: {len(posteriors)} posteriors, {len(events)} events."
-        )
-    streams = []
-    for stream, (posterior, table) in enumerate(zip(posteriors, events, strict=True)):
-        posterior = as_posterior(posterior, f"posteriors[{stream}]", classes=True)
+    require(
+        len(posteriors) > 0 and len(posteriors) == len(events),
+        "`posteriors` and `events` must hold one array for each stream, and at least one. "
+        f"Received: {len(posteriors)} posteriors, {len(events)} events.",
+    )
+    streams: list[tuple[Array, Array, Array]] = []
+    for index, (values, rows) in enumerate(zip(posteriors, events, strict=True)):
+        posterior = validate_posterior(values, f"posteriors[{index}]", classes=True)
         posterior = posterior.reshape(len(posterior), -1)
-        table = np.asarray(table, dtype="float64")
+        table = np.asarray(rows, dtype="float64")
         table = table.reshape(0, 2) if table.size == 0 else table
         classes = posterior.shape[1]
         if streams and classes != streams[0][0].shape[1]:
             raise ValueError(
                 "`posteriors` must have the same number of classes in all streams. Received: "
-                f"{classes} in stream {stream}, {streams[0][0].shape[1]} in stream 0."
+                f"{classes} in stream {index}, {streams[0][0].shape[1]} in stream 0."
             )
         if table.ndim != 2 or table.shape[1] != 2 or not np.isin(table[:, 1], range(classes)).all():
             raise ValueError(
-                f"`events[{stream}]` must have rows (anchor in seconds, class), the class being "
-                f"an integer below {classes}. Received: events[{stream}]={table.tolist()}."
+                f"`events[{index}]` must have rows (anchor in seconds, class), the class being "
+                f"an integer below {classes}. Received: events[{index}]={table.tolist()}."
             )
         streams.append((posterior, table[:, 0], table[:, 1].astype("int64")))
     return streams

@@ -1,86 +1,189 @@
-"""A trigger at every threshold at once.
+"""A sweep over all thresholds at once, which makes the DET curve of posteriors.
 
-What a trigger does changes only where its threshold crosses a frame's score. So everything it
-does, at every threshold there is, fits one exact table: a row `(frame, low, high)` says that
-the frame fires at the thresholds in the half-open interval `(low, high]` and at no other. One
-pass over time writes the table. Where a device keeps *one* moment at which it is armed again,
-`firings` keeps that moment as a step function of the threshold:
+`det_curve` is the entry; the rest explains how it counts.
 
-- a frame of score `c` fires at every threshold in `(-inf, c]` that is armed,
-- those thresholds are then busy for the refractory time,
+A trigger changes its behaviour only where the threshold crosses the score of a frame. So all its
+detections, at all thresholds, fit one exact table: a row `(frame, low, high)` is a detection at
+that frame at the thresholds in the half-open range `(low, high]`, and at no others. One pass over
+time computes the table. Where a device keeps *one* time at which it is armed again,
+`find_detections` keeps that time as a step function of the threshold:
+
+- a frame of score `c` is a detection at every threshold in `(-inf, c]` that is armed;
+- these thresholds are then blocked for the refractory time;
 - with hysteresis they stay latched until a score falls below `threshold - hysteresis`.
 
-`claims` lifts the one-to-one matching to all thresholds in the same way: an event holds the
-thresholds at which it has been hit, and a detection gives to each event in turn what it does
-not hold yet.
+`match_detections` extends the one-to-one matching to all thresholds in the same way: an event keeps
+the ranges of thresholds at which it is hit, and a detection gives each event in turn the ranges
+that the event does not have yet.
 
-`score_floor` makes long recordings cheap. Without hysteresis the number of detections never
-falls as the threshold falls: firing as soon as allowed yields the largest possible set of
-frames that are a refractory time apart, and a lower threshold only offers more frames. A block
-of one refractory time holds at most one detection, and maxima of blocks that are not
-neighbours are always far enough apart to be detections together, so `k` blocks that reach a
-threshold prove at least `k / 2` detections. Frames up to the floor are never looked at.
+`score_floor` makes long recordings cheap. Without hysteresis the number of detections never falls
+as the threshold falls: a detection as soon as allowed yields the largest possible set of frames
+that are a refractory time apart, and a lower threshold only offers more frames. A block of one
+refractory time holds at most one detection, and maxima of blocks that are not neighbours are always
+far enough apart to be detections together. So `k` blocks that reach a threshold prove at least
+`k / 2` detections. Frames whose score is not above the floor are never looked at.
 """
 
-import dataclasses
-from functools import cached_property
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-Interval = tuple[float, float]
+from keras_sal.checks import require
+from keras_sal.detection.curve import DetCurve, ThresholdTable
+from keras_sal.detection.false_alarm_budget import ROUNDING
+from keras_sal.detection.hit_rule import hit_windows, negative_hours, recording_at
+from keras_sal.detection.scoring import Scoring
+from keras_sal.detection.validation import validate_boundaries, validate_streams
+from keras_sal.typing import Array, ArrayLike
+
+ThresholdRange: TypeAlias = tuple[float, float]
+"""The thresholds in `(low, high]`."""
 
 
-class Firings(NamedTuple):
-    """Columns of a table, in order of time: `frame` fires at the thresholds in `(low, high]`."""
+def det_curve(
+    posteriors: Sequence[ArrayLike],
+    anchors_s: Sequence[ArrayLike],
+    *,
+    max_fa_per_hour: float = 100.0,
+    boundaries_s: Sequence[ArrayLike] | None = None,
+    **scoring: Any,
+) -> DetCurve:
+    """Score a detector at all thresholds.
 
-    frame: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    Exact: at each threshold the counts are those of `operating_point`. Cost grows linearly
+    with the hours; 100 hours of 10 ms frames take seconds.
+
+    Args:
+        posteriors: list of arrays `(frames,)` in [0, 1], one for each stream. A stream is what
+            a device would hear without a break; keep the state of the model over all of it.
+        anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
+            each stream; empty where it has no event.
+        max_fa_per_hour: float > 0. Operating points with more false alarms an hour are left
+            out, which is what makes long recordings cheap; `inf` keeps all, at some seconds for
+            each hour. Defaults to 100.0.
+        boundaries_s: list of rising arrays `(boundaries,)`, seconds from the start of the stream,
+            one for each stream: the times at which one recording of the stream ends and the next
+            begins. `keras_sal.detection.bootstrap` draws recordings; the figures stay the same.
+            An event, a false alarm and a frame belong to the recording that the anchor, the
+            detection and the frame lie in. Defaults to none: a stream is one recording.
+        **scoring: fields of `Scoring`; `frame_step_s` is required.
+
+    Returns:
+        `DetCurve`. Without hysteresis it holds *every* operating point of at most
+        `max_fa_per_hour`. With hysteresis (low thresholds may then fire less, because the
+        score never falls low enough to release them) it holds those above `DetCurve.floor`.
+
+    Raises:
+        ValueError: If the streams do not fit the anchors, or an argument is out of range.
+
+    Example:
+
+    >>> posterior = np.zeros(3600)
+    >>> posterior[[1001, 2000, 3000]] = [0.9, 0.4, 0.6]
+    >>> curve = det_curve([posterior], [[1000.0, 2000.0]], frame_step_s=1.0)
+    >>> curve.threshold.tolist()[:4]
+    [inf, 0.9, 0.6, 0.4]
+    >>> curve.frr.tolist()[:4], curve.false_alarms.tolist()[:4]
+    ([1.0, 0.5, 0.5, 0.0], [0, 0, 1, 1])
+    >>> curve.frr_at(0.0)
+    0.5
+    """
+    rule = Scoring(**scoring)
+    require(
+        max_fa_per_hour > 0,
+        "`max_fa_per_hour` must be a positive number; it bounds the curve. Received: "
+        f"max_fa_per_hour={max_fa_per_hour}. Use inf for the whole curve.",
+    )
+    streams = validate_streams(posteriors, anchors_s, rule)
+    boundaries = validate_boundaries(boundaries_s, len(streams))
+    scores = [rule.scores(posterior)[1] for posterior, _ in streams]
+    anchors = [each for _, each in streams]
+    windows = [hit_windows(a, len(s), rule) for a, s in zip(anchors, scores, strict=True)]
+    hours_by_stream = [
+        negative_hours(*window, len(s), rule, bounds)
+        for window, s, bounds in zip(windows, scores, boundaries, strict=True)
+    ]
+    first_recording = np.cumsum([0, *map(len, hours_by_stream)])
+    hours = np.concatenate(hours_by_stream)
+    floor = score_floor(
+        scores, rule.refractory_frames, _most_detections(windows, hours, max_fa_per_hour, rule)
+    )
+
+    events = np.zeros(first_recording[-1], "int64")
+    hits, alarms = [], []
+    for index, (first, last) in enumerate(windows):
+        detections = find_detections(scores[index], rule.refractory_frames, rule.hysteresis, floor)
+        event, hit, alarm = match_detections(detections, first, last)
+        of_event = first_recording[index] + recording_at(anchors[index], boundaries[index])
+        latency_s = rule.time_s(hit.frame) - anchors[index][event]
+        hits.append((of_event[event], hit.low, hit.high, latency_s))
+        of_alarm = recording_at(rule.time_s(alarm.frame), boundaries[index])
+        no_latency_s = np.full(len(of_alarm), np.nan)
+        alarms.append((first_recording[index] + of_alarm, alarm.low, alarm.high, no_latency_s))
+        events += np.bincount(of_event, minlength=len(events))
+    hit_columns, alarm_columns = (
+        [np.concatenate(column) for column in zip(*rows, strict=True)] for rows in (hits, alarms)
+    )
+    ends = np.unique(np.concatenate([*hit_columns[1:3], *alarm_columns[1:3]]))
+    levels = np.concatenate([[np.inf], ends[ends > floor][::-1]])
+    return DetCurve(
+        scoring=rule,
+        max_fa_per_hour=float(max_fa_per_hour),
+        floor=floor,
+        hit_table=ThresholdTable(levels, *hit_columns),
+        false_alarm_table=ThresholdTable(levels, *alarm_columns),
+        recording_events=events,
+        recording_hours=hours,
+        recording_weights=np.ones(len(events), "int64"),
+    )
+
+
+class DetectionTable(NamedTuple):
+    """Detections of one stream in order of time, each with its range of thresholds.
+
+    Args:
+        frame: int64 array `(rows,)`.
+        low: float64 array `(rows,)`; the thresholds of a row are those in `(low, high]`.
+        high: float64 array `(rows,)`.
+    """
+
+    frame: Array
+    low: Array
+    high: Array
 
     @classmethod
-    def from_rows(cls, rows: list[tuple[int, float, float]]) -> "Firings":
-        """Turn rows into columns."""
+    def from_rows(cls, rows: list[tuple[int, float, float]]) -> DetectionTable:
+        """Turn rows into columns.
+
+        Args:
+            rows: list of `(frame, low, high)`.
+
+        Returns:
+            `DetectionTable`.
+        """
         table = np.array(rows, dtype="float64").reshape(-1, 3)
         return cls(table[:, 0].astype("int64"), table[:, 1], table[:, 2])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
-    """Things that happen in a piece of a stream at the thresholds in `(low, high]`, no others.
+def subtract_ranges(low: float, high: float, taken: list) -> list[ThresholdRange]:
+    """Subtract ranges from a range.
 
-    `count` counts them at each of the `levels`; rows may count several times, or not at all.
+    Args:
+        low: float, the range is `(low, high]`.
+        high: float.
+        taken: list of tuples that begin with `low, high`, sorted and disjoint.
+
+    Returns:
+        List of the remaining ranges, sorted.
+
+    Example:
+
+    >>> subtract_ranges(0.0, 1.0, [(0.25, 0.5)])
+    [(0.0, 0.25), (0.5, 1.0)]
     """
-
-    levels: np.ndarray
-    piece: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    latency_s: np.ndarray
-
-    @cached_property
-    def _ends(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        ends = []
-        for sign, bound in ((1, self.high), (-1, self.low)):
-            order = np.argsort(-bound)
-            reached = np.searchsorted(-bound[order], -self.levels, side="right")
-            ends.append((sign, order, reached))
-        return ends
-
-    def count(self, times: np.ndarray) -> np.ndarray:
-        """How many there are at each level, row `i` counting `times[i]` times."""
-        total = np.zeros(len(self.levels), "int64")
-        for sign, order, reached in self._ends:
-            total += sign * np.concatenate([[0], np.cumsum(times[order])])[reached]
-        return total
-
-    def at(self, threshold: float) -> np.ndarray:
-        """The rows that hold at a threshold, by index."""
-        return np.flatnonzero((self.low < threshold) & (threshold <= self.high))
-
-
-def gaps(low: float, high: float, taken: list) -> list[Interval]:
-    """The parts of `(low, high]` outside the sorted, disjoint intervals `taken`."""
     free = []
     for begin, end, *_ in taken:
         if begin >= high:
@@ -93,85 +196,129 @@ def gaps(low: float, high: float, taken: list) -> list[Interval]:
     return free
 
 
-def score_floor(streams: list[np.ndarray], refractory_frames: int, detections: float) -> float:
-    """A score at and below which a trigger without hysteresis detects more than `detections`."""
-    peaks = [
-        np.maximum.reduceat(scores, np.arange(0, len(scores), refractory_frames))
-        for scores in streams
-    ]
-    peaks = np.concatenate(peaks)
+def score_floor(streams: list[Array], refractory_frames: int, detections: float) -> float:
+    """Find a score at and below which a trigger without hysteresis detects too much.
+
+    Args:
+        streams: list of arrays `(frames,)`, the scores.
+        refractory_frames: int, least number of frames from one detection to the next.
+        detections: float, at thresholds up to the floor there are more detections than this.
+
+    Returns:
+        float; `-inf` if no such score is known.
+    """
+    peaks = np.concatenate(
+        [
+            np.maximum.reduceat(scores, np.arange(0, len(scores), refractory_frames))
+            for scores in streams
+        ]
+    )
     rank = 2 * int(min(detections, len(peaks))) + 1
     if rank > len(peaks):
         return -np.inf
     return float(np.partition(peaks, len(peaks) - rank)[len(peaks) - rank])
 
 
-def firings(
-    scores: np.ndarray, refractory_frames: int, hysteresis: float | None, floor: float
-) -> Firings:
-    """What one stream fires at all thresholds above the floor."""
-    frames = np.flatnonzero(scores > floor)
-    releases = np.full(len(frames), np.inf)
-    if hysteresis is not None and len(frames):
-        since_last = np.concatenate([[0], frames[:-1] + 1])
-        lowest = np.minimum.reduceat(scores[: frames[-1] + 1], since_last)
-        releases = lowest.astype("float64") + hysteresis
-    latch = hysteresis is not None
-
-    rows = []
-    busy: list[tuple[float, float, int, bool]] = []  # low, high, armed again at, latched
-    covered, soonest, ceiling = -np.inf, -np.inf, np.inf
-    for frame, score, release in zip(
-        frames.tolist(), scores[frames].tolist(), releases.tolist(), strict=True
-    ):
-        if score <= covered and frame < soonest and release >= ceiling:
-            continue  # nothing that this frame reaches is armed, and nothing is released
-        held = []
-        for low, high, armed_at, latched in busy:
-            if latched and release < high:
-                if low < release:
-                    held.append((low, release, armed_at, True))
-                    low = release
-                latched = False
-            if latched or frame < armed_at:
-                held.append((low, high, armed_at, latched))
-        armed = gaps(floor, score, held)
-        rows += [(frame, low, high) for low, high in armed]
-        busy = sorted(held + [(*part, frame + refractory_frames, latch) for part in armed])
-        covered, ceiling = score, busy[-1][1]
-        soonest = min((at for _, _, at, latched in busy if not latched), default=np.inf)
-    return Firings.from_rows(rows)
-
-
-def claims(
-    fired: Firings, first: np.ndarray, last: np.ndarray
-) -> tuple[np.ndarray, Firings, Firings]:
-    """Share the firings of one stream out among its events, one to one at every threshold.
+def find_detections(
+    scores: Array, refractory_frames: int, hysteresis: float | None, floor: float
+) -> DetectionTable:
+    """Find the detections in one stream at all thresholds above the floor.
 
     Args:
-        fired: table of the firings.
-        first: the first frame of each event's hit window, rising.
-        last: the last frame of each event's hit window, rising.
+        scores: array `(frames,)`, the second one of `Scoring.scores`.
+        refractory_frames: int, least number of frames from one detection to the next.
+        hysteresis: float, or `None`.
+        floor: float.
 
     Returns:
-        The events hit, the firings that hit them, row for row, and the firings outside all
-        windows: the false alarms.
+        `DetectionTable`.
     """
-    begin = np.searchsorted(last, fired.frame, side="left")
-    end = np.searchsorted(first, fired.frame, side="right")
-    held: list[list[Interval]] = [[] for _ in first]
+    frames = np.flatnonzero(scores > floor)
+    latch = hysteresis is not None
+    rows = []
+    blocked: list[tuple[float, float, int, bool]] = []  # low, high, armed again at, latched
+    covered, soonest, ceiling = -np.inf, -np.inf, np.inf
+    for frame, score, release in zip(
+        frames.tolist(),
+        scores[frames].tolist(),
+        _release_thresholds(scores, frames, hysteresis).tolist(),
+        strict=True,
+    ):
+        if score <= covered and frame < soonest and release >= ceiling:
+            continue  # no threshold up to the score is armed, and none is released
+        blocked = _still_blocked(blocked, frame, release)
+        armed = subtract_ranges(floor, score, blocked)
+        rows += [(frame, low, high) for low, high in armed]
+        blocked = sorted(blocked + [(*part, frame + refractory_frames, latch) for part in armed])
+        covered, ceiling = score, blocked[-1][1]
+        soonest = min((at for _, _, at, latched in blocked if not latched), default=np.inf)
+    return DetectionTable.from_rows(rows)
+
+
+def match_detections(
+    detections: DetectionTable, first: Array, last: Array
+) -> tuple[Array, DetectionTable, DetectionTable]:
+    """Match the detections of one stream to its events, one to one at every threshold.
+
+    Args:
+        detections: `DetectionTable`.
+        first: int array `(events,)`, first frame of each hit window, rising.
+        last: int array `(events,)`, last frame of each hit window, rising.
+
+    Returns:
+        The indices of the events hit, the detections that hit them, row for row, and the
+        detections outside all windows: the false alarms.
+    """
+    begin = np.searchsorted(last, detections.frame, side="left")
+    end = np.searchsorted(first, detections.frame, side="right")
+    hit_at: list[list[ThresholdRange]] = [[] for _ in first]
     events, rows = [], []
     for row in np.flatnonzero(begin < end).tolist():
-        rest = [(float(fired.low[row]), float(fired.high[row]))]
+        rest = [(float(detections.low[row]), float(detections.high[row]))]
         for event in range(int(begin[row]), int(end[row])):
-            won = [part for piece in rest for part in gaps(*piece, held[event])]
-            rest = [part for piece in rest for part in gaps(*piece, won)]
-            held[event] = sorted(held[event] + won)
+            won = [part for each in rest for part in subtract_ranges(*each, hit_at[event])]
+            rest = [part for each in rest for part in subtract_ranges(*each, won)]
+            hit_at[event] = sorted(hit_at[event] + won)
             events += [event] * len(won)
-            rows += [(int(fired.frame[row]), *part) for part in won]
+            rows += [(int(detections.frame[row]), *part) for part in won]
     outside = begin >= end
     return (
         np.array(events, dtype="int64"),
-        Firings.from_rows(rows),
-        Firings(*(column[outside] for column in fired)),
+        DetectionTable.from_rows(rows),
+        DetectionTable(*(column[outside] for column in detections)),
     )
+
+
+def _most_detections(
+    windows: list[tuple[Array, Array]], hours: Array, max_fa_per_hour: float, rule: Scoring
+) -> float:
+    """The most detections that there can be within the bound: false alarms and those in windows."""
+    inside = sum(
+        int((-(-(last - first + 1) // rule.refractory_frames)).sum()) for first, last in windows
+    )
+    return (max_fa_per_hour * hours.sum() * ROUNDING if hours.any() else np.inf) + inside
+
+
+def _release_thresholds(scores: Array, frames: Array, hysteresis: float | None) -> Array:
+    """For each frame, the thresholds above this one are released since the frame before it."""
+    if hysteresis is None or not len(frames):
+        return np.full(len(frames), np.inf)
+    since_last = np.concatenate([[0], frames[:-1] + 1])
+    lowest = np.minimum.reduceat(scores[: frames[-1] + 1], since_last)
+    return lowest.astype("float64") + hysteresis
+
+
+def _still_blocked(
+    blocked: list[tuple[float, float, int, bool]], frame: int, release: float
+) -> list[tuple[float, float, int, bool]]:
+    """The ranges of thresholds that are blocked at a frame, after those above `release` unlatch."""
+    still = []
+    for low, high, armed_at, latched in blocked:
+        if latched and release < high:
+            if low < release:
+                still.append((low, release, armed_at, True))
+                low = release
+            latched = False
+        if latched or frame < armed_at:
+            still.append((low, high, armed_at, latched))
+    return still

@@ -1,23 +1,28 @@
-"""Tuning: the trigger and its threshold, chosen on development data for a false-alarm budget.
+"""Tuning of the trigger and its threshold on development data, for a false-alarm budget.
 
 Choose on development data, report on test data: a threshold chosen on the data it is scored on
 flatters the detector. Choose on the posteriors of the model that ships: those of an int8 model
 are not those of the float model, and neither is its best threshold.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve
-from keras_sal.detection.scoring import det_curve
-from keras_sal.detection.uncertainty import binomial_interval, poisson_upper
+from keras_sal.detection.exact_intervals import binomial_interval, poisson_upper
+from keras_sal.detection.threshold_sweep import det_curve
+from keras_sal.typing import ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)
 class Tuning:
-    """What `tune` found.
+    """The trigger that `tune` found, and all that it tried.
 
     Attributes:
         curve: `DetCurve` of the best trigger; its `.scoring` is the trigger.
@@ -26,12 +31,12 @@ class Tuning:
     """
 
     curve: DetCurve
-    trials: list[dict]
+    trials: list[dict[str, Any]]
 
 
 def tune(
-    posteriors: Sequence,
-    anchors_s: Sequence,
+    posteriors: Sequence[ArrayLike],
+    anchors_s: Sequence[ArrayLike],
     *,
     fa_per_hour: float,
     latency_budget_s: float = math.inf,
@@ -39,7 +44,7 @@ def tune(
     on_frames: Iterable[int] = (1, 2, 4),
     hysteresis: Iterable[float | None] = (None,),
     refractory_s: Iterable[float] = (1.0,),
-    **scoring,
+    **scoring: Any,
 ) -> Tuning:
     """Try every combination of trigger settings on development data.
 
@@ -48,14 +53,14 @@ def tune(
     that was named first.
 
     Args:
-        posteriors: list of arrays `(frames,)`, as for `det_curve`.
-        anchors_s: list of arrays `(events,)`, as for `det_curve`.
+        posteriors: list of arrays `(frames,)` in [0, 1], as for `det_curve`.
+        anchors_s: list of arrays `(events,)`, seconds, as for `det_curve`.
         fa_per_hour: float > 0, the false-alarm budget.
         latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
-        smooth_frames: the values to try. Defaults to (1, 3, 5, 10).
-        on_frames: the values to try. Defaults to (1, 2, 4).
-        hysteresis: the values to try. Defaults to (None,).
-        refractory_s: the values to try, seconds. Defaults to (1.0,).
+        smooth_frames: ints >= 1 to try. Defaults to (1, 3, 5, 10).
+        on_frames: ints >= 1 to try. Defaults to (1, 2, 4).
+        hysteresis: floats in [0, 1), or `None`, to try. Defaults to (None,).
+        refractory_s: floats >= 0 to try, seconds. Defaults to (1.0,).
         **scoring: the other fields of `keras_sal.detection.Scoring`; `frame_step_s` is
             required.
 
@@ -63,7 +68,7 @@ def tune(
         `Tuning`.
 
     Raises:
-        ValueError: if there is nothing to try, or an argument is out of range.
+        ValueError: If there is nothing to try, or an argument is out of range.
 
     Example:
 
@@ -77,18 +82,18 @@ def tune(
     >>> found.curve.scoring.smooth_frames, found.curve.scoring.on_frames, found.trials[0]["frr"]
     (1, 2, 0.0)
     """
-    grid = {
+    grid: dict[str, list[Any]] = {
         "smooth_frames": list(smooth_frames),
         "on_frames": list(on_frames),
         "hysteresis": list(hysteresis),
         "refractory_s": list(refractory_s),
     }
-    empty = [name for name, values in grid.items() if not values]
-    if empty:
-        raise ValueError(f"`{empty[0]}` must name at least one value to try. Received none.")
-    best, trials = None, []
-    for values in itertools.product(*grid.values()):
-        settings = dict(zip(grid, values, strict=True))
+    for name, values in grid.items():
+        require(values, f"`{name}` must name at least one value to try. Received none.")
+    best: tuple[dict[str, Any], DetCurve] | None = None
+    trials = []
+    for combination in itertools.product(*grid.values()):
+        settings = dict(zip(grid, combination, strict=True))
         curve = det_curve(
             posteriors,
             anchors_s,
@@ -97,46 +102,45 @@ def tune(
             **scoring,
         )
         point = curve.at(fa_per_hour, latency_budget_s=latency_budget_s)
-        frr = curve.frr_within(latency_budget_s, fa_per_hour)
-        trials.append(
-            settings
-            | {
-                "frr": frr,
-                "fa_per_hour": point.fa_per_hour,
-                "threshold": point.threshold,
-                "latency_p50_s": point.latency_p50_s,
-                "latency_p90_s": point.latency_p90_s,
-            }
-        )
-        if best is None or _cost(trials[-1]) < _cost(best[0]):
-            best = trials[-1], curve
+        trial = settings | {
+            "frr": curve.frr_within(latency_budget_s, fa_per_hour),
+            "fa_per_hour": point.fa_per_hour,
+            "threshold": point.threshold,
+            "latency_p50_s": point.latency_p50_s,
+            "latency_p90_s": point.latency_p90_s,
+        }
+        trials.append(trial)
+        if best is None or _cost(trial) < _cost(best[0]):
+            best = trial, curve
+    assert best is not None  # the grid is not empty
     return Tuning(best[1], sorted(trials, key=_cost))
 
 
-def _cost(trial: dict) -> tuple[float, float]:
-    """Fewest misses, then soonest; what is undefined is worst."""
-    return tuple(
+def _cost(trial: dict[str, Any]) -> tuple[float, float]:
+    """Fewest misses, then lowest latency; what is undefined is worst."""
+    frr, latency_s = (
         math.inf if math.isnan(trial[name]) else trial[name] for name in ("frr", "latency_p50_s")
     )
+    return frr, latency_s
 
 
 def threshold_record(
     curve: DetCurve, fa_per_hour: float, *, latency_budget_s: float = math.inf, data: str = ""
-) -> dict:
-    """The threshold for a false-alarm budget, and how it was chosen, for a manifest.
+) -> dict[str, Any]:
+    """Choose the threshold for a false-alarm budget, and record how, for a manifest.
 
     Args:
         curve: `DetCurve` of development data, made from the posteriors of the model that ships.
         fa_per_hour: float > 0, the false-alarm budget.
         latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
-        data: str, what the curve was made from, e.g. "dev, int8 model". Defaults to "".
+        data: str, name of the data of the curve, e.g. "dev, int8 model". Defaults to "".
 
     Returns:
         dict of strings, numbers, `None` and dicts of them, ready for `json.dumps`. What is
         undefined is `None`.
 
     Raises:
-        ValueError: if no detector that fires is within the budgets.
+        ValueError: If no detector that fires is within the budgets.
 
     Example:
 

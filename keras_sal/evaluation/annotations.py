@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sal.detection.trigger import TIME_TOLERANCE_S
+from keras_sal.detection.scoring import TIME_TOLERANCE_S
 from keras_sal.typing import PathLike
 
 if TYPE_CHECKING:

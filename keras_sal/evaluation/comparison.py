@@ -43,9 +43,11 @@ def differences(
     reference, *others = systems
     rows = []
     for system, condition in itertools.product(others, predictions.conditions):
-        pair = (system, reference)
-        curves = tuple(protocol.curve(predictions, each, condition) for each in pair)
-        figures = tuple(_figures(each["threshold"]["threshold"], protocol) for each in pair)
+        curves = (
+            protocol.curve(predictions, system, condition),
+            protocol.curve(predictions, reference, condition),
+        )
+        figures = (_figures(system, protocol), _figures(reference, protocol))
         estimate = figures[0](curves[0]) - figures[1](curves[1])
         speakers = predictions.speaker_groups("test", condition)
         intervals = {
@@ -109,8 +111,9 @@ def parity(predictions: Predictions, systems: Sequence[Mapping[str, Any]]) -> li
     return rows
 
 
-def _figures(threshold: float | None, protocol: ScoringProtocol) -> Callable[[DetCurve], Array]:
-    """The function from a curve to the figures named in `DIFFERENCES`."""
+def _figures(system: Mapping[str, Any], protocol: ScoringProtocol) -> Callable[[DetCurve], Array]:
+    """The function from the curve of a system to the figures named in `DIFFERENCES`."""
+    threshold = system["threshold"]["threshold"]
     fixed_threshold = math.nan if threshold is None else threshold
 
     def figures(curve: DetCurve) -> Array:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_sal.detection import Scoring, detect, match_events
+from keras_sal.detection.hit_rule import hit_windows
 from keras_sal.evaluation.annotations import StreamAnnotation
 from keras_sal.evaluation.labels import WordTimes, label_at, recording_label
 from keras_sal.typing import Array
@@ -44,7 +45,9 @@ class Outcome:
     @property
     def latency_s(self) -> float | None:
         """Detection time - anchor of a hit in seconds; `None` for anything else."""
-        return self.time_s - self.anchor_s if self.kind == "hit" else None
+        if self.kind != "hit" or self.anchor_s is None:
+            return None
+        return self.time_s - self.anchor_s
 
 
 def find_outcomes(
@@ -103,5 +106,5 @@ def find_outcomes(
 
 def _peak(scores: Array, anchor_s: float, rule: Scoring) -> float:
     """The highest score in the hit window of an anchor."""
-    first, last = (int(end[0]) for end in rule.windows(np.array([anchor_s]), len(scores)))
+    first, last = (int(end[0]) for end in hit_windows(np.array([anchor_s]), len(scores), rule))
     return float(scores[first : last + 1].max(initial=0.0))

@@ -124,7 +124,7 @@ class Predictions:
         return det_curve(
             self.posteriors_of(system, split, condition),
             [stream.anchors_s for stream in streams],
-            cuts_s=[stream.boundaries_s for stream in streams],
+            boundaries_s=[stream.boundaries_s for stream in streams],
             **self.times[system],
             **scoring,
         )
@@ -373,7 +373,7 @@ def _column(output: Array, stream: Stream, stride: int, name: str, class_index: 
     """The posterior of one class, `(frames,)`."""
     output = np.asarray(output, "float32")
     output = output[:, None] if output.ndim == 1 else output
-    frames = len(stream.features)  # type: ignore[arg-type]
+    frames = len(stream.features)
     require(
         output.ndim == 2 and len(output) == frames // stride,
         "`systems` must have an output for every frame, (frames, classes); "

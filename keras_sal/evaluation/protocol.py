@@ -97,7 +97,8 @@ class ScoringProtocol:
         """
         scoring = {**self.scoring, **shipped.get("scoring", {})}
         if "threshold" in shipped:
-            return Scoring(**predictions.times[system], **scoring), dict(shipped["threshold"])
+            timed = {**predictions.times[system], **scoring}
+            return Scoring(**timed), dict(shipped["threshold"])
         curve = self._dev_curve(predictions, system, scoring)
         conditions = [each.condition for each in predictions.stream_sets if each.split == "dev"]
         try:
@@ -190,7 +191,7 @@ class ScoringProtocol:
 
     @staticmethod
     def _can_resample(curve: DetCurve, groups: Sequence[Any] | None) -> bool:
-        return len(set(range(len(curve.piece_events)) if groups is None else groups)) >= 2
+        return len(set(range(len(curve.recording_events)) if groups is None else groups)) >= 2
 
     def _dev_curve(
         self, predictions: Predictions, system: str, scoring: Mapping[str, Any]
@@ -198,15 +199,15 @@ class ScoringProtocol:
         """The curve of all dev streams, of the tuned trigger if there is tuning."""
         if not self.tuned:
             return predictions.curve(system, "dev", max_fa_per_hour=self.max_fa_per_hour, **scoring)
-        free = {name: value for name, value in scoring.items() if name not in _TUNED}
-        fixed = {name: [free.pop(name)] for name in _FIXED_IN_TUNING if name in free}
+        settings: dict[str, Any] = {**predictions.times[system]}
+        for name, value in scoring.items():
+            if name not in _TUNED:
+                settings[name] = [value] if name in _FIXED_IN_TUNING else value
         return tune(
             predictions.posteriors_of(system, "dev"),
             [stream.anchors_s for stream in predictions.streams("dev")],
             fa_per_hour=self.fa_per_hour,
-            **fixed,
-            **free,
-            **predictions.times[system],
+            **settings,
         ).curve
 
 

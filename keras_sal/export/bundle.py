@@ -37,7 +37,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection import Scoring
-from keras_sal.detection.trigger import as_thresholds, check_delay
+from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
 from keras_sal.export.firmware import sources
 from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND, MODEL, TRIGGER, Contents
 from keras_sal.export.firmware.readme import readme
@@ -137,7 +137,7 @@ def write(
         threshold_record=record,
         scoring=trigger,
         frontend=_check_frontend(frontend, model),
-        delay_frames=check_delay(delay_frames),
+        delay_frames=validate_delay_frames(delay_frames),
     )
     manifest = contents.manifest()
     texts = contents.sources() | {"README.md": readme(folder.name, manifest)}
@@ -285,7 +285,7 @@ def _check_trigger(
 
 
 def _check_thresholds(threshold: Any, classes: int) -> list[float]:
-    thresholds = np.broadcast_to(as_thresholds(threshold, classes), classes).tolist()
+    thresholds = np.broadcast_to(validate_thresholds(threshold, classes), classes).tolist()
     require(
         all(map(math.isfinite, thresholds)),
         "`threshold` must be in [0, 1]; a detector that never fires needs no firmware. "

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sal.checks import require
-from keras_sal.detection.trigger import as_thresholds
+from keras_sal.detection.validation import validate_thresholds
 from keras_sal.export.errors import ExportError
 from keras_sal.export.firmware.sources import is_logit
 from keras_sal.export.internal_state import InternalModel, move_states_inside
@@ -86,7 +86,7 @@ def write(
         "`folder` must be new, in a folder that exists. "
         f"Received: folder={str(folder)!r}. Name another one.",
     )
-    (level,) = as_thresholds(threshold, 1).tolist()
+    (level,) = validate_thresholds(threshold, 1).tolist()
     path = model.path if isinstance(model, MicroModel) else Path(model)
     file = Flatbuffer(path.read_bytes())
     adapt(file, _frames_per_step(file))

@@ -22,7 +22,7 @@ import numpy as np
 from keras_sal.audio import MicroFrontend, output_times
 from keras_sal.checks import require
 from keras_sal.detection import Detection, Trigger
-from keras_sal.detection.trigger import check_delay
+from keras_sal.detection.validation import validate_delay_frames
 from keras_sal.runtime.runner_steps import frames_per_output, split_remainder
 from keras_sal.runtime.runners import Runner, open_runner
 from keras_sal.typing import Array, ArrayLike, PathLike
@@ -143,7 +143,7 @@ class StreamingDetector:
         )
         if delay_frames is None:
             delay_frames = getattr(self.runner, "delay_frames", 0)
-        self.delay_frames = check_delay(delay_frames)
+        self.delay_frames = validate_delay_frames(delay_frames)
         late_s = delay_frames * scoring["frame_step_s"]
         times = {"frame_offset_s": scoring.get("frame_offset_s", 0.0) + late_s}
         self.trigger = Trigger(threshold, classes=classes, **scoring | times)

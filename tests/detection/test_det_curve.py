@@ -139,7 +139,7 @@ def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, **sc
         point = curve.point(threshold)
         assert (point.false_alarms, point.hits) == (false_alarms, len(latencies))
         np.testing.assert_allclose(
-            sorted(curve.hit_rows.latency_s[curve.hit_rows.at(threshold)]), latencies, atol=1e-9
+            sorted(curve.hit_table.latency_s[curve.hit_table.at(threshold)]), latencies, atol=1e-9
         )
         alone = operating_point(posteriors, anchors, threshold, **scoring)
         assert repr(alone) == repr(point)
@@ -642,7 +642,7 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
     cuts[0] = np.repeat(cuts[0], 2)  # a piece may be empty
     keywords = {"max_fa_per_hour": math.inf, **rule}
     whole = det_curve(posteriors, anchors, **keywords)
-    curve = det_curve(posteriors, anchors, cuts_s=cuts, **keywords)
+    curve = det_curve(posteriors, anchors, boundaries_s=cuts, **keywords)
     np.testing.assert_array_equal(curve.threshold, whole.threshold)
     np.testing.assert_array_equal(curve.hits, whole.hits)
     np.testing.assert_array_equal(curve.false_alarms, whole.false_alarms)
@@ -662,9 +662,9 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
                 for t in range(len(posterior))
                 if inside(scoring.time_s(t))
             )
-            assert curve.piece_events[piece] == sum(map(inside, anchor))
-            assert curve.piece_hours[piece] == pytest.approx(negative, abs=1e-12)
-            alone = curve.reweighted(np.arange(len(curve.piece_events)) == piece)
+            assert curve.recording_events[piece] == sum(map(inside, anchor))
+            assert curve.recording_hours[piece] == pytest.approx(negative, abs=1e-12)
+            alone = curve.reweighted(np.arange(len(curve.recording_events)) == piece)
             for threshold in (0.25, 0.5, 0.8):
                 if threshold <= curve.floor:
                     continue
@@ -678,7 +678,7 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
                 assert point.hits == sum(inside(anchor[event]) for _, event in matches.hits)
                 assert point.false_alarms == sum(inside(d.time_s) for d in matches.false_alarms)
             piece += 1
-    assert piece == len(curve.piece_events)
+    assert piece == len(curve.recording_events)
 
 
 @given(seed=SEEDS, rule=RULES)
@@ -705,14 +705,14 @@ def test_latencies_of_the_hits_at_a_threshold():
 @pytest.mark.parametrize(
     ("cuts", "message"),
     [
-        ([], "one array for each stream. Received: 0 cuts_s for 1 streams"),
-        ([[2.0, 1.0]], r"`cuts_s\[0\]` must be rising seconds.*Received: cuts_s\[0\]=\[2.0, 1.0\]"),
+        ([], "one array for each stream. Received: 0 boundaries_s for 1 streams"),
+        ([[2.0, 1.0]], r"`boundaries_s\[0\]` must be rising seconds.*Received: boundaries_s\[0\]=\[2.0, 1.0\]"),
         ([[math.nan]], "must be rising seconds"),
     ],
 )
 def test_rejects_bad_cuts(cuts, message):
     with pytest.raises(ValueError, match=message):
-        det_curve([np.zeros(9)], [[]], frame_step_s=1.0, cuts_s=cuts)
+        det_curve([np.zeros(9)], [[]], frame_step_s=1.0, boundaries_s=cuts)
 
 
 def test_curve_says_whether_it_is_complete():

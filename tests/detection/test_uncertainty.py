@@ -124,7 +124,7 @@ def test_bootstrap_by_recording_of_one_long_stream():
     joined = det_curve(
         [np.concatenate(posteriors)],
         [np.concatenate([a + start for a, start in zip(anchors, starts, strict=True)])],
-        cuts_s=[starts[1:]],
+        boundaries_s=[starts[1:]],
         frame_step_s=1.0,
         refractory_s=5.0,
         max_delay_s=2.0,
@@ -178,7 +178,7 @@ def test_paired_bootstrap_cancels_what_is_hard_for_both():
     ("keywords", "message"),
     [
         ({"groups": ["a", "b"]}, "`groups` must name one group for each stream.*2 groups for 3"),
-        ({"groups": ["a"] * 3}, "`groups` must differ.*1 group in 3 pieces"),
+        ({"groups": ["a"] * 3}, "`groups` must differ.*1 group in 3 recordings"),
         ({"replicates": 0}, "`replicates` must be at least 1"),
         ({"level": 1.0}, "`level` must be between 0 and 1"),
     ],

@@ -1,8 +1,8 @@
-"""Event-based F1: intervals with onset and offset against intervals, within collars.
+"""Event-based F1: detected intervals against reference intervals, within collars.
 
-The figure of sound event detection (DCASE, `sed_eval`), for detectors that say when something
-begins *and* ends. For triggers, which answer once, `keras_sal.detection` is the better judge: F1
-knows neither hours nor latency.
+It is the figure of sound event detection (DCASE, `sed_eval`), for detectors that find the onset
+*and* the offset of an event. For triggers, which fire once, a DET curve is the better figure: F1
+depends neither on the hours nor on the latency.
 
 An estimated event matches a reference event if its onset lies within `onset_collar_s` of the
 reference's and its offset within the larger of `offset_collar_s` and `offset_collar_share` of
@@ -11,23 +11,37 @@ the reference's duration. The matching is one to one and as large as possible.
     precision = matched / estimated,  recall = matched / reference,
     F1 = 2 * matched / (estimated + reference)
 
-The polyphonic sound detection score (PSDS) is not here: `sed_scores_eval` computes it from the same
-posteriors, exactly and over all thresholds as `det_curve` does.
+The polyphonic sound detection score (PSDS) is not included: `sed_scores_eval` computes it from the
+same posteriors, exactly and over all thresholds as `det_curve` does.
 
 Reference: Mesaros, Heittola, Virtanen, "Metrics for polyphonic sound event detection", Applied
 Sciences 6(6), 2016.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_sal.detection.trigger import TIME_TOLERANCE_S, Scoring, as_posterior, as_thresholds
+from keras_sal.checks import require
+from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
+from keras_sal.detection.validation import validate_posterior, validate_thresholds
+from keras_sal.typing import Array, ArrayLike
 
 
 class EventScore(NamedTuple):
-    """Event-based F1 with its parts; `nan` where there is nothing to divide by."""
+    """Event-based F1 with its parts; `nan` where there is nothing to divide by.
+
+    Args:
+        f1: float in [0, 1].
+        precision: float in [0, 1], matched / estimated.
+        recall: float in [0, 1], matched / reference.
+        matched: int, number of matched events.
+        estimated: int, number of estimated events.
+        reference: int, number of reference events.
+    """
 
     f1: float
     precision: float
@@ -37,8 +51,8 @@ class EventScore(NamedTuple):
     reference: int
 
 
-def active_intervals(posterior, threshold: float, **scoring) -> np.ndarray:
-    """Where the score has reached the threshold, as intervals.
+def active_intervals(posterior: ArrayLike, threshold: float, **scoring: Any) -> Array:
+    """Find the intervals in which the score has reached the threshold.
 
     Args:
         posterior: array `(frames,)` in [0, 1].
@@ -53,7 +67,7 @@ def active_intervals(posterior, threshold: float, **scoring) -> np.ndarray:
         frame that is off again, or one frame after the last.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: If an argument is out of range.
 
     Example:
 
@@ -61,42 +75,42 @@ def active_intervals(posterior, threshold: float, **scoring) -> np.ndarray:
     [[0.5, 1.5], [2.0, 2.5]]
     """
     rule = Scoring(**scoring)
-    level = float(as_thresholds(threshold, 1)[0])
-    smoothed, lasting = rule.scores(as_posterior(posterior, "posterior"))
+    level = float(validate_thresholds(threshold, 1)[0])
+    smoothed, lasting = rule.scores(validate_posterior(posterior, "posterior"))
     lasting, smoothed = lasting.astype("float64"), smoothed.astype("float64")
     on, off = lasting >= level, smoothed + (rule.hysteresis or 0.0) < level
-    # the state after each frame is what the last frame that was on or off made it
-    last_word = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
-    active = np.concatenate([[False], on[last_word] & (last_word >= 0), [False]])
+    # the last frame that was on or off decides the state after each frame
+    last_change = np.maximum.accumulate(np.where(on | off, np.arange(len(on)), -1))
+    active = np.concatenate([[False], on[last_change] & (last_change >= 0), [False]])
     edges = np.flatnonzero(active[1:] != active[:-1])
     return rule.time_s(edges).reshape(-1, 2)
 
 
 def event_f1(
-    reference: Sequence,
-    estimated: Sequence,
+    reference: Sequence[ArrayLike],
+    estimated: Sequence[ArrayLike],
     *,
     onset_collar_s: float = 0.2,
     offset_collar_s: float = 0.2,
     offset_collar_share: float = 0.5,
     use_offset: bool = True,
 ) -> EventScore:
-    """Event-based F1 of one class over all streams.
+    """Compute event-based F1 of one class over all streams.
 
     Args:
         reference: list of arrays `(events, 2)` of onset and offset in seconds, one for each
             stream.
-        estimated: the same, of the detector.
-        onset_collar_s: float, seconds, >= 0. Defaults to 0.2.
-        offset_collar_s: float, seconds, >= 0. Defaults to 0.2.
-        offset_collar_share: float, >= 0, of the reference's duration. Defaults to 0.5.
-        use_offset: bool, whether offsets count at all. Defaults to `True`.
+        estimated: list of arrays `(events, 2)`, the same for the detector.
+        onset_collar_s: float >= 0, seconds. Defaults to 0.2.
+        offset_collar_s: float >= 0, seconds. Defaults to 0.2.
+        offset_collar_share: float >= 0, share of the reference's duration. Defaults to 0.5.
+        use_offset: bool, whether offsets must fit, too. Defaults to `True`.
 
     Returns:
         `EventScore(f1, precision, recall, matched, estimated, reference)`.
 
     Raises:
-        ValueError: if the lists differ in length, or an array is not of rising intervals.
+        ValueError: If the lists differ in length, or an array is not of rising intervals.
 
     Example:
 
@@ -104,15 +118,15 @@ def event_f1(
     >>> score.f1, score.recall, score.matched, score.estimated, score.reference
     (0.4, 0.5, 1, 3, 2)
     """
-    if len(reference) != len(estimated):
-        raise ValueError(
-            "`reference` and `estimated` must hold one array for each stream. "
-            f"Received: {len(reference)} and {len(estimated)} arrays."
-        )
+    require(
+        len(reference) == len(estimated),
+        "`reference` and `estimated` must hold one array for each stream. "
+        f"Received: {len(reference)} and {len(estimated)} arrays.",
+    )
     matched = true = found = 0
     for stream, (truth, guess) in enumerate(zip(reference, estimated, strict=True)):
-        truth = _as_intervals(truth, f"reference[{stream}]")
-        guess = _as_intervals(guess, f"estimated[{stream}]")
+        truth = _validate_intervals(truth, f"reference[{stream}]")
+        guess = _validate_intervals(guess, f"estimated[{stream}]")
         onset, offset = np.moveaxis(np.abs(truth[:, None] - guess[None]), -1, 0)
         fits = onset <= onset_collar_s + TIME_TOLERANCE_S
         if use_offset:
@@ -131,7 +145,7 @@ def event_f1(
 
 
 def _largest_matching(fits: list[list[int]]) -> int:
-    """How many rows can have a column of their own (Kuhn's augmenting paths)."""
+    """Count the rows that can each have a different column (Kuhn's augmenting paths)."""
     owner: dict[int, int] = {}
 
     def place(row: int, seen: set[int]) -> bool:
@@ -146,15 +160,15 @@ def _largest_matching(fits: list[list[int]]) -> int:
     return sum(place(row, set()) for row in range(len(fits)))
 
 
-def _as_intervals(intervals, name: str) -> np.ndarray:
+def _validate_intervals(intervals: ArrayLike, name: str) -> Array:
     intervals = np.asarray(intervals, dtype="float64")
     if intervals.size == 0:
         return np.empty((0, 2))
-    if intervals.ndim != 2 or intervals.shape[1] != 2:
-        raise ValueError(
-            f"`{name}` must have shape (events, 2), onset and offset. "
-            f"Received: {name} of shape {intervals.shape}."
-        )
+    require(
+        intervals.ndim == 2 and intervals.shape[1] == 2,
+        f"`{name}` must have shape (events, 2), onset and offset. "
+        f"Received: {name} of shape {intervals.shape}.",
+    )
     if not np.all(np.isfinite(intervals)) or np.any(intervals[:, 1] < intervals[:, 0]):
         raise ValueError(
             f"`{name}` must hold finite onsets before their offsets, in seconds. "

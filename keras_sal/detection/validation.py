@@ -1,0 +1,201 @@
+"""Validation of posteriors, thresholds, anchors and boundaries of recordings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_sal.checks import require
+from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
+from keras_sal.typing import Array, ArrayLike
+
+
+def validate_delay_frames(delay_frames: int) -> int:
+    """Check a number of outputs at the start of a stream that belong to no frame.
+
+    Args:
+        delay_frames: int >= 0.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: If it is not an integer of at least 0.
+    """
+    require(
+        not isinstance(delay_frames, bool)
+        and hasattr(delay_frames, "__index__")
+        and delay_frames >= 0,
+        "`delay_frames` must be an integer >= 0; it counts outputs. "
+        f"Received: delay_frames={delay_frames}. A causal model has 0.",
+    )
+    return delay_frames
+
+
+def validate_thresholds(threshold: ArrayLike, classes: int) -> Array:
+    """Check one threshold, or one for each class.
+
+    Args:
+        threshold: float or array `(classes,)`, in [0, 1] or `inf`.
+        classes: int, number of classes.
+
+    Returns:
+        float64 array `(1,)` or `(classes,)`.
+
+    Raises:
+        ValueError: If the shape or a value is wrong.
+    """
+    levels = np.atleast_1d(np.asarray(threshold, dtype="float64"))
+    require(
+        levels.shape in ((1,), (classes,)),
+        f"`threshold` must be one number, or one for each of the {classes} classes. "
+        f"Received: threshold of shape {levels.shape}.",
+    )
+    require(
+        np.all((levels >= 0) & ((levels <= 1) | (levels == np.inf))),
+        "`threshold` must be in [0, 1], as posteriors are, or inf. "
+        f"Received: threshold={threshold}. Is it a logit or a percentage?",
+    )
+    return levels
+
+
+def validate_posterior(posterior: ArrayLike, name: str, *, classes: bool = False) -> Array:
+    """Check the posteriors of one stream.
+
+    Args:
+        posterior: array `(frames,)` or `(frames, 1)` in [0, 1].
+        name: str, name of the argument, for the message.
+        classes: bool, whether `(frames, classes)` is allowed. Defaults to `False`.
+
+    Returns:
+        float32 or float64 array `(frames,)`, or `(frames, classes)` for several classes.
+
+    Raises:
+        ValueError: If the shape or a value is wrong.
+    """
+    posterior = np.asarray(posterior)
+    if posterior.dtype not in ("float32", "float64"):
+        posterior = posterior.astype("float64")
+    if posterior.ndim == 2 and posterior.shape[1] == 1:
+        posterior = posterior[:, 0]
+    shapes = "(frames,) or (frames, classes)" if classes else "(frames,)"
+    require(
+        posterior.ndim == 1 or (classes and posterior.ndim == 2),
+        f"`{name}` must have shape {shapes}. Received: {name} of shape {posterior.shape}. "
+        "Give a list with one array for each stream, and one class at a time.",
+    )
+    require(
+        len(posterior) > 0,
+        f"`{name}` must have at least one frame. Received: {name} of length 0.",
+    )
+    low, high = float(posterior.min()), float(posterior.max())
+    if math.isnan(low):
+        bad = int(np.argmax(np.isnan(posterior).reshape(len(posterior), -1).any(axis=1)))
+        raise ValueError(
+            f"`{name}` must not hold nan; a frame without a posterior can't be scored. "
+            f"Received: {name}[{bad}]=nan. Was the exported model run with its state?"
+        )
+    require(
+        low >= 0 and high <= 1,
+        f"`{name}` must lie in [0, 1]; it is a posterior. Received: values from {low:.6g} to "
+        f"{high:.6g}. Apply the sigmoid or softmax to logits, dequantise int8 outputs.",
+    )
+    return posterior
+
+
+def validate_anchors(anchors_s: ArrayLike, name: str) -> Array:
+    """Check the anchors of one stream.
+
+    Args:
+        anchors_s: array `(events,)`, seconds >= 0, in any order.
+        name: str, name of the argument, for the message.
+
+    Returns:
+        float64 array `(events,)`.
+
+    Raises:
+        ValueError: If the shape or a value is wrong.
+    """
+    anchors = np.asarray(anchors_s, dtype="float64")
+    require(
+        anchors.ndim == 1,
+        f"`{name}` must have shape (events,). Received: {name} of shape {anchors.shape}. "
+        "Of (onset, offset) pairs give the one the task is judged by.",
+    )
+    if not np.all((anchors >= 0) & (anchors < np.inf)):
+        raise ValueError(
+            f"`{name}` must be finite seconds, 0 or more. Received: {name}={anchors.tolist()}. "
+            "Leave events out that are not in the stream."
+        )
+    return anchors
+
+
+def validate_streams(
+    posteriors: Sequence[ArrayLike], anchors_s: Sequence[ArrayLike], rule: Scoring
+) -> list[tuple[Array, Array]]:
+    """Check the posteriors and anchors of all streams.
+
+    Args:
+        posteriors: list of arrays `(frames,)` in [0, 1], one for each stream.
+        anchors_s: list of arrays `(events,)`, seconds, one for each stream.
+        rule: `Scoring`.
+
+    Returns:
+        List of `(posterior, anchors)`, the anchors sorted.
+
+    Raises:
+        ValueError: If the lists differ in length or are empty, or a stream is not valid.
+    """
+    posteriors, anchors_s = list(posteriors), list(anchors_s)
+    require(
+        len(posteriors) > 0 and len(posteriors) == len(anchors_s),
+        "`posteriors` and `anchors_s` must hold one array for each stream, and at least one. "
+        f"Received: {len(posteriors)} posteriors, {len(anchors_s)} anchors_s. "
+        "A stream without events has an empty array of anchors.",
+    )
+    streams = []
+    for index, (values, times) in enumerate(zip(posteriors, anchors_s, strict=True)):
+        posterior = validate_posterior(values, f"posteriors[{index}]")
+        anchors = np.sort(validate_anchors(times, f"anchors_s[{index}]"))
+        end_s = rule.time_s(len(posterior) - 1)
+        if len(anchors) and anchors[-1] - rule.early_s > end_s + TIME_TOLERANCE_S:
+            raise ValueError(
+                f"`anchors_s[{index}]` must lie inside its stream; no frame of it could be a hit. "
+                f"Received: an anchor at {anchors[-1]:.6g} s in a stream of {len(posterior)} "
+                f"frames that ends at {end_s:.6g} s. Did you give milliseconds, or frames?"
+            )
+        streams.append((posterior, anchors))
+    return streams
+
+
+def validate_boundaries(boundaries_s: Sequence[ArrayLike] | None, streams: int) -> list[Array]:
+    """Check the times at which streams pass from one recording to the next.
+
+    Args:
+        boundaries_s: list of rising arrays `(boundaries,)`, seconds, one for each stream; or
+            `None`, which is none in any stream.
+        streams: int, number of streams.
+
+    Returns:
+        List of float64 arrays `(boundaries,)`.
+
+    Raises:
+        ValueError: If the list has another length, or an array is not rising.
+    """
+    if boundaries_s is None:
+        return [np.empty(0)] * streams
+    boundaries = [np.asarray(each, dtype="float64") for each in boundaries_s]
+    require(
+        len(boundaries) == streams,
+        "`boundaries_s` must hold one array for each stream. "
+        f"Received: {len(boundaries)} boundaries_s for {streams} streams.",
+    )
+    for index, each in enumerate(boundaries):
+        if each.ndim != 1 or np.isnan(each).any() or (np.diff(each) < 0).any():
+            raise ValueError(
+                f"`boundaries_s[{index}]` must be rising seconds, of shape (boundaries,). "
+                f"Received: boundaries_s[{index}]={each.tolist()}."
+            )
+    return boundaries
