@@ -33,6 +33,7 @@ def rows(folder):
 def test_synthesize_makes_a_folder_to_train_on(tmp_path, capsys):
     folder = tmp_path / "speech"
     arguments = ["--utterances", "4", "--negatives-s", "30", "--near", "hay rowboat"]
+    arguments += ["--engines", "espeak"]
     assert cli.main(["synthesize", "Hey  Robot", str(folder), *arguments]) == 0
     said = [row["text"] for row in rows(folder)]
     assert said.count("hey robot") == 4

@@ -50,7 +50,9 @@ def folder(tmp_path_factory):
 
 
 def expected(path, threshold=0.5, **rule):
-    posteriors = stepping.answers(loudness_detector(), audio.features(audio.read_audio(path))[None])
+    posteriors = stepping.outputs_of(
+        loudness_detector(), audio.features(audio.read_audio(path))[None]
+    )
     return detect(posteriors[0], threshold, **TIMES, **rule)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_predictions import made_predictions
 from toned import tone_detector, tones
+from unrendered import unrendered_figures
 
 from keras_sal import cli
 from keras_sal.cli import systems
@@ -38,7 +39,7 @@ def reports(folder):
     arguments = ["evaluate", str(folder / "good.keras"), str(folder / "deaf.keras")]
     arguments += ["--recordings", str(folder / "recordings"), "--cache", str(folder / "cache")]
     arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--examples", "1"]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), unrendered_figures():
         warnings.simplefilter("ignore")
         assert cli.main([*arguments, "--report", str(folder / "both")]) == 0
     (folder / "one").mkdir()
@@ -83,7 +84,8 @@ def test_evaluate_says_what_it_found(reports, capsys):
     arguments += ["--max-delay-s", "0.7"]
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
     arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--examples", "1"]
-    assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
+    with unrendered_figures():
+        assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
     shown = capsys.readouterr().out
     for text in ("'computer' at 60 false alarms an hour", "mine", "at dev threshold", "Report: "):
         assert text in shown

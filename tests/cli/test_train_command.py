@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from recording_folders import burst, keep_pitch, small_corpus, write_tones
+from unrendered import unrendered_figures
 
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
@@ -42,7 +43,7 @@ def tones(tmp_path_factory):
 def trained(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("train") / "out"
     arguments = ["train", str(tones), "--word", "Hey Robot", "--output", str(output), *QUICK]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, unrendered_figures():
         keep_pitch(patch)
         assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
     return output

@@ -8,13 +8,15 @@ import pytest
 from browser import browser, needs_browser
 from made_predictions import made_predictions
 from toned import ODD, tone_weights, tones
+from unrendered import unrendered_figures
 
 from keras_sal.data import evaluation_streams, load_recordings
 from keras_sal.evaluation import report
 from keras_sal.evaluation.predictions import collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.report import figures, page
-from keras_sal.evaluation.report.examples import choose_examples
+from keras_sal.evaluation.report.example_figure import KernelCurve, Trace, draw_example
+from keras_sal.evaluation.report.examples import Example, choose_examples
 from keras_sal.evaluation.report.themes import DARK, LIGHT
 from keras_sal.evaluation.results import evaluate
 
@@ -57,9 +59,12 @@ def written(tmp_path_factory):
         predictions,
         results,
         streams=streams,
+        most=1,
         progress=lambda *done_of_total: reported.append(done_of_total),
     )
-    assert reported[-1][0] == reported[-1][1] == len(choose_examples(predictions, results, {}))
+    assert (
+        reported[-1][0] == reported[-1][1] == len(choose_examples(predictions, results, {}, most=1))
+    )
     return folder
 
 
@@ -233,7 +238,8 @@ def test_shows_what_there_is_without_recordings(tmp_path):
     results = evaluate(predictions, ScoringProtocol(30.0, replicates=10), shipped=shipped)
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "of-another-report.png").touch()
-    html = report.write(tmp_path, predictions, results, most=1).read_text()
+    with unrendered_figures():
+        html = report.write(tmp_path, predictions, results, most=1).read_text()
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"det-1.png", "latency-1.png", "miss-0.png"} <= names
     assert "of-another-report.png" not in names
@@ -265,6 +271,25 @@ def test_worst_examples_are_chosen(results):
     assert [example.kind for example in most if is_clean(example)] == [
         *("miss", "false alarm", "hit", "hit")
     ]
+
+
+def test_an_example_needs_neither_features_nor_a_threshold():
+    """The image grows with each of its parts."""
+    example = Example("hit", "clean", 0, 5.0, 5.0, "computer", "a.flac", "", {"good": "hit"})
+    times_s = np.linspace(4.0, 6.0, 41)
+    scores = np.exp(-((times_s - 5.0) ** 2) / 0.1)
+    artist = figures.Artist(LIGHT)
+
+    def size(threshold=None, detections=(), **parts):
+        trace = Trace("good", times_s, scores, threshold, list(detections), 0.5, 1.0)
+        image = artist.draw(draw_example, example, [trace], **parts)
+        assert image.startswith(b"<?xml")
+        return len(image)
+
+    kernel = KernelCurve(times_s, scores)
+    sizes = [size(), size(0.5), size(0.5, [(5.0, 0.9)]), size(0.5, [(5.0, 0.9)], kernel=kernel)]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == 4
 
 
 def is_clean(example):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_sal.anchors import anchor_kernel
@@ -144,7 +145,7 @@ def _kernel_curve(inputs: ReportInputs, example: Example) -> KernelCurve | None:
     times_s = np.linspace(*_ends_s(example), KERNEL_POINTS)
     distance = (times_s - example.anchor_s) / scoring.frame_step_s
     values = anchor_kernel(distance.astype("float32"), **inputs.kernel)
-    return KernelCurve(times_s, np.asarray(values))
+    return KernelCurve(times_s, keras.ops.convert_to_numpy(values))
 
 
 def _spoken_texts(
