@@ -1,4 +1,4 @@
-"""Sets up a virtual environment and runs a task in it, with nothing but Python 3.11 or newer.
+"""Sets up a virtual environment and runs a task in it, with nothing but Python 3.11.4 or newer.
 
 python3 tasks.py demo [arguments of `keras-sal demo`]
 python3 tasks.py test [arguments of pytest]      the tests and doctests, on every Keras backend
@@ -135,8 +135,8 @@ def lint(*arguments):
 TASKS = {"demo": demo, "test": test, "core": core, "lowest": lowest, "lint": lint}
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file runs before anything is installed
-        sys.exit(f"Python 3.11 or newer is needed. Received: {sys.version.split()[0]}.")
+    if sys.version_info < (3, 11, 4):  # noqa: UP036 - this file runs before anything is installed
+        sys.exit(f"Python 3.11.4 or newer is needed. Received: {sys.version.split()[0]}.")
     task, *rest = sys.argv[1:] or [""]
     if task not in TASKS:
         sys.exit(__doc__)

@@ -1,7 +1,7 @@
-"""Streaming Anchor Loss for Keras 3: train streaming detectors and ship them on microcontrollers.
+"""Streaming Anchor Loss for Keras 3: train streaming detectors and export them to small devices.
 
-A streaming detector answers on every frame, but only the frames around an *anchor* (the end of a
-wake word, the onset of speech, the moment a gesture completes) decide whether it is any good.
+A streaming detector has a posterior on every frame, but only the frames around an *anchor* (the end
+of a wake word, the onset of speech, the end of a gesture) decide whether it is any good.
 
 >>> import keras_sal
 >>> import numpy as np
@@ -11,22 +11,21 @@ wake word, the onset of speech, the moment a gesture completes) decide whether i
 >>> model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
 >>> history = model.fit(np.zeros((2, 100, 40)), y, verbose=0)
 
-From there:
+The packages, in the order in which a recording passes through them:
 
-* `keras_sal.losses`: the loss family and what it is compared with; `keras_sal.anchors` has the
-  convention for targets and the kernels; `AnchorSchedule` changes them during training.
-* `keras_sal.metrics`: frame and streaming figures for `compile`, over the same targets.
-* `keras_sal.targets.clips`: crop, pad, stretch and join clips with their anchors on their frames.
-* `keras_sal.models`: detectors to start from, in three sizes; `keras_sal.streaming.model_costs`: what they cost.
-* `keras_sal.streaming.step_model(model)`: the same model, one frame at a time, explicit state.
-* `StreamingDetector`: audio in, detections out, from a Keras model or an exported file.
-* `keras_sal.export.micro.convert(...)`: TensorFlow Lite Micro, run in its interpreter; `bundle` for
-  the firmware around it, `litert` and `onnx` beside it, `verify` to hold them to the float model.
-* `keras_sal.detection`: misses at a false-alarm rate, and latency, from posteriors;
-  `keras_sal.evaluation` and `keras_sal.evaluation.report`: systems side by side, and a page of it.
-* `keras_sal.data.alignment`, `keras_sal.audio`, `keras_sal.data.recordings`, `keras_sal.data.datasets`: recordings
-  to streams of events; `keras_sal.data.duplicates`: which of them are there twice.
-* `keras_sal.training.recipe`: all of it in a few functions; `keras-sal --help` on the command line.
+* `keras_sal.data`: recordings, their event times, streams and batches made of them.
+* `keras_sal.audio` and `keras_sal.augmentation`: sound files, features, and their variation.
+* `keras_sal.anchors` and `keras_sal.targets`: the convention of packed targets, and the layer that
+  makes them.
+* `keras_sal.losses` and `keras_sal.metrics`: the loss family, its baselines, and what to watch.
+* `keras_sal.models` and `keras_sal.layers`: detectors to start from.
+* `keras_sal.training`: the recipe behind `keras-sal train`, hard negatives, stateful training.
+* `keras_sal.streaming`: the same model one frame at a time, with explicit state.
+* `keras_sal.export`: TensorFlow Lite Micro, LiteRT, ONNX, firmware, ESPHome, verification.
+* `keras_sal.runtime`: `StreamingDetector`, audio in and detections out, in any of these formats.
+* `keras_sal.detection`: trigger, hit rule, DET curves, latency and their uncertainty.
+* `keras_sal.evaluation`: systems scored on the same streams, their comparison, and a report.
+* `keras_sal.cli`: the command line, `keras-sal --help`.
 """
 
 import importlib

@@ -1,4 +1,5 @@
-"""What holds for all tests: which of them can't depend on the backend, and how properties are tried.
+"""Which tests can't depend on the backend, and how properties are tried.
+
 
 Tests marked `any_backend` run on one backend. Doctests of packages that never compute with Keras
 are marked here.

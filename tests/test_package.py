@@ -148,11 +148,16 @@ def test_branches_on_the_backend_in_export_only():
             assert not found, path
 
 
+def test_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) <= 800
+
+
 @pytest.mark.slow
-def test_readme_example_runs(tmp_path, monkeypatch):
+def test_readme_example_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("tensorflow")
     pytest.importorskip("tflite_micro")
-    [example] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
+    exec(compile("\n".join(examples), "README.md", "exec"), {})
     assert (tmp_path / "detector.tflite").exists()
+    assert "of 20 events" in capsys.readouterr().out

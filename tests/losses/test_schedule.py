@@ -164,6 +164,20 @@ def test_rejects_bad_arguments(arguments, message):
         keras_sal.AnchorSchedule(keras_sal.StreamingAnchorLoss(), **arguments)
 
 
+def test_steps_are_counted_from_0_in_each_fit():
+    steps = []
+    loss = keras_sal.StreamingAnchorLoss()
+    schedule = keras_sal.AnchorSchedule(
+        loss, strength=lambda t: steps.append(t) or 1, every="batch"
+    )
+    x, y = data()
+    model = frozen_model()
+    model.compile(keras.optimizers.SGD(0.0), loss=loss, metrics=schedule.metrics)
+    for _ in range(2):
+        model.fit(x, y, epochs=1, batch_size=2, callbacks=[schedule], verbose=0)
+    assert steps == [0, 1, 0, 1]
+
+
 def test_rejects_a_loss_without_the_parameter():
     with pytest.raises(ValueError, match="`loss` must have the hyper-parameter 'strength'"):
         keras_sal.AnchorSchedule(keras_sal.FrameCrossEntropy(), strength=float)

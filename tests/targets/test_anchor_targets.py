@@ -367,6 +367,21 @@ class TestSameBitsEverywhere:
             assert packed.dtype == np.float32
             assert packed[0, :, 1].tolist() == [-4097, -4096, -4095]
 
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+    def test_seconds_under_a_half_precision_policy(self, policy):
+        """float16 tells 40 s and 40.03 s apart, but no times in between."""
+        before = keras.config.dtype_policy()
+        seconds = np.array([[[40.01, 40.02]]], "float32")
+        try:
+            keras.config.set_dtype_policy(policy)
+            targets = AnchorTargets(frames=3, frame_step_s=0.01)
+            made = targets(ops.convert_to_tensor(seconds))
+        finally:
+            keras.config.set_dtype_policy(before)
+        packed = ops.convert_to_numpy(made)
+        assert packed.dtype == np.float32
+        assert packed[0, :, 1].tolist() == [-4001, -4000, -3999]
+
 
 class TestLayer:
     def test_config(self):

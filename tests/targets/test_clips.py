@@ -21,7 +21,7 @@ def make(events, frames=TIME):
 
 
 def anchors(targets):
-    return np.flatnonzero(clips.is_anchor(targets[..., :-1], targets[..., -1]))
+    return np.flatnonzero((targets[:, 1] == 0) & (targets[:, 0] != -1))
 
 
 def clicks(features):
@@ -81,6 +81,11 @@ class TestPadAndShift:
             nearest = abs(np.arange(TIME)[:, None] - moved).min(axis=1)
             np.testing.assert_array_equal(abs(targets[:, 1]), nearest)
 
+    def test_no_anchor_stays_exact_however_long_the_padding(self):
+        """float32 numbers near NO_ANCHOR, 2**30, are 64 and 128 apart."""
+        _, targets = clips.pad(*make([]), before=1000, after=1000)
+        assert set(targets[:, 1].tolist()) == {NO_ANCHOR}
+
     def test_fill_of_each_feature(self):
         features, _ = clips.pad(*make([]), before=2, fill=[3, 4])
         assert features[:2].tolist() == [[3, 4], [3, 4]]
@@ -130,6 +135,11 @@ class TestStretch:
             near = features[max(at - 2, 0) : at + 3, 1]
             assert features[at, 1] == near.max() > 0
             assert targets[at, 0] == 1
+
+    def test_an_anchor_that_falls_between_frames_keeps_its_label(self):
+        """Frame 3 moves to round(1.5) = 2, which interpolates frame 4, whose label is 0."""
+        _, targets = clips.stretch(*make([(3, 3)], frames=8), 0.5)
+        assert targets.tolist() == [[0, -2], [0, -1], [1, 0], [0, 1], [0, 2]]
 
     def test_by_hand(self):
         features, targets = clips.stretch(*make([(1, 2)], frames=4), 2)
