@@ -135,7 +135,7 @@ def lint(*arguments):
 TASKS = {"demo": demo, "test": test, "core": core, "lowest": lowest, "lint": lint}
 
 if __name__ == "__main__":
-    if sys.version_info < (3, 11, 4):  # noqa: UP036 - this file runs before anything is installed
+    if sys.version_info < (3, 11, 4):
         sys.exit(f"Python 3.11.4 or newer is needed. Received: {sys.version.split()[0]}.")
     task, *rest = sys.argv[1:] or [""]
     if task not in TASKS:
