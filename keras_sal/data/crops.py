@@ -45,6 +45,7 @@ class Crops:
     Attributes:
         streams: The streams, a list.
         targets: The `AnchorTargets`.
+        frames: Length of a crop in output frames.
         output_frames: Number of output frames of each stream, a list.
 
     Raises:
@@ -72,7 +73,7 @@ class Crops:
         self.streams, self.targets = list(streams), targets
         frames_per_output = max(1, round((targets.frame_step_s or 0) / FRAME_STEP_S))
         self.output_frames = [_output_frames(s.features, frames_per_output) for s in self.streams]
-        self._check_targets(frames_per_output)
+        self.frames, self._step_s = self._checked_times(frames_per_output)
         self._events = [stream.events for stream in self.streams]
         self._rows_per_output = [
             keras.tree.map_structure(lambda x, n=n: len(x) // max(n, 1), stream.features)
@@ -93,8 +94,8 @@ class Crops:
         features = keras.tree.map_structure(lambda *x: np.stack(x), *crops)
         events = pad_events([self._events_near(stream, start) for stream, start in places])
         left = np.array([self.output_frames[stream] - start for stream, start in places])
-        frames = self.targets.frames
-        lengths = {} if (left >= frames).all() else {"lengths": np.clip(left, 0, frames)}
+        whole = bool((left >= self.frames).all())
+        lengths = {} if whole else {"lengths": np.clip(left, 0, self.frames)}
         return features, self.targets(events, **lengths)
 
     @functools.cached_property
@@ -104,11 +105,10 @@ class Crops:
         None begins inside an event or its positive frames: the detector could not know of what came
         before. None reaches beyond the end of its stream.
         """
-        step_s = self.targets.frame_step_s
-        after_s = (self.targets.after_frames or 0) * step_s
+        after_s = (self.targets.after_frames or 0) * self._step_s
         rows = [np.empty((0, 2), int)]
         for index, (count, events) in enumerate(zip(self.output_frames, self._events, strict=True)):
-            time_s = np.arange(max(0, count - self.targets.frames + 1)) * step_s
+            time_s = np.arange(max(0, count - self.frames + 1)) * self._step_s
             outside = np.ones(len(time_s), bool)
             first = np.searchsorted(time_s, events[:, 0], side="right")
             beyond = np.searchsorted(time_s, events[:, 1] + after_s, side="left")
@@ -131,16 +131,14 @@ class Crops:
             Integers `(covered moments, 2)`: the first place in `starts`, and the one after the
             last. Moments that no crop covers are left out.
         """
-        step_s, offset_s = self.targets.frame_step_s, self.targets.frame_offset_s
-        frames = self.targets.frames
-        lead = min(round(LEAD_S / step_s), frames // 2)
+        lead = min(round(LEAD_S / self._step_s), self.frames // 2)
         edges = np.searchsorted(self.starts[:, 0], np.arange(len(self.streams) + 1))
         ranges = []
         for stream, time_s in moments:
-            moment = round((time_s - offset_s) / step_s)
+            moment = round((time_s - self.targets.frame_offset_s) / self._step_s)
             own = self.starts[edges[stream] : edges[stream + 1], 1]
             for latest in (moment - lead, moment):
-                found = np.searchsorted(own, [moment - frames + 1, latest + 1])
+                found = np.searchsorted(own, [moment - self.frames + 1, latest + 1])
                 if found[0] < found[1]:
                     ranges.append(found + edges[stream])
                     break
@@ -150,8 +148,8 @@ class Crops:
         """The features of one crop, filled up with zeros."""
 
         def cut(x: Array, rows: int) -> Array:
-            piece = x[start * rows : (start + self.targets.frames) * rows]
-            missing = self.targets.frames * rows - len(piece)
+            piece = x[start * rows : (start + self.frames) * rows]
+            missing = self.frames * rows - len(piece)
             return np.pad(piece, [(0, missing)] + [(0, 0)] * (x.ndim - 1)) if missing else piece
 
         features, rows = self.streams[stream].features, self._rows_per_output[stream]
@@ -159,14 +157,14 @@ class Crops:
 
     def _events_near(self, stream: int, start: int) -> Array:
         """The events that count in the distances of one crop, in seconds from its start."""
-        step_s = self.targets.frame_step_s
-        events = self._events[stream] - [start * step_s, start * step_s, 0]
-        end_s = self.targets.frames * step_s
+        start_s, end_s = start * self._step_s, self.frames * self._step_s
+        events = self._events[stream] - np.array([start_s, start_s, 0])
         return events[(events[:, 1] > -REACH_S) & (events[:, 0] < end_s + REACH_S)]
 
-    def _check_targets(self, frames_per_output: int) -> None:
-        """Refuse targets whose frames are not the output frames."""
-        step_s, offset_s = self.targets.frame_step_s, self.targets.frame_offset_s
+    def _checked_times(self, frames_per_output: int) -> tuple[int, float]:
+        """The frames of a crop and their step, if the frames of the targets are output frames."""
+        frames, step_s = self.targets.frames, self.targets.frame_step_s
+        offset_s = self.targets.frame_offset_s
         if any(isinstance(stream.features, dict) for stream in self.streams):
             fits = step_s is not None and all(
                 math.isclose(n * step_s, stream.duration_s, abs_tol=offset_s + SLACK_ROWS * step_s)
@@ -175,14 +173,15 @@ class Crops:
         else:
             times = [*audio.output_times(frames_per_output).values()]
             fits = np.allclose((step_s or 0, offset_s), times)
-        if not self.targets.frames or not fits:
+        if not frames or step_s is None or not fits:
             raise ValueError(
                 "`targets` must have `frames` and count the frames of the features; else events "
-                f"fall on wrong frames. Received: frames={self.targets.frames}, "
+                f"fall on wrong frames. Received: frames={frames}, "
                 f"frame_step_s={step_s}, frame_offset_s={offset_s}. Use AnchorTargets(frames=..., "
                 f"frame_step_s={FRAME_STEP_S}, frame_offset_s={audio.FRAME_OFFSET_S}), or for "
                 "several inputs those of the slowest."
             )
+        return frames, step_s
 
 
 def _output_frames(features: Any, frames_per_output: int) -> int:

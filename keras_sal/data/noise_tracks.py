@@ -39,7 +39,7 @@ class NoiseVariety:
         >>> hum = Recording(Path("hum.wav"), "train", "", 4.0, noise=True)
         >>> track = NoiseVariety(overlap=0.0).track([hum], [], 10.0, np.random.default_rng(0))
         >>> [round(placed.start_s, 1) for placed in track]
-        [0.0, 3.4, 8.1]
+        [0.0, 4.5, 7.7]
     """
 
     speed: tuple[float, float] = (0.7, 1.4)

@@ -78,7 +78,7 @@ class StreamChunks(EpochDataset):
             f"Received: {len(self.streams)} streams, batch_size={batch_size}. Make more, shorter "
             "streams, or smaller batches.",
         )
-        self._chunks = -(-np.array(self.crops.output_frames) // targets.frames)
+        self._chunks = -(-np.array(self.crops.output_frames) // self.crops.frames)
         super().__init__(int(self._plan(0)[1][-1]), **ahead)
         self._last = -1
 
@@ -110,7 +110,7 @@ class StreamChunks(EpochDataset):
         place = int(np.searchsorted(ends, index, side="right"))
         group = groups[place]
         chunk = index - (ends[place] - self._chunks[group].max())
-        rows = [(stream, chunk * self.targets.frames) for stream in group]
+        rows = [(stream, chunk * self.crops.frames) for stream in group]
         empty = (0, self.crops.output_frames[0])  # after the end of a stream
         return self.crops.cut(rows + [empty] * (self.batch_size - len(group)))
 

@@ -193,7 +193,7 @@ class TestStream:
         ("time_s", "start_s"),
         [(0.0, None), (0.99, None), (1.0, 1.0), (2.5, 1.0), (3.0, 3.0), (9, 3)],
     )
-    def test_clip_at(self, click, time_s, start_s):
+    def test_placed_at(self, click, time_s, start_s):
         stream = Stream("two", (PlacedRecording(click, 1.0), PlacedRecording(click, 3.0)), 5.0)
         found = stream.placed_at(time_s)
         assert (found and found.start_s) == start_s
