@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 import stepping
-from export_task import same_on_every_backend
 from keras import layers
 from recording_folders import REAL, burst, needs_recordings
 
@@ -131,7 +130,7 @@ def test_rejects_a_model_that_is_not_there(capsys):
 
 
 @pytest.mark.slow
-@same_on_every_backend
+@pytest.mark.any_backend
 def test_a_bundle_brings_front_end_and_trigger(folder, tmp_path, capsys):
     pytest.importorskip("tflite_micro", reason="needs the export extra")
     from keras_sal.export import bundle, micro

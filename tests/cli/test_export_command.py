@@ -7,7 +7,7 @@ from argparse import Namespace
 import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, same_on_every_backend, streams_with_events, trained
+from export_task import FEATURES, streams_with_events, trained
 from keras import layers
 from recording_folders import burst, write_tones
 
@@ -22,7 +22,7 @@ from keras_sal.export import bundle
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
 
-pytestmark = same_on_every_backend
+pytestmark = pytest.mark.any_backend
 
 
 @pytest.fixture(scope="module")

@@ -4,22 +4,18 @@ import hashlib
 import json
 import re
 
-import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, same_on_every_backend, streams_with_events
+from export_task import FEATURES, streams_with_events
 from firmware_programs import PROGRAMS, CortexM4, Host, compile_only, needs_compiler, run
-from keras import layers
-from replays import FAILURE, NOTHING, RESET, expected_answers, replay
-
-pytest.importorskip("tflite_micro", reason="needs the export extra")
-pytest.importorskip("tensorflow", reason="needs the export extra")
+from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
 from keras_sal.detection import Scoring, det_curve, detect, tuning
-from keras_sal.export import bundle, micro
+from keras_sal.export import bundle
+from keras_sal.export.firmware.contents import TRIGGER as TRIGGER_NAMES
 from keras_sal.runtime import StreamingDetector
 
-pytestmark = same_on_every_backend
+pytestmark = pytest.mark.any_backend
 
 TRIGGER = {
     "frame_step_s": 0.01,
@@ -43,16 +39,8 @@ def stream():
 
 
 @pytest.fixture(scope="module")
-def model(folder):
-    """A detector of random weights, converted to int8."""
-    keras.utils.set_random_seed(3)
-    clips = keras.Input((None, FEATURES))
-    x = layers.Rescaling(1 / 26)(clips)
-    x = layers.GRU(12, return_sequences=True)(layers.Dense(8, activation="relu")(x))
-    x = layers.Dense(1, activation="sigmoid", kernel_initializer="he_normal")(x)
-    calibration = list(streams_with_events(8, 60, seed=1)[0])
-    path = folder / "int8.tflite"
-    return micro.convert(keras.Model(clips, x), path, calibration, min_posterior=0.0)
+def model(two_states_int8):
+    return two_states_int8
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +81,17 @@ def test_folder_holds_what_a_firmware_engineer_needs(written, model):
 def test_manifest_says_it_all(written, model, threshold):
     manifest = json.loads((written.folder / "manifest.json").read_text())
     assert manifest == written.manifest
-    frame, state = manifest["inputs"]
+    frame, *states = manifest["inputs"]
     assert (frame["name"], frame["shape"], frame["dtype"]) == ("frame", [1, FEATURES], "int8")
     assert (frame["scale"], frame["zero_point"]) == model.inputs[0][3:]
-    assert {end["index"] for end in manifest["inputs"]} == {0, 1}
-    assert state["name"] == "state_0"
-    assert manifest["states"] == [["state_0", "state_0_next"]]
+    assert {end["index"] for end in manifest["inputs"]} == {0, 1, 2}
+    assert [state["name"] for state in states] == ["state_0", "state_1"]
+    assert manifest["states"] == [["state_0", "state_0_next"], ["state_1", "state_1_next"]]
     assert manifest["classes"] == ["computer"]
     assert manifest["frontend"]["kind"] == "micro"
     assert manifest["trigger"] == {
         "threshold": threshold,
-        **{name: TRIGGER[name] for name in bundle.TRIGGER},
+        **{name: TRIGGER[name] for name in TRIGGER_NAMES},
     }
     assert manifest["threshold"] == {"rule": "set by hand", "threshold": threshold}
     assert (manifest["frame_step_s"], manifest["frame_offset_s"]) == (0.01, 0.03)
@@ -283,12 +271,12 @@ def test_cpp_detects_what_tensorflow_lite_micro_and_python_do(
     }
     model.reset()
     content, posteriors = replay(model, {"frame": stream}, events, positions)
-    expected = expected_answers(posteriors, events, [threshold], Scoring(**TRIGGER))
+    expected = expected_outputs(posteriors, events, [threshold], Scoring(**TRIGGER))
     (tmp_path / "replay.bin").write_bytes(content)
     sources = [PROGRAMS / "check_detector.cc", *(written.folder / name for name in CPP)]
     run(machine.build(sources, tmp_path, written.folder), cwd=tmp_path)
-    answers = np.fromfile(tmp_path / "answers.bin", "float32").reshape(expected.shape)
-    np.testing.assert_array_equal(answers, expected)
+    outputs = np.fromfile(tmp_path / "outputs.bin", "float32").reshape(expected.shape)
+    np.testing.assert_array_equal(outputs, expected)
     assert expected[..., 2].sum() >= 3
 
 

@@ -1,19 +1,15 @@
-"""ESPHome's micro_wake_word: its ends, its operators, its JSON."""
+"""ESPHome's micro_wake_word: its input and output, its operators, its JSON."""
 
 import json
 
-import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, same_on_every_backend, streams_with_events
+from export_task import streams_with_events, untrained
 from keras import layers
-
-pytest.importorskip("tflite_micro", reason="needs the export extra")
-pytest.importorskip("tensorflow", reason="needs the export extra")
 
 from keras_sal.export import ExportError, esphome, micro
 
-pytestmark = same_on_every_backend
+pytestmark = pytest.mark.any_backend
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +17,10 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("esphome")
 
 
-def converted(layer, path):
-    keras.utils.set_random_seed(3)
-    clips = keras.Input((None, FEATURES))
-    x = layer(layers.Rescaling(1 / 26)(clips))
-    x = layers.Dense(1, activation="sigmoid", kernel_initializer="he_normal")(x)
-    calibration = list(streams_with_events(8, 60, seed=1)[0])
-    return micro.convert(keras.Model(clips, x), path, calibration, min_posterior=0.0)
-
-
 @pytest.fixture(scope="module")
-def convolutional(folder):
-    layer = layers.Conv1D(8, 5, padding="causal", activation="relu")
-    return converted(layer, folder / "conv.tflite")
+def convolutional(folder, exports, calibration):
+    model = untrained([layers.Conv1D(8, 5, padding="causal", activation="relu")])
+    return micro.convert(model, folder / "conv.tflite", calibration, min_posterior=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +36,7 @@ def written(convolutional, folder):
     )
 
 
-def test_ends_are_those_of_the_component(written):
+def test_input_and_output_are_those_of_the_component(written):
     (frame,), (posterior,) = written.inputs, written.outputs
     assert (frame.shape, frame.dtype) == ((1, 1, 40), "int8")
     assert (posterior.shape, posterior.dtype) == ((1, 1), "uint8")
@@ -67,16 +54,16 @@ def test_frames_are_quantised_as_the_component_does(written):
     assert np.mean(ours == theirs) > 0.99
 
 
-def test_answers_are_those_of_the_explicit_file(written, convolutional):
+def test_posteriors_are_those_of_the_explicit_file(written, convolutional):
     for stream in streams_with_events(3, 80, seed=2)[0]:
         written.reset()
         convolutional.reset()
         expected = convolutional.stream(stream)
-        answers = written.stream(stream)
-        assert answers.shape == expected.shape
+        posteriors = written.stream(stream)
+        assert posteriors.shape == expected.shape
         reach = np.ptp(expected)
         assert reach > 0.03
-        assert np.abs(answers - expected).mean() <= 0.1 * reach  # frames are rounded once more
+        assert np.abs(posteriors - expected).mean() <= 0.1 * reach  # frames are rounded once more
 
 
 def test_json_is_of_version_2(written, folder):
@@ -111,10 +98,9 @@ def test_cutoff_lets_the_same_bytes_pass(threshold):
         assert (byte / 255 > cutoff) == (byte / 256 >= threshold)
 
 
-def test_gru_is_refused_by_operator(folder):
-    gru = converted(layers.GRU(8, return_sequences=True), folder / "gru.tflite")
+def test_gru_is_refused_by_operator(gru_int8, folder):
     with pytest.raises(ExportError, match=r"The model holds SPLIT, SUB, TANH: ESPHome's micro_w"):
-        esphome.write(gru, folder / "never", wake_word="x", author="me", threshold=0.5)
+        esphome.write(gru_int8, folder / "never", wake_word="x", author="me", threshold=0.5)
     assert not (folder / "never").exists()
 
 

@@ -1,14 +1,9 @@
 """Internal state: the same bits from a file that keeps its state in resource variables."""
 
-import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, same_on_every_backend, streams_with_events
+from export_task import need, streams_with_events
 from firmware_programs import PROGRAMS, compile_only, needs_compiler
-from keras import layers
-
-pytest.importorskip("tflite_micro", reason="needs the export extra")
-pytest.importorskip("ai_edge_litert", reason="needs the export extra")
 
 from keras_sal.export import bundle, internal_state, micro
 from keras_sal.export.internal_state import InternalLiteModel, InternalModel
@@ -17,12 +12,7 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.verify import verify
 
-pytestmark = same_on_every_backend
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("internal")
+pytestmark = pytest.mark.any_backend
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +21,16 @@ def streams():
 
 
 @pytest.fixture(scope="module")
-def model():
-    """A GRU after a convolution: two states, one of which has a zero point far from 0."""
-    keras.utils.set_random_seed(3)
-    clips = keras.Input((None, FEATURES))
-    x = layers.Rescaling(1 / 26)(clips)
-    x = layers.Conv1D(6, 3, padding="causal", activation="relu")(x)
-    x = layers.GRU(8, return_sequences=True)(x)
-    return keras.Model(clips, layers.Dense(1, activation="sigmoid", name="posterior")(x))
+def explicit(two_states_int8):
+    return two_states_int8
 
 
 @pytest.fixture(scope="module")
-def explicit(model, folder):
-    calibration = list(streams_with_events(8, 60, seed=1)[0])
-    return micro.convert(model, folder / "explicit.tflite", calibration, min_posterior=0.0)
+def inside(explicit, exports):
+    return internal_state.from_file(explicit.path, exports / "internal.tflite")
 
 
-@pytest.fixture(scope="module")
-def inside(explicit, folder):
-    return internal_state.from_file(explicit.path, folder / "internal.tflite")
-
-
-def test_ends_are_frames_and_posteriors_alone(explicit, inside):
+def test_inputs_are_frames_and_outputs_posteriors_alone(explicit, inside):
     assert len(explicit.inputs) == 3, "the model must have two states"
     assert inside.inputs == explicit.inputs[:1]
     assert inside.outputs == explicit.outputs[:1]
@@ -68,6 +46,7 @@ def test_ends_are_frames_and_posteriors_alone(explicit, inside):
     ("outside", "within"), [(MicroModel, InternalModel), (LiteModel, InternalLiteModel)]
 )
 def test_same_bits_as_with_explicit_state(explicit, inside, streams, outside, within):
+    need("ai_edge_litert")
     theirs, ours = outside(explicit.path), within(inside.path)
     for stream in streams:  # a state left over from the one before would be heard
         theirs.reset()
@@ -93,13 +72,14 @@ def test_costs_little_more(explicit, inside):
     assert explicit.arena_bytes < inside.arena_bytes < explicit.arena_bytes + 1500
 
 
-def test_verification_runs_it_in_every_runtime(model, inside, streams):
-    report = verify(model, inside.path, streams)
+def test_verification_runs_it_in_every_runtime(two_states, inside, streams):
+    need("ai_edge_litert")
+    report = verify(two_states, inside.path, streams)
     assert [row.runtime for row in report.rows] == ["TensorFlow Lite Micro", "LiteRT"]
 
 
-def test_bundle_of_it(inside, folder, streams):
-    written = bundle.write(inside.path, folder / "bundle", threshold=0.5, frame_step_s=0.01)
+def test_bundle_of_it(inside, tmp_path, streams):
+    written = bundle.write(inside.path, tmp_path / "bundle", threshold=0.5, frame_step_s=0.01)
     assert written.manifest["state"] == "internal"
     assert written.manifest["states"] == []
     assert written.manifest["resource_variables"] == 2
@@ -111,22 +91,30 @@ def test_bundle_of_it(inside, folder, streams):
 
 
 @needs_compiler
-def test_cpp_of_it_compiles(inside, folder):
-    written = bundle.write(inside.path, folder / "compiled", threshold=0.5, frame_step_s=0.01)
+def test_cpp_of_it_compiles(inside, tmp_path):
+    written = bundle.write(inside.path, tmp_path / "compiled", threshold=0.5, frame_step_s=0.01)
     for source in written.folder.glob("*.cc"):
         compile_only(source, include=[PROGRAMS])
 
 
-@pytest.mark.slow
-def test_convert_does_both_steps(model, folder, explicit, inside):
-    calibration = list(streams_with_events(8, 60, seed=1)[0])
-    path = folder / "direct.tflite"
-    made = internal_state.from_model(model, path, calibration, min_posterior=0.0)
+def test_same_inputs_give_the_same_bytes(gru, gru_int8, calibration, tmp_path, monkeypatch):
+    """A second conversion, on the way to internal state."""
+    convert, contents = micro.convert, []
+
+    def recording_convert(*arguments, **options):
+        made = convert(*arguments, **options)
+        contents.append(made.path.read_bytes())
+        return made
+
+    monkeypatch.setattr(micro, "convert", recording_convert)
+    made = internal_state.from_model(gru, tmp_path / "direct.tflite", iter(calibration))
     assert isinstance(made, InternalModel)
-    assert path.read_bytes() == inside.path.read_bytes()
+    assert contents == [gru_int8.path.read_bytes()]
+    inside = internal_state.from_file(gru_int8.path, tmp_path / "internal.tflite")
+    assert made.path.read_bytes() == inside.path.read_bytes()
 
 
-def test_rejects_a_file_without_a_state(inside, folder):
+def test_rejects_a_file_without_a_state(inside, tmp_path):
     with pytest.raises(ValueError, match="`source` must have explicit states to move inside"):
-        internal_state.from_file(inside.path, folder / "never.tflite")
-    assert not (folder / "never.tflite").exists()
+        internal_state.from_file(inside.path, tmp_path / "never.tflite")
+    assert not (tmp_path / "never.tflite").exists()

@@ -8,7 +8,7 @@ import pytest
 from keras_sal import extras
 from keras_sal.export import ExportError, worker
 
-REPORTING = "from keras_sal.export.worker import Report; import sys; report = Report(sys.argv[1]); "
+pytestmark = pytest.mark.any_backend
 
 
 def run(program, folder, *, timeout_s=60, job=None):
@@ -61,7 +61,7 @@ def test_only_the_tail_of_a_long_log_is_shown(tmp_path):
 
 def test_report_names_stage_and_suspects(tmp_path):
     (tmp_path / "job.json").write_text("{}")
-    report = worker.Report(tmp_path)
+    report = worker.WorkerReport(tmp_path)
     report.write(stage="bend the spoon", suspects="layer `spoon`")
     report.write(advice="There is no spoon.")
     with pytest.raises(ExportError) as caught:

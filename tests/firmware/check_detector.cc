@@ -1,7 +1,8 @@
-// Runs the detector of a bundle over replay.bin and writes what it answers to answers.bin.
+// Runs the detector of a bundle over replay.bin and writes posteriors, scores and detections to
+// outputs.bin.
 //
-// The interpreter replays what TensorFlow Lite Micro answered in Python, and insists on getting the
-// inputs it got there. As in an arena, inputs and outputs share their memory.
+// The interpreter replays the outputs of TensorFlow Lite Micro in Python, and checks that it gets
+// the same inputs as there. As in an arena, inputs and outputs share their memory.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -87,8 +88,8 @@ class Replay : public keras_sal::Interpreter {
 
 int main() {
   FILE* file = fopen("replay.bin", "rb");
-  FILE* answers = fopen("answers.bin", "wb");
-  if (file == nullptr || answers == nullptr) return 2;
+  FILE* outputs = fopen("outputs.bin", "wb");
+  if (file == nullptr || outputs == nullptr) return 2;
 
   static Replay another(file);
   another.Forget(keras_sal::kPosteriorOutput);
@@ -109,11 +110,11 @@ int main() {
     if (detector.Step(frame) == interpreter.fails) return 7;
     if (interpreter.wrong) return 8;
     for (int c = 0; c < keras_sal::kClasses; ++c) {
-      const float answer[3] = {detector.posterior(c), detector.score(c),
+      const float output[3] = {detector.posterior(c), detector.score(c),
                                detector.detected(c) ? 1.0f : 0.0f};
-      if (fwrite(answer, sizeof(answer), 1, answers) != 1) return 9;
+      if (fwrite(output, sizeof(output), 1, outputs) != 1) return 9;
     }
   }
   fclose(file);
-  return fclose(answers) == 0 ? 0 : 10;
+  return fclose(outputs) == 0 ? 0 : 10;
 }

@@ -1,4 +1,4 @@
-// Runs triggers over cases.bin and writes what they answer to answers.bin.
+// Runs triggers over cases.bin and writes scores and detections to outputs.bin.
 
 #include <stdint.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@ struct Case {
 
 int main() {
   FILE* cases = fopen("cases.bin", "rb");
-  FILE* answers = fopen("answers.bin", "wb");
-  if (cases == nullptr || answers == nullptr) return 2;
+  FILE* outputs = fopen("outputs.bin", "wb");
+  if (cases == nullptr || outputs == nullptr) return 2;
   Case now;
   while (fread(&now, sizeof(now), 1, cases) == 1) {
     if (now.smooth_frames > kMostSmoothFrames) return 3;
@@ -29,14 +29,14 @@ int main() {
     keras_sal::Trigger trigger;
     trigger.Begin(&rule, history);
     for (int t = 0; t < now.frames; ++t) {
-      float answer[2];
-      if (fread(&answer[0], sizeof(float), 1, cases) != 1) return 4;
-      const bool fired = trigger.Feed(answer[0]);
-      answer[0] = trigger.score();
-      answer[1] = fired ? 1.0f : 0.0f;
-      if (fwrite(answer, sizeof(answer), 1, answers) != 1) return 5;
+      float output[2];
+      if (fread(&output[0], sizeof(float), 1, cases) != 1) return 4;
+      const bool fired = trigger.Feed(output[0]);
+      output[0] = trigger.score();
+      output[1] = fired ? 1.0f : 0.0f;
+      if (fwrite(output, sizeof(output), 1, outputs) != 1) return 5;
     }
   }
   fclose(cases);
-  return fclose(answers) == 0 ? 0 : 6;
+  return fclose(outputs) == 0 ? 0 : 6;
 }

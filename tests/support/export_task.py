@@ -1,22 +1,25 @@
 """A small detection task that a small GRU learns in seconds."""
 
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-# What is about the converter process alone, the same whatever backend the model was trained on.
-same_on_every_backend = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="about the converter process, which runs Keras on TensorFlow anyway",
-)
-
 FEATURES = 40
 BACKGROUND_MAX, EVENT_GAIN, FEATURE_MAX = 8.0, 14.0, 26.0
 
 
+def need(*packages):
+    """Skips where a package is not installed; imports none, since TensorFlow takes long."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs {package}")
+
+
 def streams_with_events(streams, frames, seed):
-    """Noise with two events a stream: six frames of energy, to be answered from the third on."""
+    """Noise with two events a stream: six frames of energy, to be detected from the third on."""
     rng = np.random.default_rng(seed)
     features = rng.uniform(0, BACKGROUND_MAX, (streams, frames, FEATURES))
     labels = np.zeros((streams, frames, 1))
@@ -39,3 +42,15 @@ def trained(hidden):
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     model.fit(*streams_with_events(64, 60, seed=0), batch_size=16, epochs=10, verbose=0)
     return model
+
+
+def untrained(hidden):
+    """A detector of random weights whose posteriors vary all the time."""
+    keras.utils.set_random_seed(3)
+    x = clips = keras.Input((None, FEATURES))
+    for layer in [layers.Rescaling(1 / FEATURE_MAX), *hidden]:
+        x = layer(x)
+    posterior = layers.Dense(
+        1, activation="sigmoid", kernel_initializer="he_normal", name="posterior"
+    )
+    return keras.Model(clips, posterior(x))

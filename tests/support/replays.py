@@ -1,4 +1,4 @@
-"""Streams for the C++ detector: what an interpreter got and answered, step by step."""
+"""Streams for the C++ detector: inputs and outputs of an interpreter, step by step."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ NOTHING, RESET, FAILURE = 0, 1, 2  # as in check_detector.cc
 
 
 class Dice(StepRunner):
-    """A model that answers at random, whatever it is asked."""
+    """A model with random outputs, whatever its inputs."""
 
     def __init__(self, inputs, outputs, seed=0):
         self._rng = np.random.default_rng(seed)
@@ -27,7 +27,7 @@ class Dice(StepRunner):
         return self._rng.integers(low, limits.max, info.shape, info.dtype, endpoint=True)
 
 
-def end(name, size, dtype, scale=None, zero_point=None):
+def tensor_info(name, size, dtype, scale=None, zero_point=None):
     return TensorInfo(name, (1, size), dtype, scale, zero_point)
 
 
@@ -47,20 +47,20 @@ def features_for(runner, frames, seed=0):
 
 
 def replay(runner, features, events, positions):
-    """The bytes of replay.bin, and the posteriors of the steps that were not to fail."""
+    """The bytes of replay.bin, and the outputs of the steps that don't fail."""
     order = {True: [], False: []}
     inputs = {info.name for info in runner.inputs}
     for name in sorted(positions, key=positions.get):
         order[name in inputs].append(name)
-    content, answers, step = [], [], runner._step
+    content, posteriors, step = [], [], runner._step
 
-    def noting(tensors):
+    def recording_step(tensors):
         outputs = step(tensors)
         for names, values in ((order[True], tensors), (order[False], outputs)):
             content.extend(np.ascontiguousarray(values[name]).tobytes() for name in names)
         return outputs
 
-    runner._step = noting
+    runner._step = recording_step
     try:
         for t, event in enumerate(events):
             frame = {name: values[t : t + 1] for name, values in features.items()}
@@ -70,32 +70,32 @@ def replay(runner, features, events, positions):
                 runner.reset()
             if event != FAILURE:
                 posterior = runner.stream(frame)
-                answers.append(np.asarray(posterior).reshape(-1))
+                posteriors.append(np.asarray(posterior).reshape(-1))
     finally:
         del runner._step
-    return b"".join(content), answers
+    return b"".join(content), posteriors
 
 
-def expected_answers(posteriors, events, thresholds, scoring, delay_frames=0):
+def expected_outputs(posteriors, events, thresholds, scoring, delay_frames=0):
     """`(steps, classes, 3)`: posterior, score and whether detected."""
     classes = len(thresholds)
     posteriors = iter(posteriors)
-    answers = np.zeros((len(events), classes, 3), "float32")
+    outputs = np.zeros((len(events), classes, 3), "float32")
     for start, stop in streams_of(events):
         steps = [t for t in range(start, stop) if events[t] != FAILURE]
         stream = np.array([next(posteriors) for _ in steps], "float32").reshape(-1, classes)
         steps, stream = steps[delay_frames:], stream[delay_frames:]
         for c in range(classes):
-            answers[steps, c, 0] = stream[:, c]
-            answers[steps, c, 1] = scoring.scores(stream[:, c])[0]
+            outputs[steps, c, 0] = stream[:, c]
+            outputs[steps, c, 1] = scoring.scores(stream[:, c])[0]
             found = Trigger(thresholds[c], **(vars(scoring) | {"frame_offset_s": 0.0}))
             times = [d.time_s for d in found.feed(stream[:, c])]
             frames = np.rint(np.array(times) / scoring.frame_step_s).astype(int)
-            answers[np.array(steps)[frames], c, 2] = 1
+            outputs[np.array(steps)[frames], c, 2] = 1
         for t in range(start, stop):  # a step that failed has changed nothing
             if events[t] == FAILURE:
-                answers[t] = answers[t - 1] if t > start else 0
-    return answers
+                outputs[t] = outputs[t - 1] if t > start else 0
+    return outputs
 
 
 def streams_of(events):

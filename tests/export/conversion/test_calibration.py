@@ -1,13 +1,14 @@
-"""Rolling, sampling and refusing calibration sequences, without any framework."""
+"""Rolling and sampling calibration sequences, without any framework."""
 
 import numpy as np
 import pytest
 
-from keras_sal.export import calibration
-from keras_sal.export.sequences import check_sequence, check_sequences
+from keras_sal.export.conversion import calibration
 from keras_sal.export.signature import Signature
 
-PORTS = Ports(("frame",), ("state_0",), ("posterior",))
+pytestmark = pytest.mark.any_backend
+
+SIGNATURE = Signature(("frame",), ("state_0",), ("posterior",))
 
 
 def integrate(frames, states):
@@ -23,13 +24,13 @@ def sequences_of(*lengths, seed=0):
 
 def rolled(*lengths, streams_at_once=2):
     return calibration.roll(
-        integrate, sequences_of(*lengths), PORTS, {"state_0": (3,)}, streams_at_once
+        integrate, sequences_of(*lengths), SIGNATURE, {"state_0": (3,)}, streams_at_once
     )
 
 
 def test_roll_carries_the_state_within_a_sequence_and_not_beyond():
     rollout = rolled(5, 7, 2, 11, 3)
-    assert len(rollout) == 5 + 7 + 2 + 11 + 3
+    assert rollout.frame_count() == 5 + 7 + 2 + 11 + 3
     start = 0
     for sequence in sorted(sequences_of(5, 7, 2, 11, 3), key=lambda s: len(s["frame"])):
         frames = sequence["frame"]
@@ -80,52 +81,3 @@ def test_silent_channels_are_named_with_their_peak():
 def test_silent_channels_do_not_trust_nan():
     rollout = calibration.Rollout({}, {}, {"posterior": np.full((2, 1), np.nan)}, {})
     assert len(calibration.silent_channels(rollout, 0.0)) == 1
-
-
-def test_sequences_of_several_inputs_go_by_name():
-    shapes = {"frame_audio": (2,), "frame_motion": (3,)}
-    both = {"frame_motion": np.ones((4, 3)), "frame_audio": np.zeros((4, 2))}
-    checked = check_sequence(both, shapes, "features")
-    assert {name: (a.shape, a.dtype.name) for name, a in checked.items()} == {
-        "frame_audio": ((4, 2), "float32"),
-        "frame_motion": ((4, 3), "float32"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("sequence", "message"),
-    [
-        (np.zeros((4, 2)), "must be a dict with one array for each frame input"),
-        ({"frame_audio": np.zeros((4, 2))}, r"one array for each.*keys=\['frame_audio'\]"),
-        (
-            {"frame_audio": np.zeros((4, 2)), "frame_motion": np.zeros((5, 3))},
-            r"same number of frames.*\{'frame_audio': 4, 'frame_motion': 5\}",
-        ),
-    ],
-    ids=["bare", "one-missing", "lengths"],
-)
-def test_rejects_sequences_of_several_inputs(sequence, message):
-    with pytest.raises(ValueError, match=f"(?s)`calibration` sequence 0 .*{message}"):
-        check_sequences([sequence], {"frame_audio": (2,), "frame_motion": (3,)}, "calibration")
-
-
-def test_ports_go_by_name():
-    ports = Signature.from_names(["state_1", "frame", "state_0"], ["state_1_next", "posterior", "state_0_next"])
-    assert ports == (("frame",), ("state_1", "state_0"), ("posterior",))
-    assert ports.inputs == ("frame", "state_1", "state_0")
-    assert ports.outputs == ("posterior", "state_1_next", "state_0_next")
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs"),
-    [
-        (["frame", "state_0"], ["posterior"]),
-        (["frame"], ["posterior", "state_0_next"]),
-        (["state_0"], ["posterior", "state_0_next"]),
-        (["frame", "state_0"], ["state_0_next"]),
-    ],
-    ids=["lost-output", "lost-input", "no-frame", "no-posterior"],
-)
-def test_ports_reject_lost_ends(inputs, outputs):
-    with pytest.raises(ValueError, match=r"`model` must be a step model"):
-        Signature.from_names(inputs, outputs)

@@ -1,11 +1,11 @@
-"""What is done to a model before the converter process gets it."""
+"""The float32 model that the converter process gets."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from keras_sal.export import conversion
+from keras_sal.export.conversion.float_model import as_step_model, layer_modules
 from keras_sal.export.signature import Signature
 
 
@@ -29,7 +29,7 @@ def test_mixed_precision_is_converted_in_float32(policy):
     """The step model of half-precision weights equals the float32 model that has them."""
     half, exact = detector(policy), detector("float32")
     exact.set_weights([np.asarray(w, "float32") for w in half.get_weights()])
-    step = conversion.step_model(half)
+    step = as_step_model(half)
     assert {tensor.dtype for tensor in step.inputs} == {"float32"}
     assert {layer.compute_dtype for layer in step.layers} == {"float32"}
 
@@ -45,8 +45,8 @@ def test_mixed_precision_is_converted_in_float32(policy):
 
 
 def test_float32_models_are_left_alone():
-    step = conversion.step_model(detector("float32"))
-    assert conversion.step_model(step) is step
+    step = as_step_model(detector("float32"))
+    assert as_step_model(step) is step
     assert Signature.from_names([t.name for t in step.inputs], step.output).states == ("state_0",)
 
 
@@ -54,7 +54,7 @@ def test_modules_of_own_layers_are_known_to_the_converter():
     frame = keras.Input((4,), name="frame")
     inner = keras.Sequential([keras.Input((4,)), Doubling()])
     model = keras.Model(frame, {"posterior": layers.Dense(1)(inner(frame))})
-    assert conversion.own_modules(model) == [__name__]
+    assert layer_modules(model) == [__name__]
 
 
 @keras.saving.register_keras_serializable(package="test_export_conversion")
@@ -71,8 +71,8 @@ class Halving(layers.Layer):
 
 def test_modules_of_own_layers_are_known_when_they_stream():
     clips = keras.Input((None, 4))
-    step = conversion.step_model(keras.Model(clips, layers.Dense(1)(Halving()(clips))))
-    assert __name__ in conversion.own_modules(step)
+    step = as_step_model(keras.Model(clips, layers.Dense(1)(Halving()(clips))))
+    assert __name__ in layer_modules(step)
 
 
 def test_rejects_layers_of_the_running_script():
@@ -86,4 +86,4 @@ def test_rejects_layers_of_the_running_script():
     with pytest.raises(
         ValueError, match="layer `mine` of class `Here`, defined in the running script"
     ):
-        conversion.own_modules(local)
+        layer_modules(local)

@@ -2,24 +2,23 @@
 
 import numpy as np
 import pytest
-from export_task import same_on_every_backend
 from firmware_programs import PROGRAMS, CortexM4, Host, needs_compiler, run
 from replays import (
     FAILURE,
     NOTHING,
     RESET,
     Dice,
-    end,
-    expected_answers,
+    expected_outputs,
     features_for,
     replay,
+    tensor_info,
     write_settings,
 )
 
 from keras_sal.detection import Scoring
 from keras_sal.export.firmware import sources
 
-pytestmark = [needs_compiler, same_on_every_backend]
+pytestmark = [pytest.mark.any_backend, needs_compiler]
 
 SCORING = Scoring(
     frame_step_s=0.01, smooth_frames=3, on_frames=2, hysteresis=0.05, refractory_s=0.07
@@ -36,17 +35,17 @@ FRAME = (("frame", 7),)
 
 
 def dice(dtype, output, classes, states, frames=FRAME, scales=(1, 1, 1), zeros=(0, 0, 0)):
-    """A runner with the ends of a converted model; scales, zeros: of frame, state, output."""
+    """A runner with the tensors of a converted model; scales, zeros: of frame, state, output."""
 
     def quantised(which):
         return () if dtype == "float32" else (scales[which], zeros[which])
 
     state = [(f"state_{k}", size) for k, size in enumerate(states)]
     return Dice(
-        [end(name, size, dtype, *quantised(0)) for name, size in frames]
-        + [end(name, size, dtype, *quantised(1)) for name, size in state],
-        [end(output, classes, dtype, *quantised(2))]
-        + [end(f"{name}_next", size, dtype, *quantised(1)) for name, size in state],
+        [tensor_info(name, size, dtype, *quantised(0)) for name, size in frames]
+        + [tensor_info(name, size, dtype, *quantised(1)) for name, size in state],
+        [tensor_info(output, classes, dtype, *quantised(2))]
+        + [tensor_info(f"{name}_next", size, dtype, *quantised(1)) for name, size in state],
     )
 
 
@@ -77,29 +76,29 @@ def shuffled(runner, seed=1):
     """Indices that are not in the order of the names."""
     rng = np.random.default_rng(seed)
     positions = {}
-    for ends in (runner.inputs, runner.outputs):
-        places = rng.permutation(len(ends)).tolist()
-        positions |= {info.name: place for info, place in zip(ends, places, strict=True)}
+    for infos in (runner.inputs, runner.outputs):
+        places = rng.permutation(len(infos)).tolist()
+        positions |= {info.name: place for info, place in zip(infos, places, strict=True)}
     return positions
 
 
-def posteriors_of(runner, answers):
-    """What a runner answers; the sigmoid of its logits, where it gives these."""
+def posteriors_of(runner, outputs):
+    """The posteriors of a runner's outputs, which are logits if it says so."""
     (output,) = (info for info in runner.outputs if info.name in runner.signature.posteriors)
-    if not sources.is_logit(output) or np.min(answers) >= 0:
-        return answers
-    values = np.rint(np.array(answers) / np.float32(output.scale)).astype(int) + output.zero_point
+    if not sources.is_logit(output) or np.min(outputs) >= 0:
+        return outputs
+    values = np.rint(np.array(outputs) / np.float32(output.scale)).astype(int) + output.zero_point
     return sources.posterior_table(output)[values + 128]
 
 
-def answers_of(machine, files, folder, content):
+def outputs_of(machine, files, folder, content):
     (folder / "replay.bin").write_bytes(content)
     run(machine.build([PROGRAMS / "check_detector.cc", *files], folder, folder), cwd=folder)
-    return np.fromfile(folder / "answers.bin", "float32")
+    return np.fromfile(folder / "outputs.bin", "float32")
 
 
 @pytest.mark.parametrize("name", RUNNERS)
-def test_detector_answers_as_python_to_the_bit(machine, tmp_path, name):
+def test_detector_equals_python_to_the_bit(machine, tmp_path, name):
     """Resets and failures in between; tensors at shuffled indices; inputs checked on every step."""
     runner = RUNNERS[name]()
     events = np.random.default_rng(3).choice([NOTHING, RESET, FAILURE], 300, p=[0.96, 0.02, 0.02])
@@ -107,22 +106,22 @@ def test_detector_answers_as_python_to_the_bit(machine, tmp_path, name):
     raw_content, raw = replay(runner, features_for(runner, len(events)), events, positions)
     posteriors = posteriors_of(runner, raw)
     thresholds = [0.6] if len(posteriors[0]) == 1 else SEVERAL
-    expected = expected_answers(posteriors, events, thresholds, SCORING)
+    expected = expected_outputs(posteriors, events, thresholds, SCORING)
     files = write_settings(runner, positions, tmp_path, thresholds, SCORING)
-    answers = answers_of(machine, files, tmp_path, raw_content).reshape(expected.shape)
-    np.testing.assert_array_equal(answers, expected)
+    outputs = outputs_of(machine, files, tmp_path, raw_content).reshape(expected.shape)
+    np.testing.assert_array_equal(outputs, expected)
     assert expected[..., 2].sum() >= 5
 
 
-def test_answers_of_a_late_model_that_belong_to_no_frame_are_left_out(machine, tmp_path):
+def test_outputs_of_a_late_model_that_belong_to_no_frame_are_left_out(machine, tmp_path):
     runner = RUNNERS["int8 posterior"]()
     events = np.random.default_rng(4).choice([NOTHING, RESET, FAILURE], 200, p=[0.94, 0.03, 0.03])
     positions = shuffled(runner)
     content, posteriors = replay(runner, features_for(runner, len(events)), events, positions)
-    expected = expected_answers(posteriors, events, [0.6], SCORING, delay_frames=3)
+    expected = expected_outputs(posteriors, events, [0.6], SCORING, delay_frames=3)
     files = write_settings(runner, positions, tmp_path, [0.6], SCORING, delay_frames=3)
-    answers = answers_of(machine, files, tmp_path, content).reshape(expected.shape)
-    np.testing.assert_array_equal(answers, expected)
+    outputs = outputs_of(machine, files, tmp_path, content).reshape(expected.shape)
+    np.testing.assert_array_equal(outputs, expected)
     assert expected[..., 2].sum() >= 3
     assert (expected[:3, 0, 0] == 0).all()
 
@@ -137,17 +136,6 @@ def test_int16_logit_is_within_rounding_of_python(machine, tmp_path):
         raw = 1 / (1 + np.exp(-raw.astype("float64")))
     assert output.name == "logit"
     files = write_settings(runner, shuffled(runner), tmp_path, [0.6], SCORING)
-    answers = answers_of(machine, files, tmp_path, content).reshape(-1, 3)
-    np.testing.assert_allclose(answers[:, 0], raw, rtol=3e-7)
+    outputs = outputs_of(machine, files, tmp_path, content).reshape(-1, 3)
+    np.testing.assert_allclose(outputs[:, 0], raw, rtol=3e-7)
     assert raw.min() < 1e-6
-
-
-def test_posterior_table_is_the_sigmoid():
-    info = end("logit", 1, "int8", 0.125, -3)
-    table = sources.posterior_table(info)
-    assert table.shape == (256,)
-    assert table.dtype == np.float32
-    assert table[128 - 3] == 0.5
-    assert np.all(np.diff(table) >= 0)
-    logits = (np.arange(-128, 128) + 3) * 0.125
-    np.testing.assert_allclose(table, 1 / (1 + np.exp(-logits)), rtol=1e-6)

@@ -8,9 +8,9 @@
 namespace keras_sal {
 namespace {
 
-// A feature as the model's input holds it: rounded half away from zero, saturated.
+// Converts a feature to the type of the input: rounded half away from zero, saturated.
 template <typename Integer>
-void Quantise(float feature, const FrameTensor& tensor, Integer* value) {
+void Quantize(float feature, const FrameTensor& tensor, Integer* value) {
   constexpr int32_t kLowest = std::numeric_limits<Integer>::min();
   constexpr int32_t kHighest = std::numeric_limits<Integer>::max();
   constexpr float kFar = 1e6f;  // saturates whatever the zero point is
@@ -24,7 +24,7 @@ void Quantise(float feature, const FrameTensor& tensor, Integer* value) {
   *value = static_cast<Integer>(rounded);
 }
 
-inline void Quantise(float feature, const FrameTensor&, float* value) { *value = feature; }
+inline void Quantize(float feature, const FrameTensor&, float* value) { *value = feature; }
 
 bool Holds(const Tensor& tensor, int values) {
   return tensor.data != nullptr && tensor.bytes == values * sizeof(Value);
@@ -62,7 +62,7 @@ bool Detector::Reset() {
 bool Detector::Step(const float* frame) {
   for (int i = 0; i < kNumFrames; ++i) {
     Value* input = static_cast<Value*>(interpreter_->Input(kFrames[i].input).data);
-    for (int k = 0; k < kFrames[i].values; ++k) Quantise(*frame++, kFrames[i], input++);
+    for (int k = 0; k < kFrames[i].values; ++k) Quantize(*frame++, kFrames[i], input++);
   }
   const Value* state = states_;
   for (int i = 0; i < kNumStates; ++i) {

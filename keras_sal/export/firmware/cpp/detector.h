@@ -9,7 +9,7 @@
 
 namespace keras_sal {
 
-// Quantises a frame, runs the model, carries its state, and feeds a trigger for each class.
+// Quantizes a frame, runs the model, carries its state, and feeds a trigger for each class.
 //
 //   Detector detector(&interpreter);
 //   if (!detector.Begin()) ...                 // once
@@ -20,20 +20,20 @@ class Detector {
   // `interpreter` must outlive the detector.
   explicit Detector(Interpreter* interpreter) : interpreter_(interpreter) {}
 
-  // Starts the first stream; false if the interpreter does not hold the model of these settings.
+  // Starts the first stream. False if the interpreter does not hold the model of these settings.
   bool Begin();
 
-  // Starts a new stream: states at their zero point, triggers armed.
+  // Starts a new stream: sets the states to their zero points and arms the triggers.
   bool Reset();
 
-  // Takes `kFrameValues` features; of several inputs one after the other, in the order of
-  // `kFrames`. False if the interpreter failed: then nothing has changed.
+  // Takes `kFrameValues` features, those of several inputs in the order of `kFrames`. False if
+  // the interpreter failed; then nothing has changed.
   bool Step(const float* frame);
 
   // Whether the class was detected on the last frame.
   bool detected(int class_index = 0) const { return detected_[class_index]; }
 
-  // The smoothed posterior of the class, that is compared with the threshold.
+  // The smoothed posterior of the class, which is compared with the threshold.
   float score(int class_index = 0) const { return triggers_[class_index].score(); }
 
   // The posterior of the class on the last frame.
@@ -44,7 +44,7 @@ class Detector {
   Value states_[kStateValues];
   float posteriors_[kClasses];
   bool detected_[kClasses];
-  int early_;  // answers still to come that belong to no frame
+  int early_;  // outputs still to come that belong to no frame
   Trigger triggers_[kClasses];
   float history_[kClasses][kSmoothFrames];
 };

@@ -1,5 +1,5 @@
-// The front-end the model was trained on: the micro front-end of TensorFlow Lite Micro, which turns
-// 16-bit samples into 40 features every 10 ms. Any other parameter makes other features.
+// The parameters of the front-end that the model was trained on: the micro front-end of TensorFlow
+// Lite Micro, which computes 40 features of 16-bit samples every 10 ms. Do not change them.
 
 #ifndef KERAS_SAL_FRONTEND_H_
 #define KERAS_SAL_FRONTEND_H_
@@ -24,7 +24,7 @@ constexpr float kPcanOffset = 80.0f;
 constexpr int kPcanGainBits = 21;
 constexpr int kLogScaleShift = 6;
 
-// A value of the front-end's output as the feature the model takes.
+// Converts a value of the front-end's output to a feature of the model.
 constexpr float kFeatureScale = 0.0390625f;
 inline float FeatureOf(uint16_t value) { return value * kFeatureScale; }
 

@@ -1,4 +1,4 @@
-// What a Detector asks of an interpreter. `tflm_interpreter.h` binds it to TensorFlow Lite Micro.
+// The interface of an interpreter. `tflm_interpreter.h` implements it with TensorFlow Lite Micro.
 
 #ifndef KERAS_SAL_INTERPRETER_H_
 #define KERAS_SAL_INTERPRETER_H_
@@ -7,7 +7,7 @@
 
 namespace keras_sal {
 
-// The memory of an input or output; no data where there is no such tensor.
+// The memory of an input or output; `data` is null if there is no such tensor.
 struct Tensor {
   void* data;
   size_t bytes;
@@ -21,7 +21,7 @@ class Interpreter {
   // Runs the model once; false if it failed.
   virtual bool Invoke() = 0;
 
-  // Forgets what the model itself remembers; false if it failed.
+  // Resets the state that the model keeps itself; false if it failed.
   virtual bool Reset() = 0;
 
  protected:

@@ -1,7 +1,7 @@
-// An example: samples of a microphone in, a call for every detection out.
+// An example that detects in the samples of a microphone.
 //
-// Yours are the two functions declared first. `setup` and `loop` are called by Arduino, and by the
-// end of this file elsewhere.
+// Write the two functions that are declared first. Arduino calls `setup` and `loop`; on other
+// platforms the end of this file calls them.
 
 #include <stdint.h>
 
@@ -12,17 +12,17 @@
 #include "op_resolver.h"
 #include "tflm_interpreter.h"
 
-// Waits for the next `count` samples: 16 bits, 16 kHz, one channel. False to stop.
+// Waits for the next `count` samples: 16 bits, 16 kHz, one channel. Return false to stop.
 bool ReadSamples(int16_t* samples, int count);
 
-// Is told of every detection; `score` is the mean posterior that reached the threshold.
+// Called for every detection. `score` is the mean posterior that reached the threshold.
 void OnDetection(const char* name, float score);
 
 namespace {
 
 alignas(16) uint8_t arena[keras_sal::kArenaBytes];
 keras_sal::MicroFrontend frontend;
-keras_sal::Detector* detector = nullptr;  // while null, nothing is heard
+keras_sal::Detector* detector = nullptr;  // null if the set-up failed
 bool running = true;
 
 }  // namespace
@@ -43,7 +43,7 @@ void loop() {
   running = detector != nullptr && ReadSamples(samples, keras_sal::kStepSamples);
   if (!running || !frontend.Step(samples, frame + filled)) return;
   filled += keras_sal::kFeatures;
-  if (filled < keras_sal::kFrameValues) return;  // a model with strides takes several at once
+  if (filled < keras_sal::kFrameValues) return;  // a step may take several frames
   filled = 0;
   running = detector->Step(frame);
   for (int c = 0; running && c < keras_sal::kClasses; ++c) {

@@ -1,7 +1,7 @@
-// An example: features in, a call for every detection out.
+// An example that detects in frames of features.
 //
-// Yours are the two functions declared first. `setup` and `loop` are called by Arduino, and by the
-// end of this file elsewhere.
+// Write the two functions that are declared first. Arduino calls `setup` and `loop`; on other
+// platforms the end of this file calls them.
 
 #include <stdint.h>
 
@@ -10,17 +10,17 @@
 #include "op_resolver.h"
 #include "tflm_interpreter.h"
 
-// Waits for the next frame and fills in its `count` features, computed as for training. False to
-// stop.
+// Waits for the next frame and writes its `count` features, computed as for training. Return false
+// to stop.
 bool ReadFrame(float* frame, int count);
 
-// Is told of every detection; `score` is the mean posterior that reached the threshold.
+// Called for every detection. `score` is the mean posterior that reached the threshold.
 void OnDetection(const char* name, float score);
 
 namespace {
 
 alignas(16) uint8_t arena[keras_sal::kArenaBytes];
-keras_sal::Detector* detector = nullptr;  // while null, nothing is detected
+keras_sal::Detector* detector = nullptr;  // null if the set-up failed
 bool running = true;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Binds the detector to the micro front-end of TensorFlow Lite Micro.
+// The features of the model, computed by the micro front-end of TensorFlow Lite Micro.
 
 #ifndef KERAS_SAL_MICRO_FRONTEND_H_
 #define KERAS_SAL_MICRO_FRONTEND_H_
@@ -14,18 +14,18 @@ namespace keras_sal {
 
 class MicroFrontend {
  public:
-  // Allocates its buffers on the heap, once; false if there is no memory.
+  // Allocates the buffers on the heap. Call it once. False if there is no memory.
   bool Begin() {
     FrontendConfig config = {};
     FillFrontendConfig(&config);
     return FrontendPopulateState(&config, &state_, kSampleRate) == 1;
   }
 
-  // Forgets everything heard so far.
+  // Forgets all samples so far.
   void Reset() { FrontendReset(&state_); }
 
-  // Takes the next `kStepSamples` samples and fills `frame` with `kFeatures` features. False while
-  // the first window is not full.
+  // Takes the next `kStepSamples` samples and writes `kFeatures` features to `frame`. False until
+  // the first window is full.
   bool Step(const int16_t* samples, float* frame) {
     size_t read = 0;
     const FrontendOutput output =

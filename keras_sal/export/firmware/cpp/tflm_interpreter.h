@@ -1,4 +1,4 @@
-// Binds the detector to the interpreter of TensorFlow Lite Micro.
+// The interpreter of TensorFlow Lite Micro, as the detector uses it.
 
 #ifndef KERAS_SAL_TFLM_INTERPRETER_H_
 #define KERAS_SAL_TFLM_INTERPRETER_H_
@@ -15,7 +15,7 @@
 
 namespace keras_sal {
 
-// `model`, `resolver` and `arena` must outlive it. Make it once, as a static object.
+// `model`, `resolver` and `arena` must outlive it. Make one static object of it.
 class TflmInterpreter : public Interpreter {
  public:
   TflmInterpreter(const unsigned char* model, const OpResolver& resolver, uint8_t* arena,
@@ -24,7 +24,7 @@ class TflmInterpreter : public Interpreter {
         allocator_(tflite::MicroAllocator::Create(arena, arena_bytes)),
         interpreter_(model_, resolver, allocator_, Variables(allocator_)) {}
 
-  // Plans the arena; false if it is too small, or the file is of another schema.
+  // Allocates the tensors. False if the arena is too small or the file has another schema version.
   bool Begin() {
     return model_->version() == TFLITE_SCHEMA_VERSION &&
            interpreter_.AllocateTensors() == kTfLiteOk;

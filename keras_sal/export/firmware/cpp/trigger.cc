@@ -33,7 +33,7 @@ bool Trigger::Feed(float posterior) {
 }
 
 float Trigger::Mean() const {
-  float sum = history_[newest_];  // newest first, as in Python: floats round on the way
+  float sum = history_[newest_];  // newest first, as in Python: the order changes the rounding
   int at = newest_;
   for (int lag = 1; lag < rule_->smooth_frames; ++lag) {
     at = (at > 0 ? at : rule_->smooth_frames) - 1;

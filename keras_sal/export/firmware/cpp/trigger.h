@@ -1,4 +1,5 @@
-// From posteriors to detections: mean, threshold, on-frames, hysteresis, refractory time.
+// The trigger from posteriors to detections: mean, threshold, on-frames, hysteresis, refractory
+// time.
 
 #ifndef KERAS_SAL_TRIGGER_H_
 #define KERAS_SAL_TRIGGER_H_
@@ -6,15 +7,15 @@
 namespace keras_sal {
 
 struct TriggerRule {
-  float threshold;        // on while the score is at least this
-  float release;          // armed again once the score is below this
-  int smooth_frames;      // the score is the mean of so many posteriors
-  int on_frames;          // fires when on for so many frames in a row
-  int refractory_frames;  // from one detection to the next at least so many frames
+  float threshold;        // a frame is on if its score is at least this
+  float release;          // armed again when the score is below this
+  int smooth_frames;      // number of posteriors whose mean is the score
+  int on_frames;          // number of consecutive frames that must be on
+  int refractory_frames;  // least number of frames from one detection to the next
 };
 
-// The trigger of one class. Arithmetic is that of `keras_sal.detection.trigger` in Python, to the bit: do not
-// compile it with -ffast-math.
+// The trigger of one class. It computes the same as `keras_sal.detection.trigger` in Python, to the
+// bit. Do not compile it with -ffast-math.
 class Trigger {
  public:
   // `history` has room for `rule->smooth_frames` posteriors; both must outlive the trigger.
@@ -23,10 +24,10 @@ class Trigger {
   // Starts a new stream.
   void Reset();
 
-  // Takes the next posterior; true if the trigger fires on it.
+  // Takes the next posterior. True if the trigger fires.
   bool Feed(float posterior);
 
-  // The mean of the last posteriors; those before the stream count as 0.
+  // The mean of the last posteriors; those before the start of the stream count as 0.
   float score() const { return score_; }
 
  private:

@@ -1,0 +1,79 @@
+"""The C++ trigger against Python."""
+
+import numpy as np
+import pytest
+from firmware_programs import PROGRAMS, CortexM4, Host, needs_compiler, run, trigger_source
+
+from keras_sal.detection import Scoring, Trigger, detect
+from keras_sal.export.firmware.literals import float_release, float_threshold
+
+pytestmark = [pytest.mark.any_backend, needs_compiler]
+
+
+@pytest.fixture(params=[Host(), CortexM4()], ids=lambda machine: machine.name)
+def machine(request):
+    return request.param
+
+
+def random_case(rng):
+    """A trigger, its threshold and posteriors, whose ties and near ties are the rule."""
+    frames = int(rng.integers(1, 120))
+    kind = rng.integers(3)
+    if kind == 0:  # what an int8 model outputs
+        posterior = rng.integers(0, 256, frames) / 256
+    elif kind == 1:
+        posterior = rng.uniform(0, 1, frames)
+    else:  # slow swells
+        posterior = np.abs(np.sin(np.arange(frames) * rng.uniform(0.05, 0.5)))
+    posterior = posterior.astype("float32")
+    scoring = Scoring(
+        frame_step_s=1.0,
+        smooth_frames=int(rng.choice([1, 2, 3, 5, 7, 11])),
+        on_frames=int(rng.choice([1, 1, 2, 3, 5])),
+        hysteresis=rng.choice([None, 0.0, 0.1, 0.25, float(rng.uniform(0, 0.5))]),
+        refractory_s=float(rng.choice([0, 1, 2, 7, 30])),
+    )
+    scores = scoring.scores(posterior)[0].astype("float64")
+    attained = float(rng.choice(scores))
+    threshold = rng.choice(
+        [
+            attained,
+            np.nextafter(attained, 2),  # float64, just out of reach of a float32
+            np.nextafter(attained, -1),
+            rng.uniform(0.2, 0.9),
+        ]
+    )
+    if scoring.hysteresis:  # a level of release that is attained, or missed by a hair
+        other = float(rng.choice(scores))
+        threshold = rng.choice([threshold, other + scoring.hysteresis])
+    return posterior, float(np.clip(threshold, 0, 1)), scoring
+
+
+def case_bytes(posterior, threshold, scoring):
+    levels = [
+        float_threshold(threshold),
+        float_release(threshold, scoring.hysteresis),
+    ]
+    counts = [scoring.smooth_frames, scoring.on_frames, scoring.refractory_frames, len(posterior)]
+    return np.float32(levels).tobytes() + np.int32(counts).tobytes() + posterior.tobytes()
+
+
+def test_trigger_equals_python_to_the_bit(machine, tmp_path):
+    rng = np.random.default_rng(0)
+    cases = [random_case(rng) for _ in range(600)]
+    (tmp_path / "cases.bin").write_bytes(b"".join(case_bytes(*case) for case in cases))
+    files = [PROGRAMS / "check_trigger.cc", trigger_source(tmp_path)]
+    run(machine.build(files, tmp_path, tmp_path), cwd=tmp_path)
+    outputs = np.fromfile(tmp_path / "outputs.bin", "float32").reshape(-1, 2)
+    assert len(outputs) == sum(len(posterior) for posterior, _, _ in cases)
+    fired = 0
+    for posterior, threshold, scoring in cases:
+        scores, outputs = outputs[: len(posterior)], outputs[len(posterior) :]
+        np.testing.assert_array_equal(scores[:, 0], scoring.scores(posterior)[0])
+        expected = detect(posterior, threshold, **vars(scoring))
+        frames = [int(detection.time_s) for detection in expected]
+        assert np.flatnonzero(scores[:, 1]).tolist() == frames, (threshold, scoring)
+        live = Trigger(threshold, **vars(scoring)).feed(posterior)
+        assert [detection.time_s for detection in live] == frames
+        fired += len(frames)
+    assert fired > 600, "the cases must make triggers fire"

@@ -1,0 +1,73 @@
+"""Conversion to ONNX, and the files in ONNX Runtime."""
+
+import keras
+import numpy as np
+import pytest
+from export_task import FEATURES, need, streams_with_events
+from keras import layers
+
+from keras_sal.export import onnx
+
+pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("exports")]
+UNITS = 24  # of `gru`
+
+
+@pytest.fixture(autouse=True)
+def runtime():
+    need("tf2onnx", "onnxruntime")
+
+
+def test_onnx_step_equals_keras(gru, gru_onnx, test_streams):
+    stream = test_streams[0]
+    expected = np.asarray(gru.predict(stream[None], verbose=0))[0]
+    gru_onnx.reset()
+    np.testing.assert_allclose(gru_onnx.stream(stream), expected, atol=1e-5)
+    assert [info.name for info in gru_onnx.outputs] == ["posterior", "state_0_next"]
+
+
+def test_onnx_step_takes_many_streams(gru_onnx):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(gru_onnx.path)
+    rng = np.random.default_rng(0)
+    frames = rng.uniform(0, 26, (3, FEATURES)).astype("float32")
+    states = rng.uniform(-1, 1, (3, UNITS)).astype("float32")
+    names = ["posterior", "state_0_next"]
+    together = session.run(names, {"frame": frames, "state_0": states})
+    for row in range(3):
+        alone = session.run(
+            names, {"frame": frames[row : row + 1], "state_0": states[row : row + 1]}
+        )
+        for many, one in zip(together, alone, strict=True):
+            np.testing.assert_allclose(many[row : row + 1], one, atol=1e-6)
+
+
+def test_onnx_clip_takes_any_length(gru, tmp_path):
+    import onnxruntime
+
+    path = onnx.convert(gru, tmp_path / "clip.onnx", form="clip", opset=13)
+    session = onnxruntime.InferenceSession(path)
+    (name,) = (end.name for end in session.get_inputs())
+    assert name == "features"
+    assert [end.name for end in session.get_outputs()] == ["posterior"]
+    for clips, frames in [(1, 7), (3, 53)]:
+        features = streams_with_events(clips, frames + 20, seed=frames)[0][:, :frames]
+        expected = np.asarray(gru.predict(features, verbose=0))
+        np.testing.assert_allclose(session.run(None, {name: features})[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"form": "chunk"}, r"`form` must be one of \('step', 'clip'\).*'chunk'"),
+        ({"opset": 7}, r"`opset` must be one of .*opset=7"),
+    ],
+)
+def test_onnx_rejects(gru, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        onnx.convert(gru, tmp_path / "x.onnx", **arguments)
+
+
+def test_onnx_clip_rejects_a_model_without_inputs(tmp_path):
+    with pytest.raises(ValueError, match="`model` must be a built functional or Sequential model"):
+        onnx.convert(keras.Sequential([layers.Dense(1)]), tmp_path / "x.onnx", form="clip")
