@@ -5,7 +5,10 @@ import pytest
 
 from keras_sal.detection import class_curves, class_report, det_curve, operating_point
 
-pytestmark = pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning")
+pytestmark = [
+    pytest.mark.any_backend,
+    pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning"),
+]
 
 
 def streams(seed, classes=3):

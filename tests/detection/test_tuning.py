@@ -8,7 +8,10 @@ import pytest
 
 from keras_sal.detection import det_curve, operating_point, threshold_record, tune
 
-pytestmark = pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning")
+pytestmark = [
+    pytest.mark.any_backend,
+    pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning"),
+]
 
 
 def development_set(seed=0):

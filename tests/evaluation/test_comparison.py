@@ -1,8 +1,10 @@
 """Differences between systems, by hand, and the parity of their posteriors."""
 
+import numpy as np
 import pytest
-from made_predictions import TIMES, made_predictions
+from made_predictions import TIMES, made_predictions, predictions_deaf_to_speakers
 
+from keras_sal.detection import paired_bootstrap
 from keras_sal.evaluation import Predictions, ScoringProtocol, evaluate
 from keras_sal.evaluation.comparison import DIFFERENCES
 
@@ -42,3 +44,20 @@ def test_a_system_is_no_different_from_itself():
     for row in results["differences"]:
         assert (row["estimate"], row["recordings"], row["speakers"]) == (0, [0, 0], [0, 0])
     assert all(row["largest"] == 0 for row in results["parity"])
+
+
+def test_intervals_by_speaker_draw_speakers():
+    """What only some speakers suffer from is no clear difference between systems."""
+    predictions = predictions_deaf_to_speakers("s1", "s4")
+    protocol = ScoringProtocol(30.0, replicates=60)
+    rows = evaluate(predictions, protocol)["differences"]
+    row = next(r for r in rows if (r["condition"], r["figure"]) == ("clean", "frr_at_budget"))
+    assert np.ptp(row["speakers"]) > 1.4 * np.ptp(row["recordings"])
+    recordings = predictions.streams("test", "clean")[0].recordings
+    groups = [each.speaker or each.file for each in recordings]
+    curves = [
+        predictions.curve(name, "test", "clean", max_fa_per_hour=protocol.max_fa_per_hour)
+        for name in ("deaf", "good")
+    ]
+    expected = paired_bootstrap(*curves, lambda c: c.at(30.0).frr, groups=groups, replicates=60)
+    assert row["speakers"] == list(expected[1:])

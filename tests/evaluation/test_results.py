@@ -5,9 +5,15 @@ import re
 
 import numpy as np
 import pytest
-from made_predictions import TIMES, made_predictions
+from made_predictions import TIMES, made_predictions, predictions_deaf_to_speakers
 
-from keras_sal.detection import Scoring, binomial_interval, operating_point, poisson_interval
+from keras_sal.detection import (
+    Scoring,
+    binomial_interval,
+    bootstrap,
+    operating_point,
+    poisson_interval,
+)
 from keras_sal.evaluation import Predictions, ScoringProtocol, evaluate
 from keras_sal.evaluation import results as results_module
 from keras_sal.files import json_ready, write_json
@@ -111,3 +117,28 @@ def test_results_are_json_as_documented(results, tmp_path):
     elsewhere |= set(results["systems"][0]["threshold"])  # `threshold_record`
     elsewhere |= set(vars(operating_point([np.zeros(9)], [[]], 0.5, frame_step_s=1.0)))
     assert set(names(kept)) - elsewhere <= documented
+
+
+# --- by speaker
+
+
+def test_intervals_by_speaker_draw_speakers():
+    """Two of seven speakers are never heard: by recording that looks like many misses apart."""
+    predictions = predictions_deaf_to_speakers("s1", "s4")
+    protocol = ScoringProtocol(BUDGET, replicates=60)
+    results = evaluate(predictions, protocol)
+    recordings = predictions.streams("test", "clean")[0].recordings
+    groups = [each.speaker or each.file for each in recordings]
+    curve = predictions.curve("deaf", "test", "clean", max_fa_per_hour=protocol.max_fa_per_hour)
+    for kind in ("at_budget", "at_threshold"):
+        point = system(results, "deaf")["conditions"]["clean"][kind]
+        threshold = point["threshold"]
+        by_recording, by_speaker = (
+            point["intervals"]["frr"][unit] for unit in ("recordings", "speakers")
+        )
+        assert np.ptp(by_speaker) > 1.4 * np.ptp(by_recording)
+        figure = {"at_budget": lambda c: c.at(BUDGET).frr}.get(
+            kind, lambda c, threshold=threshold: c.point(threshold).frr
+        )
+        expected = bootstrap(curve, figure, groups=groups, replicates=60)
+        assert by_speaker == list(expected[1:])

@@ -64,3 +64,21 @@ def made_predictions():
     return Predictions(
         "computer", stream_sets, {"good": good, "poor": poor}, {"good": TIMES, "poor": TIMES}
     )
+
+
+def predictions_deaf_to_speakers(*speakers):
+    """`good` hits all events; `deaf` misses those of some speakers."""
+    stream_sets = make_stream_sets()
+    good = [[posterior(each.streams[0])] for each in stream_sets]
+    deaf = []
+    for each in stream_sets:
+        stream = each.streams[0]
+        missed = [
+            event
+            for event, anchor_s in enumerate(stream.anchors_s)
+            if stream.recording_at(anchor_s).speaker in speakers
+        ]
+        deaf.append([posterior(stream, deaf_to=missed)])
+    return Predictions(
+        "computer", stream_sets, {"good": good, "deaf": deaf}, {"good": TIMES, "deaf": TIMES}
+    )

@@ -7,6 +7,8 @@ import pytest
 
 from keras_sal.detection import active_intervals, event_f1
 
+pytestmark = pytest.mark.any_backend
+
 
 def random_intervals(rng, count, duration=60.0):
     onsets = np.sort(rng.uniform(0, duration, count))
