@@ -1,4 +1,7 @@
-"""The examples run to their end on a few of the real recordings, and print what they say."""
+"""The examples, run to their end on a few of the real recordings.
+
+Their code is the same for all backends, except that of distributed training.
+"""
 
 import csv
 import os
@@ -13,30 +16,25 @@ import keras
 import pytest
 from recording_folders import REAL, needs_recordings, write_table
 
-from keras_sal.data import location
+from keras_sal import data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PROGRAMS = sorted(path for path in EXAMPLES.glob("*.py") if path.name != "command_line.py")
 BACKEND = keras.backend.backend()
 KINDS = {"computer": 10, "alexa": 4, "speechocean762": 10, "esc-10": 5}  # in each split
 NUMBER = r"(nan|[\d.]+)"
 FIGURES = rf"misses (\d+) of (\d+) \({NUMBER}%\), {NUMBER} false alarms an hour in {NUMBER} h"
 
-runs = [
-    pytest.mark.slow,
-    needs_recordings,
-    pytest.mark.skipif(
-        BACKEND == "torch",
-        reason="PyTorch runs a GRU step by step in Python, which takes minutes an example; "
-        "what the examples call is tested on it elsewhere",
-    ),
-]
+not_on_torch = pytest.mark.skipif(
+    BACKEND == "torch",
+    reason="PyTorch runs a GRU step by step in Python, which takes minutes per example; "
+    "what the examples call is tested on it elsewhere",
+)
 
 
 def whole_run(test):
-    """Marks a test that runs an example to its end."""
-    for mark in runs:
-        test = mark(test)
-    return test
+    """Mark a test that runs an example to its end."""
+    return pytest.mark.slow(needs_recordings(not_on_torch(test)))
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +87,11 @@ def losses(output):
 
 
 @whole_run
+@pytest.mark.any_backend
 def test_keyword_spotting(few, cache):
     output = run(
         "keyword_spotting.py",
-        *("--steps", "80", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--steps", "50", "--hours", "0.05", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )
@@ -111,10 +110,11 @@ def test_keyword_spotting(few, cache):
 
 
 @whole_run
+@pytest.mark.any_backend
 def test_speech_onset(few, cache):
     output = run(
         "speech_onset.py",
-        *("--steps", "60", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--steps", "30", "--hours", "0.05", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )
@@ -126,10 +126,11 @@ def test_speech_onset(few, cache):
 
 
 @whole_run
+@pytest.mark.any_backend
 def test_multimodal_trigger(few, cache):
     output = run(
         "multimodal_trigger.py",
-        *("--epochs", "25", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--epochs", "15", "--hours", "0.1", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )
@@ -144,6 +145,7 @@ def test_multimodal_trigger(few, cache):
 
 
 @whole_run
+@pytest.mark.any_backend
 def test_deploy_micro(few, cache, tmp_path):
     output = run(
         "deploy_micro.py",
@@ -191,9 +193,11 @@ def test_train_distributed(few, cache, tmp_path):
         assert two == pytest.approx(one, rel=1e-3)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.any_backend
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
 def test_says_what_is_missing(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(location, "find_recordings", lambda directory: None)
+    monkeypatch.setattr(data, "find_recordings", lambda directory: None)
+    monkeypatch.syspath_prepend(EXAMPLES)
     monkeypatch.setattr(sys, "argv", [str(path), "out"] if "deploy" in path.name else [str(path)])
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="No recordings found"):

@@ -33,7 +33,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -190,6 +190,7 @@ class RefinedBatches(keras.utils.PyDataset):
         self.max_shift_s, self.step_size, self.keep_mean = max_shift_s, step_size, keep_mean
         self._batching = batching
         self._batches = StreamBatches(streams, targets, **batching)
+        self._frame_step_s = cast(float, targets.frame_step_s)  # checked by StreamBatches
         self.moves: list[dict[str, float]] = []
         self._first_s = anchors_s(streams, targets.anchor)
         require(
@@ -289,7 +290,7 @@ class RefinedBatches(keras.utils.PyDataset):
             The placed recording, first frame, features `(frames, features)`, and booleans
             `(frames,)`: where its anchor may be.
         """
-        start = max(0, round((placed.start_s - _CONTEXT_S) / self.targets.frame_step_s))
+        start = max(0, round((placed.start_s - _CONTEXT_S) / self._frame_step_s))
         window = stream.features[start : start + frames]
         time_s = self._time_s(start + np.arange(frames))
         shift_s = np.abs(_in_recording(placed, time_s) - self._first_s[placed.recording.path])
@@ -306,10 +307,10 @@ class RefinedBatches(keras.utils.PyDataset):
             for placed in _positives(stream)
         )
         after = self.targets.after_frames or 0
-        return round((_CONTEXT_S + longest_s) / self.targets.frame_step_s) + after + 1
+        return round((_CONTEXT_S + longest_s) / self._frame_step_s) + after + 1
 
     def _time_s(self, frame: Any) -> Any:
-        return frame * self.targets.frame_step_s + self.targets.frame_offset_s
+        return frame * self._frame_step_s + self.targets.frame_offset_s
 
     def _within_reach(self, path: Path, anchor_s: float) -> float:
         first_s = self._first_s[path]
@@ -339,7 +340,7 @@ def _anchor_s(recording: Recording, anchor: str) -> float:
 
 def _in_recording(placed: PlacedRecording, time_s: Any) -> Any:
     """Convert a time in the stream to a time in the recording of a positive."""
-    onset_s, _, _ = placed.event
+    onset_s, _, _ = cast(tuple[float, float, float], placed.event)
     return placed.recording.onset_s + (time_s - onset_s) * placed.rate
 
 

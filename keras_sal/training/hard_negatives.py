@@ -204,7 +204,7 @@ class HardNegatives(EpochRounds):
         self.max_delay_frames = max_delay_frames
         self.alarms: list[FalseAlarm] = []
         self.rounds: list[dict[str, float]] = []
-        self._runner = None
+        self._runner: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget the model of the last training."""

@@ -95,8 +95,11 @@ def detector(kind: str = "gru", size: str = "micro") -> keras.Model:
         return models.gru_detector(
             size=size, dense_units=dense_units, frames_per_output=FRAMES_PER_OUTPUT
         )
-    make = {"conv": models.conv_detector, "conv-gru": models.conv_gru_detector}[kind]
-    return make(size=size, frames_per_output=FRAMES_PER_OUTPUT)
+    makers: dict[str, Callable[..., keras.Model]] = {
+        "conv": models.conv_detector,
+        "conv-gru": models.conv_gru_detector,
+    }
+    return makers[kind](size=size, frames_per_output=FRAMES_PER_OUTPUT)
 
 
 def make_loss(
@@ -124,7 +127,7 @@ def make_loss(
         >>> make_loss("sal", strength=2, reach=5).reach
         (5.0, 5.0)
     """
-    options = {
+    options: dict[str, Any] = {
         option: value
         for option, value in (("strength", strength), ("reach", reach))
         if value is not None
@@ -157,12 +160,13 @@ def word_targets(frames: int = CROP_FRAMES, frames_per_output: int = 1) -> Ancho
         >>> word_targets(400, 3).frames
         133
     """
+    times: dict[str, Any] = output_times(frames_per_output)
     return AnchorTargets(
         frames=frames // frames_per_output,
         anchor="offset",
         before_frames=round(6 / frames_per_output),
         after_frames=round(25 / frames_per_output),
-        **output_times(frames_per_output),
+        **times,
     )
 
 
@@ -288,4 +292,5 @@ def score(predictions: Sequence[Array], streams: Sequence[Stream], **scoring: An
     """
     anchors_s = [stream.events[:, 1] for stream in streams]
     frames_per_output = len(streams[0].features) // max(1, len(predictions[0])) if streams else 1
-    return det_curve(list(predictions), anchors_s, **output_times(frames_per_output), **scoring)
+    times: dict[str, Any] = output_times(frames_per_output)
+    return det_curve(list(predictions), anchors_s, **times, **scoring)

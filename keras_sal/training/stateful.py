@@ -89,7 +89,9 @@ class StatefulDetector(keras.Model):
         found = self._chunk(frames | state, training=training)
         for name, variable in self._memory.items():
             variable.assign(ops.stop_gradient(found[name + NEXT_SUFFIX]))
-        outputs = {name.removeprefix("posterior_"): found[name] for name in self._signature.posteriors}
+        outputs = {
+            name.removeprefix("posterior_"): found[name] for name in self._signature.posteriors
+        }
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def reset_states(self) -> None:
