@@ -175,7 +175,7 @@ def choose_threshold(
 
     posteriors = [predict(model, [features])[0] for features in track(streams.features)]
     reach = max(MAX_FA_PER_HOUR, fa_per_hour)
-    curve = det_curve(posteriors, streams.anchors_s, max_fa_per_hour=reach, **scoring)
+    curve = det_curve(posteriors, streams.anchors_s or [], max_fa_per_hour=reach, **scoring)
     return threshold_record(curve, fa_per_hour, data=data)
 
 

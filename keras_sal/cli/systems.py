@@ -208,7 +208,7 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     if path.suffix == ".keras":
         model = keras.models.load_model(path, compile=False)
         details["parameters"] = model.count_params()
-    runner = open_runner(model, runtime if path.suffix == ".tflite" else None)
+    runner: Any = open_runner(model, runtime if path.suffix == ".tflite" else None)
     content = Path(getattr(runner, "path", path)).read_bytes()
     kind = type(runner).__name__
     details |= {
