@@ -28,7 +28,8 @@ NAMES = [
 
 # Each floor imports only from floors below it.
 FLOORS = [
-    {"typing", "extras", "provenance", "anchors", "layers", "progress", "checks"},
+    {"typing", "extras", "provenance", "progress", "checks"},
+    {"anchors", "layers"},
     {"files"},
     {"detection", "targets", "losses", "models", "streaming", "audio"},
     {"metrics", "augmentation", "export"},

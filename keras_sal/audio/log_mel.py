@@ -127,7 +127,14 @@ class LogMel(keras.layers.Layer):
         return math.log1p(1.5 / self.floor)
 
     def call(self, samples: Tensor) -> Tensor:
-        """Compute the features."""
+        """Compute the features.
+
+        Args:
+            samples: `(batch, samples)`: floats in `[-1, 1]`, or `int16`.
+
+        Returns:
+            A tensor `(batch, frames, channels)`.
+        """
         if keras.backend.standardize_dtype(samples.dtype) == "int16":
             samples = ops.cast(samples, "float32") * INT16
         samples = ops.cast(samples, "float32")
@@ -148,7 +155,14 @@ class LogMel(keras.layers.Layer):
     def compute_output_shape(
         self, shape: tuple[int | None, ...]
     ) -> tuple[int | None, int | None, int]:
-        """Return the shape of the features."""
+        """Return the shape of the features.
+
+        Args:
+            shape: Shape `(batch, samples)`; either may be `None`.
+
+        Returns:
+            `(batch, frames, channels)`.
+        """
         batch, samples = shape
         frames = None
         if samples is not None:

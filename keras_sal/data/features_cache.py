@@ -97,6 +97,9 @@ class FeaturesCache:
 
         Args:
             stream: A `keras_sal.data.Stream`.
+
+        Returns:
+            A path in the folder.
         """
         return self.folder / f"features-{fingerprint(stream)}{SUFFIX}"
 

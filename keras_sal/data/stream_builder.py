@@ -79,5 +79,12 @@ def endless_shuffle(
 
 
 def on_sample(time_s: float) -> float:
-    """Return the time of the sample nearest to a time, in seconds."""
+    """Return the time of the sample nearest to a time.
+
+    Args:
+        time_s: Time in seconds.
+
+    Returns:
+        A whole number of samples at 16 kHz, in seconds.
+    """
     return round(time_s * SAMPLE_RATE) / SAMPLE_RATE
