@@ -70,3 +70,19 @@ def test_too_few_negative_hours_are_said_plainly():
         warnings.simplefilter("error")
         curve.threshold_at(1.0)
         curve.threshold_at(0.0)  # none at all was asked for, and none is what was observed
+
+
+def test_a_curve_reaches_the_false_alarms_that_its_bound_allows_exactly():
+    """Three detections in five refractory times, which the bound allows, but for rounding."""
+    posterior = np.zeros(2880)  # 0.024 h: 125 an hour are 2.9999999999999996
+    posterior[[9, 15, 29, 35, 49]] = 0.9  # 15 and 35 are within ten frames of a detection
+    curve = det_curve(
+        [posterior],
+        [[]],
+        frame_step_s=0.03,
+        refractory_s=0.3,
+        max_fa_per_hour=125.0,
+    )
+    assert 125.0 * curve.hours < 3
+    assert curve.threshold[-1] == 0.9
+    assert curve.false_alarms[-1] == 3

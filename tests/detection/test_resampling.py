@@ -85,56 +85,68 @@ def replicates_of(curve, figure, replicates, seed=0):
     return np.array([figure(curve.reweighted(each)) for each in weights])
 
 
+def curve_with_alarms(count=12):
+    """Recording `i` has `i` false alarms; only the first has an event, which is hit."""
+    posteriors = []
+    for alarms in range(count):
+        posterior = np.zeros(1000)
+        posterior[100 : 100 + 20 * alarms : 20] = 0.8
+        posteriors.append(posterior)
+    posteriors[0][50] = 0.9
+    return curve_of(posteriors, [[50.0], *[[]] * (count - 1)])
+
+
+def alarm_rate(curve):
+    return curve.point(0.5).fa_per_hour
+
+
+def rate_beside_the_event(curve):
+    """Undefined in the replicates without the first recording: a third of them."""
+    return alarm_rate(curve) + curve.point(0.5).frr
+
+
+def observed(values, shares):
+    return tuple(np.quantile(values, shares, method="inverted_cdf"))
+
+
 def test_bootstrap_leaves_out_replicates_without_a_value():
-    """Four recordings, of which two have an event: one is hit, one is missed."""
-    heard = np.zeros(100)
-    heard[50] = 0.9
-    silent = np.zeros(100)
-    curve = curve_of([heard, silent, silent, silent], [[50.0], [50.0], [], []])
-
-    def frr(curve):
-        return curve.point(0.5).frr
-
-    values = replicates_of(curve, frr, 300)
-    undefined = np.isnan(values)
-    assert 5 < undefined.sum() < 100
-    found = bootstrap(curve, frr, replicates=300, level=0.6)
-    defined = np.sort(values[~undefined])
-    expected = np.quantile(defined, [0.2, 0.8], method="inverted_cdf")
-    assert found == (0.5, *expected)
-    assert 0 <= found.low < found.high <= 1
+    """They are neither the lowest nor the highest, and take no part in the ranks."""
+    curve, shares = curve_with_alarms(), [0.2, 0.8]
+    values = replicates_of(curve, rate_beside_the_event, 200)
+    defined = values[~np.isnan(values)]
+    assert 50 < len(values) - len(defined) < 100
+    found = bootstrap(curve, rate_beside_the_event, replicates=200, level=0.6)
+    assert found[1:] == pytest.approx(observed(defined, shares))
+    # other ways to treat them would give other intervals
+    for lowest_or_highest in (0.0, 1e9):
+        replaced = np.nan_to_num(values, nan=lowest_or_highest)
+        assert found[1:] != pytest.approx(observed(replaced, shares))
 
 
 def test_a_figure_without_a_value_takes_nothing_from_the_others():
     """Each figure of an array has its interval from all replicates in which it has a value."""
-    heard = np.zeros(100)
-    heard[50] = 0.9
-    silent = np.zeros(100)
-    alarm = np.zeros(100)
-    alarm[20] = 0.8
-    curve = curve_of([heard, silent, silent, alarm], [[50.0], [50.0], [], []])
-    figures = [lambda c: c.point(0.5).frr, lambda c: c.point(0.5).fa_per_hour]
-    # the last has more false alarms where fewer events are drawn
-    both = bootstrap(curve, lambda c: np.array([f(c) for f in figures]), replicates=60)
-    for index, figure in enumerate(figures):
-        alone = bootstrap(curve, figure, replicates=60)
-        assert alone == tuple(part[index] for part in both)
-    rates = replicates_of(curve, figures[1], 60)
-    assert not np.isnan(rates).any()
-    expected = np.quantile(rates, [0.025, 0.975], method="inverted_cdf")
-    np.testing.assert_allclose([both.low[1], both.high[1]], expected)
+    curve, shares = curve_with_alarms(), [0.2, 0.8]
+    figures = [rate_beside_the_event, alarm_rate]
+    both = bootstrap(curve, lambda c: np.array([f(c) for f in figures]), replicates=200, level=0.6)
+    alone = [bootstrap(curve, figure, replicates=200, level=0.6) for figure in figures]
+    for index in range(2):
+        assert alone[index] == tuple(part[index] for part in both)
+    values = replicates_of(curve, alarm_rate, 200)
+    undefined = np.isnan(replicates_of(curve, rate_beside_the_event, 200))
+    assert alone[1][1:] == pytest.approx(observed(values, shares))
+    assert alone[1][1:] != pytest.approx(observed(values[~undefined], shares))
 
 
 def test_paired_bootstrap_leaves_out_replicates_without_a_value():
-    heard = np.zeros(100)
-    heard[50] = 0.9
-    silent = np.zeros(100)
-    anchors = [[50.0], [50.0], [], []]
-    first = curve_of([heard, silent, silent, silent], anchors)
-    second = curve_of([silent] * 4, anchors)
-    found = paired_bootstrap(first, second, lambda c: c.point(0.5).frr, replicates=200, level=0.5)
-    assert found.estimate == -0.5
-    assert -1 <= found.low < found.high <= 0
+    """A difference is undefined where the figure of one system is."""
+    first, second = curve_with_alarms(), curve_with_alarms()
+    found = paired_bootstrap(
+        first, second, (rate_beside_the_event, lambda c: 0.5 * alarm_rate(c)), replicates=200
+    )
+    values = replicates_of(first, lambda c: rate_beside_the_event(c) - 0.5 * alarm_rate(c), 200)
+    defined = values[~np.isnan(values)]
+    assert 50 < len(values) - len(defined) < 100
+    assert found[1:] == pytest.approx(observed(defined, [0.025, 0.975]))
 
 
 def test_bootstrap_by_recording_of_one_long_stream():
