@@ -39,6 +39,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sal.checks import require
 from keras_sal.typing import Tensor
 
 NO_ANCHOR = float(2**30)
@@ -57,7 +58,11 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def floats(x: Tensor) -> Tensor:
-    """Convert `x` to `float32`, or leaves it in `float64`."""
+    """Convert `x` to a float tensor: `float64` stays, all else becomes `float32`.
+
+    Args:
+        x: Array or tensor of numbers.
+    """
     x = ops.convert_to_tensor(x)
     return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
 
@@ -95,14 +100,14 @@ def unpack(targets: Tensor) -> tuple[Tensor, Tensor]:
     ((1, 3, 1), [[-1.0, 0.0, 1.0]])
     """
     shape = tuple(targets.shape)
-    if len(shape) != 3 or (shape[-1] is not None and shape[-1] < 2):
-        raise ValueError(
-            "`targets` must be packed targets of shape (batch, time, channels + 1), the last "
-            "channel being the distance to the nearest anchor; plain labels don't say where the "
-            f"anchors are. Received: targets of shape {shape}. Make them with "
-            "`keras_sal.AnchorTargets()(labels)` or from event times with "
-            "`keras_sal.AnchorTargets(frames=...)(events)`."
-        )
+    require(
+        len(shape) == 3 and (shape[-1] is None or shape[-1] >= 2),
+        "`targets` must be packed targets of shape (batch, time, channels + 1), the last "
+        "channel being the distance to the nearest anchor; plain labels don't say where the "
+        f"anchors are. Received: targets of shape {shape}. Make them with "
+        "`keras_sal.AnchorTargets()(labels)` or from event times with "
+        "`keras_sal.AnchorTargets(frames=...)(events)`.",
+    )
     return targets[..., :-1], targets[..., -1]
 
 
@@ -112,18 +117,20 @@ def reach_pair(reach: Any) -> tuple[float, float]:
     Args:
         reach: One number for both sides of the anchor, or a pair `(before, after)`; frames, > 0.
 
+    Returns:
+        `(before, after)`, frames.
+
     Raises:
         ValueError: If a reach isn't a positive number of frames.
     """
     pair = tuple(reach) if isinstance(reach, (tuple, list)) else (reach, reach)
-    if len(pair) != 2 or not all(
-        isinstance(side, Real) and 0 < float(side) < math.inf for side in pair
-    ):
-        raise ValueError(
-            "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
-            f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
-            'anchor frame alone, use kernel="rectangular" and reach=0.5.'
-        )
+    require(
+        len(pair) == 2
+        and all(isinstance(side, Real) and 0 < float(side) < math.inf for side in pair),
+        "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
+        f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
+        'anchor frame alone, use kernel="rectangular" and reach=0.5.',
+    )
     return float(pair[0]), float(pair[1])
 
 
@@ -132,6 +139,9 @@ def kernel_function(kernel: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
 
     Args:
         kernel: A name from the table in the module docstring, or a function of `u`.
+
+    Returns:
+        The function.
 
     Raises:
         ValueError: If no kernel has that name.
@@ -181,7 +191,17 @@ def anchor_kernel(
 def kernel_weight(
     distance: Tensor, kernel: Callable[[Tensor], Tensor], before: Any, after: Any
 ) -> Tensor:
-    """Evaluate `kernel` without checks; `before` and `after` may be scalar tensors."""
+    """Evaluate `kernel` without checks of the arguments.
+
+    Args:
+        distance: Float tensor of any shape, frames; `NO_ANCHOR` gives 0.
+        kernel: Function of `u = |distance| / reach`.
+        before: Frames, > 0: the reach before the anchor, a number or a scalar tensor.
+        after: Frames, > 0: the reach after the anchor, likewise.
+
+    Returns:
+        A float tensor of the shape of `distance`.
+    """
     distance = floats(distance)
     before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
     u = ops.abs(distance) / ops.where(distance < 0, before, after)

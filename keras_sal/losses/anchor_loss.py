@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -23,7 +23,7 @@ from keras_sal.losses.frame_loss import (
 from keras_sal.losses.true_class import TINY, TrueClassTerms
 from keras_sal.typing import Tensor
 
-VARIANTS = {
+VARIANTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sal": lambda near, focal: 1.0 + near,
     "sa+fl": lambda near, focal: near + focal,
     "safl": lambda near, focal: (1.0 + near) * focal,
@@ -122,19 +122,21 @@ class StreamingAnchorLoss(FrameLoss):
             class (of the frame's label; the background is a class of its own unless
             `multi_label`). Defaults to 5.
         gamma: >= 0: focusing exponent of `"sa+fl"` and `"safl"`. Defaults to 2.
+        normalize: Whether to divide the weights of `CE_t` by their mean over the batch, so that a
+            learning rate that suits cross entropy suits this loss. Defaults to `False`.
         from_logits: Whether the model ends in logits rather than in posteriors. Defaults to
             `False`.
         label_smoothing: In [0, 1): share of each label spread evenly over the classes. Enters
             `CE_t`, not the focal factor. Defaults to 0.
         class_weight: `None`, or one weight >= 0 per class, multiplied in after everything else.
-            (`fit(class_weight=...)` can't read packed targets.)
+            (`fit(class_weight=...)` can't read packed targets.) Defaults to `None`.
         multi_label: Whether several classes may be on at once, each output a detector of its own.
             Their losses are averaged. Defaults to `False`.
-        normalize: Whether to divide the weights of `CE_t` by their mean over the batch, so that a
-            learning rate that suits cross entropy suits this loss. Defaults to `False`.
-        reduction, name, dtype: As in every Keras loss; how ignored frames (label -1), Keras masks
-            and `sample_weight` enter the mean: frames that are ignored or masked are not counted,
-            weights scale the numerator only.
+        reduction: As in every Keras loss. Frames with label -1 and frames that a Keras mask
+            excludes aren't counted in the mean; `sample_weight` scales the numerator only.
+            Defaults to `"sum_over_batch_size"`.
+        name: Name of the loss. Defaults to `"streaming_anchor_loss"`.
+        dtype: `"float32"` or `"float64"`, of the computation. Defaults to `"float32"`.
 
     Call arguments:
         y_true: Packed targets `(batch, time, channels + 1)`. One label channel of 0/1 for a binary
@@ -178,11 +180,10 @@ class StreamingAnchorLoss(FrameLoss):
             f"`variant` must be one of {', '.join(map(repr, VARIANTS))}; they differ in how "
             f"anchors and hard frames combine. Received: variant={variant!r}. Choose one.",
         )
-        if isinstance(kernel, dict):
-            kernel = cast(Any, keras.saving.deserialize_keras_object(kernel))
+        deserialize = keras.saving.deserialize_keras_object
         self.variant = variant
-        self.kernel: Any = kernel
-        kernel_function(kernel)  # checks the name
+        self.kernel: Any = deserialize(kernel) if isinstance(kernel, dict) else kernel
+        kernel_function(self.kernel)  # checks the name
         self.reach: Any = reach_pair(reach)
         self.strength: Any = non_negative(
             "strength", strength, "a negative one would reward errors"

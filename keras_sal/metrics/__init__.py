@@ -5,7 +5,8 @@ as if it were a label and reports a meaningless number, and `keras.metrics.AUC` 
 
 * frame metrics: `FrameAccuracy`, `FrameAUC`, `FramePrecision`, `FrameRecall`;
 * detection metrics: `StreamingFRR` and `FalseAlarmsPerHour` at one threshold, `FRRAtFalseAlarms`
-  and `LatencyAtFalseAlarms` at the threshold that keeps a false-alarm budget.
+  and `LatencyAtFalseAlarms` at the threshold that keeps a false-alarm budget. `DetectionMetric`,
+  their base class, documents the arguments that they share.
 
 >>> import keras_sal
 >>> from keras_sal import metrics
@@ -15,6 +16,7 @@ as if it were a label and reports a meaningless number, and `keras.metrics.AUC` 
 """
 
 from keras_sal.metrics.detection_metrics import (
+    DetectionMetric,
     FalseAlarmsPerHour,
     FRRAtFalseAlarms,
     LatencyAtFalseAlarms,
@@ -23,6 +25,7 @@ from keras_sal.metrics.detection_metrics import (
 from keras_sal.metrics.frame_metrics import FrameAccuracy, FrameAUC, FramePrecision, FrameRecall
 
 __all__ = [
+    "DetectionMetric",
     "FRRAtFalseAlarms",
     "FalseAlarmsPerHour",
     "FrameAUC",

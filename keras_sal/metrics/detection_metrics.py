@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sal.checks import require
 from keras_sal.metrics.packed_inputs import (
     check_frames,
     check_rate,
@@ -22,14 +23,14 @@ from keras_sal.metrics.packed_inputs import (
     ignore_frames,
     read_inputs,
 )
-from keras_sal.metrics.threshold_counts import TriggerFrames, count_detections
+from keras_sal.metrics.threshold_counts import ScoringFrames, count_detections
 from keras_sal.typing import Tensor
 
 THRESHOLDS = tuple(float(1.0 / (1.0 + math.exp(-z))) for z in np.linspace(-9.0, 9.0, 181))
 """From 0.0001 to 0.9999, evenly spaced in the logit: posteriors lie mostly close to 0 and 1."""
 
 
-class StreamingMetric(keras.metrics.Metric):
+class DetectionMetric(keras.metrics.Metric):
     """Base class of the metrics that count events: hits, false alarms and latencies.
 
     A trigger fires where the mean posterior of the last `smooth_frames` frames has been at least
@@ -69,18 +70,18 @@ class StreamingMetric(keras.metrics.Metric):
         dtype: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        if not frame_step_s > 0:
-            raise ValueError(
-                "`frame_step_s` must be seconds > 0; it is the time from one frame to the next. "
-                f"Received: frame_step_s={frame_step_s}. A frame every 10 ms is 0.01."
-            )
+        require(
+            frame_step_s > 0,
+            "`frame_step_s` must be seconds > 0; it is the time from one frame to the next. "
+            f"Received: frame_step_s={frame_step_s}. A frame every 10 ms is 0.01.",
+        )
         times = {"refractory_s": refractory_s, "early_s": early_s, "max_delay_s": max_delay_s}
         for argument, value in times.items():
-            if not 0 <= value <= 3600 * frame_step_s * 100:
-                raise ValueError(
-                    f"`{argument}` must be seconds >= 0, and not hours; it is a part of the "
-                    f"trigger. Received: {argument}={value}. Did you give milliseconds?"
-                )
+            require(
+                0 <= value <= 3600 * frame_step_s * 100,
+                f"`{argument}` must be seconds >= 0, and not hours; it is a part of the "
+                f"trigger. Received: {argument}={value}. Did you give milliseconds?",
+            )
         self.thresholds = [check_share("threshold", threshold) for threshold in thresholds]
         self.arguments: dict[str, Any] = {
             "frame_step_s": frame_step_s,
@@ -90,7 +91,7 @@ class StreamingMetric(keras.metrics.Metric):
             "class_index": class_index,
         }
         frames = {argument: value / frame_step_s for argument, value in times.items()}
-        self.rule = TriggerFrames(
+        self.scoring = ScoringFrames(
             smooth_frames,
             on_frames,
             max(1, math.ceil(frames["refractory_s"] - 1e-6)),
@@ -98,7 +99,7 @@ class StreamingMetric(keras.metrics.Metric):
             math.floor(frames["max_delay_s"] + 1e-6),
         )
         size = len(self.thresholds)
-        width = self.rule.early_frames + self.rule.delay_frames + 1
+        width = self.scoring.early_frames + self.scoring.delay_frames + 1
         self.latencies = self._counter((size, width), "latencies")
         self.false_alarms = self._counter((size,), "false_alarms")
         self.events = self._counter((), "events")
@@ -122,7 +123,7 @@ class StreamingMetric(keras.metrics.Metric):
         index = self.arguments["class_index"]
         posterior = y_pred[..., 0 if index is None else index]
         counts = count_detections(
-            y_true, posterior, ops.convert_to_tensor(self.thresholds), self.rule, index
+            y_true, posterior, ops.convert_to_tensor(self.thresholds), self.scoring, index
         )
         for name, counted in counts._asdict().items():
             getattr(self, name).assign_add(counted)
@@ -172,14 +173,14 @@ def _quantile(latencies: Tensor, share: float) -> Tensor:
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class StreamingFRR(StreamingMetric):
+class StreamingFRR(DetectionMetric):
     """Share of events that a trigger misses at one threshold: FRR = misses / events.
 
     Args:
         threshold: In (0, 1]. Defaults to 0.5.
-        name: Name of the metric.
+        name: Name of the metric. Defaults to `"frr"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `StreamingMetric`.
+            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
 
     Example:
 
@@ -206,14 +207,14 @@ class StreamingFRR(StreamingMetric):
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class FalseAlarmsPerHour(StreamingMetric):
+class FalseAlarmsPerHour(DetectionMetric):
     """False alarms at one threshold, an hour of audio outside the hit windows.
 
     Args:
         threshold: In (0, 1]. Defaults to 0.5.
-        name: Name of the metric.
+        name: Name of the metric. Defaults to `"fa_per_hour"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `StreamingMetric`.
+            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
     """
 
     def __init__(self, threshold: float = 0.5, name: str = "fa_per_hour", **kwargs: Any) -> None:
@@ -228,15 +229,15 @@ class FalseAlarmsPerHour(StreamingMetric):
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class FRRAtFalseAlarms(StreamingMetric):
+class FRRAtFalseAlarms(DetectionMetric):
     """Lowest FRR over the thresholds that keep a false-alarm budget.
 
     Args:
         fa_per_hour: The budget, >= 0. Defaults to 1.
         thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
-        name: Name of the metric.
+        name: Name of the metric. Defaults to `"frr_at_fa"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `StreamingMetric`.
+            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
     """
 
     def __init__(
@@ -261,18 +262,18 @@ class FRRAtFalseAlarms(StreamingMetric):
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class LatencyAtFalseAlarms(StreamingMetric):
+class LatencyAtFalseAlarms(DetectionMetric):
     """A quantile of the latency of hits, in seconds, at the threshold for a false-alarm budget.
 
     Read it beside the FRR: a detector that misses all late events has a low latency.
 
     Args:
-        quantile: In (0, 1): 0.5 is the median. Defaults to 0.5.
+        quantile: In (0, 1]: 0.5 is the median. Defaults to 0.5.
         fa_per_hour: The budget, >= 0. Defaults to 1.
         thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
-        name: Name of the metric.
+        name: Name of the metric. Defaults to `"latency_s"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `StreamingMetric`.
+            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
     """
 
     def __init__(
@@ -291,7 +292,7 @@ class LatencyAtFalseAlarms(StreamingMetric):
         """Return seconds after the anchor, negative before it; `nan` without hits."""
         chosen = ops.cast(self._best(self.budget), "int32")[:, None]
         column = _quantile(ops.sum(chosen * self.latencies, axis=0), self.quantile)
-        return (column - self.rule.early_frames) * self.arguments["frame_step_s"]
+        return (column - self.scoring.early_frames) * self.arguments["frame_step_s"]
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         config = {"quantile": self.quantile, "fa_per_hour": self.budget}

@@ -92,7 +92,13 @@ class FrameAccuracy(keras.metrics.Mean):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
     ) -> Any:
-        """Add a batch; see `FrameAUC.update_state`."""
+        """Add a batch.
+
+        Args:
+            y_true: Packed targets `(batch, time, channels + 1)`.
+            y_pred: Posteriors `(batch, time, classes)`.
+            sample_weight: Optional, `(batch,)`, `(batch, 1)` or `(batch, time)`.
+        """
         y_true, y_pred, weight = read_inputs(y_true, y_pred, sample_weight)
         labels, _ = unpack(y_true)
         if y_pred.shape[-1] == 1 or self.multi_label:

@@ -16,7 +16,7 @@ from keras_sal.targets.nearest_anchor import FAR, sort_positions
 from keras_sal.typing import Tensor
 
 
-class TriggerFrames(NamedTuple):
+class ScoringFrames(NamedTuple):
     """The trigger and the hit window, in frames; see `keras_sal.detection.Scoring`."""
 
     smooth_frames: int
@@ -47,7 +47,7 @@ def count_detections(
     y_true: Tensor,
     posterior: Tensor,
     thresholds: Tensor,
-    rule: TriggerFrames,
+    scoring: ScoringFrames,
     class_index: int | None = None,
 ) -> Counts:
     """Count hits and false alarms.
@@ -56,7 +56,7 @@ def count_detections(
         y_true: Packed targets `(batch, time, channels + 1)`.
         posterior: `(batch, time)`, of one detector.
         thresholds: `(thresholds,)`, > 0.
-        rule: The trigger and the hit window.
+        scoring: The trigger and the hit window.
         class_index: Class whose events count, or `None` for all of them. Defaults to `None`.
 
     Returns:
@@ -69,16 +69,16 @@ def count_detections(
     passed = ops.cumsum(ops.cast(event, "int32"), axis=1, dtype="int32")
     ahead = passed[:, -1:] - passed
     # Anchors whose windows hold frame t have ranks in [closed, opened).
-    closed = _delay(passed, rule.delay_frames + 1)
-    opened = passed[:, -1:] - _advance(ahead, rule.early_frames)
-    beyond = (distance >= -rule.early_frames) & (distance <= rule.delay_frames)
+    closed = _delay(passed, scoring.delay_frames + 1)
+    opened = passed[:, -1:] - _advance(ahead, scoring.early_frames)
+    beyond = (distance >= -scoring.early_frames) & (distance <= scoring.delay_frames)
     if class_index is not None:
         beyond = ops.zeros_like(known)  # the class of an event outside the clip isn't known
     negative = known & (closed >= opened) & ~beyond
     position = sort_positions(ops, time, event)
     posterior = ops.where(known, posterior, 0.0)
-    on = _trigger_score(posterior, rule)[..., None] >= ops.cast(thresholds, posterior.dtype)
-    width = rule.early_frames + rule.delay_frames + 1
+    on = _trigger_score(posterior, scoring)[..., None] >= ops.cast(thresholds, posterior.dtype)
+    width = scoring.early_frames + scoring.delay_frames + 1
 
     def more(pointer, free, latencies, false_alarms):
         return ops.any(pointer < FAR)
@@ -92,10 +92,10 @@ def count_detections(
         hit = found & (rank < ops.take_along_axis(opened, at, axis=1))
         alarm = found & ops.take_along_axis(negative, at, axis=1)
         anchor = ops.take_along_axis(position, ops.where(hit, rank, 0), axis=1)
-        late = ops.where(hit, at - anchor + rule.early_frames, -1)
+        late = ops.where(hit, at - anchor + scoring.early_frames, -1)
         column = ops.cast(late[..., None] == ops.arange(width, dtype="int32"), "int32")
         return (
-            ops.where(found, frame + rule.refractory_frames, FAR),
+            ops.where(found, frame + scoring.refractory_frames, FAR),
             ops.where(hit, rank + 1, free),
             latencies + ops.sum(column, axis=0),
             false_alarms + ops.sum(ops.cast(alarm, "int32"), axis=0),
@@ -118,14 +118,14 @@ def _is_class(labels: Tensor, class_index: int | None) -> Tensor:
     return labels[..., class_index] == 1
 
 
-def _trigger_score(posterior: Tensor, rule: TriggerFrames) -> Tensor:
+def _trigger_score(posterior: Tensor, scoring: ScoringFrames) -> Tensor:
     """Return the trailing mean of the posterior, and of that the trailing minimum."""
     score = posterior
-    for lag in range(1, rule.smooth_frames):
+    for lag in range(1, scoring.smooth_frames):
         score = score + _delay(posterior, lag)
-    score = score / rule.smooth_frames
+    score = score / scoring.smooth_frames
     lowest = score
-    for lag in range(1, rule.on_frames):
+    for lag in range(1, scoring.on_frames):
         lowest = ops.minimum(lowest, _delay(score, lag))
     return lowest
 

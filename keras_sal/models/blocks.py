@@ -12,7 +12,7 @@ from keras_sal.typing import Tensor
 SIZES = ("nano", "micro", "small")
 
 
-def of_size(size: str, sizes: Mapping[str, Mapping[str, Any]], **given: Any) -> list[Any]:
+def sizes_or_defaults(size: str, sizes: Mapping[str, Mapping[str, Any]], **given: Any) -> list[Any]:
     """Return the arguments `given`, with those of `size` in place of `None`."""
     if size not in SIZES:
         raise ValueError(
@@ -32,7 +32,7 @@ def check_sizes(**sizes: tuple[Any, int]) -> None:
             )
 
 
-def scaled(clips: Tensor, feature_max: float, name: str = "scale") -> Tensor:
+def scale_features(clips: Tensor, feature_max: float, name: str = "scale") -> Tensor:
     """Divide features by the largest value that the front-end gives."""
     if not feature_max > 0:
         raise ValueError(
@@ -43,14 +43,14 @@ def scaled(clips: Tensor, feature_max: float, name: str = "scale") -> Tensor:
     return layers.Rescaling(1.0 / feature_max, name=name)(clips)
 
 
-def stacked(x: Tensor, units: int, frames: int, **options: Any) -> Tensor:
+def dense_over_frames(x: Tensor, units: int, frames: int, **options: Any) -> Tensor:
     """Apply a dense layer to `frames` frames at a time; the output has one frame for them."""
     if frames == 1:
         return layers.Dense(units, **options)(x)
     return layers.Conv1D(units, frames, strides=frames, **options)(x)
 
 
-def gru(x: Tensor, units: int, dropout: float) -> Tensor:
+def gru_layer(x: Tensor, units: int, dropout: float) -> Tensor:
     """Apply a GRU with an output for every frame."""
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -58,12 +58,12 @@ def gru(x: Tensor, units: int, dropout: float) -> Tensor:
     return layers.GRU(units, return_sequences=True, use_cudnn=False, name="gru")(x)
 
 
-def posterior(x: Tensor, classes: int) -> Tensor:
+def posterior_layer(x: Tensor, classes: int) -> Tensor:
     """Apply the last layer: a sigmoid for one class, a softmax over several."""
     activation = "sigmoid" if classes == 1 else "softmax"
     return layers.Dense(classes, activation=activation, name="posterior")(x)
 
 
-def normalised_relu(x: Tensor, name: str) -> Tensor:
+def batch_norm_relu(x: Tensor, name: str) -> Tensor:
     """Apply batch normalisation, which folds into the weights before it, and a rectifier."""
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_norm")(x))

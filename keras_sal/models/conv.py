@@ -8,12 +8,12 @@ import keras
 from keras import layers
 
 from keras_sal.models.blocks import (
+    batch_norm_relu,
     check_sizes,
-    normalised_relu,
-    of_size,
-    posterior,
-    scaled,
-    stacked,
+    dense_over_frames,
+    posterior_layer,
+    scale_features,
+    sizes_or_defaults,
 )
 
 SIZES = {
@@ -91,7 +91,7 @@ def conv_detector(
     >>> model.count_params(), model.output_shape
     (8641, (None, None, 1))
     """
-    channels, kernel_frames, dilations = of_size(
+    channels, kernel_frames, dilations = sizes_or_defaults(
         size, SIZES, channels=channels, kernel_frames=kernel_frames, dilations=dilations
     )
     check_sizes(
@@ -107,19 +107,19 @@ def conv_detector(
             f"the taps of a convolution. Received: dilations={dilations!r}. Try (1, 2, 4, 8)."
         )
     clips = keras.Input((None, features), name="features")
-    x = scaled(clips, feature_max)
-    x = stacked(x, channels, frames_per_output, use_bias=False, name="dense")
-    x = normalised_relu(x, "dense")
+    x = scale_features(clips, feature_max)
+    x = dense_over_frames(x, channels, frames_per_output, use_bias=False, name="dense")
+    x = batch_norm_relu(x, "dense")
     for i, dilation in enumerate(dilations, start=1):
         past = (kernel_frames - 1) * dilation
         y = layers.ZeroPadding1D((past, 0), name=f"past_{i}")(x)
         y = layers.DepthwiseConv1D(
             kernel_frames, dilation_rate=dilation, use_bias=False, name=f"depthwise_{i}"
         )(y)
-        y = normalised_relu(y, f"depthwise_{i}")
+        y = batch_norm_relu(y, f"depthwise_{i}")
         y = layers.Dense(channels, use_bias=False, name=f"pointwise_{i}")(y)
         y = layers.BatchNormalization(name=f"pointwise_{i}_norm")(y)
         x = layers.ReLU(name=f"relu_{i}")(layers.Add(name=f"add_{i}")([x, y]))
         if dropout:
             x = layers.SpatialDropout1D(dropout, name=f"dropout_{i}")(x)
-    return keras.Model(clips, posterior(x, classes), name=name)
+    return keras.Model(clips, posterior_layer(x, classes), name=name)

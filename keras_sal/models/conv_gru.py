@@ -5,7 +5,14 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from keras_sal.models.blocks import check_sizes, gru, normalised_relu, of_size, posterior, scaled
+from keras_sal.models.blocks import (
+    batch_norm_relu,
+    check_sizes,
+    gru_layer,
+    posterior_layer,
+    scale_features,
+    sizes_or_defaults,
+)
 
 SIZES = {
     "nano": {"channels": 16, "kernel_frames": 5, "gru_units": 16},
@@ -77,7 +84,7 @@ def conv_gru_detector(
     >>> model.count_params(), model.compute_output_shape((None, 100, 40))
     (11769, (None, 50, 1))
     """
-    channels, kernel_frames, gru_units = of_size(
+    channels, kernel_frames, gru_units = sizes_or_defaults(
         size, SIZES, channels=channels, kernel_frames=kernel_frames, gru_units=gru_units
     )
     check_sizes(
@@ -95,13 +102,13 @@ def conv_gru_detector(
             "Raise kernel_frames."
         )
     clips = keras.Input((None, features), name="features")
-    x = layers.Dense(channels, use_bias=False, name="dense")(scaled(clips, feature_max))
-    x = normalised_relu(x, "dense")
+    x = layers.Dense(channels, use_bias=False, name="dense")(scale_features(clips, feature_max))
+    x = batch_norm_relu(x, "dense")
     x = layers.ZeroPadding1D((kernel_frames - frames_per_output, 0), name="past")(x)
     x = layers.DepthwiseConv1D(
         kernel_frames, strides=frames_per_output, use_bias=False, name="depthwise"
     )(x)
-    x = normalised_relu(x, "depthwise")
+    x = batch_norm_relu(x, "depthwise")
     x = layers.Dense(channels, use_bias=False, name="pointwise")(x)
-    x = normalised_relu(x, "pointwise")
-    return keras.Model(clips, posterior(gru(x, gru_units, dropout), classes), name=name)
+    x = batch_norm_relu(x, "pointwise")
+    return keras.Model(clips, posterior_layer(gru_layer(x, gru_units, dropout), classes), name=name)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import keras
 
-from keras_sal.models.blocks import check_sizes, gru, of_size, posterior, scaled, stacked
+from keras_sal.models.blocks import (
+    check_sizes,
+    dense_over_frames,
+    gru_layer,
+    posterior_layer,
+    scale_features,
+    sizes_or_defaults,
+)
 
 SIZES = {
     "nano": {"dense_units": 16, "gru_units": 20},
@@ -74,7 +81,9 @@ def gru_detector(
     >>> model.count_params(), model.output_shape
     (13169, (None, None, 1))
     """
-    dense_units, gru_units = of_size(size, SIZES, dense_units=dense_units, gru_units=gru_units)
+    dense_units, gru_units = sizes_or_defaults(
+        size, SIZES, dense_units=dense_units, gru_units=gru_units
+    )
     check_sizes(
         features=(features, 1),
         dense_units=(dense_units, 0),
@@ -84,13 +93,13 @@ def gru_detector(
     )
     if frames_per_output > 1 and not dense_units:
         raise ValueError(
-            "`dense_units` must be at least 1 with several frames an answer; that layer joins "
+            "`dense_units` must be at least 1 with several frames an output; that layer joins "
             f"them. Received: dense_units=0, frames_per_output={frames_per_output}. Leave it out "
             "for the default."
         )
     clips = keras.Input((None, features), name="features")
-    x = scaled(clips, feature_max)
+    x = scale_features(clips, feature_max)
     if dense_units:
-        x = stacked(x, dense_units, frames_per_output, activation="relu", name="dense")
-    x = gru(x, gru_units, dropout)
-    return keras.Model(clips, posterior(x, classes), name=name)
+        x = dense_over_frames(x, dense_units, frames_per_output, activation="relu", name="dense")
+    x = gru_layer(x, gru_units, dropout)
+    return keras.Model(clips, posterior_layer(x, classes), name=name)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from keras_sal.models.blocks import check_sizes, gru, normalised_relu, of_size, posterior, scaled
+from keras_sal.models.blocks import (
+    batch_norm_relu,
+    check_sizes,
+    gru_layer,
+    posterior_layer,
+    scale_features,
+    sizes_or_defaults,
+)
 
 SIZES = {
     "nano": {"fast_units": 12, "slow_units": 8, "gru_units": 16},
@@ -79,7 +86,7 @@ def multimodal_detector(
     >>> {name: x.shape for name, x in step_model(model).input.items()}
     {'frame_fast': (None, 4, 40), 'frame_slow': (None, 6), 'state_0': (None, 40)}
     """
-    fast_units, slow_units, gru_units = of_size(
+    fast_units, slow_units, gru_units = sizes_or_defaults(
         size, SIZES, fast_units=fast_units, slow_units=slow_units, gru_units=gru_units
     )
     check_sizes(
@@ -94,16 +101,16 @@ def multimodal_detector(
     fast = keras.Input((None, fast_features), name="fast")
     slow = keras.Input((None, slow_features), name="slow")
     x = layers.Dense(fast_units, use_bias=False, name="fast_dense")(
-        scaled(fast, fast_max, "fast_scale")
+        scale_features(fast, fast_max, "fast_scale")
     )
-    x = normalised_relu(x, "fast_dense")
+    x = batch_norm_relu(x, "fast_dense")
     x = layers.Conv1D(
         fast_units, rate_ratio, strides=rate_ratio, use_bias=False, name="fast_to_slow"
     )(x)
-    x = normalised_relu(x, "fast_to_slow")
+    x = batch_norm_relu(x, "fast_to_slow")
     y = layers.Dense(slow_units, activation="relu", name="slow_dense")(
-        scaled(slow, slow_max, "slow_scale")
+        scale_features(slow, slow_max, "slow_scale")
     )
     both = layers.Concatenate(name="both")([x, y])
-    posteriors = posterior(gru(both, gru_units, dropout), classes)
+    posteriors = posterior_layer(gru_layer(both, gru_units, dropout), classes)
     return keras.Model({"fast": fast, "slow": slow}, posteriors, name=name)

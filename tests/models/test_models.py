@@ -183,8 +183,10 @@ class TestConvGRUDetector:
             state = {name: result[f"{name}_next"] for name in state}
             np.testing.assert_allclose(result["posterior"], whole[:, t], atol=1e-5)
 
-    def test_rejects_answers_that_skip_frames(self):
-        with pytest.raises(ValueError, match=r"`frames_per_output` must be at most.*answer=6"):
+    def test_rejects_outputs_that_skip_frames(self):
+        with pytest.raises(
+            ValueError, match=r"`frames_per_output` must be at most.*frames_per_output=6"
+        ):
             conv_gru_detector(frames_per_output=6)
 
     @pytest.mark.parametrize(
