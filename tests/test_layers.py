@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from stepping import answers, random_clip, run
+from stepping import outputs_of, random_clip, run
 
 from keras_sal.layers import (
     CausalDepthwiseConv1D,
@@ -22,12 +22,12 @@ class TestCausalDepthwiseConv1D:
         layer.set_weights([np.array([[[1.0]], [[10.0]], [[100.0]]]), np.array([1000.0])])
         clip = np.arange(1.0, 7.0, dtype="float32").reshape(1, 6, 1)
         expected = [1100, 1200, 1310, 1420, 1531, 1642]
-        assert answers(layer, clip).ravel().tolist() == expected
+        assert outputs_of(layer, clip).ravel().tolist() == expected
 
     def test_equals_padding_and_convolution(self):
         layer = CausalDepthwiseConv1D(5, strides=2, activation="tanh", use_bias=False)
         clip = random_clip(frames=12)
-        streamed = answers(layer, clip)
+        streamed = outputs_of(layer, clip)
         pair = keras.Sequential(
             [
                 keras.Input((None, 4)),
@@ -36,7 +36,7 @@ class TestCausalDepthwiseConv1D:
             ]
         )
         pair.set_weights(layer.get_weights())
-        np.testing.assert_allclose(streamed, answers(pair, clip), atol=1e-6)
+        np.testing.assert_allclose(streamed, outputs_of(pair, clip), atol=1e-6)
         assert layer.compute_output_shape((2, 12, 4)) == (2, 6, 4)
         assert layer.compute_output_shape((2, None, 4)) == (2, None, 4)
 
@@ -45,7 +45,9 @@ class TestCausalDepthwiseConv1D:
         model = keras.Model(clips, CausalDepthwiseConv1D(3, depth_multiplier=2)(clips))
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
-        np.testing.assert_array_equal(answers(loaded, random_clip()), answers(model, random_clip()))
+        np.testing.assert_array_equal(
+            outputs_of(loaded, random_clip()), outputs_of(model, random_clip())
+        )
 
     def test_rejects_padding(self):
         with pytest.raises(ValueError, match=r"`padding` must be left out.*padding='same'"):
@@ -61,21 +63,21 @@ class TestCumulativePooling:
 
     def test_average(self):
         expected = [self.clip[:, : t + 1].mean(axis=1) for t in range(23)]
-        averages = answers(CumulativeAveragePooling1D(), self.clip)
+        averages = outputs_of(CumulativeAveragePooling1D(), self.clip)
         np.testing.assert_allclose(averages, np.stack(expected, axis=1), atol=1e-6)
 
     def test_maximum(self):
-        maxima = answers(CumulativeMaxPooling1D(), self.clip)
+        maxima = outputs_of(CumulativeMaxPooling1D(), self.clip)
         np.testing.assert_array_equal(maxima, np.maximum.accumulate(self.clip, axis=1))
 
-    def test_last_answer_is_that_of_global_pooling(self):
+    def test_last_output_is_that_of_global_pooling(self):
         pairs = {
             CumulativeAveragePooling1D: layers.GlobalAveragePooling1D,
             CumulativeMaxPooling1D: layers.GlobalMaxPooling1D,
         }
         for ours, of_keras in pairs.items():
-            last = answers(ours(), self.clip)[:, -1]
-            np.testing.assert_allclose(last, answers(of_keras(), self.clip), atol=1e-6)
+            last = outputs_of(ours(), self.clip)[:, -1]
+            np.testing.assert_allclose(last, outputs_of(of_keras(), self.clip), atol=1e-6)
 
     def test_maximum_of_a_stream_is_exact_below_zero(self):
         """The state begins with zeros, which must not count as heard."""

@@ -1,7 +1,9 @@
 """A process that imports packages once and runs each worker in a fork of itself.
 
-TensorFlow takes ten times as long to import as a small model takes to convert. The server imports
+TensorFlow takes eight times as long to import as a small model takes to convert. The server imports
 it once. A worker that crashes or hangs still ends alone: it is a process of its own.
+
+This file is also the program of the server, which imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -14,8 +16,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-
-from keras_sal.export.errors import ExportError
 
 
 class ForkServer:
@@ -57,6 +57,8 @@ class ForkServer:
         except BrokenPipeError:
             status = ""
         if not status:
+            from keras_sal.export.errors import ExportError
+
             raise ExportError(
                 "The shared process must run for as long as it is used. Received: it has ended "
                 f"(exit status {process.wait()}). Convert without it to see why."
@@ -71,7 +73,7 @@ class ForkServer:
 
     def _start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", __name__, *self._packages],
+            [sys.executable, "-P", __file__, *self._packages],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

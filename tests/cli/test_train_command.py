@@ -1,6 +1,7 @@
 """`keras-sal train`, once through on tones; and what it refuses before it begins."""
 
 import csv
+import functools
 import json
 import re
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
 from keras_sal.data import PlacedRecording, Recording, Stream
+from keras_sal.evaluation import ScoringProtocol
 from keras_sal.export import bundle
 from keras_sal.training import (
     SyntheticSpeech,
@@ -45,6 +47,8 @@ def trained(tones, tmp_path_factory):
     arguments = ["train", str(tones), "--word", "Hey Robot", "--output", str(output), *QUICK]
     with pytest.MonkeyPatch.context() as patch, unrendered_figures():
         keep_pitch(patch)
+        few = functools.partial(ScoringProtocol, replicates=20)
+        patch.setattr(release, "ScoringProtocol", few)
         assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
     return output
 
@@ -116,16 +120,21 @@ class TestTrain:
         assert after == before
 
 
-def run_quickly(tones, output, **options):
-    """Train on few streams, where a test has put something in the place of the rest."""
-    resume = options.pop("resume", False)
-    job = WakeWordJob("hey robot", tones, hours=0.03, **options)
-    train_wake_word(output, job, resume=resume)
+@pytest.fixture(scope="module")
+def run_quickly(tones, tmp_path_factory):
+    """Train on few streams, kept from test to test, where others replace what takes long."""
+    output = tmp_path_factory.mktemp("quick") / "out"
+
+    def run(*, resume=False, **options):
+        job = WakeWordJob("hey robot", tones, hours=0.03, **options)
+        train_wake_word(output, job, resume=resume)
+
+    return run
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("refine", [True, False])
-def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
+def test_trains_on_refined_anchors(run_quickly, monkeypatch, refine):
     trained_on = []
 
     def train(model, loss, streams, *_, **__):
@@ -137,12 +146,12 @@ def test_trains_on_refined_anchors(tones, tmp_path, monkeypatch, refine):
     )
     monkeypatch.setattr(wake_word.recipe, "train", train)
     with pytest.raises(InterruptedError):
-        run_quickly(tones, tmp_path / "out", **({} if refine else {"refine": False}))
+        run_quickly(**({} if refine else {"refine": False}))
     assert (trained_on[0] == "refined") == refine
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_detector_is_trained_once_for_the_same_job(tones, tmp_path, monkeypatch):
+def test_a_detector_is_trained_once_for_the_same_job(run_quickly, monkeypatch):
     jobs = []
 
     def train(model, loss, streams, options, **_):
@@ -152,7 +161,7 @@ def test_a_detector_is_trained_once_for_the_same_job(tones, tmp_path, monkeypatc
     def run(kind, seed, **options):
         jobs.clear()
         options |= {"kind": kind, "training": TrainingOptions(seed=seed), "refine": False}
-        run_quickly(tones, tmp_path / "out", **options)
+        run_quickly(**options)
         return jobs
 
     gru, conv = (wake_word.recipe.detector(kind).name for kind in ("gru", "conv"))

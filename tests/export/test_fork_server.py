@@ -36,10 +36,11 @@ def run(server, tmp_path, monkeypatch):
 
 def test_job_goes_in_and_report_comes_out(run):
     program = (
-        "import os, sys\n"
-        "from keras_sal.export.worker import WorkerReport\n"
-        "report = WorkerReport(sys.argv[1])\n"
-        "report.write(doubled=2 * report.job['number'], backend=os.environ['KERAS_BACKEND'])\n"
+        "import json, os, pathlib, sys\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "doubled = 2 * json.loads((folder / 'job.json').read_text())['number']\n"
+        "report = {'doubled': doubled, 'backend': os.environ['KERAS_BACKEND']}\n"
+        "(folder / 'report.json').write_text(json.dumps(report))\n"
     )
     assert run(program, number=21) == {"doubled": 42, "backend": "tensorflow"}
 

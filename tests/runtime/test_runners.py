@@ -1,4 +1,4 @@
-"""Whatever answers, opened and run alike."""
+"""Runners: models of all kinds, opened and run alike."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def features(frames=FRAMES, seed=0):
 
 
 def whole(model, clip):
-    return stepping.answers(model, clip[None])[0]
+    return stepping.outputs_of(model, clip[None])[0]
 
 
 def strided():
@@ -87,7 +87,7 @@ class TestKerasRunner:
         left, right = features(8, seed=1), features(8, seed=2)
         runner = open_runner(gru)
         given = runner.stream({"frame_l": left, "frame_r": right})
-        expected = stepping.answers(gru, [left[None], right[None]])
+        expected = stepping.outputs_of(gru, [left[None], right[None]])
         assert set(given) == {"posterior_word", "posterior_speech"}
         for name in expected:
             np.testing.assert_allclose(given[f"posterior_{name}"], expected[name][0], atol=1e-5)
@@ -139,15 +139,15 @@ class TestKerasRunner:
             open_runner(backwards)
 
 
-class TestAnswer:
+class TestPredict:
     def test_each_stream_by_itself(self, model):
         """More streams than run side by side, of all lengths, in the order given."""
         gru, given = model
         streams = [features(length, seed=length) for length in [3, 9, 1, 8, 2]]
         several = open_runner(given)
         several.stream(features(5))
-        answers = predict(several, streams)
-        for posteriors, clip in zip(answers, streams, strict=True):
+        predictions = predict(several, streams)
+        for posteriors, clip in zip(predictions, streams, strict=True):
             assert posteriors.shape == (len(clip), 1)
             np.testing.assert_allclose(posteriors, whole(gru, clip), atol=1e-5)
         np.testing.assert_allclose(several.stream(streams[1]), whole(gru, streams[1]), atol=1e-5)
@@ -160,7 +160,7 @@ class TestAnswer:
         for posteriors, clip in zip(predict(open_runner(gru), streams), streams, strict=True):
             np.testing.assert_allclose(posteriors, whole(gru, clip), atol=1e-5)
 
-    def test_frames_that_fill_no_step_get_no_answer(self):
+    def test_frames_that_fill_no_step_are_dropped(self):
         gru = strided()
         [posteriors] = predict(open_runner(gru), [features(11)])
         np.testing.assert_allclose(posteriors, whole(gru, features(11)[:10]), atol=1e-5)

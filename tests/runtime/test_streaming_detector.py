@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import stepping
-from export_task import FEATURES, same_on_every_backend, streams_with_events, trained
+from export_task import FEATURES, streams_with_events, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -24,7 +24,7 @@ SECONDS = 1.3
 TRIGGER = {"smooth_frames": 3, "on_frames": 2, "refractory_s": 0.05}
 
 
-def gru(hop=1, classes=1):
+def gru(frames_per_step=1, classes=1):
     """An untrained detector whose posteriors go up and down with the sound."""
     keras.utils.set_random_seed(3)
     sigmoid = "sigmoid" if classes == 1 else "softmax"
@@ -32,7 +32,7 @@ def gru(hop=1, classes=1):
         [
             keras.Input((None, FEATURES)),
             layers.Rescaling(1 / 26),
-            layers.Conv1D(6, 2 * hop, strides=hop, padding="causal"),
+            layers.Conv1D(6, 2 * frames_per_step, strides=frames_per_step, padding="causal"),
             layers.GRU(5, return_sequences=True),
             layers.Dense(classes, sigmoid, kernel_initializer=keras.initializers.Ones()),
         ]
@@ -54,15 +54,15 @@ def samples():
 @pytest.fixture(scope="module", params=[1, 3], ids=["every frame", "every third frame"])
 def whole(request, samples):
     """A model, its posteriors for the whole recording, and a threshold they cross often."""
-    hop = request.param
-    model = gru(hop)
+    frames_per_step = request.param
+    model = gru(frames_per_step)
     features = audio.features(samples)
-    features = features[: len(features) // hop * hop]
-    posteriors = stepping.answers(model, features[None])[0]
-    return model, hop, posteriors, float(np.quantile(posteriors, 0.6))
+    features = features[: len(features) // frames_per_step * frames_per_step]
+    posteriors = stepping.outputs_of(model, features[None])[0]
+    return model, frames_per_step, posteriors, float(np.quantile(posteriors, 0.6))
 
 
-def heard(detector, samples, cuts):
+def process_in_chunks(detector, samples, cuts):
     chunks = [detector.process(chunk) for chunk in np.split(samples, sorted(cuts))]
     return (
         np.concatenate([chunk.posteriors for chunk in chunks]),
@@ -72,12 +72,12 @@ def heard(detector, samples, cuts):
 
 class TestAudio:
     def test_any_chunks_give_the_detections_of_the_whole(self, whole, samples):
-        model, hop, posteriors, threshold = whole
+        model, frames_per_step, posteriors, threshold = whole
         detector = StreamingDetector(model, threshold, frontend=MicroFrontend(), **TRIGGER)
-        # A step is answered when the last of its frames is complete.
+        # A step has its output when the last of its frames is complete.
         times = {
-            "frame_step_s": hop * FRAME_STEP_S,
-            "frame_offset_s": FRAME_OFFSET_S + (hop - 1) * FRAME_STEP_S,
+            "frame_step_s": frames_per_step * FRAME_STEP_S,
+            "frame_offset_s": FRAME_OFFSET_S + (frames_per_step - 1) * FRAME_STEP_S,
         }
         expected = detect(posteriors, threshold, **times, **TRIGGER)
         assert len(expected) > 3
@@ -86,7 +86,7 @@ class TestAudio:
         @given(st.lists(st.integers(0, len(samples)), max_size=12))
         def any_chunks(cuts):
             detector.reset()
-            given_posteriors, found = heard(detector, samples, cuts)
+            given_posteriors, found = process_in_chunks(detector, samples, cuts)
             np.testing.assert_allclose(given_posteriors, posteriors, atol=1e-5)
             assert [d.time_s for d in found] == [d.time_s for d in expected]
             np.testing.assert_allclose(
@@ -151,26 +151,28 @@ class Blocks:
 
 
 class TestFeatures:
-    @pytest.mark.parametrize("hop", [1, 3])
+    @pytest.mark.parametrize("frames_per_step", [1, 3])
     @pytest.mark.parametrize("as_step", [False, True])
-    def test_frames_wait_for_a_whole_step(self, hop, as_step):
-        model = gru(hop)
+    def test_frames_wait_for_a_whole_step(self, frames_per_step, as_step):
+        model = gru(frames_per_step)
         features = streams_with_events(1, 20, seed=0)[0][0]
-        expected = stepping.answers(model, features[None, : 20 // hop * hop])[0]
+        expected = stepping.outputs_of(
+            model, features[None, : 20 // frames_per_step * frames_per_step]
+        )[0]
         detector = StreamingDetector(step_model(model) if as_step else model, frame_step_s=0.01)
-        posteriors, _ = heard(detector, features, [1, 2, 2, 7, 8, 13])
+        posteriors, _ = process_in_chunks(detector, features, [1, 2, 2, 7, 8, 13])
         np.testing.assert_allclose(posteriors, expected, atol=1e-5)
 
     def test_classes(self):
         """The background, at threshold inf, never fires."""
         model = gru(classes=3)
         features = streams_with_events(1, 40, seed=0)[0][0]
-        posteriors = stepping.answers(model, features[None])[0]
+        posteriors = stepping.outputs_of(model, features[None])[0]
         threshold = [np.inf, *np.quantile(posteriors[:, 1:], 0.5, axis=0)]
         names = ["background", "computer", "alexa"]
         rule = {"frame_step_s": 0.01, "refractory_s": 0.05}
         detector = StreamingDetector(model, threshold, class_names=names, **rule)
-        found = heard(detector, features, [11, 12])[1]
+        found = process_in_chunks(detector, features, [11, 12])[1]
         expected = detect(posteriors, threshold, **rule)
         assert {d.class_name for d in found} == {"computer", "alexa"}
         assert [(d.time_s, d.class_index) for d in found] == [
@@ -194,11 +196,11 @@ class TestFeatures:
             for a, b in zip(np.split(left, [3, 4, 12]), np.split(right, [0, 3, 5]), strict=True)
         ]
         assert [len(part) for part in parts] == [0, 2, 3, 1]
-        expected = stepping.answers(model, [left[None], right[None]])[0]
+        expected = stepping.outputs_of(model, [left[None], right[None]])[0]
         np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-5)
 
     @pytest.mark.parametrize("stated", [False, True])
-    def test_a_delayed_answer_is_timed_when_it_comes(self, stated):
+    def test_a_delayed_output_is_timed_when_it_comes(self, stated):
         """The window is 5 frames, 2 of them ahead: posterior t comes with frame t + 2."""
         model = stepping.randomise(
             keras.Sequential(
@@ -210,7 +212,7 @@ class TestFeatures:
             )
         )
         features = streams_with_events(1, 40, seed=0)[0][0] / 20
-        posteriors = stepping.answers(model, features[None])[0][:-2]
+        posteriors = stepping.outputs_of(model, features[None])[0][:-2]
         threshold = float(np.median(posteriors))
         rule = {"frame_step_s": 0.01, "frame_offset_s": 0.03, "refractory_s": 0.05}
         expected = detect(posteriors, threshold, **rule)
@@ -220,7 +222,7 @@ class TestFeatures:
             given, delay = Anonymous(given), {"delay_frames": 2}
         detector = StreamingDetector(given, threshold, **delay, **rule)
         for _ in range(2):
-            streamed, found = heard(detector, features, [1, 3, 20])
+            streamed, found = process_in_chunks(detector, features, [1, 3, 20])
             np.testing.assert_allclose(streamed, posteriors, atol=1e-5)
             np.testing.assert_allclose(
                 [d.time_s for d in found], [d.time_s + 0.02 for d in expected]
@@ -267,7 +269,7 @@ def files(learned, tmp_path_factory):
 
 
 @pytest.mark.slow
-@same_on_every_backend
+@pytest.mark.any_backend
 class TestRuntimes:
     @pytest.mark.parametrize(
         ("file", "runtime", "runner", "error"),
@@ -288,9 +290,9 @@ class TestRuntimes:
         assert type(detector.runner).__name__ == runner
         count = 0
         for features in streams_with_events(4, 130, seed=2)[0]:
-            expected = detect(stepping.answers(learned, features[None])[0], 0.5, **rule)
+            expected = detect(stepping.outputs_of(learned, features[None])[0], 0.5, **rule)
             detector.reset()
-            posteriors, found = heard(detector, features, [1, 20, 81])
+            posteriors, found = process_in_chunks(detector, features, [1, 20, 81])
             assert posteriors.shape == (130, 1)
             late = np.array([d.time_s for d in found]) - [d.time_s for d in expected]
             assert np.abs(late).max() <= (0.0 if error < 0.1 else 0.02)
@@ -383,7 +385,7 @@ def test_rejects_bad_chunks():
         detector.process(np.zeros((1, 39)))
     with pytest.raises(ValueError, match="`chunk` must be finite"):
         detector.process(np.full((1, FEATURES), np.nan))
-    assert len(detector.process(np.zeros((2, FEATURES))).posteriors) == 1, "it is not heard"
+    assert len(detector.process(np.zeros((2, FEATURES))).posteriors) == 1, "it is left out"
     listening = StreamingDetector(gru(), frontend=MicroFrontend())
     with pytest.raises(ValueError, match=r"`samples` must be finite and lie in \[-1, 1\]"):
         listening.process(np.full(480, 300.0))

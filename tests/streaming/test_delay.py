@@ -1,4 +1,4 @@
-"""A model that looks ahead answers late, and then as the clip model does."""
+"""Models that look ahead: their outputs are late, and then those of the clip model."""
 
 import keras
 import numpy as np
@@ -9,11 +9,11 @@ from keras import layers, ops
 from slope import Slope
 from stepping import (
     BLOCKS,
+    CONVOLUTIONS,
     RECURRENT,
     WIDTH,
-    WINDOWED,
-    answers,
     assert_close,
+    outputs_of,
     random_clip,
     randomise,
     run,
@@ -56,11 +56,11 @@ LOOKS_AHEAD = {
     ),
     "twice": (lambda: [layers.Conv1D(WIDTH, 3, padding="same") for _ in "ab"], 2),
     "before causal convolution": (
-        lambda: [layers.Conv1D(WIDTH, 3, padding="same"), *WINDOWED["causal conv"]()],
+        lambda: [layers.Conv1D(WIDTH, 3, padding="same"), *CONVOLUTIONS["causal conv"]()],
         1,
     ),
     "before explicit padding": (
-        lambda: [layers.Conv1D(WIDTH, 5, padding="same"), *WINDOWED["depthwise conv"]()],
+        lambda: [layers.Conv1D(WIDTH, 5, padding="same"), *CONVOLUTIONS["depthwise conv"]()],
         2,
     ),
     "before memory": (
@@ -87,15 +87,15 @@ LOOKS_AHEAD = {
 }
 
 
-def assert_late(model, delay, clip=None, hop=1, sizes=(2, 0, 3, 1)):
+def assert_late(model, delay, clip=None, frames_per_step=1, sizes=(2, 0, 3, 1)):
     """Posterior n of the stream is posterior n - delay of the clip, by steps and by chunks."""
-    clip = random_clip(frames=12 * hop) if clip is None else clip
-    whole = answers(model, clip)
+    clip = random_clip(frames=9 * frames_per_step) if clip is None else clip
+    whole = outputs_of(model, clip)
     step = step_model(model, max_delay_frames=ANY)
     assert delay_frames(step) == delay
-    by_step, _ = run(step, clip, hop=hop)
+    by_step, _ = run(step, clip, frames_per_step=frames_per_step)
     chunk = chunk_model(model, max_delay_frames=ANY)
-    by_chunk = run_chunks(step, chunk, clip, sizes, hop=hop)
+    by_chunk = run_chunks(step, chunk, clip, sizes, frames_per_step=frames_per_step)
     for streamed in (by_step, by_chunk):
         late = streamed[:, delay:]
         assert_close(late, whole[:, : late.shape[1]])
@@ -131,22 +131,52 @@ class TestBranches:
             ]
         )
 
-    def test_every_answer_waits_for_the_latest(self):
+    def test_every_output_waits_for_the_latest(self):
         clips = keras.Input((None, WIDTH))
         ends = {"now": layers.Dense(2)(clips), "late": layers.Conv1D(2, 5, padding="same")(clips)}
         model = randomise(keras.Model(clips, ends))
         step = step_model(model, max_delay_frames=2)
         assert delay_frames(step) == 2
         clip, state = random_clip(), initial_state(step, 2)
-        whole = answers(model, clip)
+        whole = outputs_of(model, clip)
         for t in range(clip.shape[1]):
-            result = answers(step, {"frame": clip[:, t], **state})
+            result = outputs_of(step, {"frame": clip[:, t], **state})
             state = {name: result[f"{name}_next"] for name in state}
             for name, expected in whole.items():
                 if t >= 2:
                     np.testing.assert_allclose(
                         result[f"posterior_{name}"], expected[:, t - 2], atol=1e-5
                     )
+
+    @pytest.mark.parametrize(
+        ("slow_kernel", "fast_kernel", "steps"),
+        [
+            # A step is one frame of the slow output and two of the fast one.
+            (7, 9, 3),  # 3 frames late, 3 steps; 4 frames late, 2 steps
+            (3, 11, 3),  # 1 frame late, 1 step; 5 frames late, 2.5 steps
+        ],
+    )
+    def test_outputs_of_different_rates(self, slow_kernel, fast_kernel, steps):
+        clips = keras.Input((None, WIDTH))
+        halved = layers.Conv1D(3, 2, strides=2, padding="causal")(clips)
+        ends = {
+            "slow": layers.Conv1D(2, slow_kernel, padding="same")(halved),
+            "fast": layers.Conv1D(2, fast_kernel, padding="same")(clips),
+        }
+        model = randomise(keras.Model(clips, ends))
+        with pytest.raises(ValueError, match=f"{steps} frames late"):
+            step_model(model, max_delay_frames=steps - 1)
+        step = step_model(model, max_delay_frames=steps)
+        assert delay_frames(step) == steps
+        clip, state, results = random_clip(frames=20), initial_state(step, 2), []
+        for t in range(0, 20, 2):
+            results.append(outputs_of(step, {"frame": clip[:, t : t + 2], **state}))
+            state = {name: results[-1][f"{name}_next"] for name in state}
+        whole = outputs_of(model, clip)
+        slow = np.stack([result["posterior_slow"] for result in results], axis=1)
+        fast = np.concatenate([result["posterior_fast"] for result in results], axis=1)
+        assert_close(slow[:, steps:], whole["slow"][:, : 10 - steps])
+        assert_close(fast[:, 2 * steps :], whole["fast"][:, : 20 - 2 * steps])
 
     def test_mask_waits(self):
         """The convolution looks ahead, the mask of its input does not."""
@@ -177,12 +207,12 @@ class TestBranches:
 
 class TestStrides:
     @pytest.mark.parametrize(
-        ("stack", "hop", "delay"),
+        ("stack", "frames_per_step", "delay"),
         [
-            # Of 3 zeros 2 come after the end: one answer of two frames late.
+            # Of 3 zeros 2 come after the end: one output of two frames late.
             ([layers.Conv1D(WIDTH, 5, strides=2, padding="same")], 2, 1),
             ([layers.Conv1D(WIDTH, 2, strides=2, padding="same")], 2, 0),
-            # Frame 2t of the late input is there in time for answer t, which needs none later.
+            # Frame 2t of the late input is there in time for output t, which needs none later.
             (
                 [
                     layers.Conv1D(WIDTH, 3, padding="same"),
@@ -204,8 +234,8 @@ class TestStrides:
             ),
         ],
     )
-    def test_equals_whole_clip(self, stack, hop, delay):
-        assert_late(sequential(*stack), delay, hop=hop)
+    def test_equals_whole_clip(self, stack, frames_per_step, delay):
+        assert_late(sequential(*stack), delay, frames_per_step=frames_per_step)
 
 
 @st.composite
@@ -224,16 +254,16 @@ def models_that_look_ahead(draw):
 
 @pytest.mark.slow
 class TestRandomStacks:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(models_that_look_ahead())
     def test_equal_whole_clip(self, model):
         delay = delay_frames(step_model(model, max_delay_frames=ANY))
         clip = random_clip(frames=14)
-        _, whole = assert_late(model, delay, clip)
+        _, whole = assert_late(model, delay, clip, sizes=(3, 0))
         later = clip.copy()
         later[:, 12] += 1
         np.testing.assert_array_equal(
-            answers(model, later)[:, : 12 - delay], whole[:, : 12 - delay]
+            outputs_of(model, later)[:, : 12 - delay], whole[:, : 12 - delay]
         )
 
 
@@ -244,7 +274,7 @@ class TestDelay:
         step = step_model(model, max_delay_frames=1)
         run(step, random_clip())
         streamed, _ = run(step, random_clip(seed=1))
-        assert_close(streamed[:, 1:], answers(model, random_clip(seed=1))[:, :-1])
+        assert_close(streamed[:, 1:], outputs_of(model, random_clip(seed=1))[:, :-1])
 
     def test_is_stated_in_the_saved_model(self, tmp_path):
         model = sequential(*LOOKS_AHEAD["before memory"][0]())
@@ -252,7 +282,7 @@ class TestDelay:
         loaded = keras.models.load_model(tmp_path / "step.keras")
         assert delay_frames(loaded) == 1
         streamed, _ = run(loaded, random_clip())
-        assert_close(streamed[:, 1:], answers(model, random_clip())[:, :-1])
+        assert_close(streamed[:, 1:], outputs_of(model, random_clip())[:, :-1])
 
     def test_is_zero_for_causal_models(self):
         step = step_model(sequential(*RECURRENT["gru"]()), max_delay_frames=5)

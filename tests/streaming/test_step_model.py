@@ -1,4 +1,4 @@
-"""A step model, fed frame by frame, answers as the clip model does on the whole clip."""
+"""Step models: fed frame by frame, they give what the clip model gives for the whole clip."""
 
 import os
 import subprocess
@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from stepping import (
-    MEMORYLESS,
+    CONVOLUTIONS,
+    FRAMEWISE,
     RECURRENT,
     TOLERANCE,
     WIDTH,
-    WINDOWED,
-    answers,
     assert_streams,
+    compiled_outputs_of,
+    outputs_of,
     random_clip,
     randomise,
     run,
@@ -44,29 +45,31 @@ class TestStepModel:
         assert initial_state(step, 3)["state_0"].shape == (3, (5 - 1) * 2, WIDTH)
 
     def test_batch_size_can_be_fixed(self):
-        step = step_model(sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]()), batch_size=1)
+        step = step_model(
+            sequential(*RECURRENT["gru"](), *CONVOLUTIONS["causal conv"]()), batch_size=1
+        )
         assert {x.shape[0] for x in step.inputs} == {1}
 
     def test_shares_the_weights(self):
-        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]())
+        model = sequential(*RECURRENT["gru"](), *CONVOLUTIONS["causal conv"]())
         step = step_model(model)
         assert {id(w) for w in step.weights} == {id(w) for w in model.weights}
         before, _ = run(step, random_clip())
         randomise(model, seed=1)
         after, _ = run(step, random_clip())
         assert abs(after - before).max() > 0.01
-        np.testing.assert_allclose(after, answers(model, random_clip()), atol=TOLERANCE)
+        np.testing.assert_allclose(after, outputs_of(model, random_clip()), atol=TOLERANCE)
 
     def test_leaves_the_model_as_it_was(self):
         model = sequential(*RECURRENT["gru"](), layers.Dense(1))
         model.compile("sgd", "binary_crossentropy")
-        config, before = model.get_config(), answers(model, random_clip())
+        config, before = model.get_config(), outputs_of(model, random_clip())
         step_model(model)
         assert model.get_config() == config
-        np.testing.assert_array_equal(answers(model, random_clip()), before)
+        np.testing.assert_array_equal(outputs_of(model, random_clip()), before)
 
     def test_streams_side_by_side_do_not_mix(self):
-        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]())
+        model = sequential(*RECURRENT["gru"](), *CONVOLUTIONS["causal conv"]())
         step = step_model(model)
         clip = random_clip(batch=3)
         together, _ = run(step, clip)
@@ -76,14 +79,14 @@ class TestStepModel:
 
     @pytest.mark.parametrize("chunk", [1, 2, 3, 7])
     def test_state_can_be_kept_between_chunks(self, chunk):
-        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]())
+        model = sequential(*RECURRENT["gru"](), *CONVOLUTIONS["causal conv"]())
         step, clip, state = step_model(model), random_clip(frames=8), None
         posteriors = []
         for t in range(0, 8, chunk):
             part, state = run(step, clip[:, t : t + chunk], state)
             posteriors.append(part)
         np.testing.assert_allclose(
-            np.concatenate(posteriors, axis=1), answers(model, clip), atol=TOLERANCE
+            np.concatenate(posteriors, axis=1), outputs_of(model, clip), atol=TOLERANCE
         )
 
     def test_clips_of_fixed_length(self):
@@ -108,10 +111,9 @@ class TestStepModel:
         finally:
             keras.config.set_dtype_policy("float32")
         clip = random_clip()
-        streamed, _ = run(step, clip)
-        np.testing.assert_allclose(
-            streamed.astype("float32"), answers(model, clip).astype("float32"), atol=0.05
-        )
+        streamed, _ = run(step, clip, call=compiled_outputs_of)
+        whole = compiled_outputs_of(model, clip)
+        np.testing.assert_allclose(streamed.astype("float32"), whole.astype("float32"), atol=0.05)
 
     @pytest.mark.slow
     def test_does_not_drift_in_half_an_hour(self):
@@ -120,15 +122,17 @@ class TestStepModel:
         On PyTorch, which takes a recurrent layer frame by frame in Python, a sixth of it.
         """
         frames = 30_000 if keras.backend.backend() == "torch" else 180_000
-        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"](), *RECURRENT["lstm"]())
+        model = sequential(
+            *RECURRENT["gru"](), *CONVOLUTIONS["causal conv"](), *RECURRENT["lstm"]()
+        )
         chunk, step = chunk_model(model), step_model(model)
         clip = random_clip(frames=frames, batch=1)
-        state, answered = initial_state(chunk), []
+        state, posteriors = initial_state(chunk), []
         for t in range(0, frames, 6_000):
             result = chunk.predict_on_batch({"frame": clip[:, t : t + 6_000], **state})
             state = {name: result[f"{name}_next"] for name in state}
-            answered.append(result["posterior"])
-        streamed = np.concatenate(answered, axis=1)
+            posteriors.append(result["posterior"])
+        streamed = np.concatenate(posteriors, axis=1)
         np.testing.assert_allclose(streamed, model.predict(clip, verbose=0), atol=TOLERANCE)
         after = random_clip(frames=200, batch=1, seed=1)
         by_chunk = chunk.predict_on_batch({"frame": after, **state})["posterior"]
@@ -138,7 +142,7 @@ class TestStepModel:
     @pytest.mark.slow
     def test_does_not_drift_by_steps(self):
         """3,600 frames: half an hour at two frames a second."""
-        model = sequential(*RECURRENT["gru"](), *WINDOWED["causal conv"]())
+        model = sequential(*RECURRENT["gru"](), *CONVOLUTIONS["causal conv"]())
         step, clip = step_model(model), random_clip(frames=3_600, batch=1)
         state, posteriors = initial_state(step), []
         for t in range(clip.shape[1]):
@@ -220,11 +224,11 @@ class TestGraphs:
         assert set(step.input) == {"frame_sound", "frame_motion", "state_0"}
         assert set(step.output) == {"posterior_wake", "posterior_speech", "state_0_next"}
         clips = random_clip(features=3), random_clip(features=2, seed=1)
-        wakes, speeches = answers(model, list(clips))
+        wakes, speeches = outputs_of(model, list(clips))
         state = initial_state(step, 2)
         for t in range(7):
             frames = {"frame_sound": clips[0][:, t], "frame_motion": clips[1][:, t]}
-            result = answers(step, frames | state)
+            result = outputs_of(step, frames | state)
             state = {"state_0": result["state_0_next"]}
             np.testing.assert_allclose(result["posterior_wake"], wakes[:, t], atol=TOLERANCE)
             np.testing.assert_allclose(result["posterior_speech"], speeches[:, t], atol=TOLERANCE)
@@ -244,71 +248,6 @@ class TestGraphs:
         assert set(step_model(model).input) == {"frame_a", "frame_b", "state_0"}
 
 
-class TestStrides:
-    """A step brings as many frames as the model needs to answer once."""
-
-    @pytest.mark.parametrize(
-        ("stack", "hop"),
-        [
-            ([layers.Conv1D(3, 3, strides=2, padding="causal"), *RECURRENT["gru"]()], 2),
-            ([layers.ZeroPadding1D((3, 0)), layers.Conv1D(3, 5, strides=2)], 2),
-            ([layers.MaxPooling1D(3), layers.Dense(2)], 3),
-            (
-                [
-                    *RECURRENT["masked gru"](),
-                    layers.Conv1D(3, 3, strides=3, padding="causal"),
-                    layers.BatchNormalization(),
-                    layers.AveragePooling1D(2),
-                ],
-                6,
-            ),
-        ],
-    )
-    def test_equals_whole_clip(self, stack, hop):
-        model = sequential(*stack)
-        assert step_model(model).input["frame"].shape == (None, hop, WIDTH)
-        assert_streams(model, hop=hop)
-
-    def test_inputs_of_different_rates(self):
-        """Three frames of sound for each frame of motion."""
-        sound, motion = keras.Input((None, 3), name="sound"), keras.Input((None, 2), name="motion")
-        x = layers.Conv1D(4, 4, strides=3, padding="causal")(sound)
-        x = layers.Concatenate()([layers.GRU(4, return_sequences=True)(x), motion])
-        model = randomise(keras.Model([sound, motion], layers.GRU(4, return_sequences=True)(x)))
-        step = step_model(model)
-        assert step.input["frame_sound"].shape == (None, 3, 3)
-        assert step.input["frame_motion"].shape == (None, 2)
-        sounds, motions = random_clip(15, features=3), random_clip(5, features=2)
-        whole = answers(model, [sounds, motions])
-        state = initial_state(step, 2)
-        for t in range(5):
-            frames = {"frame_sound": sounds[:, 3 * t : 3 * t + 3], "frame_motion": motions[:, t]}
-            result = answers(step, frames | state)
-            state = {name: result[f"{name}_next"] for name in state}
-            np.testing.assert_allclose(result["posterior"], whole[:, t], atol=TOLERANCE)
-
-    def test_input_waits_for_a_stride_in_the_other(self):
-        """Both run at the same rate until a common stride: both bring two frames."""
-        a, b = keras.Input((None, 3), name="a"), keras.Input((None, 3), name="b")
-        x = layers.MaxPooling1D(2)(layers.Add()([a, b]))
-        step = step_model(keras.Model([a, b], x))
-        assert {x.shape for x in step.inputs} == {(None, 2, 3)}
-
-    def test_input_catches_up_with_the_other(self):
-        """The stride after `a` alone is met first; at the sum `b` has to bring two frames too."""
-        a, b = keras.Input((None, 3), name="a"), keras.Input((None, 3), name="b")
-        alone = layers.Dense(2)(layers.Dense(2)(layers.Dense(2)(layers.MaxPooling1D(2)(a))))
-        x = layers.Concatenate()([alone, layers.MaxPooling1D(2)(layers.Add()([a, b]))])
-        step = step_model(keras.Model([a, b], x))
-        assert {x.shape for x in step.inputs} == {(None, 2, 3)}
-
-    def test_branches_of_different_rates_are_refused(self):
-        clips = keras.Input((None, 3))
-        x = layers.Add()([layers.MaxPooling1D(2)(clips), clips])
-        with pytest.raises(ValueError, match=r"its inputs are not aligned.*fewer a second.*Add"):
-            step_model(keras.Model(clips, x))
-
-
 class TestSaving:
     @pytest.fixture(scope="class")
     @staticmethod
@@ -317,7 +256,7 @@ class TestSaving:
         clips = keras.Input((None, WIDTH))
         shared = layers.GRU(WIDTH, return_sequences=True)
         x = inner(inner(clips)) + shared(shared(clips)) * 0.5
-        for layer in [*WINDOWED["causal conv"](), *WINDOWED["depthwise conv"]()]:
+        for layer in [*CONVOLUTIONS["causal conv"](), *CONVOLUTIONS["depthwise conv"]()]:
             x = layer(x)
         return randomise(keras.Model(clips, layers.BatchNormalization()(ops.exp(-x))))
 
@@ -348,7 +287,7 @@ np.save(f"{folder}/posteriors.npy", np.stack(posteriors, axis=1))
 """
         self.run_elsewhere(tmp_path, script, KERAS_BACKEND="tensorflow")
         posteriors = np.load(tmp_path / "posteriors.npy")
-        np.testing.assert_allclose(posteriors, answers(model, clip), atol=TOLERANCE)
+        np.testing.assert_allclose(posteriors, outputs_of(model, clip), atol=TOLERANCE)
 
     def test_loaded_clip_model_makes_a_step_model(self, model, tmp_path):
         """In a new process Keras counts its automatic names from zero: they must not clash."""
@@ -360,11 +299,11 @@ step_model(keras.models.load_model(f"{sys.argv[1]}/clip.keras")).save(f"{sys.arg
 """
         self.run_elsewhere(tmp_path, script)
         streamed, _ = run(keras.models.load_model(tmp_path / "step.keras"), random_clip())
-        np.testing.assert_allclose(streamed, answers(model, random_clip()), atol=TOLERANCE)
+        np.testing.assert_allclose(streamed, outputs_of(model, random_clip()), atol=TOLERANCE)
 
     def test_recurrent_step_model_is_made_of_keras_layers_only(self, tmp_path):
         """So that it loads where this package is not installed."""
-        step = step_model(sequential(*RECURRENT["masked stack of cells"](), *MEMORYLESS["dense"]()))
+        step = step_model(sequential(*RECURRENT["masked stack of cells"](), *FRAMEWISE["dense"]()))
         assert "keras_sal" not in step.to_json()
 
 

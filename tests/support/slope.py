@@ -1,4 +1,4 @@
-"""A layer of a user's own that streams: it says itself what it does with a frame."""
+"""A custom layer that streams."""
 
 import keras
 from keras import layers, ops
@@ -7,7 +7,7 @@ from stepping import WIDTH
 
 @keras.saving.register_keras_serializable(package="test_chunks")
 class Slope(layers.Layer):
-    """How far each feature is from the last frame but one, times a weight."""
+    """The difference of each feature from the frame before the last, times a weight."""
 
     def build(self, shape):
         self.scale = self.add_weight(shape=(shape[-1],), name="scale")

@@ -1,5 +1,6 @@
-"""Models of streamable layers, and their answers clip by clip and frame by frame."""
+"""Models of streamable layers, and their outputs for whole clips, frames and chunks."""
 
+import functools
 import itertools
 
 import keras
@@ -34,37 +35,43 @@ def randomise(model, seed=0, scale=0.3):
     return model
 
 
-def answers(model, inputs):
+def outputs_of(model, inputs):
+    """Calls a model without compiling it."""
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
     return keras.tree.map_structure(ops.convert_to_numpy, model(inputs, training=False))
 
 
-def run(step, clip, state=None, hop=1):
+def compiled_outputs_of(model, inputs):
+    """Calls a model through a compiled function: cheaper for many calls, or on JAX for loops."""
+    return model.predict_on_batch(inputs)
+
+
+def run(step, clip, state=None, frames_per_step=1, call=outputs_of):
     """Returns the posteriors of the frames of `clip`, and the state after the last."""
     state = state or initial_state(step, len(clip))
     posteriors = []
-    for t in range(0, clip.shape[1], hop):
-        frame = clip[:, t] if hop == 1 else clip[:, t : t + hop]
-        result = answers(step, {"frame": frame, **state})
+    for t in range(0, clip.shape[1], frames_per_step):
+        frame = clip[:, t] if frames_per_step == 1 else clip[:, t : t + frames_per_step]
+        result = call(step, {"frame": frame, **state})
         state = {name: result[f"{name}_next"] for name in state}
         posteriors.append(result["posterior"])
     return np.stack(posteriors, axis=1), state
 
 
-def run_chunks(step, chunk, clip, sizes, hop=1):
+def run_chunks(step, chunk, clip, sizes, frames_per_step=1, call=outputs_of):
     """As `run`, in chunks of the given sizes in turn; size 0 is one call of the step model."""
     state, posteriors, t = initial_state(chunk, len(clip)), [], 0
     for size in itertools.cycle(sizes):
         if t == clip.shape[1]:
             return np.concatenate(posteriors, axis=1)
         if size:
-            frames = clip[:, t : t + size * hop]
-            result = answers(chunk, {"frame": frames, **state})
+            frames = clip[:, t : t + size * frames_per_step]
+            result = call(chunk, {"frame": frames, **state})
             state = {name: result[f"{name}_next"] for name in state}
             posteriors.append(result["posterior"])
         else:
-            frames = clip[:, t : t + hop]
-            posterior, state = run(step, frames, state, hop)
+            frames = clip[:, t : t + frames_per_step]
+            posterior, state = run(step, frames, state, frames_per_step, call)
             posteriors.append(posterior)
         t += frames.shape[1]
     raise AssertionError("sizes must not be empty")
@@ -72,7 +79,7 @@ def run_chunks(step, chunk, clip, sizes, hop=1):
 
 def assert_close(streamed, whole, name=""):
     """Two ways to the same numbers, which say something."""
-    assert whole.std() > 1e-2, f"the answers are too much alike to prove anything: {name}"
+    assert whole.std() > 1e-2, f"the outputs are too much alike to prove anything: {name}"
     np.testing.assert_allclose(streamed, whole, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
 
 
@@ -80,10 +87,10 @@ def sequential(*stack):
     return randomise(keras.Sequential([keras.Input((None, WIDTH)), *stack]))
 
 
-def assert_streams(model, clip=None, hop=1):
-    clip = random_clip(frames=12 if hop > 1 else 7) if clip is None else clip
-    streamed, _ = run(step_model(model), clip, hop=hop)
-    assert_close(streamed, answers(model, clip))
+def assert_streams(model, clip=None, frames_per_step=1):
+    clip = random_clip(frames=12 if frames_per_step > 1 else 7) if clip is None else clip
+    streamed, _ = run(step_model(model), clip, frames_per_step=frames_per_step)
+    assert_close(streamed, outputs_of(model, clip))
 
 
 def adapted_normalization(**options):
@@ -92,7 +99,7 @@ def adapted_normalization(**options):
     return layer
 
 
-MEMORYLESS = {
+FRAMEWISE = {
     "activation": lambda: [layers.Activation("tanh")],
     "batch normalization": lambda: [layers.BatchNormalization()],
     "dense": lambda: [layers.Dense(WIDTH, activation="relu")],
@@ -164,7 +171,7 @@ RECURRENT = {
         layers.RNN([layers.GRUCell(3), layers.LSTMCell(WIDTH)], return_sequences=True)
     ],
 }
-WINDOWED = {
+CONVOLUTIONS = {
     "average pooling": lambda: [
         layers.ZeroPadding1D((2, 0)),
         layers.AveragePooling1D(3, strides=1),
@@ -238,7 +245,22 @@ CUMULATIVE = {
     "cumulative average": lambda: [CumulativeAveragePooling1D()],
     "cumulative maximum": lambda: [layers.Rescaling(1.0, -2.0), CumulativeMaxPooling1D()],
 }
-BLOCKS = MEMORYLESS | RECURRENT | WINDOWED | CUMULATIVE
+BLOCKS = FRAMEWISE | RECURRENT | CONVOLUTIONS | CUMULATIVE
+KINDS = {
+    "framewise": FRAMEWISE,
+    "recurrent": RECURRENT,
+    "convolutions": CONVOLUTIONS,
+    "cumulative": CUMULATIVE,
+}
+
+
+@functools.cache
+def branches_of_kind(kind):
+    """A model with a branch for each layer of a kind, a clip with masked frames, its outputs."""
+    model = branches(KINDS[kind])
+    clip = random_clip(frames=8)
+    clip[:, [0, 3, 4]] = 0
+    return model, clip, model.predict_on_batch(clip)
 
 
 def branches(kind):
