@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 PACKAGE = Path(__file__).parents[1] / "keras_sal"
-WITHOUT_KERAS = ("cli", "data", "detection", "evaluation")
+WITHOUT_KERAS = ("augmentation", "cli", "data", "detection", "evaluation")
 
 # Property tests try the same examples in every run, so that a failure is found again.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
