@@ -1,5 +1,4 @@
-"""Which tests can't depend on the backend, and how properties are tried.
-
+"""What all tests share: the backends they run on, one converter, repeatable properties.
 
 Tests marked `any_backend` run on one backend. Doctests of packages that never compute with Keras
 are marked here.
@@ -11,11 +10,20 @@ import pytest
 from hypothesis import settings
 
 PACKAGE = Path(__file__).parents[1] / "keras_sal"
-WITHOUT_KERAS = ("augmentation", "cli", "data", "detection", "evaluation")
+WITHOUT_KERAS = ("augmentation", "cli", "data", "detection", "evaluation", "export")
 
 # Property tests try the same examples in every run, so that a failure is found again.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_converter():
+    """TensorFlow is imported once for all conversions."""
+    from keras_sal.export import shared_converter
+
+    with shared_converter():
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,15 +7,6 @@ from keras import layers
 UNITS = 24
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_converter():
-    """TensorFlow is imported once for all conversions."""
-    from keras_sal.export import shared_converter
-
-    with shared_converter():
-        yield
-
-
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory):
     """The folder of the exported files, where the packages to export are installed."""

@@ -251,11 +251,8 @@ BUDGETS = {
 }
 
 
+@pytest.mark.any_backend
 @pytest.mark.slow
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="about the converter process, which runs Keras on TensorFlow anyway",
-)
 @pytest.mark.parametrize("size", ["nano", "micro", "small"])
 @pytest.mark.parametrize("detector", BUDGETS)
 def test_exports_within_its_budget(detector, size, tmp_path):

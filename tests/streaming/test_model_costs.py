@@ -144,11 +144,8 @@ class TestReceptiveField:
         assert receptive_field(sequential(*stack)) == math.inf
 
 
+@pytest.mark.any_backend
 @pytest.mark.slow
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="about the converter process, which runs Keras on TensorFlow anyway",
-)
 @pytest.mark.parametrize("detector", [gru_detector, conv_detector, conv_gru_detector])
 def test_exported_file(detector, tmp_path):
     pytest.importorskip("tflite_micro")
