@@ -3,7 +3,6 @@ import sys
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_folders import REAL, needs_recordings
@@ -20,6 +19,8 @@ from keras_sal.audio import (
     resample,
     to_pcm16,
 )
+
+soundfile = pytest.importorskip("soundfile")
 
 pytestmark = pytest.mark.any_backend
 

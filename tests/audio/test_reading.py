@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-import soundfile
 
 from keras_sal.audio import ENCODINGS, SAMPLE_RATE, audio_info, read_audio, read_pcm
+
+soundfile = pytest.importorskip("soundfile")
 
 pytestmark = pytest.mark.any_backend
 

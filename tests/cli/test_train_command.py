@@ -9,7 +9,6 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
-import soundfile
 from recording_folders import burst, keep_pitch, small_corpus, write_tones
 from unrendered import unrendered_figures
 
@@ -29,6 +28,8 @@ from keras_sal.training import (
     train_wake_word,
     wake_word,
 )
+
+soundfile = pytest.importorskip("soundfile")
 
 QUICK = ("--steps", "240", "--crop-frames", "120", "--learning-rate", "0.02", "--hours", "0.03")
 QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")

@@ -9,12 +9,13 @@ import warnings
 
 import numpy as np
 import pytest
-import soundfile
 from recording_folders import burst, write_folder
 
 from keras_sal.data import load_recordings
 from keras_sal.data.alignment import read_events
 from keras_sal.data.selection import select_split
+
+soundfile = pytest.importorskip("soundfile")
 
 pytestmark = pytest.mark.any_backend
 

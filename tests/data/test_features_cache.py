@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from recording_folders import burst
 
 from keras_sal import audio
 from keras_sal.data import PlacedRecording, Recording, Stream, compute_features, features_cache
 from keras_sal.data.features_cache import FeaturesCache
+
+soundfile = pytest.importorskip("soundfile")
 
 pytestmark = pytest.mark.any_backend
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recording_folders import burst
@@ -8,6 +7,8 @@ from recording_folders import burst
 from keras_sal import audio
 from keras_sal.augmentation import speech_level_db
 from keras_sal.data import PlacedRecording, Recording, Stream, compute_features
+
+soundfile = pytest.importorskip("soundfile")
 
 pytestmark = pytest.mark.any_backend
 
