@@ -186,6 +186,7 @@ class TestFrequencyWarp:
     @pytest.mark.parametrize("factor", [0.85, 1.15])
     def test_a_tone_moves_as_if_another_had_been_heard(self, hertz, factor):
         """The micro front-end's channels lie where the warp takes them to lie."""
+        pytest.importorskip("pymicro_features")
         second = np.arange(SAMPLE_RATE) / SAMPLE_RATE
         noise = 1e-3 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
 

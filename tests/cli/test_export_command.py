@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def nowhere(monkeypatch):
     """No recordings are named or lie beside the checkout."""
-    monkeypatch.setattr(location, "find_recordings", lambda directory=None: directory)
+    monkeypatch.setattr("keras_sal.data.find_recordings", lambda directory=None: directory)
 
 
 @pytest.fixture(scope="module")

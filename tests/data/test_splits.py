@@ -70,6 +70,7 @@ def splits(train, dev, test, negatives=("train", "dev", "test")):
 
 
 def test_counts():
+    pytest.importorskip("soundfile")
     positives, negatives = check_splits(splits(12, 3, 4), "computer")
     assert positives == {"train": 12, "dev": 3, "test": 4}
     assert negatives == {"train": 1, "dev": 1, "test": 1}
