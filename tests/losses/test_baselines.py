@@ -142,7 +142,7 @@ class TestMaxPooling:
     def test_rejects_shapes(self):
         y_true, _ = example()
         for shape, message in [
-            ((BATCH, 1), "same number of frames; .*7 target frames, 1 answers"),
+            ((BATCH, 1), "same number of frames; .*7 target frames, 1 output frames"),
             ((BATCH, TIME, 1, 1), r"`y_pred` must have shape \(batch, time, classes\)"),
         ]:
             with pytest.raises(ValueError, match=message):
