@@ -29,6 +29,7 @@ The packages, in the order in which a recording passes through them:
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from keras_sal import anchors, layers, losses, metrics, models, streaming, targets
 from keras_sal.audio import LogMel  # registers the layer, so that saved models load
@@ -41,6 +42,9 @@ from keras_sal.losses import (
     TemporalLabelSmoothing,
 )
 from keras_sal.targets import AnchorTargets, pad_events
+
+if TYPE_CHECKING:
+    from keras_sal.runtime import StreamingDetector
 
 __version__ = "0.1.0"
 
@@ -56,7 +60,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"keras_sal.{name}")
     if name == "StreamingDetector":
@@ -66,5 +70,5 @@ def __getattr__(name):
     raise AttributeError(f"module 'keras_sal' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

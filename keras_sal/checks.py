@@ -52,3 +52,57 @@ def in_range(
         f"`{name}` must be (least, greatest) within [{least}, {greatest}]; values are drawn "
         f"between the two. Received: {name}={bounds}. Give the smaller first.",
     )
+
+
+def share(name: str, value: float) -> float:
+    """Return `value` as a float if it lies in (0, 1].
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The number.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    require(
+        0.0 < value <= 1.0,
+        f"`{name}` must lie in (0, 1]; it is compared with posteriors or shares of them. "
+        f"Received: {name}={value}. For logits, add a sigmoid to the model.",
+    )
+    return float(value)
+
+
+def rate(name: str, value: float) -> float:
+    """Return `value` as a float if it is at least 0.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The number.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    require(
+        value >= 0.0,
+        f"`{name}` must be at least 0; it is a rate. Received: {name}={value}. Give false "
+        "alarms an hour.",
+    )
+    return float(value)
+
+
+def frame_count(name: str, value: int) -> int:
+    """Return `value` if it is a whole number of at least 1.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The number.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    require(
+        isinstance(value, int) and value >= 1,
+        f"`{name}` must be a whole number of frames, at least 1. Received: "
+        f"{name}={value}. 1 switches it off.",
+    )
+    return value

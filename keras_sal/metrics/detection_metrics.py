@@ -15,14 +15,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sal.checks import require
-from keras_sal.metrics.packed_inputs import (
-    check_frames,
-    check_rate,
-    check_share,
-    ignore_frames,
-    read_inputs,
-)
+from keras_sal.checks import frame_count, rate, require, share
+from keras_sal.metrics.packed_inputs import ignore_frames, read_inputs
 from keras_sal.metrics.threshold_counts import ScoringFrames, count_detections
 from keras_sal.typing import Tensor
 
@@ -82,11 +76,11 @@ class DetectionMetric(keras.metrics.Metric):
                 f"`{argument}` must be seconds >= 0, and not hours; it is a part of the "
                 f"trigger. Received: {argument}={value}. Did you give milliseconds?",
             )
-        self.thresholds = [check_share("threshold", threshold) for threshold in thresholds]
+        self.thresholds = [share("threshold", threshold) for threshold in thresholds]
         self.arguments: dict[str, Any] = {
             "frame_step_s": frame_step_s,
-            "smooth_frames": check_frames("smooth_frames", smooth_frames),
-            "on_frames": check_frames("on_frames", on_frames),
+            "smooth_frames": frame_count("smooth_frames", smooth_frames),
+            "on_frames": frame_count("on_frames", on_frames),
             **times,
             "class_index": class_index,
         }
@@ -164,10 +158,10 @@ def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return ops.where(denominator > 0, numerator / ops.maximum(denominator, 1e-30), math.nan)
 
 
-def _quantile(latencies: Tensor, share: float) -> Tensor:
+def _quantile(latencies: Tensor, level: float) -> Tensor:
     """Return the column of the observed quantile of a row of counts; `nan` of none."""
     passed = ops.cumsum(ops.cast(latencies, "float32"))
-    wanted = ops.maximum(ops.ceil(share * passed[-1] - 1e-4), 1.0)
+    wanted = ops.maximum(ops.ceil(level * passed[-1] - 1e-4), 1.0)
     column = ops.sum(ops.cast(passed < wanted, "float32"))
     return ops.where(passed[-1] > 0, column, math.nan)
 
@@ -248,7 +242,7 @@ class FRRAtFalseAlarms(DetectionMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(thresholds, name=name, **kwargs)
-        self.budget = check_rate("fa_per_hour", fa_per_hour)
+        self.budget = rate("fa_per_hour", fa_per_hour)
 
     def result(self) -> Tensor:
         """Return the FRR; 1 where no threshold keeps the budget, `nan` without events."""
@@ -285,8 +279,8 @@ class LatencyAtFalseAlarms(DetectionMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(thresholds, name=name, **kwargs)
-        self.quantile = check_share("quantile", quantile)
-        self.budget = check_rate("fa_per_hour", fa_per_hour)
+        self.quantile = share("quantile", quantile)
+        self.budget = rate("fa_per_hour", fa_per_hour)
 
     def result(self) -> Tensor:
         """Return seconds after the anchor, negative before it; `nan` without hits."""

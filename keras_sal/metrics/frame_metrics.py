@@ -12,7 +12,8 @@ import keras
 from keras import ops
 
 from keras_sal.anchors import unpack
-from keras_sal.metrics.packed_inputs import check_share, read_inputs
+from keras_sal.checks import share
+from keras_sal.metrics.packed_inputs import read_inputs
 from keras_sal.typing import Tensor
 
 
@@ -86,7 +87,7 @@ class FrameAccuracy(keras.metrics.Mean):
         dtype: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.threshold = check_share("threshold", threshold)
+        self.threshold = share("threshold", threshold)
         self.multi_label = multi_label
 
     def update_state(

@@ -1,11 +1,10 @@
-"""Packed targets, predictions and weights as metrics read them, and checks of arguments."""
+"""Packed targets, predictions and weights as metrics read them."""
 
 from __future__ import annotations
 
 from keras import ops
 
 from keras_sal.anchors import IGNORE, pack, unpack
-from keras_sal.checks import require
 from keras_sal.losses.frame_weights import expand_weight, kept_frames
 from keras_sal.typing import Tensor
 
@@ -33,33 +32,3 @@ def ignore_frames(y_true: Tensor, kept: Tensor) -> Tensor:
     """Label -1 the frames that aren't `kept (batch, time)`."""
     labels, distance = unpack(y_true)
     return pack(ops.where(kept[..., None], labels, IGNORE), distance)
-
-
-def check_share(argument: str, value: float) -> float:
-    """Return `value` as a float, refused unless it lies in (0, 1]."""
-    require(
-        0.0 < value <= 1.0,
-        f"`{argument}` must lie in (0, 1]; it is compared with posteriors or shares of them. "
-        f"Received: {argument}={value}. For logits, add a sigmoid to the model.",
-    )
-    return float(value)
-
-
-def check_rate(argument: str, value: float) -> float:
-    """Return `value` as a float, refused if it is negative."""
-    require(
-        value >= 0.0,
-        f"`{argument}` must be at least 0; it is a rate. Received: {argument}={value}. Give false "
-        "alarms an hour.",
-    )
-    return float(value)
-
-
-def check_frames(argument: str, value: int) -> int:
-    """Return `value`, refused unless it is a whole number of at least 1."""
-    require(
-        isinstance(value, int) and value >= 1,
-        f"`{argument}` must be a whole number of frames, at least 1. Received: "
-        f"{argument}={value}. 1 switches it off.",
-    )
-    return value

@@ -10,8 +10,9 @@
     posteriors, detections = detector.process(samples)
 """
 
+from keras_sal.runtime.runner import Runner
 from keras_sal.runtime.runner_steps import drop_remainder, frames_per_output, split_remainder
-from keras_sal.runtime.runners import RUNTIMES, Runner, open_runner, predict
+from keras_sal.runtime.runners import RUNTIMES, open_runner, predict
 from keras_sal.runtime.streaming_detector import StreamingDetector, StreamOutput
 
 __all__ = [

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_sal.runtime.runner import Runner
 from keras_sal.typing import ArrayLike
-
-if TYPE_CHECKING:
-    from keras_sal.runtime.runners import Runner
 
 
 def frames_per_output(runner: Runner) -> int:

@@ -25,38 +25,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 
 from keras_sal.checks import require
 from keras_sal.runtime.keras_runner import KerasRunner
+from keras_sal.runtime.runner import Runner
 from keras_sal.runtime.runner_steps import drop_remainder
-from keras_sal.typing import Array, ArrayLike
+from keras_sal.typing import ArrayLike
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
-
-
-class Runner(Protocol):
-    """What a runner must have.
-
-    Runners of models with several inputs take dicts of features by input name; those of models with
-    several outputs return dicts of posteriors by output name. A runner may also have
-    `delay_frames`, by how many output frames its outputs are late, and `frames_per_output`.
-    """
-
-    def stream(self, features: ArrayLike, /) -> Array | dict[str, Array]:
-        """Predict the next frames of a stream.
-
-        Args:
-            features: Float array `(frames, features)`.
-
-        Returns:
-            Posteriors, float32 `(frames, classes)`.
-        """
-
-    def reset(self) -> None:
-        """Start a new stream."""
 
 
 def open_runner(
