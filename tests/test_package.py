@@ -167,6 +167,7 @@ def test_readme_is_short():
     assert len(README.read_text(encoding="utf-8").split()) <= 800
 
 
+@pytest.mark.any_backend
 @pytest.mark.slow
 def test_readme_example_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("tensorflow")

@@ -44,7 +44,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def nowhere(monkeypatch):
     """No recordings are named or lie beside the checkout."""
-    monkeypatch.setattr("keras_sal.data.find_recordings", lambda directory=None: directory)
+    for name in ("keras_sal.data", "keras_sal.data.location"):
+        monkeypatch.setattr(f"{name}.find_recordings", lambda directory=None: directory)
 
 
 @pytest.fixture(scope="module")

@@ -317,6 +317,7 @@ def test_the_recipe_refines(words):
     assert anchors_s(words) == before_s
 
 
+@pytest.mark.any_backend  # test_the_recipe_refines trains on each
 @pytest.mark.slow
 def test_training_puts_jittered_anchors_right():
     """Anchors off by up to 120 ms each end up within a third of that, and the mean stays."""

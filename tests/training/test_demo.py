@@ -39,13 +39,10 @@ def finished(tones, tmp_path_factory):
     return output, summary
 
 
+# Training and export are tested on each backend, each on its own.
+@pytest.mark.any_backend
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch",
-    reason="PyTorch runs a GRU frame by frame in Python, which takes minutes; "
-    "its training and its export are tested each on its own",
-)
 class TestDemo:
     def test_learns_the_word(self, finished):
         _, results = finished
