@@ -1,7 +1,4 @@
-"""The examples, run to their end on a few of the real recordings.
-
-Their code is the same for all backends, except that of distributed training.
-"""
+"""The examples, run to their end on a few of the real recordings."""
 
 import csv
 import os
@@ -25,16 +22,10 @@ KINDS = {"computer": 10, "alexa": 4, "speechocean762": 10, "esc-10": 5}  # in ea
 NUMBER = r"(nan|[\d.]+)"
 FIGURES = rf"misses (\d+) of (\d+) \({NUMBER}%\), {NUMBER} false alarms an hour in {NUMBER} h"
 
-not_on_torch = pytest.mark.skipif(
-    BACKEND == "torch",
-    reason="PyTorch runs a GRU step by step in Python, which takes minutes per example; "
-    "what the examples call is tested on it elsewhere",
-)
-
 
 def whole_run(test):
     """Mark a test that runs an example to its end."""
-    return pytest.mark.slow(needs_recordings(not_on_torch(test)))
+    return pytest.mark.any_backend(pytest.mark.slow(needs_recordings(test)))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +78,6 @@ def losses(output):
 
 
 @whole_run
-@pytest.mark.any_backend
 def test_keyword_spotting(few, cache):
     output = run(
         "keyword_spotting.py",
@@ -110,7 +100,6 @@ def test_keyword_spotting(few, cache):
 
 
 @whole_run
-@pytest.mark.any_backend
 def test_speech_onset(few, cache):
     output = run(
         "speech_onset.py",
@@ -126,7 +115,6 @@ def test_speech_onset(few, cache):
 
 
 @whole_run
-@pytest.mark.any_backend
 def test_multimodal_trigger(few, cache):
     output = run(
         "multimodal_trigger.py",
@@ -145,7 +133,6 @@ def test_multimodal_trigger(few, cache):
 
 
 @whole_run
-@pytest.mark.any_backend
 def test_deploy_micro(few, cache, tmp_path):
     output = run(
         "deploy_micro.py",

@@ -54,6 +54,8 @@ def trained(tones, tmp_path_factory):
     return output
 
 
+# The recipe trains on each backend in tests/training.
+@pytest.mark.any_backend
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 class TestTrain:

@@ -220,84 +220,115 @@ class TestFromLabels:
         assert packed[0].T.tolist() == [[0, 1, 1, -1, -1, -1], [-2, -1, 0, 1, 2, 3]]
 
 
-def thirds(arrays):
-    """A batch size that makes three or four batches, the last one smaller."""
-    return max(3, (len(arrays["inputs"]) - 1) // 3)
-
-
 class Pipelines:
-    """What a layer makes of the same arrays in each place where targets are made."""
+    """What layers make of the same arrays in each place where targets are made, by case.
 
-    def numpy(self, targets, arrays):
-        return targets(**arrays)
+    There are three or four batches, the last one smaller.
+    """
 
-    def tensors(self, targets, arrays):
-        made = targets(**{name: ops.convert_to_tensor(x) for name, x in arrays.items()})
-        return ops.convert_to_numpy(made)
+    def numpy(self, cases):
+        return {case: targets(**arrays) for case, (targets, arrays) in cases.items()}
 
-    def model(self, targets, arrays):
-        inputs = {
-            name: keras.Input(x.shape[1:], dtype=x.dtype.name, name=name)
-            for name, x in arrays.items()
+    def tensors(self, cases):
+        return {
+            case: ops.convert_to_numpy(
+                targets(**{name: ops.convert_to_tensor(x) for name, x in arrays.items()})
+            )
+            for case, (targets, arrays) in cases.items()
         }
-        model = keras.Model(inputs, targets(**inputs))
-        assert model.output_shape == (None, *targets(**arrays).shape[1:])
-        return model.predict(arrays, batch_size=thirds(arrays), verbose=0)
 
-    def model_of_unknown_lengths(self, targets, arrays):
-        unknown = {"inputs": (None, *arrays["inputs"].shape[2:]), "anchors": (None,)}
+    def model(self, cases):
+        shapes = {name: x.shape[1:] for name, x in flat(cases).items()}
+        return self._predicted(cases, shapes)
+
+    def model_of_unknown_lengths(self, cases):
+        shapes = {name: unknown_lengths(name, x) for name, x in flat(cases).items()}
+        return self._predicted(cases, shapes)
+
+    def _predicted(self, cases, shapes):
         inputs = {
-            name: keras.Input(unknown.get(name, x.shape[1:]), dtype=x.dtype.name, name=name)
-            for name, x in arrays.items()
+            name: keras.Input(shapes[name], dtype=x.dtype.name, name=name)
+            for name, x in flat(cases).items()
         }
-        return keras.Model(inputs, targets(**inputs)).predict(arrays, verbose=0)
+        model = keras.Model(inputs, made_of(inputs, cases))
+        return model.predict(flat(cases), batch_size=thirds(cases), verbose=0)
 
-    def tf_data(self, targets, arrays):
+    def tf_data(self, cases):
         tf = pytest.importorskip("tensorflow")
 
-        clips = tf.data.Dataset.from_tensor_slices(arrays).batch(thirds(arrays))
-        made = clips.map(lambda x: targets(**x), num_parallel_calls=2)
-        return np.concatenate(list(made.as_numpy_iterator()))
+        clips = tf.data.Dataset.from_tensor_slices(flat(cases)).batch(thirds(cases))
+        return self._joined(clips.map(lambda x: made_of(x, cases), num_parallel_calls=2))
 
-    def tf_data_of_unknown_lengths(self, targets, arrays):
+    def tf_data_of_unknown_lengths(self, cases):
         tf = pytest.importorskip("tensorflow")
 
         signature = {
-            name: tf.TensorSpec([None] * (x.ndim - 1), x.dtype)
-            if name != "inputs"
-            else tf.TensorSpec([None, *x.shape[2:]], x.dtype)
-            for name, x in arrays.items()
+            name: tf.TensorSpec(unknown_lengths(name, x), x.dtype)
+            for name, x in flat(cases).items()
         }
-        clips = tf.data.Dataset.from_generator(
-            lambda: (
-                dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)
-            ),
-            output_signature=signature,
-        )
-        made = clips.padded_batch(3).map(lambda x: targets(**x))
-        return np.concatenate(list(made.as_numpy_iterator()))
+        clips = tf.data.Dataset.from_generator(lambda: rows(cases), output_signature=signature)
+        return self._joined(clips.padded_batch(3).map(lambda x: made_of(x, cases)))
 
-    def grain(self, targets, arrays):
+    def _joined(self, dataset):
+        batches = list(dataset.as_numpy_iterator())
+        return {case: np.concatenate([batch[case] for batch in batches]) for case in batches[0]}
+
+    def grain(self, cases):
         grain = pytest.importorskip("grain")
 
-        clips = [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
-        made = grain.MapDataset.source(clips).batch(3).map(lambda x: targets(**x))
-        return np.concatenate([made[i] for i in range(len(made))])
+        clips = grain.MapDataset.source(list(rows(cases))).batch(3)
+        batches = [made_of(clips[i], cases) for i in range(len(clips))]
+        return {case: np.concatenate([batch[case] for batch in batches]) for case in cases}
 
-    def py_dataset(self, targets, arrays):
+    def py_dataset(self, cases):
         class Clips(keras.utils.PyDataset):
             def __len__(self):
-                return len(arrays["inputs"])
+                return 7
 
             def __getitem__(self, i):
-                made = targets(**{name: x[i : i + 1] for name, x in arrays.items()})
+                made = made_of({name: x[i : i + 1] for name, x in flat(cases).items()}, cases)
                 return made, made
 
-        identity = keras.Sequential([keras.Input(targets(**arrays).shape[1:]), layers.Identity()])
-        return identity.predict(Clips(workers=2), verbose=0)
+        inputs = {case: keras.Input(x.shape[1:]) for case, x in self.numpy(cases).items()}
+        identity = {case: layers.Identity()(x) for case, x in inputs.items()}
+        return keras.Model(inputs, identity).predict(Clips(workers=2), verbose=0)
 
 
 PLACES = [name for name in vars(Pipelines) if not name.startswith("_")]
+
+
+def flat(cases):
+    """The arrays of all cases, by the names of both."""
+    return {
+        f"{case}-{name}": x for case, (_, arrays) in cases.items() for name, x in arrays.items()
+    }
+
+
+def thirds(cases):
+    """The size of a batch that makes three or four, the last one smaller."""
+    clips = len(next(iter(flat(cases).values())))
+    return max(3, (clips - 1) // 3)
+
+
+def rows(cases):
+    """The arrays of all cases, clip by clip."""
+    arrays = flat(cases)
+    for row in zip(*arrays.values(), strict=True):
+        yield dict(zip(arrays, row, strict=True))
+
+
+def made_of(arrays, cases):
+    """What the layers make of arrays whose names are those of `flat`."""
+    return {
+        case: targets(**{name: arrays[f"{case}-{name}"] for name in given})
+        for case, (targets, given) in cases.items()
+    }
+
+
+def unknown_lengths(name, array):
+    """The shape of a clip whose events, anchors or frames aren't counted."""
+    shape = array.shape[1:]
+    return (None, *shape[1:]) if shape else shape
 
 
 def cases():
@@ -337,21 +368,31 @@ def cases():
 class TestSameBitsEverywhere:
     @pytest.mark.parametrize("place", PLACES)
     def test_in_each_pipeline(self, place):
+        made = getattr(Pipelines(), place)(cases())
         for name, (targets, arrays) in cases().items():
-            made = getattr(Pipelines(), place)(targets, arrays)
-            assert made.dtype == np.float32
-            np.testing.assert_array_equal(made, targets(**arrays), err_msg=name)
+            assert made[name].dtype == np.float32
+            np.testing.assert_array_equal(made[name], targets(**arrays), err_msg=name)
+
+    def test_shape_in_a_model(self):
+        for targets, arrays in cases().values():
+            inputs = {
+                name: keras.Input(x.shape[1:], dtype=x.dtype.name) for name, x in arrays.items()
+            }
+            assert targets(**inputs).shape == (None, *targets(**arrays).shape[1:])
 
     @pytest.mark.parametrize("place", ["tensors", "model", "tf_data"])
-    @pytest.mark.parametrize("step", [0.01, 0.016, 1 / 3])
-    def test_times_near_half_a_frame(self, place, step):
+    def test_times_near_half_a_frame(self, place):
         """Where a last bit decides the frame: times at half frames, and beside them."""
-        half = ((np.arange(2000) + 0.5) * step + 0.03).astype("float32")
-        times = np.concatenate([half, np.nextafter(half, 0), np.nextafter(half, np.float32(99))])
-        arrays = {"inputs": np.stack([times, times + 1], axis=-1)[:, None]}
-        targets = AnchorTargets(3, frame_step_s=step, frame_offset_s=0.03)
-        made = getattr(Pipelines(), place)(targets, arrays)
-        np.testing.assert_array_equal(made, targets(**arrays))
+        near = {}
+        for step in (0.01, 0.016, 1 / 3):
+            half = ((np.arange(2000) + 0.5) * step + 0.03).astype("float32")
+            times = [half, np.nextafter(half, 0), np.nextafter(half, np.float32(99))]
+            starts = np.concatenate(times)[:, None]
+            targets = AnchorTargets(3, frame_step_s=step, frame_offset_s=0.03)
+            near[f"{step:.3f}"] = (targets, {"inputs": np.stack([starts, starts + 1], axis=-1)})
+        made = getattr(Pipelines(), place)(near)
+        for name, (targets, arrays) in near.items():
+            np.testing.assert_array_equal(made[name], targets(**arrays), err_msg=name)
 
     def test_under_a_global_half_precision_policy(self):
         before = keras.config.dtype_policy()
@@ -360,7 +401,7 @@ class TestSameBitsEverywhere:
             keras.config.set_dtype_policy("mixed_float16")
             targets = AnchorTargets(frames=3)
             made = targets(ops.convert_to_tensor(rows))
-            model = Pipelines().model(AnchorTargets(frames=3), {"inputs": rows})
+            model = Pipelines().model({"rows": (AnchorTargets(frames=3), {"inputs": rows})})["rows"]
         finally:
             keras.config.set_dtype_policy(before)
         for packed in (np.asarray(made), model, targets(rows)):
