@@ -124,8 +124,8 @@ def _entries(lines: Iterable[tuple[int, str]], format: Format, path: Path) -> It
     )
     if format is VTT and any(cue.has_word_times() for cue in cues):
         _drop_repeats(cues)
-    for place, cue in zip(places, cues, strict=True):
-        yield from cue.entries(place)
+    for timed, cue in zip(places, cues, strict=True):
+        yield from cue.entries(timed)
 
 
 class _Cue:

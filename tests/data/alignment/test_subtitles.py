@@ -206,10 +206,10 @@ def test_subrip_without_three_digits_of_milliseconds_is_left_out(read, time):
     ids=["blank lines", "open tags", "open braces", "spaces"],
 )
 def test_takes_no_time_that_grows_with_the_square(read, text):
-    started = time.perf_counter()
+    started = time.process_time()
     for name in ("a.vtt", "a.srt"):
         try:
             read(text.replace("WEBVTT", "1") if name == "a.srt" else text, name)
         except ValueError as error:
             assert "`path` must" in str(error)  # noqa: PT017
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
