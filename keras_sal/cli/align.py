@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from keras_sal.data.alignment.folder import AlignmentSummary
 
 METHODS = ("pocketsphinx", "vad", "energy")
-READING = dict.fromkeys(("tier", "unit", "encoding"))
+FORMATS = ("csv", "tsv", "audacity", "textgrid", "ctm", "rttm", "vtt", "srt")
+READING = dict.fromkeys(("format", "columns", "where", "tier", "channel", "unit", "encoding"))
 
 
 def add_parser(commands: Commands) -> None:
@@ -30,6 +31,7 @@ def add_parser(commands: Commands) -> None:
         examples=[
             "align my_recordings",
             "align my_recordings --labels aligned/ --tier words",
+            "align my_recordings --labels events.csv --columns onset_s=start duration_s=length",
             'align my_recordings --pronounce "zorbo=Z AO R B OW"',
         ],
     )
@@ -59,9 +61,33 @@ def add_parser(commands: Commands) -> None:
         metavar="WORD=PHONES",
         help="pronunciation of a word in phones of the CMU dictionary; may be repeated",
     )
-    parser.add_argument("--tier", help="tier of the TextGrids (default: words, or the only one)")
-    parser.add_argument("--unit", choices=("s", "ms"), help="unit of the labels' times")
-    parser.add_argument("--encoding", help="encoding of the labels (default: UTF-8)")
+    _add_reading(parser)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `read_events`."""
+    group = parser.add_argument_group("how the labels are read")
+    group.add_argument("--format", choices=FORMATS, help="format (default: by the suffix)")
+    group.add_argument(
+        "--columns",
+        nargs="+",
+        action="extend",
+        type=_column,
+        metavar="COLUMN=NAME",
+        help="names of the columns onset_s, offset_s or duration_s, text and file in the tables",
+    )
+    group.add_argument(
+        "--where",
+        nargs="+",
+        action="extend",
+        type=_column,
+        metavar="NAME=VALUE",
+        help="value of a column in the rows to read, in tables and RTTM, such as type=LEXEME",
+    )
+    group.add_argument("--tier", help="tier of the TextGrids (default: words, or the only one)")
+    group.add_argument("--channel", help="channel of CTM and RTTM (default: the only one)")
+    group.add_argument("--unit", choices=("s", "ms"), help="unit of the times (default: s)")
+    group.add_argument("--encoding", help="encoding (default: UTF-8)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,10 +103,11 @@ def run(options: argparse.Namespace) -> int:
 
     console = Console()
     reading = {name: value for name, value in values(options, READING).items() if value}
+    reading |= {name: dict(reading[name]) for name in ("columns", "where") if name in reading}
     if reading and options.labels is None:
         raise ValueError(
-            "`--tier`, `--unit` and `--encoding` must come with `--labels`; they say how these are "
-            f"read. Received: {', '.join(f'--{name}' for name in reading)}. Leave them out."
+            f"`--{next(iter(reading))}` must come with `--labels`; it says how these are read. "
+            f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
         )
     method = options.method if options.labels is None else "labels"
     with console.saying_warnings(), console.stage(f"times by {method}") as stage:
@@ -113,6 +140,13 @@ def _pronunciation(text: str) -> tuple[str, str]:
     if not (word.strip() and separator and phones.strip()):
         raise argparse.ArgumentTypeError(f"must be WORD=PHONES. Received: {text}")
     return word.strip().casefold(), phones.strip()
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name.strip() and separator and value.strip()):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE. Received: {text}")
+    return name.strip(), value.strip()
 
 
 def _by_word(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

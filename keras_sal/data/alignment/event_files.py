@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.checks import require
-from keras_sal.data.alignment import formats
+from keras_sal.data.alignment import formats, subtitles
 from keras_sal.data.alignment.events import Events
+from keras_sal.data.alignment.textgrid import read_textgrid
 from keras_sal.data.alignment.validation import Durations, Entry, validate_entries
 from keras_sal.data.text_files import read_text
 from keras_sal.typing import PathLike
@@ -17,13 +18,18 @@ FORMATS: dict[str, Callable[..., Iterable[Entry]]] = {
     "csv": formats.read_csv,
     "tsv": formats.read_csv,
     "audacity": formats.read_audacity,
-    "textgrid": formats.read_textgrid,
+    "textgrid": read_textgrid,
     "ctm": formats.read_ctm,
     "rttm": formats.read_rttm,
-    "vtt": formats.read_vtt,
-    "srt": formats.read_srt,
+    "vtt": subtitles.read_vtt,
+    "srt": subtitles.read_srt,
 }
-FORMAT_OPTIONS = {"columns": ("csv", "tsv"), "tier": ("textgrid",), "channel": ("ctm", "rttm")}
+FORMAT_OPTIONS = {
+    "columns": ("csv", "tsv"),
+    "where": ("csv", "tsv", "rttm"),
+    "tier": ("textgrid",),
+    "channel": ("ctm", "rttm"),
+}
 SUFFIXES = {".txt": "audacity"} | {f".{name}": name for name in FORMATS if name != "audacity"}
 UNITS = ("s", "ms")
 OVERLAPS = ("skip", "keep", "merge")
@@ -34,6 +40,7 @@ def read_events(
     *,
     format: str | None = None,
     columns: dict[str, str] | None = None,
+    where: dict[str, str] | None = None,
     tier: str | None = None,
     channel: str | int | None = None,
     unit: str | None = None,
@@ -51,7 +58,7 @@ def read_events(
     | `"textgrid"` | `.TextGrid` | a tier of Praat, also from the Montreal Forced Aligner |
     | `"ctm"` | `.ctm` | recording, channel, onset, duration, word: aligners and recognisers |
     | `"rttm"` | `.rttm` | turns of speakers, or words (`LEXEME`): diarisation, VAD references |
-    | `"vtt"`, `"srt"` | `.vtt`, `.srt` | subtitles; their times are those of whole lines |
+    | `"vtt"`, `"srt"` | `.vtt`, `.srt` | subtitles; times of whole lines, or of words in WebVTT |
 
     Entries with wrong times are left out, and a warning counts them and names the first ones. An
     entry is left out if it has only one time, if a time is no number, not finite, negative or
@@ -64,7 +71,12 @@ def read_events(
         format: One of the formats above. `None` (default) chooses it by the suffix.
         columns: For tables: a dict from `"onset_s"`, `"offset_s"`, `"text"`, `"file"` to the names
             of these columns in the file, where they differ. The columns of text and file may be
-            missing.
+            missing. A name for `"duration_s"` instead of `"offset_s"` reads the durations of the
+            events.
+        where: For tables and RTTM: a dict from the names of columns to the values that the wanted
+            rows have there, where a file has several layers: `{"tier": "words"}`, or `{"type":
+            "LEXEME"}` for the words of an RTTM, whose columns are `"type"`, `"file"`, `"channel"`,
+            `"subtype"` and `"speaker"`. `None` (default) reads all rows.
         tier: For TextGrids: the name of the tier to read. `None` (default) reads the only one, or
             the one called "words".
         channel: For CTM and RTTM: the channel to read, as it is written. `None` (default) reads
@@ -88,7 +100,7 @@ def read_events(
         FileNotFoundError: If there is no such file.
         ValueError: If an argument doesn't fit, the file can't be read as this format, no event can
             be used, or one can't and `strict`.
-        ImportError: If `praatio` (TextGrid) or `pysubs2` (subtitles) is missing.
+        ImportError: If `webvtt-py` is missing (subtitles).
 
     Example:
         >>> import pathlib, tempfile
@@ -101,7 +113,7 @@ def read_events(
     name = _format_of(path, format)
     _one_of("unit", unit, (None, *UNITS), "times are in seconds or milliseconds")
     _one_of("overlaps", overlaps, OVERLAPS, "it says what happens to events that overlap")
-    options = _options_of(name, path, columns=columns, tier=tier, channel=channel)
+    options = _options_of(name, path, columns=columns, where=where, tier=tier, channel=channel)
     entries = list(FORMATS[name](read_text(path, encoding), path, **options))
     if not entries:
         return Events()

@@ -6,7 +6,7 @@ import csv
 import io
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,8 @@ def align_folder(
         "leave it out.",
     )
     columns, rows, newline = _read(directory)
-    find: Callable[[str, str], tuple[float, float]]
-    if labels is not None:
-        find = LabelLookup(directory, rows, Path(labels), read_options)
-    else:
-        find = _SoundAligner(directory, method, pronunciations)
+    lookup = None if labels is None else LabelLookup(directory, rows, Path(labels), read_options)
+    find = lookup or _SoundAligner(directory, method, pronunciations)
     summary = AlignmentSummary()
     for number, row in enumerate(rows):
         if progress:
@@ -110,6 +107,8 @@ def align_folder(
         _align_row(row, find, overwrite, summary)
     if progress:
         progress(len(rows), len(rows))
+    if lookup:
+        lookup.warn_of_missing()
     if summary.found:
         _write(directory, columns, rows, newline)
     return summary

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_sal.checks import require
 from keras_sal.data.alignment.event_files import SUFFIXES, read_events
-from keras_sal.data.alignment.events import MAX_LISTED, Event, find_events
+from keras_sal.data.alignment.events import MAX_LISTED, Event, find_events, words_of
 from keras_sal.data.recordings_table import TABLE
 
 
@@ -46,6 +46,8 @@ class LabelLookup:
         self._options = options
         self._folder = labels if labels.is_dir() else None
         self._files = _files_by_name([row["file"] for row in rows])
+        self._found: set[str] = set()
+        self._labels_without: dict[str, list[str]] = defaultdict(list)
         self._events = self._read_common_file(labels) if self._folder is None else {}
 
     def __call__(self, file: str, text: str) -> tuple[float, float]:
@@ -66,7 +68,14 @@ class LabelLookup:
         if not events:
             raise NoLabelsError("it has no labels")
         unnamed = len(events) == 1 and not events[0].text
+        phrase = " ".join(words_of(text))
+        if not phrase:
+            raise NoTimesError("its text has no words")
         found = events if unnamed else find_events(events, text)
+        if found:
+            self._found.add(phrase)
+        else:
+            self._labels_without[phrase] += [event.text for event in events]
         if len(found) != 1:
             how_often = "several times" if found else "not"
             raise NoTimesError(f"its text is {how_often} among its labels")
@@ -74,6 +83,23 @@ class LabelLookup:
         if offset_s <= onset_s:
             raise NoTimesError("its label marks a point in time, no stretch")
         return onset_s, offset_s
+
+    def warn_of_missing(self) -> None:
+        """Warn of texts that are not found in the labels of any recording."""
+        missing = {
+            phrase: sorted(set(labels))
+            for phrase, labels in self._labels_without.items()
+            if phrase not in self._found
+        }
+        for phrase, labels in list(missing.items())[:MAX_LISTED]:
+            shown = ", ".join(repr(label) for label in labels[:MAX_LISTED])
+            more = f" and {len(labels) - MAX_LISTED} others" if len(labels) > MAX_LISTED else ""
+            warnings.warn(
+                f"{phrase!r} is not among the labels of any recording; there are {shown}{more}. If "
+                "the labels have several layers (words and phones, turns and words), choose one: "
+                "`tier` for TextGrids, `where` for tables and RTTM.",
+                stacklevel=3,
+            )
 
     def _read_common_file(self, labels: Path) -> dict[str | None, list[Event]]:
         """Read the events of all recordings from one file."""
@@ -92,15 +118,20 @@ class LabelLookup:
         return by_file
 
     def _read_own_file(self, file: str) -> list[Event]:
-        """Read the events of a recording from the first label file of the same name."""
-        path = next((path for path in self._own_paths(file) if path.is_file()), None)
-        if path is None:
-            return []
-        duration_s = _durations_s(self._directory, {file: file}).get(file)
-        try:
-            events = read_events(path, duration_s=duration_s, **self._options)
-        except ValueError as error:
-            raise NoTimesError(f"its label file is unusable: {error}") from error
+        """Read the events of a recording from the first usable label file of the same name."""
+        events: list[Event] = []
+        errors = []
+        paths = [path for path in self._own_paths(file) if path.is_file()]
+        duration_s = _durations_s(self._directory, {file: file}).get(file) if paths else None
+        for path in paths:
+            try:
+                events = read_events(path, duration_s=duration_s, **self._options)
+            except ValueError as error:
+                errors.append(error)
+            if events:
+                break
+        if errors and not events:
+            raise NoTimesError(f"its label file is unusable: {errors[-1]}") from errors[-1]
         own = [e for e in events if self._files.get(e.recording, file) == file]
         if events and not own:
             raise NoTimesError("its label file is about another recording")
@@ -111,8 +142,14 @@ class LabelLookup:
         if not name.name or self._folder is None:
             return
         places = [name] + [PurePosixPath(name.name)] * (self._files.get(name.stem) == file)
+        format = self._options.get("format")
+        suffixes = {
+            suffix: None
+            for suffix in (*SUFFIXES, ".TextGrid")
+            if format in (None, SUFFIXES[suffix.lower()]) or suffix == ".txt"
+        }
         for place in places:
-            for suffix in (*SUFFIXES, ".TextGrid"):
+            for suffix in suffixes:
                 path = self._folder / place.with_suffix(suffix)
                 if path != self._directory / TABLE:
                     yield path

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from keras_sal.data.alignment.events import TOLERANCE_S, Event, Events, summarize_skipped
+from keras_sal.data.alignment.fields import number
 
 WHOLE_NUMBERS_IN_MS_FROM = 20.0  # median length of events from which whole numbers are refused
 NUMBERS_IN_MS_FROM = 100.0  # the same for fractions: half a minute of speech is no mistake
+ROUNDING_S = 1e-6  # times that are less than this below 0 are 0, but for rounding
 FAR_BEYOND_THE_END = 10  # times the length of the recording
 
 Durations: TypeAlias = float | Mapping[str, float] | None
@@ -106,9 +108,10 @@ def _parse(entry, scale):
             times.append(None)
             continue
         try:
-            times.append(float(value) * scale)
+            time_s = number(value) * scale
         except ValueError:
             return f"the {name}, {value!r}, is no number: write 1.5, not 1,5 or 00:01.5", None
+        times.append(0.0 if -ROUNDING_S < time_s < 0 else time_s)
     onset_s, offset_s = times
     if onset_s is None and offset_s is None:
         return "", None

@@ -7,6 +7,8 @@ import pytest
 from recording_folders import REAL, burst, needs_recordings, soundfile, write_folder
 
 from keras_sal import cli
+from keras_sal.cli import align
+from keras_sal.data.alignment import FORMATS
 from keras_sal.data.alignment.folder import align_folder
 
 pytestmark = pytest.mark.any_backend
@@ -168,6 +170,44 @@ def test_a_row_without_a_file_has_no_labels(tmp_path, where):
     assert (found.found, found.failures) == (1, {"it has no labels": [""]})
 
 
+def test_a_file_that_is_no_label_file_is_passed_over(folder):
+    labels = folder / "labels"
+    labels.mkdir()
+    grid = '"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "a" 0 1 1 0.25 0.5 "yes"'
+    (labels / "a.txt").write_text("Yes, said the speaker.")
+    (labels / "a.TextGrid").write_text(grid)
+    (labels / "b.txt").write_text("")
+    (labels / "b.csv").write_text("onset_s,offset_s,text\n0.3,0.4,no\n")
+    assert align_folder(folder, "labels", labels=labels, overwrite=True).found == 2
+    assert times(folder)["a.wav"] == ("0.25", "0.5")
+    (labels / "a.csv").write_text("onset_s,offset_s,text\n0.6,0.7,yes\n")
+    align_folder(folder, "labels", labels=labels, overwrite=True, format="textgrid")
+    assert times(folder)["a.wav"] == ("0.25", "0.5")
+
+
+def test_a_text_that_no_label_has_is_told(folder):
+    labels = folder / "labels.csv"
+    rows = ["file,onset_s,offset_s,text,tier", "a,0.2,0.5,yes,words", "b,0.2,0.5,no,words"]
+    rows += ["c,0.2,0.4,yes,words", "c,0.3,0.4,EH,phones", "c,0.4,0.6,sir,words"]
+    labels.write_text("\n".join(rows))
+    message = (
+        r"'yes sir' is not among the labels of any recording; there are 'EH', 'sir', 'yes'\. If"
+    )
+    with pytest.warns(UserWarning, match=message):
+        align_folder(folder, "labels", labels=labels)
+    found = align_folder(folder, "labels", labels=labels, where={"tier": "words"})
+    assert found.found == 1
+    assert times(folder)["deep/c.wav"] == ("0.2", "0.6")
+
+
+def test_a_text_without_words_is_not_found(tmp_path):
+    rows = [{"file": "a.wav", "text": "..."}, {"file": "b.wav", "text": "yes"}]
+    write_folder(tmp_path, rows)
+    (tmp_path / "labels.ctm").write_text("a 1 0.1 0.1 yes\na 1 0.3 0.1 no\nb 1 0.1 0.2 yes\n")
+    found = align_folder(tmp_path, "labels", labels=tmp_path / "labels.ctm")
+    assert (found.found, found.failures) == (1, {"its text has no words": ["a.wav"]})
+
+
 def test_labels_in_milliseconds_are_refused(folder):
     labels = folder / "labels.ctm"
     labels.write_text("a 1 250 250 yes\n")
@@ -212,12 +252,32 @@ def test_command(folder, capsys):
     assert cli.main(["align", str(folder), "--labels", str(labels), "--all"]) == 0
     assert times(folder)["a.wav"] == ("0.5", "0.75")
     assert cli.main(["align", str(folder), "--unit", "ms"]) == 1
-    assert (
-        "`--tier`, `--unit` and `--encoding` must come with `--labels`" in capsys.readouterr().err
-    )
+    assert "`--unit` must come with `--labels`" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["align", str(folder), "--pronounce", "word"])
     assert "must be WORD=PHONES. Received: word" in capsys.readouterr().err
+
+
+def test_the_command_has_the_options_of_the_reader(folder, capsys):
+    labels = folder / "labels.csv"
+    labels.write_text(
+        "file,start,length,text,tier\na,0.5,0.25,yes,words\na,0.5,0.1,Y,phones\n"
+        "a,0.6,0.1,EH,phones\n"
+    )
+    reading = ["--columns", "onset_s=start", "duration_s=length", "--where", "tier=words"]
+    assert cli.main(["align", str(folder), "--labels", str(labels), *reading]) == 0
+    assert times(folder)["a.wav"] == ("0.5", "0.75")
+    labels = folder / "labels.ctm"
+    labels.write_text("a 1 0.25 0.25 yes\na 2 0.6 0.25 yes\n")
+    assert cli.main(["align", str(folder), "--labels", str(labels), "--all"]) == 1
+    assert "--channel 1" in capsys.readouterr().err
+    options = ["--all", "--channel", "2"]
+    assert cli.main(["align", str(folder), "--labels", str(labels), *options]) == 0
+    assert times(folder)["a.wav"] == ("0.6", "0.85")
+    with pytest.raises(SystemExit):
+        cli.main(["align", str(folder), "--columns", "onset_s"])
+    assert "must be NAME=VALUE. Received: onset_s" in capsys.readouterr().err
+    assert (*FORMATS,) == align.FORMATS
 
 
 def test_command_that_finds_nothing_fails(tmp_path):

@@ -1,15 +1,12 @@
 """Event files of every format, right, wrong and damaged."""
 
-import math
 import sys
-import warnings
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_sal.data.alignment import FORMATS, Event, read_events
+from keras_sal.data.alignment import Event, read_events
 
 pytestmark = pytest.mark.any_backend
 
@@ -91,13 +88,8 @@ def write(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def praatio():
-    return pytest.importorskip("praatio")
-
-
-@pytest.fixture(scope="module")
-def pysubs2():
-    return pytest.importorskip("pysubs2")
+def webvtt():
+    return pytest.importorskip("webvtt")
 
 
 def spoken(path, **options):
@@ -138,7 +130,6 @@ def test_reads_labels_of_audacity(write):
     assert spoken(path) == [(0.5, 1.25, "hello there", ""), (2.0, 2.0, "", "")]
 
 
-@pytest.mark.usefixtures("praatio")
 @pytest.mark.parametrize("text", [LONG, SHORT], ids=["long", "short"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_reads_textgrids(write, text, encoding):
@@ -147,27 +138,25 @@ def test_reads_textgrids(write, text, encoding):
     assert spoken(path, tier="clicks") == [(1.75, 1.75, "click", "")]
 
 
-@pytest.mark.usefixtures("praatio")
 @pytest.mark.parametrize("text", [LONG, SHORT], ids=["long", "short"])
-def test_refuses_textgrids_that_would_be_misread(write, text):
-    """The parser drops a minus sign and what follows a torn end, without a word."""
+def test_refuses_torn_textgrids_and_leaves_out_negative_times(write, text):
     negative = text.replace("xmax = 1.25", "xmax = -1.25", 1).replace("\n1.25\n", "\n-1.25\n", 1)
-    with pytest.raises(ValueError, match=r"`path` must be a complete TextGrid.*negative number"):
-        read_events(write("a.TextGrid", negative))
+    with pytest.warns(UserWarning, match=r"entry 2 of tier 'words'.*offset -1.25 s"):
+        assert spoken(write("a.TextGrid", negative)) == [(1.25, 2.5, "sp", "")]
     torn = text[: text.rindex("1.75" if text is SHORT else "intervals [3]")]
-    with pytest.raises(ValueError, match=r"complete TextGrid.*Save it again with Praat"):
+    with pytest.raises(
+        ValueError, match=r"complete TextGrid.*is missing at its end.*Save it again"
+    ):
         read_events(write("a.TextGrid", torn))
     with pytest.raises(ValueError, match=r"complete TextGrid.*can't be taken apart"):
         read_events(write("a.TextGrid", "not a grid"))
 
 
-@pytest.mark.usefixtures("praatio")
 def test_a_hyphen_in_a_label_is_no_negative_number(write):
     path = write("a.TextGrid", LONG.replace('"click"', '"minus -5"'))
     assert spoken(path, tier="clicks") == [(1.75, 1.75, "minus -5", "")]
 
 
-@pytest.mark.usefixtures("praatio")
 def test_asks_for_the_tier(write):
     path = write("a.TextGrid", LONG.replace('"words"', '"speaker"'))
     with pytest.raises(ValueError, match=r"`tier` must name one.*tier=None.*'speaker', 'clicks'"):
@@ -192,7 +181,7 @@ def test_asks_for_the_channel(write):
     assert spoken(path, channel=2) == [(0.5, 0.75, "yes", "rec")]
 
 
-@pytest.mark.usefixtures("pysubs2")
+@pytest.mark.usefixtures("webvtt")
 def test_reads_subtitles(write):
     vtt = (
         "WEBVTT\n\n00:01.500 --> 00:02.250\n<v Ann>computer\n\n01:00:00.000 --> 01:00:01.000\non\n"
@@ -203,10 +192,10 @@ def test_reads_subtitles(write):
     assert spoken(write("a.srt", srt)) == expected
 
 
-@pytest.mark.usefixtures("pysubs2")
+@pytest.mark.usefixtures("webvtt")
 def test_counts_subtitles_whose_times_are_unreadable(write):
     path = write("a.srt", "1\n00:00:01,500 --> 00:00:02,250\nyes\n\n2\n1.5s --> 2.5s\nno\n")
-    with pytest.warns(UserWarning, match="1 of 2 entries.*a line: its times can't be read"):
+    with pytest.warns(UserWarning, match="1 of 2 entries.*line 6: its times can't be read"):
         assert len(read_events(path)) == 1
 
 
@@ -317,18 +306,23 @@ def test_does_not_guess_encodings(write):
         ),
         ("a.csv", 'onset_s,"offset_s\n1,2\n', {}, "must be a table.*quotation mark"),
         ("a.csv", "", {}, "must have the columns onset_s, offset_s.*the columns none"),
-        ("a.vtt", "not subtitles", {}, "`path` must be subtitles"),
+        ("a.vtt", "not subtitles", {}, "`path` must be subtitles; WebVTT begins with"),
         ("a.txt", "no tabs\n", {}, "line 1: it has no tabs"),
         ("a.ctm", "rec 1 0.5\n", {}, "line 1: it has 3 of 5 fields"),
         ("a.ctm", "rec 1 x 1 w\n", {}, "line 1: the onset, 'x', or the duration, '1', is no"),
         ("a.ctm", "my 2 1 0.5 0.25 yes\n", {}, "'yes' is no confidence: names must have no spaces"),
-        ("a.srt", "1\n-00:00:01,500 --> 00:00:02,250\nyes\n", {}, "there is a negative time"),
+        (
+            "a.srt",
+            "1\n-00:00:01,500 --> 00:00:02,250\nyes\n",
+            {},
+            "line 2: its times can't be read",
+        ),
         ("a.rttm", "SPEAKER rec 1 0.5\n", {}, "line 1: it has 4 of at least 8 fields"),
     ],
 )
 def test_rejects(write, request, name, content, options, message):
     if name.endswith((".vtt", ".srt")):
-        request.getfixturevalue("pysubs2")
+        request.getfixturevalue("webvtt")
     with pytest.raises(ValueError, match=f"(?s){message}"):
         read_events(write(name, content), **options)
 
@@ -339,8 +333,8 @@ def test_rejects_a_missing_file(tmp_path):
 
 
 def test_says_which_extra_is_missing(write, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pysubs2", None)
-    with pytest.raises(ImportError, match=r'`pysubs2` is needed to read sub.*"keras-sal\[align\]"'):
+    monkeypatch.setitem(sys.modules, "webvtt", None)
+    with pytest.raises(ImportError, match=r'`webvtt` is needed to read sub.*"keras-sal\[align\]"'):
         read_events(write("a.srt", ""))
 
 
@@ -365,38 +359,3 @@ def test_what_was_written_is_read_again(tmp_path_factory, rows):
     written = sorted({(a / 1000, (a + b) / 1000, f"{n}{c}") for n, (a, b, c) in enumerate(rows)})
     path.write_text("".join(f"{a}\t{b}\t{c}\n" for a, b, c in written), "utf-8")
     assert [event[:3] for event in read_events(path, unit="s")] == written
-
-
-@pytest.mark.parametrize("name", sorted(FORMATS))
-def test_damaged_files_are_read_right_or_refused(write, name):
-    """Whatever is cut out or put in: events with possible times, or a ValueError."""
-    for package in {"textgrid": ["praatio"], "vtt": ["pysubs2"], "srt": ["pysubs2"]}.get(name, []):
-        pytest.importorskip(package)
-    whole = {
-        "csv": 'file,text,onset_s,offset_s\na.wav,yes,0.5,1\n"b, c.wav",no,1,2\n',
-        "tsv": "onset_s\toffset_s\ttext\n0.5\t1\tx\n",
-        "audacity": "0.5\t1\tx\n\\\t1\t2\n2\t3\ty\n",
-        "textgrid": LONG,
-        "ctm": "r 1 0.5 0.25 x 0.9\nr 1 1 0.5 y\n",
-        "rttm": "SPEAKER r 1 0.5 0.25 <NA> <NA> ann <NA> <NA>\n",
-        "vtt": "WEBVTT\n\n00:01.500 --> 00:02.250\ncomputer\n",
-        "srt": "1\n00:00:01,500 --> 00:00:02,250\ncomputer\n",
-    }[name]
-    junk = ["nan", "-1", "inf", "1e400", '"', "\n", "\r", "\t", ",", "\ufeff", "-->", "\u2028", "["]
-    rng = np.random.default_rng(0)
-    read = 0
-    for _ in range(150):
-        text = whole
-        for _ in range(rng.integers(1, 5)):
-            at = int(rng.integers(len(text) + 1))
-            cut = int(rng.integers(0, 20)) * int(rng.integers(2))
-            text = text[:at] + str(rng.choice(junk)) * (cut == 0) + text[at + cut :]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                events = read_events(write("a.txt", text), format=name)
-            except ValueError:
-                continue
-        read += 1
-        assert all(0 <= e.onset_s <= e.offset_s < math.inf for e in events)
-    assert read
