@@ -81,6 +81,7 @@ def varied_clip(seed, frames=11):
 
 
 class TestRandomStacks:
+    @pytest.mark.slow
     @a_few
     @given(stacks(), st.integers(0, 2**16), st.lists(st.integers(0, 4), min_size=1, max_size=3))
     def test_stream_as_the_clip(self, model, seed, sizes):
