@@ -50,9 +50,10 @@ def step_model(
     SimpleRNN and RNN of any cells, with a `Masking` before them or not; causal `Conv1D`; any other
     convolution or pooling with `padding="valid"` behind a `ZeroPadding` at the start of the clip;
     cumulative pooling and the other layers of `keras_sal.layers`; strides; nested models and layers
-    called more than once; and custom layers with two methods, see
-    `keras_sal.streaming.rules.custom`. Dropout and other layers that act in training only are left
-    out.
+    called more than once; `SpectralNormalization` of any of these; attention within a frame; and
+    custom layers with two methods, see `keras_sal.streaming.rules.custom`. Dropout and other layers
+    that act in training only are left out. Functions of your own, such as activations, are tried
+    on random clips: see `keras_sal.streaming.rules.trial`.
 
     A model that looks k frames ahead (`padding="same"`, `ZeroPadding1D((1, 1))`, a convolution
     without padding) can stream if its outputs may be k frames late: the posterior of step t + k is
@@ -249,12 +250,17 @@ def _streaming_model(
 
 def _check_inputs(graph: keras.Model) -> None:
     for clip in graph.inputs:
+        advice = "Give the clips a feature axis of fixed size: keras.Input((None, 1))."
+        if len(clip.shape) == 2 and clip.shape[1] is not None:
+            advice = (
+                f"Give it a time axis: keras.Input((None, {clip.shape[1]})). What stays the same "
+                "in a clip is given with every frame."
+            )
         require(
             len(clip.shape) >= 3 and None not in clip.shape[2:],
             "`model` must take clips of shape (batch, time, features); a stream is cut along "
             "time, and a frame has a fixed size. Received: input "
-            f"{clip.name!r} of shape {clip.shape} in model {graph.name!r}. Give the clips a "
-            "feature axis of fixed size: keras.Input((None, 1)).",
+            f"{clip.name!r} of shape {clip.shape} in model {graph.name!r}. {advice}",
         )
 
 

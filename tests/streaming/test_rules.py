@@ -22,6 +22,7 @@ from stepping import (
 )
 
 from keras_sal.streaming import initial_state, step_model
+from keras_sal.streaming.rules.trial import CLIPS, MOST_FRAMES, PLACES
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,7 +154,8 @@ class TestUnsupported:
             (layers.Softmax(axis=1), "depends on other frames", "treats every frame"),
             (layers.Permute((2, 1)), "depends on other frames", "treats every frame"),
             (layers.Reshape((6, 2)), "depends on other frames", "treats every frame"),
-            (layers.Reshape((3, WIDTH)), "depends on other frames", "treats every frame"),
+            (layers.Reshape((3, WIDTH)), "clips of 3 frames", r"Use Reshape\(\(-1, 4\)\)"),
+            (layers.Reshape((3, 2, 2)), "clips of 3 frames", r"Use Reshape\(\(-1, 2, 2\)\)"),
             (layers.UpSampling1D(2), "depends on other frames", "treats every frame"),
             (
                 layers.Lambda(lambda x: ops.flip(x, axis=1)),
@@ -184,7 +186,9 @@ class TestUnsupported:
         with pytest.raises(ValueError, match=r"`model` must be made of.* depends on other frames"):
             step_model(keras.Model(clips, operation(clips)))
 
-    @pytest.mark.parametrize("shape", [(2, 5, WIDTH), (2, WIDTH), (2, 1, WIDTH)])
+    @pytest.mark.parametrize(
+        "shape", [(CLIPS, MOST_FRAMES, WIDTH), (PLACES, WIDTH), (PLACES, 1, WIDTH)]
+    )
     @pytest.mark.parametrize("error", [AttributeError, ZeroDivisionError])
     def test_bug_in_a_layer_is_not_hidden(self, shape, error):
         """A layer is tried on clips and on frames of two forms; its bugs are not about shapes."""
@@ -192,7 +196,7 @@ class TestUnsupported:
         def call(x):
             if tuple(x.shape) == shape:
                 raise error("a bug")
-            if shape == (2, 1, WIDTH) and len(x.shape) == 2:
+            if shape == (PLACES, 1, WIDTH) and len(x.shape) == 2:
                 raise ValueError("it needs a time axis")
             return 2 * x
 

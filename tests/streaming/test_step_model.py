@@ -332,6 +332,13 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"`step` must be a step model.*step_model\(model\)"):
             initial_state(sequential(layers.Dense(1)))
 
+    def test_input_without_time(self):
+        clips, speaker = keras.Input((None, WIDTH)), keras.Input((6,), name="speaker")
+        model = keras.Model([clips, speaker], layers.Dense(1)(clips) + layers.Dense(1)(speaker))
+        message = r"input 'speaker' of shape \(None, 6\).*Give it a time axis: .*\(None, 6\)"
+        with pytest.raises(ValueError, match=message):
+            step_model(model)
+
     @pytest.mark.parametrize("shape", [(3,), (None, None)])
     def test_input_without_features(self, shape):
         clips = keras.Input(shape)

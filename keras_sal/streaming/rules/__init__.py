@@ -4,8 +4,8 @@ A `StepBuilder` walks through a model. For each call of a layer it calls the rul
 the same arguments, `rule(layer, builder, *inputs, **kwargs)`, with `Frames` in place of clip
 tensors. The rule returns the `Frames` of the outputs. Five modules of rules stream most models:
 
-- `framewise`: a layer that treats every frame alike is called on the frames alone. A trial on
-  random clips shows whether it does so.
+- `framewise`: a layer that treats every frame alike is called on the frames alone. `trial`
+  shows whether it does so.
 - `normalization`: normalisation over features is computed in operations that quantise.
 - `recurrent`: a recurrent layer becomes its cell.
 - `convolution`: a convolution or pooling works without padding on a window that begins in the past.

@@ -25,12 +25,23 @@ from keras import layers, ops
 from keras_sal.layers import CausalDepthwiseConv1D
 from keras_sal.streaming.rules.delay import validity, with_past, zero_invalid
 from keras_sal.streaming.rules.frames import Frames, LayerStep, StepTooShort
-from keras_sal.streaming.rules.registry import reject_if, rule, unsupported_error
+from keras_sal.streaming.rules.framewise import is_known_activation
+from keras_sal.streaming.rules.registry import (
+    overridden_methods,
+    reject_if,
+    reject_overrides,
+    rule,
+    unsupported_error,
+)
+from keras_sal.streaming.rules.trial import is_window_function
 from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
 from keras_sal.typing import Tensor
 
 if TYPE_CHECKING:
     from keras_sal.streaming.rules.step_builder import StepBuilder
+
+
+MANY_FRAMES = 100_000  # more than a kernel spans
 
 
 def _over_window(
@@ -91,6 +102,7 @@ def _pairs(layer: layers.Layer, amounts: Any) -> Any:
 
 @rule.register(layers.Cropping1D | layers.Cropping2D)
 def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    reject_overrides(layer)
     in_time, *others = _pairs(layer, layer.cropping)
 
     def crop_other_axes(window: Tensor) -> Tensor:
@@ -105,6 +117,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
 
 @rule.register(layers.ZeroPadding1D | layers.ZeroPadding2D)
 def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    reject_overrides(layer)
     in_time, *others = _pairs(layer, layer.padding)
 
     def pad_other_axes(window: Tensor) -> Tensor:
@@ -129,6 +142,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
             "padding='valid'.",
         ),
     )
+    _check_window(layer, frames, span, stride)
     instead = f"Put ZeroPadding of ({span - stride}, 0) frames before it."
     return _over_window(layer, builder, frames, layer, (0, 0), span, stride, instead)
 
@@ -159,8 +173,55 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
             "padding='valid'."
         )
     needs_no_padding = in_time == (0, 0) and (layer.padding == "valid" or span == stride == 1)
+    _check_activation(layer, frames)
+    if needs_no_padding:
+        _check_window(layer, frames, span, stride)
+    else:
+        _reject_left_out(layer)
     convolve = layer if needs_no_padding else UnpaddedConv(layer)
     return _over_window(layer, builder, frames, convolve, in_time, span, stride, instead)
+
+
+def _check_activation(layer: Any, frames: Frames) -> None:
+    """Reject an activation that mixes frames."""
+    if is_known_activation(layer.activation):
+        return
+    _, _, *features = layer.compute_output_shape((1, MANY_FRAMES, *frames.feature_shape))
+    outputs = Frames(keras.KerasTensor((1, 1, *features), layer.compute_dtype), chunked=True)
+    is_framewise = is_window_function(lambda tensors: layer.activation(*tensors), outputs)
+    reject_if(
+        layer,
+        (
+            not is_framewise,
+            "what its activation returns for one frame depends on other frames, or on how many "
+            "there are",
+            "Use an activation that treats every frame alike.",
+        ),
+    )
+
+
+def _check_window(layer: Any, frames: Frames, span: int, stride: int) -> None:
+    """Reject a layer that overrides methods of Keras, unless it works on windows as Keras does."""
+    names = overridden_methods(layer)
+    reject_if(
+        layer,
+        (
+            names and not is_window_function(lambda x: layer(*x), frames, span, stride),
+            f"it overrides {', '.join(names)}, and looks at frames outside its window",
+            "Let it look at no frames outside the kernel.",
+        ),
+    )
+
+
+def _reject_left_out(layer: Any) -> None:
+    """Reject a padded convolution whose step would leave out methods that it overrides."""
+    # Conv1D.call never calls `convolution_op`.
+    is_unused = getattr(layer.call, "__func__", None) is layers.Conv1D.call
+    if overridden_methods(layer) != (["convolution_op"] if is_unused else []):
+        reject_overrides(
+            layer,
+            "Set padding='valid' and put ZeroPadding before it: then the layer itself is called.",
+        )
 
 
 def _span(layer: Any, axis: int) -> int:

@@ -40,9 +40,13 @@ if TYPE_CHECKING:
 
 
 def is_custom(layer: keras.Operation) -> bool:
-    """Return whether the `call` of a layer is written outside Keras, and no rule knows it."""
-    is_known = isinstance(layer, CausalDepthwiseConv1D)
-    return not is_known and not type(layer).call.__module__.startswith("keras.")
+    """Return whether a layer defines its step, or its `call` is written outside Keras."""
+    call = layer.call
+    if hasattr(layer, "stream_step"):
+        return True
+    if getattr(call, "__func__", None) is CausalDepthwiseConv1D.call:
+        return False
+    return not (getattr(call, "__module__", None) or "").startswith("keras.")
 
 
 def custom_rule(

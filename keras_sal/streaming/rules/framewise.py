@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,20 +12,22 @@ from keras import layers, ops
 
 from keras_sal.streaming.rules.delay import align
 from keras_sal.streaming.rules.frames import Frames, LayerStep, StepTooShort
-from keras_sal.streaming.rules.registry import reject_if, rule, unsupported_error
-from keras_sal.typing import Array, Tensor
+from keras_sal.streaming.rules.registry import (
+    overridden_methods,
+    reject_if,
+    reject_overrides,
+    rule,
+    unsupported_error,
+)
+from keras_sal.streaming.rules.trial import form_of_frames
+from keras_sal.typing import Tensor
 
 if TYPE_CHECKING:
     from keras_sal.streaming.rules.step_builder import StepBuilder
 
-PROBE_FRAMES = 5
-PROBE_CLIPS = 2
 
-
-def _align_inputs(
-    layer: keras.Operation, builder: StepBuilder, inputs: Any, kwargs: Any
-) -> tuple[list[Frames], list[Frames]]:
-    """Return the frames among the arguments, and the same frames at one place in time."""
+def _frames_among(layer: keras.Operation, inputs: Any, kwargs: Any) -> list[Frames]:
+    """Return the frames among the arguments, which must be of one rate and length."""
     several = [x for x in keras.tree.flatten((inputs, kwargs)) if isinstance(x, Frames)]
     several = list({id(frames): frames for frames in several}.values())
     fastest = max(several, key=lambda frames: frames.frames_per_step)
@@ -41,7 +43,7 @@ def _align_inputs(
             "Pad and pool the branches alike.",
         ),
     )
-    return several, align(builder, several)
+    return several
 
 
 def _replace_frames(
@@ -66,8 +68,11 @@ def _replace_frames(
     | layers.Rescaling
     | layers.Subtract
 )
-def _(layer: layers.Layer, builder: StepBuilder, *inputs: Any, **kwargs: Any) -> Frames:
-    several, aligned = _align_inputs(layer, builder, inputs, kwargs)
+def _(layer: layers.Layer, builder: StepBuilder, *inputs: Any, **kwargs: Any) -> Any:
+    several = _frames_among(layer, inputs, kwargs)
+    if not _is_elementwise(layer, several, inputs, kwargs):
+        return rule.dispatch(keras.Operation)(layer, builder, *inputs, **kwargs)
+    aligned = align(builder, several)
     tensors = [frames.tensor for frames in aligned]
     args, kwargs = _replace_frames(several, tensors, inputs, kwargs)
     return aligned[0].with_tensor(layer(*args, **kwargs))
@@ -76,7 +81,8 @@ def _(layer: layers.Layer, builder: StepBuilder, *inputs: Any, **kwargs: Any) ->
 @rule.register(keras.Operation)
 def _(layer: keras.Operation, builder: StepBuilder, *inputs: Any, **kwargs: Any) -> Any:
     """Apply any other layer or operation, if a trial shows that it treats every frame alike."""
-    several, aligned = _align_inputs(layer, builder, inputs, kwargs)
+    several = _frames_among(layer, inputs, kwargs)
+    aligned = align(builder, several)
     first = aligned[0]
 
     def call(tensors: Sequence[Tensor]) -> Any:
@@ -87,12 +93,14 @@ def _(layer: keras.Operation, builder: StepBuilder, *inputs: Any, **kwargs: Any)
         outputs = keras.tree.flatten(call([frames.sequence for frames in aligned]))
         return LayerStep([first.with_sequence(output) for output in outputs])
 
-    form = _form_of_frames(call, several)
+    is_known = _is_known(layer, several)
+    form = "with time axis" if is_known else form_of_frames(call, several)
     if form == "without time axis" and first.is_single:
         outputs = call([frames.tensor for frames in aligned])
         return keras.tree.map_structure(first.with_tensor, outputs)
     if form:
         return builder.call(layer, make_step, *aligned)
+    reject_if(layer, *_fixed_length(layer, first))
     raise unsupported_error(
         layer,
         "what it returns for one frame depends on other frames, or on how many there are",
@@ -100,66 +108,64 @@ def _(layer: keras.Operation, builder: StepBuilder, *inputs: Any, **kwargs: Any)
     )
 
 
-def _form_of_frames(call: Callable[[list[Tensor]], Any], several: Sequence[Frames]) -> str | None:
-    """Return the form of a frame in which a layer gives what it gives for the whole clip.
+def _is_elementwise(
+    layer: layers.Layer, several: Sequence[Frames], inputs: Any, kwargs: Any
+) -> bool:
+    """Return whether a layer with a rule above treats every frame alike for certain.
 
-    The layer is tried on random clips and on their frames. `None` if it gives the same in no form.
+    An activation may mix frames; a constant may have a time axis; and merging layers put axes into
+    tensors of fewer axes, among them the axis of time.
     """
-    rng = np.random.default_rng(0)
-    clips = [_random_clip(rng, frames) for frames in several]
-    try:
-        expected = _arrays(call(clips))
-    except _shape_errors():  # it is made for another number of frames
-        return None
-    if any(output.shape[:2] != (PROBE_CLIPS, PROBE_FRAMES) for output in expected):
-        return None
-    for form, cut in {
-        "without time axis": lambda clip, t: clip[:, t],
-        "with time axis": lambda clip, t: clip[:, t : t + 1],
-    }.items():
-        try:
-            if all(
-                _is_same(output, cut(whole, t))
-                for t in (0, PROBE_FRAMES - 2)
-                for output, whole in zip(
-                    _arrays(call([cut(clip, t) for clip in clips])), expected, strict=True
-                )
-            ):
-                return form
-        except _shape_errors():
-            continue
-    return None
+    arguments = keras.tree.flatten((inputs, kwargs))
+    constants = [getattr(layer, name, 0) for name in ("scale", "offset")]
+    axes = {len(frames.feature_shape) for frames in several}
+    return (
+        len(axes) == 1
+        and 0 not in axes
+        and all(isinstance(x, Frames | bool | None) for x in arguments)
+        and all(np.ndim(constant) == 0 for constant in constants)
+        and is_known_activation(getattr(layer, "activation", None))
+        and not overridden_methods(layer)
+    )
 
 
-@functools.cache
-def _shape_errors() -> tuple[type[Exception], ...]:
-    """Return what layers raise if the shape of a tensor does not suit them.
+def is_known_activation(activation: Any) -> bool:
+    """Return whether an activation is one of Keras, which treat every frame alike.
 
-    Each backend raises an error of its own, so one is provoked.
+    Args:
+        activation: Function or layer, or `None`.
     """
-    try:
-        ops.matmul(ops.ones((2, 3)), ops.ones((2, 3)))
-    except Exception as error:
-        return ValueError, TypeError, IndexError, type(error)
-    raise AssertionError("matrices of these shapes have no product")
+    return activation is None or any(activation is x for x in vars(keras.activations).values())
 
 
-def _random_clip(rng: np.random.Generator, frames: Frames) -> Tensor:
-    shape = (PROBE_CLIPS, PROBE_FRAMES, *frames.feature_shape)
-    dtype = keras.backend.standardize_dtype(frames.tensor.dtype)
-    is_discrete = dtype == "bool" or "int" in dtype
-    values = rng.integers(0, 2, shape) if is_discrete else rng.normal(size=shape)
-    return ops.convert_to_tensor(values, dtype=dtype)
+def _fixed_length(layer: keras.Operation, frames: Frames) -> list[tuple[Any, str, str]]:
+    """Return the problem of a `Reshape` that names the number of frames, and keeps each whole."""
+    if not isinstance(layer, layers.Reshape):
+        return []
+    count, *shape = layer.target_shape
+    keeps_frames = count != -1 and math.prod(shape) == math.prod(frames.feature_shape)
+    reason = f"it is made for clips of {count} frames, and a stream has no end"
+    return [(keeps_frames, reason, f"Use Reshape({(-1, *shape)}).")]
 
 
-def _arrays(tensors: Any) -> list[Array]:
-    tensors = map(ops.convert_to_tensor, keras.tree.flatten(tensors))
-    return [ops.convert_to_numpy(ops.cast(tensor, "float32")) for tensor in tensors]
+@rule.register(layers.MultiHeadAttention)
+def _(layer: Any, builder: StepBuilder, *inputs: Any, **kwargs: Any) -> Any:
+    reject_if(
+        layer,
+        (
+            1 in layer.attention_axes,
+            "every frame attends to the whole clip",
+            "Use a GRU or causal convolutions, or attend within a frame: "
+            "MultiHeadAttention(..., attention_axes=(2,)).",
+        ),
+    )
+    return rule.dispatch(keras.Operation)(layer, builder, *inputs, **kwargs)
 
 
-def _is_same(x: Array, y: Array) -> bool:
-    # Wide enough for half precision; if frames of unit variance are mixed, they differ far more.
-    return x.shape == y.shape and np.allclose(x, y, rtol=1e-2, atol=1e-2, equal_nan=True)
+def _is_known(layer: keras.Operation, several: Sequence[Frames]) -> bool:
+    """Return whether a layer treats every frame alike for certain, which saves the trial."""
+    last = len(several[0].feature_shape) + 1  # with batch and time before the features
+    return type(layer) is layers.BatchNormalization and last > 1 and layer.axis in (-1, last)
 
 
 @rule.register(
@@ -173,11 +179,14 @@ def _is_same(x: Array, y: Array) -> bool:
     | layers.SpatialDropout2D
 )
 def _(layer: layers.Layer, builder: StepBuilder, frames: Frames, **kwargs: Any) -> Frames:
+    reject_overrides(layer)
     return frames
 
 
 @rule.register(layers.TimeDistributed)
 def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    reject_overrides(layer)
+
     def make_step(frames: Frames) -> LayerStep:
         call = layer.layer if frames.is_single else layer
         return LayerStep([frames.with_tensor(call(frames.tensor))])
@@ -188,6 +197,15 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
 @rule.register(layers.Masking)
 def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
     """Apply the layer without its hidden mask, which is a tensor of the graph already."""
+    reject_overrides(layer)
+    reject_if(
+        layer,
+        (
+            not frames.feature_shape,
+            "it compares values along time, as its input has no features",
+            "Mask clips of shape (batch, time, features).",
+        ),
+    )
 
     def make_step(frames: Frames) -> LayerStep:
         tensor = frames.tensor

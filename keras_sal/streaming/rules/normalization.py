@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from keras_sal.streaming.rules.frames import Frames, LayerStep
-from keras_sal.streaming.rules.registry import rule
+from keras_sal.streaming.rules.registry import overridden_methods, rule
 from keras_sal.streaming.rules.weight_sharing import WeightSharingLayer
 from keras_sal.typing import Tensor
 
@@ -29,7 +29,9 @@ def _(
 ) -> Any:
     axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
     last = len(frames.feature_shape) + 1  # with batch and time before the features
-    if axes not in ([-1], [last]) or getattr(layer, "rms_scaling", False):
+    is_over_features = last > 1 and axes in ([-1], [last])
+    is_plain = not getattr(layer, "rms_scaling", False) and not overridden_methods(layer)
+    if not (is_over_features and is_plain):
         return rule.dispatch(keras.Operation)(layer, builder, frames, **kwargs)
     is_centred = isinstance(layer, layers.LayerNormalization)
     normalize = LayerNormalizedFrame(layer) if is_centred else RMSNormalizedFrame(layer)

@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from keras_sal.streaming.rules.delay import align, validity, zero_invalid
 from keras_sal.streaming.rules.frames import Frames, LayerStep
-from keras_sal.streaming.rules.registry import reject_if, rule
+from keras_sal.streaming.rules.registry import reject_if, reject_overrides, rule
 from keras_sal.typing import Tensor
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def _(
     mask: Frames | None = None,
     **kwargs: Any,
 ) -> list[Frames]:
+    reject_overrides(layer)
     _check_options(layer, initial_state)
     reject_padded_start(layer, frames)
     recurrence = _Recurrence(layer, is_masked=mask is not None)

@@ -11,7 +11,7 @@ import keras
 from keras_sal.streaming.rules.custom import custom_rule, is_custom
 from keras_sal.streaming.rules.delay import DelayLine
 from keras_sal.streaming.rules.frames import Frames, LayerStep
-from keras_sal.streaming.rules.registry import reject_if, rule
+from keras_sal.streaming.rules.registry import reject_if, reject_overrides, rule
 from keras_sal.typing import Tensor
 
 
@@ -160,12 +160,16 @@ class StepBuilder:
         )
         clips = layer(*args, **kwargs)
         args, kwargs = keras.tree.map_structure(self._frames_of, (args, kwargs))
-        apply = custom_rule if is_custom(layer) else rule
-        frames = keras.tree.flatten(apply(layer, self, *args, **kwargs))
+        frames = keras.tree.flatten(_apply_rule(layer, self, *args, **kwargs))
         inputs = [x for x in keras.tree.flatten((args, kwargs)) if isinstance(x, Frames)]
         sources = frozenset().union(*(x.sources for x in inputs))
         self._pair(clips, [dataclasses.replace(x, sources=sources) for x in frames])
         return clips
+
+
+def _apply_rule(layer: keras.Operation, builder: StepBuilder, *args: Any, **kwargs: Any) -> Any:
+    apply = custom_rule if is_custom(layer) else rule
+    return apply(layer, builder, *args, **kwargs)
 
 
 def _model_of_step(
@@ -191,3 +195,15 @@ def _(layer: keras.Model, builder: StepBuilder, inputs: Any, **kwargs: Any) -> l
         return LayerStep(outputs, list(inner.states.values()), list(inner.next_states.values()))
 
     return builder.call(layer, make_step, *keras.tree.flatten(inputs))
+
+
+@rule.register(keras.layers.SpectralNormalization)
+def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[Frames]:
+    """Apply the layer that it wraps: it changes the weights of that layer, in training only."""
+    reject_overrides(layer)
+    outputs = keras.tree.flatten(_apply_rule(layer.layer, builder, frames))
+    return [x.with_tensor(_cast(x.tensor, layer.compute_dtype)) for x in outputs]
+
+
+def _cast(tensor: Tensor, dtype: str) -> Tensor:
+    return tensor if tensor.dtype == dtype else keras.ops.cast(tensor, dtype)

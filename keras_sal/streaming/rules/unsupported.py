@@ -40,7 +40,6 @@ _UNSUPPORTED = [
             layers.AdditiveAttention,
             layers.Attention,
             layers.GroupQueryAttention,
-            layers.MultiHeadAttention,
         ],
         "every frame attends to the whole clip",
         "Use a GRU or causal convolutions.",
