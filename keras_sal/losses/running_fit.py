@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
+from types import FrameType
 from typing import Any, NamedTuple
 
 import keras
@@ -36,7 +37,7 @@ class RunningFit(NamedTuple):
 
 def running_fit() -> RunningFit | None:
     """Return the innermost call that trains or evaluates a model, or `None`."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name in _METHODS:
             found = frame.f_locals
