@@ -74,9 +74,11 @@ class PackedLoss(keras.losses.Loss):
         y_true = pack(labels, distance)
         y_pred = ops.copy(ops.convert_to_tensor(y_pred, dtype=self.dtype))  # without its mask
         values = self._values(labels, distance, y_pred)
-        traced = values is not None and to_numpy(y_pred[:0]) is None
-        if values is not None and not traced and not self._seen_values:
-            self._seen_values = check_values(values)
+        traced = to_numpy(y_pred[:0]) is None
+        if values is not None:
+            first = check_running_fit(self, values.from_logits)
+            if not traced and (first or not self._seen_values):
+                self._seen_values = check_values(values) or self._seen_values
 
         weight = counted = ops.cast(self.counted(labels), self.dtype)
         if sample_weight is not None:
@@ -85,7 +87,6 @@ class PackedLoss(keras.losses.Loss):
             size = ops.sum(ops.ones_like(counted))
             weight = weight * ops.divide_no_nan(size, ops.sum(counted))
         loss = super().__call__(y_true, y_pred, weight)
-        check_running_fit(self, getattr(self, "from_logits", None))
         return mark_wrong(loss, values) if values is not None and traced else loss
 
     def counted(self, labels: Tensor) -> Tensor:

@@ -27,10 +27,12 @@ class RunningFit(NamedTuple):
     """A call of `fit`, `evaluate`, `train_on_batch` or `test_on_batch` in progress.
 
     Attributes:
+        method: Name of the method.
         model: The model.
         callbacks: Its callbacks; `None` before the first step.
     """
 
+    method: str
     model: keras.Model
     callbacks: keras.callbacks.CallbackList | None
 
@@ -44,34 +46,42 @@ def running_fit() -> RunningFit | None:
             if isinstance(found.get("self"), keras.Model):
                 callbacks = found.get("callbacks")
                 is_list = isinstance(callbacks, keras.callbacks.CallbackList)
-                return RunningFit(found["self"], callbacks if is_list else None)
+                return RunningFit(
+                    frame.f_code.co_name, found["self"], callbacks if is_list else None
+                )
         frame = frame.f_back
     return None
 
 
-def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> None:
+def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> bool:
     """Check the `fit` that calls a loss, once, and have its first batch checked.
 
     Args:
         loss: The loss over packed targets.
         from_logits: Whether it reads logits; `None` if it doesn't say.
 
+    Returns:
+        Whether this is the first batch of training or of validation, or a trace of it.
+
     Raises:
         ValueError: If the model or its metrics don't suit the loss.
     """
     found = running_fit()
     if found is None:
-        return
-    callbacks = found.callbacks
-    if callbacks is not None:
-        if any(isinstance(c, FirstBatch) and c.loss is loss for c in callbacks.callbacks):
-            return
+        return False
+    if found.callbacks is not None:
+        callbacks = found.callbacks.callbacks
+        own = [c for c in callbacks if isinstance(c, FirstBatch) and c.loss is loss]
+        if own:
+            return own[0].begins(found.method)
         first_batch = FirstBatch(loss)
-        callbacks.callbacks.append(first_batch)
         first_batch.set_model(found.model)
+        first_batch.begins(found.method)
+        callbacks.append(first_batch)
     if from_logits is not None:
         check_last_layer(found.model, loss, from_logits)
     check_metrics(found.model, loss)
+    return found.callbacks is not None
 
 
 class FirstBatch(keras.callbacks.Callback):
@@ -87,6 +97,17 @@ class FirstBatch(keras.callbacks.Callback):
         super().__init__()
         self.loss = loss
         self._trained = self._tested = False
+        self._begun: set[str] = set()
+
+    def begins(self, method: str) -> bool:
+        """Return whether a method calls the loss for the first time.
+
+        Args:
+            method: `"fit"` or `"evaluate"`.
+        """
+        first = method not in self._begun
+        self._begun.add(method)
+        return first
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Check the first training batch and the metrics, which all exist by now."""

@@ -25,7 +25,9 @@ from keras_sal.typing import Array, PathLike
 class EpochCheckpoint(keras.callbacks.Callback):
     """Callback that keeps the state of a training in a file, after each epoch.
 
-    A training that goes on from it ends in the weights of an uninterrupted one. Give it to `fit`
+    A training that goes on from it ends in the weights of an uninterrupted one. On PyTorch layers
+    such as `keras.layers.Dropout` must have a `seed` for that; without one they draw from a
+    generator of PyTorch that Keras doesn't keep. Give it to `fit`
     after the callbacks whose work it keeps:
 
         checkpoint = EpochCheckpoint("training.npz", batches)
@@ -59,7 +61,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the state after this epoch, which Keras counts from 0."""
-        state = {name: _to_array(variable) for name, variable in _variables(self.model).items()}
+        variables = _variables(self.model)
+        state: dict[str, Any] = {name: _to_array(each) for name, each in variables.items()}
         alarms = self.hard_negatives.alarms if self.hard_negatives else []
         state["alarms"] = np.array([alarm[:3] for alarm in alarms], "float64").reshape(-1, 3)
         state["epochs"] = np.array(epoch + 1)

@@ -287,6 +287,7 @@ def test_config():
         assert again.get_config() == metric.get_config()
 
 
+@pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning")
 def test_in_fit_with_callbacks_and_masks(tmp_path):
     """They show in History, read the mask, drive callbacks; a model with them loads."""
     events, _ = clips(seed=1)

@@ -18,7 +18,7 @@ def detector(bias):
 def test_rejects_a_detector_that_never_fires_on_its_training_streams():
     """As one after too few steps; the message names an option that the command has."""
     sequences = [np.zeros((4, 1), "float32"), np.ones((5, 1), "float32")]
-    with pytest.raises(ValueError, match=r"posterior of 0\.5 .* at most 0\.119.* `--steps`"):
+    with pytest.raises(ValueError, match=r"posterior of 0\.5 .* at most 0\.119.*`--steps`"):
         check_posteriors(detector(-3.0), sequences)
     check_posteriors(detector(-0.5), sequences)
 
