@@ -31,6 +31,18 @@ The packages, in the order in which a recording passes through them:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+try:
+    import keras
+except ModuleNotFoundError as error:
+    if error.name not in ("tensorflow", "jax", "torch"):
+        raise
+    raise ImportError(
+        "Keras must have a backend; it computes with TensorFlow, JAX or PyTorch. Received: the "
+        f"backend of `KERAS_BACKEND` or ~/.keras/keras.json, where the default is tensorflow, and "
+        f"no package {error.name!r}. Set the environment variable KERAS_BACKEND to one that is "
+        'installed, such as KERAS_BACKEND="jax", or install tensorflow.'
+    ) from error
+
 from keras_sal import anchors, layers, losses, metrics, models, streaming, targets
 from keras_sal.audio import LogMel  # registers the layer, so that saved models load
 from keras_sal.losses import (

@@ -45,6 +45,9 @@ from keras_sal.typing import Tensor
 NO_ANCHOR = float(2**30)
 """Distance written where a clip has no anchor: exact in `int32`, `float32` and `bfloat16`."""
 
+LEAST_REACH = 0.5
+"""Frames: a kernel that reaches less far on both sides weights the anchor frame alone."""
+
 IGNORE = -1.0
 """Label of a frame that is not trained on and not scored: padding, or unknown."""
 
@@ -121,7 +124,7 @@ def reach_pair(reach: Any) -> tuple[float, float]:
         `(before, after)`, frames.
 
     Raises:
-        ValueError: If a reach isn't a positive number of frames.
+        ValueError: If a reach isn't a positive number of frames, or none reaches half a frame.
     """
     pair = tuple(reach) if isinstance(reach, (tuple, list)) else (reach, reach)
     require(
@@ -130,6 +133,12 @@ def reach_pair(reach: Any) -> tuple[float, float]:
         "`reach` must be one number of frames greater than 0, or a pair (before, after) of "
         f"them; a kernel divides the distance by it. Received: reach={reach}. To weight the "
         'anchor frame alone, use kernel="rectangular" and reach=0.5.',
+    )
+    require(
+        max(pair) >= LEAST_REACH,
+        f"`reach` must be at least {LEAST_REACH} frames on one side; no frame beside the anchor "
+        f"has a weight otherwise. Received: reach={reach}. Divide seconds by the frame "
+        "step.",
     )
     return float(pair[0]), float(pair[1])
 

@@ -77,6 +77,17 @@ class TestKernels:
         with pytest.raises(ValueError, match=r"`reach` must be one number of frames greater than"):
             evaluate([0], reach=reach)
 
+    @pytest.mark.any_backend
+    @pytest.mark.parametrize("reach", [0.15, (0.15, 0.25), [0.03, 0.49]])
+    def test_rejects_reach_in_seconds(self, reach):
+        with pytest.raises(ValueError, match=r"`reach` must be at least 0.5 .* Divide seconds by"):
+            evaluate([0], reach=reach)
+
+    @pytest.mark.any_backend
+    def test_a_kernel_may_end_at_its_anchor_on_one_side(self):
+        near = evaluate([-4, 0, 4], "triangular", reach=(8, 0.1))
+        np.testing.assert_allclose(near, [0.5, 1, 0])
+
     def test_rejects_kernel(self):
         with pytest.raises(ValueError, match="`kernel` must be one of 'exponential', 'gaussian'"):
             evaluate([0], "gauss")

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -147,6 +148,21 @@ def test_imports_nothing_heavy(module):
     new = {name.split(".")[0] for name in run.stdout.split()}
     assert "keras_sal" in new
     assert not new & (HEAVY - {keras.backend.backend()})
+
+
+@pytest.mark.any_backend
+def test_a_missing_backend_is_named():
+    """Keras takes TensorFlow by default, also where only JAX is installed."""
+    program = "import sys\nsys.modules['tensorflow'] = None\nimport keras_sal"
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+    )
+    assert run.returncode == 1
+    assert "ImportError: Keras must have a backend" in run.stderr
+    assert 'KERAS_BACKEND="jax"' in run.stderr
 
 
 @pytest.mark.any_backend

@@ -260,7 +260,8 @@ class DetCurve:
         """Compute all figures at a threshold.
 
         Args:
-            threshold: float, above `floor`.
+            threshold: float, above `floor`; `nan`, for a threshold that could not be chosen, gives
+                `nan` for every figure.
 
         Returns:
             `OperatingPoint`.
@@ -275,13 +276,16 @@ class DetCurve:
             "Raise `max_fa_per_hour`, or use `operating_point`.",
         )
         alarms = self.false_alarm_table.recording[self.false_alarm_table.at(threshold)]
-        return OperatingPoint.from_counts(
+        point = OperatingPoint.from_counts(
             threshold,
             latencies_s=self.latencies_at(threshold),
             false_alarms=int(self.recording_weights[alarms].sum()),
             hours=self.hours,
             events=0 if math.isnan(threshold) else self.events,
         )
+        if math.isnan(threshold):
+            return dataclasses.replace(point, fa_per_hour=math.nan)
+        return point
 
     def latencies_at(self, threshold: float) -> Array:
         """Return the latency of each hit at a threshold.

@@ -35,16 +35,20 @@ def require_budget(fa_per_hour: float, max_fa_per_hour: float) -> None:
     )
 
 
-def warn_of_few_hours(hours: float, fa_per_hour: float, *, stacklevel: int) -> None:
+def warn_of_few_hours(hours: float, fa_per_hour: float, *, stacklevel: int) -> bool:
     """Warn if even no false alarm at all in `hours` could not show that a budget is kept.
 
     Args:
         hours: float > 0, hours of negative audio.
         fa_per_hour: float, the budget; 0 needs no warning.
         stacklevel: int, as for `warnings.warn`, counted from the caller.
+
+    Returns:
+        bool, whether it warned.
     """
     least = poisson_upper(0, hours)
-    if least > fa_per_hour > 0:
+    too_few = least > fa_per_hour > 0
+    if too_few:
         warnings.warn(
             f"{hours:.3g} hours of negative audio can't support {fa_per_hour:g} false "
             f"alarms an hour: even none in all of them only says at most {least:.3g} an hour "
@@ -52,6 +56,7 @@ def warn_of_few_hours(hours: float, fa_per_hour: float, *, stacklevel: int) -> N
             NegativeHoursWarning,
             stacklevel=stacklevel + 1,
         )
+    return too_few
 
 
 def best_within(

@@ -47,7 +47,7 @@ class Scoring:
     26
     """
 
-    frame_step_s: float
+    frame_step_s: float = math.nan  # must be given
     frame_offset_s: float = 0.0
     smooth_frames: int = 1
     on_frames: int = 1
@@ -57,6 +57,12 @@ class Scoring:
     max_delay_s: float = 1.0
 
     def __post_init__(self) -> None:
+        require(
+            not math.isnan(self.frame_step_s),
+            "`frame_step_s` must be given; posteriors don't say how far apart in time they are. "
+            "Received: none. Give the seconds from one output of the model to the next, such as "
+            "frame_step_s=0.01.",
+        )
         require(
             0 < self.frame_step_s < math.inf,
             "`frame_step_s` must be a positive number of seconds; it is the time from one "
@@ -72,6 +78,14 @@ class Scoring:
                 f"`{name}` must be an integer >= 1; it counts frames. "
                 f"Received: {name}={value}. 1 switches it off.",
             )
+        window_s = self.early_s + self.max_delay_s
+        require(
+            self.frame_step_s <= max(1.0, window_s),
+            "`frame_step_s` must not be longer than 1 s and the hit window, `early_s` + "
+            "`max_delay_s`; hardly a frame lies in a window then. Received: "
+            f"frame_step_s={self.frame_step_s}, a window of {window_s:g} s. Did you give "
+            "milliseconds? A 10 ms step is 0.01.",
+        )
         require(
             self.hysteresis is None or 0 <= self.hysteresis < 1,
             "`hysteresis` must be in [0, 1) or None; it is a distance between posteriors. "

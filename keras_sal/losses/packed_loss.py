@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE, pack, unpack
 from keras_sal.checks import require
 from keras_sal.losses.frame_weights import expand_weight, kept_frames
-from keras_sal.typing import Array, Tensor
+from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong, to_numpy
+from keras_sal.losses.running_fit import check_running_fit
+from keras_sal.typing import Tensor
 
 MEANS = ("sum_over_batch_size", "mean")
-ROUNDING = 1e-3  # of a softmax in half precision
 
 
 class PackedLoss(keras.losses.Loss):
@@ -37,6 +35,9 @@ class PackedLoss(keras.losses.Loss):
       `"sum"` doesn't divide; `None` returns `(batch, time)`.
 
     The computation is in `float32` whatever the model's dtype policy.
+
+    Values that can't be packed targets and their predictions are an error, in `fit` on the first
+    batch. A compiled step shows them as a loss of `-inf` (targets) or `nan` (predictions).
 
     Args:
         name: Name of the loss. Defaults to `None`.
@@ -72,7 +73,12 @@ class PackedLoss(keras.losses.Loss):
         labels = ops.where(kept_frames(y_true, y_pred)[..., None] > 0, labels, IGNORE)
         y_true = pack(labels, distance)
         y_pred = ops.copy(ops.convert_to_tensor(y_pred, dtype=self.dtype))  # without its mask
-        self._check_values(labels, distance, y_pred)
+        values = self._values(labels, distance, y_pred)
+        traced = to_numpy(y_pred[:0]) is None
+        if values is not None:
+            first = check_running_fit(self, values.from_logits)
+            if not traced and (first or not self._seen_values):
+                self._seen_values = check_values(values) or self._seen_values
 
         weight = counted = ops.cast(self.counted(labels), self.dtype)
         if sample_weight is not None:
@@ -80,7 +86,8 @@ class PackedLoss(keras.losses.Loss):
         if self.reduction in MEANS:
             size = ops.sum(ops.ones_like(counted))
             weight = weight * ops.divide_no_nan(size, ops.sum(counted))
-        return super().__call__(y_true, y_pred, weight)
+        loss = super().__call__(y_true, y_pred, weight)
+        return mark_wrong(loss, values) if values is not None and traced else loss
 
     def counted(self, labels: Tensor) -> Tensor:
         """Return which frames are averaged: those with a label.
@@ -93,59 +100,14 @@ class PackedLoss(keras.losses.Loss):
         """
         return ops.any(labels != IGNORE, axis=-1)
 
-    def _check_values(self, labels: Tensor, distance: Tensor, y_pred: Tensor) -> None:
-        """Check the values once, the first time that they can be seen (not while tracing)."""
-        if self._seen_values:
-            return
-        try:
-            labels, distance, y_pred = map(_to_numpy, (labels, distance, y_pred))
-        except (TypeError, ValueError, RuntimeError, NotImplementedError):
-            return
-        counted = (labels != IGNORE).any(axis=-1)
-        if counted.any() and counted.shape == y_pred.shape[:2]:
-            _check_labels(labels[counted], outputs=math.prod(y_pred.shape[2:]))
-            _check_distance(labels, distance)
-            if not getattr(self, "from_logits", True):
-                _check_posteriors(y_pred[counted])
-            self._seen_values = True
+    def _values(self, labels: Tensor, distance: Tensor, y_pred: Tensor) -> PackedValues | None:
+        """Return the values to check, or `None` where the shapes don't fit, which `call` says."""
+        y_pred = ops.expand_dims(y_pred, -1) if len(y_pred.shape) == 2 else y_pred
+        frames, outputs = labels.shape[1], y_pred.shape[1] if len(y_pred.shape) == 3 else 0
+        if frames != outputs and None not in (frames, outputs):
+            return None
+        options = (getattr(self, "from_logits", None), getattr(self, "multi_label", False))
+        return PackedValues(labels, distance, y_pred, *options)
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         return {**super().get_config(), "dtype": self.dtype}
-
-
-def _to_numpy(x: Tensor) -> Array:
-    """Copy a tensor that has values to NumPy."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, of one without values
-        return ops.convert_to_numpy(ops.stop_gradient(x))
-
-
-def _check_posteriors(y_pred: Array) -> None:
-    low, high = y_pred.min(), y_pred.max()
-    require(
-        not (low < -ROUNDING or high > 1.0 + ROUNDING),
-        "`y_pred` must be posteriors in [0, 1] with from_logits=False; their logarithm is "
-        f"taken. Received: y_pred from {low:g} to {high:g}. End the model with a sigmoid or "
-        "softmax, or set from_logits=True if these are logits.",
-    )
-
-
-def _check_labels(labels: Array, outputs: int) -> None:
-    highest = 1 if labels.shape[-1] > 1 else max(outputs - 1, 1)
-    require(
-        not labels.max() > highest,
-        f"`y_true` must hold labels from -1 (ignore) to {highest}; `y_pred` has {outputs} "
-        f"outputs. Received: label {labels.max():g}. Give the model an output per class, or "
-        "check that the last channel of the targets is the distance to the nearest anchor.",
-    )
-
-
-def _check_distance(labels: Array, distance: Array) -> None:
-    one_hot = np.isin(distance, (0.0, 1.0)) & (labels.sum(axis=-1) + distance == 1.0)
-    require(
-        distance.shape[1] <= 2 or not one_hot.all(),
-        "`y_true` must hold the distance to the nearest anchor in its last channel; here it "
-        "holds one-hot labels and nothing else. Received: y_true of shape "
-        f"{(*distance.shape, labels.shape[-1] + 1)}. Make packed targets of them with "
-        '`keras_sal.AnchorTargets(classes=..., encoding="one_hot")(labels)`.',
-    )

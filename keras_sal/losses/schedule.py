@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sal.anchors import reach_pair
 from keras_sal.checks import require
 from keras_sal.typing import Tensor
 
@@ -160,5 +161,7 @@ class AnchorSchedule(keras.callbacks.Callback):
                     f"The schedule of `{name}` must return numbers {lowest}, as the loss needs. "
                     f"Received: {value} at {self.every} {when}. Clip it."
                 )
+            if name == "reach":
+                reach_pair(tuple(values) if len(values) > 1 else values[0])
             for parameter, v in zip(self.parameters[name], itertools.cycle(values), strict=False):
                 parameter.value.assign(v)

@@ -6,7 +6,9 @@ as if it were a label and reports a meaningless number, and `keras.metrics.AUC` 
 * frame metrics: `FrameAccuracy`, `FrameAUC`, `FramePrecision`, `FrameRecall`;
 * detection metrics: `StreamingFRR` and `FalseAlarmsPerHour` at one threshold, `FRRAtFalseAlarms`
   and `LatencyAtFalseAlarms` at the threshold that keeps a false-alarm budget. `DetectionMetric`,
-  their base class, documents the arguments that they share.
+  their base class, documents the arguments that they share;
+* `MeanFRR`, the mean FRR over all budgets up to a rate, to stop a training or to keep its best
+  model: `keras.callbacks.EarlyStopping("val_mean_frr", mode="min", patience=5)`.
 
 >>> import keras_sal
 >>> from keras_sal import metrics
@@ -20,6 +22,7 @@ from keras_sal.metrics.detection_metrics import (
     FalseAlarmsPerHour,
     FRRAtFalseAlarms,
     LatencyAtFalseAlarms,
+    MeanFRR,
     StreamingFRR,
 )
 from keras_sal.metrics.frame_metrics import FrameAccuracy, FrameAUC, FramePrecision, FrameRecall
@@ -33,5 +36,6 @@ __all__ = [
     "FramePrecision",
     "FrameRecall",
     "LatencyAtFalseAlarms",
+    "MeanFRR",
     "StreamingFRR",
 ]

@@ -3,6 +3,10 @@
 They count events, over clips that each are a short stream, at thresholds from a fixed vector. Their
 definitions are those of `keras_sal.detection`, and a test compares the two. Use them to watch a
 training; to publish figures, score whole streams with `keras_sal.detection`.
+
+To stop a training early or to keep its best model, monitor `MeanFRR`. The FRR at one threshold is
+best for a model that always fires, and the FRR at a budget is 1 for every model where the hours of
+negative audio are too few for the budget.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sal.checks import frame_count, rate, require, share
+from keras_sal.checks import frame_count, positive, rate, require, share
+from keras_sal.detection.false_alarm_budget import warn_of_few_hours
+from keras_sal.losses.packed_values import to_numpy
 from keras_sal.metrics.packed_inputs import ignore_frames, read_inputs
 from keras_sal.metrics.threshold_counts import ScoringFrames, count_detections
 from keras_sal.typing import Tensor
@@ -68,6 +74,13 @@ class DetectionMetric(keras.metrics.Metric):
             frame_step_s > 0,
             "`frame_step_s` must be seconds > 0; it is the time from one frame to the next. "
             f"Received: frame_step_s={frame_step_s}. A frame every 10 ms is 0.01.",
+        )
+        window_s = early_s + max_delay_s
+        require(
+            frame_step_s <= max(1.0, window_s),
+            "`frame_step_s` must not be longer than 1 s and the hit window, `early_s` + "
+            "`max_delay_s`; hardly a frame lies in a window then. Received: "
+            f"frame_step_s={frame_step_s}, a window of {window_s:g} s. Did you give milliseconds?",
         )
         times = {"refractory_s": refractory_s, "early_s": early_s, "max_delay_s": max_delay_s}
         for argument, value in times.items():
@@ -141,6 +154,11 @@ class DetectionMetric(keras.metrics.Metric):
         hours = ops.cast(self.negative_frames, "float32") * (self.arguments["frame_step_s"] / 3600)
         return _ratio(self.false_alarms, hours)
 
+    def _frr_within(self, fa_per_hour: Tensor) -> Tensor:
+        """Return the lowest FRR within each of several budgets; 1 where nothing is within one."""
+        within = self.fa_per_hour[None] <= fa_per_hour[:, None] * (1 + 1e-6)
+        return ops.min(ops.where(within, self.frr[None], 1.0), axis=1)
+
     def _best(self, fa_per_hour: float) -> Tensor:
         """Mark the threshold with most hits, then fewest false alarms, within a budget."""
         within = ops.cast(self.fa_per_hour <= fa_per_hour * (1 + 1e-6), "int32")
@@ -169,6 +187,9 @@ def _quantile(latencies: Tensor, level: float) -> Tensor:
 @keras.saving.register_keras_serializable(package="keras_sal")
 class StreamingFRR(DetectionMetric):
     """Share of events that a trigger misses at one threshold: FRR = misses / events.
+
+    A model that always fires misses nothing: read it beside `FalseAlarmsPerHour`, and stop a
+    training by `MeanFRR`.
 
     Args:
         threshold: In (0, 1]. Defaults to 0.5.
@@ -222,9 +243,30 @@ class FalseAlarmsPerHour(DetectionMetric):
         return {**super().get_config(), "threshold": self.thresholds[0]}
 
 
+class _BudgetMetric(DetectionMetric):
+    """Metric of a false-alarm budget, which warns once if the hours can't support it."""
+
+    def __init__(self, fa_per_hour: float, thresholds: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(thresholds, **kwargs)
+        self.budget = rate("fa_per_hour", fa_per_hour)
+        self._warned = False
+
+    def reset_state(self) -> None:
+        """Begin anew, after a warning if the hours counted so far are too few for the budget."""
+        if not self._warned:
+            counted = to_numpy(self.negative_frames)
+            hours = float(counted or 0) * self.arguments["frame_step_s"] / 3600
+            if hours:
+                self._warned = warn_of_few_hours(hours, self.budget, stacklevel=2)
+        super().reset_state()
+
+
 @keras.saving.register_keras_serializable(package="keras_sal")
-class FRRAtFalseAlarms(DetectionMetric):
+class FRRAtFalseAlarms(_BudgetMetric):
     """Lowest FRR over the thresholds that keep a false-alarm budget.
+
+    With fewer than `3 / fa_per_hour` hours of negative audio it says little, and a
+    `keras_sal.detection.NegativeHoursWarning` says so. Monitor `MeanFRR` then.
 
     Args:
         fa_per_hour: The budget, >= 0. Defaults to 1.
@@ -241,8 +283,7 @@ class FRRAtFalseAlarms(DetectionMetric):
         name: str = "frr_at_fa",
         **kwargs: Any,
     ) -> None:
-        super().__init__(thresholds, name=name, **kwargs)
-        self.budget = rate("fa_per_hour", fa_per_hour)
+        super().__init__(fa_per_hour, thresholds, name=name, **kwargs)
 
     def result(self) -> Tensor:
         """Return the FRR; 1 where no threshold keeps the budget, `nan` without events."""
@@ -256,7 +297,52 @@ class FRRAtFalseAlarms(DetectionMetric):
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
-class LatencyAtFalseAlarms(DetectionMetric):
+class MeanFRR(_BudgetMetric):
+    """Mean FRR over all false-alarm budgets up to a rate: what to monitor in a training.
+
+    It is the mean of `FRRAtFalseAlarms` over the budgets from 0 to `fa_per_hour`, as
+    `keras_sal.detection.DetCurve.mean_frr`. No single threshold decides it: a model that always
+    fires has 1, as one that never does, and a better model has less even where none keeps a low
+    budget.
+
+    Args:
+        fa_per_hour: The highest budget, > 0. Defaults to 10.
+        thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
+        name: Name of the metric. Defaults to `"mean_frr"`.
+        **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
+            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+
+    Example:
+
+    >>> import keras
+    >>> metric = MeanFRR(frame_step_s=0.03)  # given to `compile(metrics=[...])`
+    >>> stop = keras.callbacks.EarlyStopping("val_mean_frr", mode="min", patience=5)
+    """
+
+    def __init__(
+        self,
+        fa_per_hour: float = 10.0,
+        thresholds: Sequence[float] = THRESHOLDS,
+        name: str = "mean_frr",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(positive("fa_per_hour", fa_per_hour), thresholds, name=name, **kwargs)
+
+    def result(self) -> Tensor:
+        """Return the mean; `nan` without events or without negative audio."""
+        rates = ops.sort(ops.minimum(self.fa_per_hour, self.budget))
+        bounds = ops.concatenate([ops.zeros_like(rates[:1]), rates, rates[:1] * 0.0 + self.budget])
+        mean = ops.sum(ops.diff(bounds) * self._frr_within(bounds[:-1])) / self.budget
+        undefined = ops.isnan(self.frr[0]) | ops.isnan(self.fa_per_hour[0])
+        return ops.where(undefined, math.nan, mean)
+
+    def get_config(self) -> dict[str, Any]:  # noqa: D102
+        config = {"fa_per_hour": self.budget, "thresholds": self.thresholds}
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class LatencyAtFalseAlarms(_BudgetMetric):
     """A quantile of the latency of hits, in seconds, at the threshold for a false-alarm budget.
 
     Read it beside the FRR: a detector that misses all late events has a low latency.
@@ -278,9 +364,8 @@ class LatencyAtFalseAlarms(DetectionMetric):
         name: str = "latency_s",
         **kwargs: Any,
     ) -> None:
-        super().__init__(thresholds, name=name, **kwargs)
+        super().__init__(fa_per_hour, thresholds, name=name, **kwargs)
         self.quantile = share("quantile", quantile)
-        self.budget = rate("fa_per_hour", fa_per_hour)
 
     def result(self) -> Tensor:
         """Return seconds after the anchor, negative before it; `nan` without hits."""

@@ -23,6 +23,8 @@ from keras_sal.targets.event_lists import (
     check_event_shape,
     check_plausible_seconds,
     check_whole_frames,
+    to_array,
+    warn_of_seconds,
 )
 from keras_sal.targets.nearest_anchor import (
     FAR,
@@ -113,8 +115,8 @@ class AnchorTargets(keras.layers.Layer):
 
     Raises:
         ValueError: If an argument or an input shape doesn't fit; and, where the inputs are NumPy
-            arrays, if there is no such class, if frames aren't whole numbers or if event times
-            look like milliseconds.
+            arrays, if there is no such class, if frames aren't whole numbers or if event times or
+            the frame step look like milliseconds.
 
     Example:
 
@@ -193,6 +195,7 @@ class AnchorTargets(keras.layers.Layer):
     ) -> Tensor:
         """Compute with NumPy for arrays, with TensorFlow for its tensors, otherwise as a layer."""
         xp = namespace(inputs)
+        inputs = to_array(inputs) if xp is NUMPY else inputs
         if xp is KERAS:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
@@ -332,9 +335,10 @@ class AnchorTargets(keras.layers.Layer):
             check_classes(events, self._foreground)
         if self.frame_step_s is None:
             check_whole_frames(events[..., :2])
+            warn_of_seconds(events[..., 1], self.frames)
         else:
-            clip_s = self.frames * self.frame_step_s + self.frame_offset_s
-            check_plausible_seconds(events[..., 0], events[..., 1], clip_s)
+            times = (self.frames, self.frame_step_s, self.frame_offset_s)
+            check_plausible_seconds(events[..., 0], events[..., 1], *times)
 
     def _check_labels(self, xp, labels, anchors):
         shape = tuple(labels.shape)

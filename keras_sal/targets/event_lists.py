@@ -5,6 +5,7 @@ A row whose offset lies before its onset, or that is NaN, is padding.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from keras_sal.checks import require
 from keras_sal.typing import Array, ArrayLike, Tensor
 
 IMPLAUSIBLE_CLIPS = 10
+_SEVERAL_EVENTS = 3
+_SLOWEST_STEP_S = 0.05  # of the front-ends of detectors
 
 
 def pad_events(events: Sequence[ArrayLike], fill: Sequence[float] = (0.0, -1.0, 0.0)) -> Array:
@@ -51,6 +54,28 @@ def pad_events(events: Sequence[ArrayLike], fill: Sequence[float] = (0.0, -1.0, 
         if clip.size:
             target[: len(clip)] = clip
     return padded
+
+
+def to_array(inputs: Any) -> Array:
+    """Convert event lists or frame labels to a NumPy array.
+
+    Args:
+        inputs: Array, or nested lists of numbers.
+
+    Returns:
+        The array.
+
+    Raises:
+        ValueError: If clips have different numbers of events or frames.
+    """
+    try:
+        return np.asarray(inputs)
+    except ValueError as error:
+        counts = sorted({np.size(clip) and len(clip) for clip in inputs if np.ndim(clip) > 0})
+        raise ValueError(
+            "Event lists must have the same number of rows in all clips; they become one array. "
+            f"Received: clips of {counts} rows. Pad them with `keras_sal.pad_events(events)`."
+        ) from error
 
 
 def check_event_shape(events: Tensor, classes: int) -> None:
@@ -91,15 +116,53 @@ def check_whole_frames(times: Array) -> None:
     )
 
 
-def check_plausible_seconds(onset_s: Array, offset_s: Array, clip_s: float) -> None:
-    """Raise where times can't be the seconds of events in clips of `clip_s` seconds."""
-    whole = (onset_s == np.round(onset_s)).all() and (offset_s == np.round(offset_s)).all()
-    outside = onset_s.size and onset_s.min() > clip_s
-    implausible = whole and outside and (offset_s - onset_s).max() > IMPLAUSIBLE_CLIPS * clip_s
+def check_plausible_seconds(
+    onset_s: Array, offset_s: Array, frames: int, frame_step_s: float, frame_offset_s: float
+) -> None:
+    """Raise where times can't be the seconds of events in clips.
+
+    Args:
+        onset_s: Onsets of all events.
+        offset_s: Their offsets.
+        frames: Frames of a clip.
+        frame_step_s: Seconds between frames.
+        frame_offset_s: Seconds at which frame 0 is complete.
+
+    Raises:
+        ValueError: If the times look like milliseconds, or the frame step does.
+    """
+    if not onset_s.size:
+        return
+    clip_s = frames * frame_step_s + frame_offset_s
+    longest_s = (offset_s - onset_s).max()
     require(
-        not implausible,
-        "Event times must be in seconds; here they are whole numbers, every event lies beyond the "
-        f"end of its clip, and some last over {IMPLAUSIBLE_CLIPS} times as long as it. Received: "
-        f"an onset at {onset_s[:1].tolist()} s in clips of {clip_s:g} s. Did you give "
-        "milliseconds? Divide by 1000; if not, leave out events so far from the clip.",
+        onset_s.min() <= clip_s or longest_s <= IMPLAUSIBLE_CLIPS * clip_s,
+        "Event times must be in seconds; here every event lies beyond the end of its clip, and "
+        f"some last over {IMPLAUSIBLE_CLIPS} times as long as it. Received: an onset at "
+        f"{onset_s[:1].tolist()} s in clips of {clip_s:g} s. Did you give milliseconds? Divide by "
+        "1000; if not, leave out events so far from the clip.",
     )
+    within_frame_0 = offset_s.max() - frame_offset_s < frame_step_s / 2
+    brief = 0 < longest_s < frame_step_s / 10
+    require(
+        frame_step_s < 1 or frames == 1 or not (within_frame_0 or brief),
+        "`frame_step_s` must be in seconds; here no event is as long as a frame. Received: "
+        f"frame_step_s={frame_step_s:g}, events of up to {longest_s:g} s. Did you give "
+        "milliseconds? A frame every 10 ms is 0.01.",
+    )
+
+
+def warn_of_seconds(offsets: Array, frames: int) -> None:
+    """Warn where whole numbers of frames look like whole seconds.
+
+    Args:
+        offsets: Offsets of all events, read as frames.
+        frames: Frames of a clip.
+    """
+    several = offsets.size >= _SEVERAL_EVENTS
+    if several and 0 < offsets.max() <= frames * _SLOWEST_STEP_S:
+        warnings.warn(
+            f"All {offsets.size} events end within the first {offsets.max():g} of {frames} frames. "
+            "Did you give seconds? Then set `frame_step_s`.",
+            stacklevel=2,
+        )

@@ -25,7 +25,12 @@ def single_precision(xp: SimpleNamespace, x: Tensor) -> Tensor:
 
 def to_frame(xp: SimpleNamespace, x: Tensor) -> Tensor:
     """Round half to even, to `int32`, within `FARTHEST` of frame 0."""
-    return xp.cast(xp.clip(xp.round(x), -FARTHEST, FARTHEST) if is_float(x) else x, "int32")
+    if is_float(x):
+        x = xp.round(x)
+    elif not any(wide in str(x.dtype) for wide in ("32", "64")):
+        return xp.cast(x, "int32")  # of fewer bits than `FARTHEST`
+    lowest = 0 if "uint" in str(x.dtype) else -FARTHEST
+    return xp.cast(xp.clip(x, lowest, FARTHEST), "int32")
 
 
 def mask_positions(xp: SimpleNamespace, position: Tensor, real: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ Parts that work with any Keras model and loss, as callbacks of `fit`:
 
 * `AnchorRefinement` with `RefinedBatches`: anchors move to where the model finds them.
 * `HardNegatives`: batches cover the false alarms of the model; `find_false_alarms` returns them.
+* `EpochCheckpoint`: an interrupted training goes on, and ends in the same weights.
 * `ResetStates` with `StatefulDetector`: states carry over from batch to batch of `StreamChunks`.
 
 The jobs of the command line:
@@ -32,6 +33,7 @@ The jobs of the command line:
 from keras_sal.training import recipe
 from keras_sal.training.anchor_refinement import AnchorRefinement, RefinedBatches
 from keras_sal.training.demo import DemoJob, run_demo
+from keras_sal.training.epoch_checkpoint import EpochCheckpoint
 from keras_sal.training.hard_negatives import FalseAlarm, HardNegatives, find_false_alarms
 from keras_sal.training.job_recordings import SyntheticSpeech
 from keras_sal.training.recipe import TrainingOptions
@@ -44,6 +46,7 @@ from keras_sal.training.wake_word import WakeWordJob, train_wake_word
 __all__ = [
     "AnchorRefinement",
     "DemoJob",
+    "EpochCheckpoint",
     "FalseAlarm",
     "HardNegatives",
     "RefinedBatches",

@@ -21,13 +21,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from keras_sal.checks import require
 from keras_sal.data import Stream, StreamBatches
 from keras_sal.detection import detect, match_events
 from keras_sal.runtime import open_runner, predict
 from keras_sal.targets import AnchorTargets
 from keras_sal.training.epoch_rounds import EpochRounds
-from keras_sal.typing import Array
+from keras_sal.typing import Array, ArrayLike
 
 _STREAMS_AT_ONCE = 32
 
@@ -240,6 +242,21 @@ class HardNegatives(EpochRounds):
             }
         )
         return self.rounds[-1]
+
+    def restore(self, alarms: ArrayLike) -> None:
+        """Have the batches cover the false alarms of an earlier round.
+
+        Args:
+            alarms: `(alarms, 3)`: number of the stream, seconds and score of each false alarm.
+        """
+        streams = self.batches.streams if self.pool is None else self.pool
+        self.alarms = []
+        for stream, time_s, score in np.asarray(alarms, "float64").tolist():
+            placed = streams[int(stream)].placed_at(time_s)
+            path = None if placed is None else placed.recording.path
+            self.alarms.append(FalseAlarm(int(stream), time_s, score, path))
+        if self.alarms:
+            self.batches.focus(self.alarms[: self.most], self.pool)
 
     def by_recording(self) -> list[RecordingFalseAlarms]:
         """Return the false alarms of the last round by recording.

@@ -28,9 +28,10 @@ from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.runtime import runner_steps, runners
 from keras_sal.targets import AnchorTargets
 from keras_sal.training.anchor_refinement import AnchorRefinement, RefinedBatches
+from keras_sal.training.epoch_checkpoint import EpochCheckpoint
 from keras_sal.training.hard_negatives import HardNegatives
 from keras_sal.training.remaining_time import RemainingTime
-from keras_sal.typing import Array
+from keras_sal.typing import Array, PathLike
 
 CROP_FRAMES = 400
 EPOCHS = 20
@@ -220,6 +221,7 @@ def train(
     *,
     targets: Callable[[int, int], AnchorTargets] = word_targets,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: PathLike | None = None,
     title: str | None = None,
     reporter: Reporter | None = None,
 ) -> keras.Model:
@@ -233,6 +235,8 @@ def train(
         targets: Function that makes the targets, called as
             `targets(crop_frames, frames_per_output)`. Defaults to `word_targets`.
         callbacks: Keras callbacks. Defaults to none.
+        checkpoint: File `*.npz` that keeps the state after each epoch; see `EpochCheckpoint`. If
+            it exists, the training goes on from there. Defaults to `None`, for none.
         title: What the reporter calls the training. Defaults to `None`, for model and seed.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
@@ -253,13 +257,25 @@ def train(
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0), loss=loss
     )
-    callbacks = list(callbacks)
+    callbacks, hard_negatives, done = list(callbacks), None, 0
     if options.hard_negatives:
-        callbacks.append(HardNegatives(batches, first=5, every=4, last=13, threshold=0.1, most=600))
+        hard_negatives = HardNegatives(batches, first=5, every=4, last=13, threshold=0.1, most=600)
+        callbacks.append(hard_negatives)
+    if checkpoint is not None:
+        keeper = EpochCheckpoint(checkpoint, batches, hard_negatives)
+        done = keeper.restore(model)
+        callbacks.append(keeper)
     reporter = reporter or SilentReporter()
     with reporter.stage(title or f"Train {model.name}, seed {options.seed}") as stage:
         callbacks.append(RemainingTime(reporter, stage))
-        model.fit(batches, epochs=EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
+        model.fit(
+            batches,
+            epochs=EPOCHS,
+            initial_epoch=done,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=0,
+        )
     return model
 
 

@@ -24,7 +24,13 @@ class RemainingTime(keras.callbacks.Callback):
         super().__init__()
         self._reporter, self._stage = reporter, stage
         self._done, self._tenths = 0, 0
+        self._before: int | None = None  # steps of an earlier process
         self._started: float | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the steps of the epochs that were trained before an interruption."""
+        if self._before is None:
+            self._before = self._done = epoch * self.params["steps"]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Report the step."""
@@ -34,7 +40,9 @@ class RemainingTime(keras.callbacks.Callback):
         if self._started is None:  # the first step compiles the model, which happens once
             self._started = now
             return
-        left_s = (now - self._started) / (self._done - 1) * (total - self._done)
+        left_s = (
+            (now - self._started) / (self._done - (self._before or 0) - 1) * (total - self._done)
+        )
         text = f"{_duration(left_s)} left"
         if logs and "loss" in logs:
             text = f"loss {float(logs['loss']):.4f}, {text}"

@@ -81,16 +81,16 @@ def train_wake_word(
 ) -> dict[str, Any]:
     """Train a detector, and write its firmware, its figures and a report to a folder.
 
-    What takes long is kept in `output/cache`: the features of streams, and the trained detector,
-    which `resume` converts again. The artefacts appear together at the end and replace those of an
-    earlier job.
+    What takes long is kept in `output/cache`: the features of streams, the state of the training
+    after each epoch, from which `resume` goes on, and the trained detector, which `resume` converts
+    again. The artefacts appear together at the end and replace those of an earlier job.
 
     Args:
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
             figures, `results.json` and `posteriors.npz`.
         job: What to train.
-        resume: Whether to use a detector that was trained here by the same job. Defaults to
-            `False`.
+        resume: Whether to use a detector that was trained here by the same job, or to go on with
+            its training where it was interrupted. Defaults to `False`.
         command: Command line, for the results.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
@@ -130,9 +130,13 @@ def train_wake_word(
         reporter.say(f"Trained before: {kept}")
         model = keras.models.load_model(kept, compile=False)
     else:
-        model = _trained(job, loss, streams.train, reporter)
+        checkpoint = kept.with_suffix(".npz")
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        model = _trained(job, loss, streams.train, checkpoint, reporter)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, model.save)
+        checkpoint.unlink(missing_ok=True)
     plan = release.ReleasePlan(
         job.word,
         found.folder,
@@ -149,14 +153,20 @@ def train_wake_word(
 
 
 def _trained(
-    job: WakeWordJob, loss: keras.losses.Loss, streams: Sequence[Stream], reporter: Reporter
+    job: WakeWordJob,
+    loss: keras.losses.Loss,
+    streams: Sequence[Stream],
+    checkpoint: Path,
+    reporter: Reporter,
 ) -> keras.Model:
     """Train the detector. Its weights follow on from the anchor refinement's random numbers."""
     keras.utils.set_random_seed(job.training.seed)
     if job.refine:
         streams = recipe.refine_anchors(streams, seed=job.training.seed, reporter=reporter)
     model = recipe.detector(job.kind, job.size)
-    return recipe.train(model, loss, streams, job.training, reporter=reporter)
+    return recipe.train(
+        model, loss, streams, job.training, checkpoint=checkpoint, reporter=reporter
+    )
 
 
 def _described(job: WakeWordJob, loss: keras.losses.Loss, found: JobRecordings) -> dict[str, Any]:

@@ -18,8 +18,12 @@ from hypothesis import strategies as st
 
 from keras_sal.detection import (
     Scoring,
+    Trigger,
+    class_report,
     det_curve,
+    detect,
     operating_point,
+    tune,
 )
 
 pytestmark = pytest.mark.any_backend
@@ -55,6 +59,41 @@ def test_without_negative_audio_false_alarm_rates_are_nan():
     )
     assert math.isnan(point.fa_per_hour)
     assert point.frr == 0.0
+
+
+def test_an_undefined_threshold_has_no_figures():
+    """`nan` is the threshold that can't be chosen; nothing is 0 that isn't counted."""
+    curve = det_curve([[0.1, 0.9, 0.2]], [[1.0]], frame_step_s=1.0)
+    point = curve.point(math.nan)
+    rates = (point.threshold, point.frr, point.fa_per_hour, point.latency_p50_s)
+    assert all(map(math.isnan, rates))
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda: det_curve([[0.5]], [[]]),
+        lambda: detect([0.5], 0.5),
+        lambda: operating_point([[0.5]], [[]], 0.5),
+        lambda: class_report([[[0.5, 0.2]]], [[]], 0.5),
+        lambda: tune([[0.5]], [[]], fa_per_hour=1.0),
+        lambda: Trigger(0.5),
+        Scoring,
+    ],
+)
+def test_rejects_posteriors_without_a_frame_step(score):
+    with pytest.raises(ValueError, match=r"`frame_step_s` must be given; .*frame_step_s=0\.01"):
+        score()
+
+
+@pytest.mark.parametrize("step", [10, 25, 60.0])
+def test_rejects_a_frame_step_in_milliseconds(step):
+    with pytest.raises(ValueError, match="`frame_step_s` must not be longer than 1 s and the hit"):
+        det_curve([[0.5]], [[]], frame_step_s=step)
+
+
+def test_accepts_slow_frames_with_long_windows():
+    assert Scoring(frame_step_s=60.0, early_s=30.0, max_delay_s=120.0).frame_step_s == 60.0
 
 
 def test_eer_by_hand():

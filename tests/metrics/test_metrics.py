@@ -1,12 +1,14 @@
 """The metrics count what `keras_sal.detection` counts, in `fit` as outside it."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
 
 import keras_sal
 from keras_sal import metrics
-from keras_sal.detection import operating_point
+from keras_sal.detection import NegativeHoursWarning, operating_point
 
 STEP_S = 0.1
 SCORING = {"refractory_s": 0.7, "early_s": 0.3, "max_delay_s": 0.5}
@@ -121,6 +123,67 @@ def test_nothing_within_the_budget_misses_all():
     assert float(metric.result()) == 1.0
 
 
+@pytest.mark.parametrize("bound", [200.0, 2000.0, 50000.0])
+def test_mean_frr_as_detection_has_it(bound):
+    events, posteriors = clips(seed=4)
+    thresholds = [0.1, 0.2, 0.35, 0.5, 0.8, 1.0]
+    metric = metrics.MeanFRR(bound, thresholds, frame_step_s=STEP_S, **SCORING)
+    metric.update_state(pack(events), posteriors)
+    points = [reference(events, posteriors, threshold) for threshold in thresholds]
+    budgets = np.linspace(0, bound, 20001)[:-1] + bound / 40000
+    lowest = [
+        min([1.0, *(point.frr for point in points if point.fa_per_hour <= budget)])
+        for budget in budgets
+    ]
+    assert float(metric.result()) == pytest.approx(np.mean(lowest), abs=1e-3)
+
+
+def test_mean_frr_prefers_a_better_model_to_one_that_always_or_never_fires():
+    """`frr` is lowest for the one that always fires, `frr_at_fa` is the same for all of them."""
+    y_true = pack([[(10, 12)]] * 8)
+    better = np.zeros((8, FRAMES, 1), "float32")
+    better[2:, 10] = 0.9  # two misses, and a false alarm that is as sure
+    better[0, 40] = 0.9
+    found = {}
+    for name, posterior in (
+        ("always", np.ones_like(better)),
+        ("never", np.zeros_like(better)),
+        ("better", better),
+    ):
+        for metric in (
+            metrics.StreamingFRR(frame_step_s=STEP_S, **SCORING),
+            metrics.FRRAtFalseAlarms(1.0, frame_step_s=STEP_S, **SCORING),
+            metrics.MeanFRR(300.0, frame_step_s=STEP_S, **SCORING),
+        ):
+            metric.update_state(y_true, posterior)
+            found[name, metric.name] = float(metric.result())
+    assert found["always", "frr"] < found["better", "frr"] < found["never", "frr"]
+    assert {found[name, "frr_at_fa"] for name in ("always", "never", "better")} == {1.0}
+    assert found["better", "mean_frr"] < found["always", "mean_frr"] == found["never", "mean_frr"]
+    assert found["never", "mean_frr"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "warns"),
+    [
+        (metrics.FRRAtFalseAlarms, True),
+        (metrics.MeanFRR, True),
+        (lambda **options: metrics.LatencyAtFalseAlarms(fa_per_hour=2.0, **options), True),
+        (lambda **options: metrics.MeanFRR(1e5, **options), False),
+        (lambda **options: metrics.FRRAtFalseAlarms(0.0, **options), False),
+    ],
+)
+def test_warns_once_if_the_hours_cannot_support_the_budget(make, warns):
+    metric = make(frame_step_s=STEP_S, **SCORING)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            metric.reset_state()
+            metric.update_state(pack([[(10, 12)]]), np.zeros((1, FRAMES, 1), "float32"))
+    few = [each for each in caught if each.category is NegativeHoursWarning]
+    assert len(few) == int(warns)
+
+
 def test_ignored_frames_are_silence():
     """An alarm in ignored frames isn't one, and they aren't negative audio."""
     y_true = pack([[(10, 12)]])
@@ -213,6 +276,7 @@ def all_metrics():
         metrics.FalseAlarmsPerHour(**arguments),
         metrics.FRRAtFalseAlarms(5.0, thresholds=[0.3, 0.5], **arguments),
         metrics.LatencyAtFalseAlarms(0.9, thresholds=[0.3, 0.5], **arguments),
+        metrics.MeanFRR(50.0, thresholds=[0.3, 0.5], **arguments),
     ]
 
 
@@ -223,6 +287,7 @@ def test_config():
         assert again.get_config() == metric.get_config()
 
 
+@pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning")
 def test_in_fit_with_callbacks_and_masks(tmp_path):
     """They show in History, read the mask, drive callbacks; a model with them loads."""
     events, _ = clips(seed=1)
@@ -243,13 +308,14 @@ def test_in_fit_with_callbacks_and_masks(tmp_path):
         batch_size=4,
         verbose=0,
         callbacks=[
-            keras.callbacks.EarlyStopping("val_frr", mode="min", patience=3),
+            keras.callbacks.EarlyStopping("val_mean_frr", mode="min", patience=3),
             keras.callbacks.ModelCheckpoint(
                 tmp_path / "best.keras", monitor="val_frr_at_fa", mode="min", save_best_only=True
             ),
         ],
     ).history
-    names = ["frame_accuracy", "frame_auc", "frr", "fa_per_hour", "frr_at_fa", "latency_s"]
+    names = ["frame_accuracy", "frame_auc", "frr", "fa_per_hour", "frr_at_fa"]
+    names += ["latency_s", "mean_frr"]
     assert {*names, *("val_" + name for name in names)} <= set(history)
 
     scored = model.evaluate(x, y_true, batch_size=4, verbose=0, return_dict=True)
@@ -272,6 +338,8 @@ def test_in_fit_with_callbacks_and_masks(tmp_path):
         (lambda: metrics.StreamingFRR(refractory_s=-1), "`refractory_s` must be seconds >= 0"),
         (lambda: metrics.StreamingFRR(max_delay_s=1e6), "Did you give milliseconds?"),
         (lambda: metrics.StreamingFRR(smooth_frames=0), "`smooth_frames` must be a whole number"),
+        (lambda: metrics.StreamingFRR(frame_step_s=10), "Did you give milliseconds?"),
+        (lambda: metrics.MeanFRR(0.0), "`fa_per_hour` must be greater than 0"),
         (lambda: metrics.FRRAtFalseAlarms(-1.0), "`fa_per_hour` must be at least 0"),
         (lambda: metrics.LatencyAtFalseAlarms(0.0), "`quantile` must lie in"),
         (

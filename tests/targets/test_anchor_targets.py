@@ -512,7 +512,9 @@ class TestBadInput:
         with pytest.raises(ValueError, match="`anchors` must be None with frame labels of several"):
             targets(np.array([[0, 1, 2]]), anchors=np.array([[1]]))
 
-    @pytest.mark.parametrize("rows", [[(200, 600)], [(1200, 1900), (350, 800)]])
+    @pytest.mark.parametrize(
+        "rows", [[(200, 600)], [(1200, 1900), (350, 800)], [(1200.5, 1900.25), (350.1, 800)]]
+    )
     def test_rejects_milliseconds(self, rows):
         targets = AnchorTargets(300, frame_step_s=0.01)
         with pytest.raises(ValueError, match=r"must be in seconds; .*Did you give milliseconds\?"):
@@ -524,6 +526,58 @@ class TestBadInput:
     def test_accepts_events_beyond_the_clip(self, rows):
         """A crop of a longer recording, whose events come later, came before or go on."""
         AnchorTargets(300, frame_step_s=0.01)(np.array(rows, "float64").reshape(1, -1, 2))
+
+    @pytest.mark.parametrize("step", [10, 25.0, 1000])
+    @pytest.mark.parametrize("rows", [[(0.4, 0.9)], [(1.2, 1.9), (2.5, 3.0)]])
+    def test_rejects_a_frame_step_in_milliseconds(self, step, rows):
+        targets = AnchorTargets(300, frame_step_s=step)
+        with pytest.raises(ValueError, match=r"`frame_step_s` must be in seconds; .*milliseconds"):
+            targets(np.array([rows]))
+
+    @pytest.mark.parametrize("rows", [[(70.0, 400.0)], [(130.0, 145.0)], [(300.0, 300.0)], []])
+    def test_accepts_slow_sensors(self, rows):
+        AnchorTargets(60, frame_step_s=60.0)(np.array(rows, "float64").reshape(1, -1, 2))
+
+    def test_warns_of_seconds_read_as_frames(self):
+        rows = np.array([[[1, 2]], [[2, 3]], [[0, 1]]])
+        with pytest.warns(UserWarning, match="end within the first 3 of 400 frames. Did you give"):
+            AnchorTargets(400)(rows)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("rows", [[[1, 2]], [[1, 2], [2, 3], [90, 350]], [[0, 0]] * 5])
+    def test_does_not_warn_of_frames(self, rows):
+        AnchorTargets(400)(np.array([rows]))
+
+    @pytest.mark.parametrize("dtype", ["int64", "uint64", "uint32", "uint8", "int16", "float64"])
+    def test_frames_of_any_dtype(self, dtype):
+        expected = AnchorTargets(frames=10)(np.array([[[3, 5]]], "int32"))
+        given = AnchorTargets(frames=10)(np.array([[[3, 5]]], dtype))
+        np.testing.assert_array_equal(given, expected)
+
+    @pytest.mark.filterwarnings("ignore:All 3 events")
+    @pytest.mark.parametrize(
+        ("first", "dtype"), [(2**32 + 3, "int64"), (2**32 + 3, "uint64"), (2**31 + 3, "uint32")]
+    )
+    def test_frames_beyond_32_bits_do_not_wrap_around(self, first, dtype):
+        """They are as far away as any event that no frame is near to."""
+        rows = np.array([[[first, first + 2]]], dtype)
+        for targets in (AnchorTargets(frames=10), AnchorTargets(frames=10, before_frames=2)):
+            packed = targets(rows)
+            assert not packed[..., 0].any()
+            assert (abs(packed[..., 1]) > 2**20).all()
+
+    def test_lengths_beyond_32_bits_do_not_wrap_around(self):
+        packed = AnchorTargets(frames=4)(np.array([[[1, 2]]]), lengths=np.array([2**32 + 1]))
+        assert (packed[..., 0] >= 0).all()
+
+    @pytest.mark.parametrize("events", [[[(1, 2)], [(3, 4), (5, 6)]], [[], [(1, 2)]]])
+    def test_rejects_ragged_event_lists(self, events):
+        with pytest.raises(ValueError, match=r"same number of rows .*keras_sal\.pad_events"):
+            AnchorTargets(frames=10)(events)
+
+    def test_rejects_ragged_frame_labels(self):
+        with pytest.raises(ValueError, match="same number of rows"):
+            AnchorTargets()([[0, 1, 1], [0, 1]])
 
 
 class TestPadEvents:
