@@ -88,7 +88,7 @@ def _refuse_constant(text: str) -> float:
 
 def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Compare every file with its hash."""
-    hashes = manifest.get("sha256")
+    hashes: Any = manifest.get("sha256")
     require(
         isinstance(hashes, dict)
         and len(hashes) > 0
