@@ -159,6 +159,7 @@ def piped(monkeypatch):
         writer.join()
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", ["tone.wav", "tone44.wav"])
 @pytest.mark.parametrize("form", ["wav", "wav of unknown length", "raw"])
 def test_reads_standard_input(folder, capsys, piped, name, form):
@@ -177,6 +178,7 @@ def test_reads_standard_input(folder, capsys, piped, name, form):
     assert found["time_s"] == pytest.approx(time_s, abs=0.011)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("content", [b"", b"\0" * 3_000, b"fLaC" + b"\0" * 3_000])
 def test_says_that_standard_input_has_no_header(folder, capsys, piped, content):
     piped(content)
@@ -196,12 +198,14 @@ def test_says_that_standard_input_has_no_header(folder, capsys, piped, content):
         (["-", "--raw", "16"], "`rate` must be at least 1000"),
     ],
 )
+@pytest.mark.any_backend
 def test_rejects_options_without_effect(folder, capsys, piped, arguments, message):
     piped(bytes(3_200))
     assert cli.main(["detect", str(folder / "loud.keras"), *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.any_backend
 class TestFileBlocks:
     """Files in blocks: what `read_audio` reads, in little memory."""
 

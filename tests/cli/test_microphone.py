@@ -101,6 +101,7 @@ def test_stops_after_the_seconds(folder, listening, capsys):
     ("rate", "channels", "options"),
     [(48_000, 1, []), (44_100, 1, []), (48_000, 2, ["--channel", "2"]), (16_000, 2, ["2"])],
 )
+@pytest.mark.any_backend
 def test_resamples_a_microphone_of_another_rate_or_several_channels(
     folder, capsys, monkeypatch, rate, channels, options
 ):
@@ -118,6 +119,7 @@ def test_resamples_a_microphone_of_another_rate_or_several_channels(
         assert found[0]["time_s"] == pytest.approx(time_s, abs=0.011)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("gone", [False, True], ids=["silent", "finished"])
 def test_a_microphone_that_goes_away_is_told(folder, capsys, monkeypatch, gone):
     """Whether the driver reports it, or no chunk comes any more."""
