@@ -1,4 +1,4 @@
-"""`keras-sal detect`: detections in sound files or from the microphone, as they happen."""
+"""`keras-sal detect`: detections in sound files, pipes or from the microphone, as they happen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_sal.cli import microphone
+from keras_sal.cli import microphone, sound_blocks
 from keras_sal.cli.arguments import (
     TRIGGER,
     add_class_names,
@@ -25,7 +25,6 @@ from keras_sal.cli.meter import meter
 if TYPE_CHECKING:
     from keras_sal.runtime import StreamingDetector
 
-FILE_CHUNK_S = 10.0
 BUNDLE_OR = "of the bundle, else"
 
 
@@ -35,22 +34,40 @@ def add_parser(commands: Commands) -> None:
         commands,
         "detect",
         run,
-        summary="detections in sound files or from the microphone, as they happen",
+        summary="detections in sound files, a pipe or from the microphone, as they happen",
         description="Runs a detector over sound and prints detections as they happen, with the "
         "front-end of TensorFlow Lite Micro before it. Threshold and trigger are those of a "
         "bundle, where MODEL is one, unless they are given.",
         examples=[
             "detect firmware --microphone",
             "detect detector.tflite --threshold 0.9 a.wav b.flac",
+            "detect firmware - < recording.wav",
         ],
     )
     parser.add_argument("model", metavar="MODEL", help=".tflite, .onnx or .keras file, or a bundle")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="sound files, each a stream")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="sound files of any length, each a stream; - for standard input",
+    )
     parser.add_argument(
         "--microphone", action="store_true", help="listen to the microphone until Ctrl-C"
     )
     parser.add_argument(
         "--device", help="number of the microphone, or part of its name (default: the system's)"
+    )
+    parser.add_argument(
+        "--channel",
+        type=positive(int),
+        metavar="N",
+        help="channel of the microphone that is heard, from 1 on (default: 1)",
+    )
+    parser.add_argument(
+        "--raw",
+        type=positive(int),
+        metavar="HZ",
+        help="standard input has no header: 16-bit samples, one channel, so many a second",
     )
     parser.add_argument(
         "--seconds", type=positive(float), metavar="S", help="seconds until it stops to listen"
@@ -83,20 +100,45 @@ def run(options: argparse.Namespace) -> int:
             "`FILE` or --microphone must be given, and not both; one of them is the sound to run "
             f"over. Received: {len(options.files)} files, microphone={options.microphone}."
         )
+    _check_options(options)
     sounddevice = microphone.import_sounddevice() if options.microphone else None
     detector = _open(options)
     print_detection = _print_json if options.json_lines else _print_text
     if sounddevice is None:
-        return max([_detect_in_file(detector, path, print_detection) for path in options.files])
+        return max(
+            [
+                _detect_in_file(detector, path, options.raw, print_detection)
+                for path in options.files
+            ]
+        )
     shown = sys.stdout.isatty() and not options.json_lines
     names = detector.class_names or [f"class {index}" for index in range(detector.trigger.classes)]
     with contextlib.suppress(KeyboardInterrupt), meter(names, shown) as shown_meter:
-        for chunk in microphone.record(sounddevice, options.device, options.seconds):
+        for chunk in microphone.record(
+            sounddevice, options.device, options.seconds, options.channel or 1
+        ):
             found = detector.process(chunk)
             for detection in found.detections:
                 print_detection("microphone", detection, shown_meter.print)
             shown_meter.show(found.posteriors)
     return 0
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    for name in ("device", "channel", "seconds"):
+        value = getattr(options, name)
+        if value is not None and not options.microphone:
+            raise ValueError(
+                f"`--{name}` must be given with --microphone; files are read as they are. "
+                f"Received: --{name} {value}. Leave it out."
+            )
+    inputs = options.files.count(sound_blocks.STANDARD_INPUT)
+    if inputs > 1 or (options.raw is not None and not inputs):
+        raise ValueError(
+            "`-` must be given once, for standard input, and `--raw` with it. "
+            f"Received: {inputs} times, --raw {options.raw}. Files say their rate themselves."
+        )
 
 
 def _open(options: argparse.Namespace) -> StreamingDetector:
@@ -118,22 +160,27 @@ def _open(options: argparse.Namespace) -> StreamingDetector:
 
 
 def _detect_in_file(
-    detector: StreamingDetector, path: str, print_detection: Callable[..., None]
+    detector: StreamingDetector,
+    path: str,
+    raw_rate: int | None,
+    print_detection: Callable[..., None],
 ) -> int:
-    """Print the detections in a file; return the exit status."""
-    from keras_sal.audio import SAMPLE_RATE, read_audio
-
-    try:
-        samples = read_audio(path, convert=True)
-    except (OSError, ValueError) as error:
-        print(f"keras-sal: {error}", file=sys.stderr)
-        return 1
+    """Print the detections in a file or in standard input; return the exit status."""
+    if path == sound_blocks.STANDARD_INPUT:
+        blocks = sound_blocks.input_blocks(raw_rate)
+    else:
+        blocks = sound_blocks.file_blocks(path)
     detector.reset()
-    size = round(FILE_CHUNK_S * SAMPLE_RATE)
-    for start in range(0, len(samples), size):
-        for detection in detector.process(samples[start : start + size]).detections:
+    while True:
+        try:
+            block = next(blocks, None)
+        except (OSError, ValueError) as error:
+            print(f"keras-sal: {error}", file=sys.stderr)
+            return 1
+        if block is None:
+            return 0
+        for detection in detector.process(block).detections:
             print_detection(path, detection)
-    return 0
 
 
 def _print_text(source: str, detection: Any, print_line: Callable[[str], object] = print) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 ANCHORS = ".anchors_s"
 CALIBRATION_HOURS = 1.0
 SNR_DB = 10.0
+DAMAGED = (  # what NumPy raises for .npz files that are damaged
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
+    *(ValueError, TypeError, LookupError, AttributeError),
+)
 
 
 class FeatureStreams(NamedTuple):
@@ -129,7 +134,7 @@ def read_feature_streams(path: PathLike) -> FeatureStreams:
     try:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except DAMAGED as error:
         raise ValueError(
             "`--calibration` and `--streams` must name an .npz file with an array "
             f"(frames, features) for each stream. Received: {str(path)!r} ({error}). "

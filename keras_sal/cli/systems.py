@@ -197,6 +197,7 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     import keras
 
     from keras_sal.runtime import open_runner
+    from keras_sal.runtime.keras_file import load_keras_file
 
     if not path.exists():
         raise FileNotFoundError(
@@ -206,7 +207,7 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     model: Any = path
     details: dict[str, Any] = {"model": str(path)}
     if path.suffix == ".keras":
-        model = keras.models.load_model(path, compile=False)
+        model = load_keras_file(path)
         details["parameters"] = model.count_params()
     runner: Any = open_runner(model, runtime if path.suffix == ".tflite" else None)
     content = Path(getattr(runner, "path", path)).read_bytes()

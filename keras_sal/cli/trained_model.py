@@ -18,9 +18,9 @@ def load_trained_model(path: PathLike) -> keras.Model:
         path: Path of the file.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If it is something else, or damaged.
     """
-    import keras
+    from keras_sal.runtime.keras_file import load_keras_file
 
     path = Path(path)
     if path.suffix != ".keras" or not path.is_file():
@@ -28,4 +28,4 @@ def load_trained_model(path: PathLike) -> keras.Model:
             "`MODEL` must be a .keras file, saved with model.save(). "
             f"Received: {str(path)!r}. Save the trained model, any backend will do."
         )
-    return keras.models.load_model(path, compile=False)
+    return load_keras_file(path)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 FILE = "posteriors.npz"
+_DAMAGED = (  # what NumPy raises for .npz files that are damaged
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
+    *(ValueError, TypeError, LookupError, AttributeError),
+)
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,7 @@ class Predictions:
                     for i, system in enumerate(index["systems"])
                 }
                 times = {system.pop("name"): system for system in index["systems"]}
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise ValueError(
                 "`path` must be predictions stored by this version of `keras-sal evaluate`. "
                 f"Received: path={str(path)!r}: {error}. Evaluate again."

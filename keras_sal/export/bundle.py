@@ -39,15 +39,14 @@ from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
 from keras_sal.export.firmware import sources
-from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND, MODEL, TRIGGER, Contents
+from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, TRIGGER, Contents
 from keras_sal.export.firmware.readme import readme
 from keras_sal.export.internal_state import InternalModel, is_internal
+from keras_sal.export.manifest import MANIFEST, read_manifest
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.files import atomic_folder, json_ready
 from keras_sal.typing import PathLike
-
-MANIFEST = "manifest.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,47 +160,9 @@ def read(folder: PathLike) -> Bundle:
         The bundle.
 
     Raises:
-        ValueError: If it is not a bundle, has another format, or its files have changed.
+        ValueError: As from `keras_sal.export.manifest.read_manifest`.
     """
     return Bundle(Path(folder), read_manifest(folder))
-
-
-def read_manifest(folder: PathLike) -> dict[str, Any]:
-    """Read the manifest of a bundle, after its files were compared with their hashes.
-
-    Args:
-        folder: A folder written by `write`.
-
-    Returns:
-        The content of `manifest.json`.
-
-    Raises:
-        ValueError: If it is not a bundle, has another format, or its files have changed.
-    """
-    folder = Path(folder)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"`folder` must hold a readable {MANIFEST}; it makes a folder a bundle. Received: "
-            f"folder={str(folder)!r} ({type(error).__name__}: {error}). "
-            "Write it with `keras_sal.export.bundle.write`."
-        ) from error
-    require(
-        found == FORMAT,
-        f"`folder` must hold a bundle of format {FORMAT}, the one this version reads. "
-        f"Received: format={found!r} in {str(folder)!r}. "
-        "Write it again, or use the version of keras_sal that wrote it.",
-    )
-    for name, expected in manifest["sha256"].items():
-        path = folder / name
-        require(path.is_file(), _changed_message(folder, name, "is missing"))
-        require(
-            _sha256(path.read_bytes()) == expected,
-            _changed_message(folder, name, "has another hash than in the manifest"),
-        )
-    return manifest
 
 
 def _open(path: Path) -> MicroModel:
@@ -314,10 +275,3 @@ def _check_frontend(frontend: str | None, model: MicroModel) -> dict[str, Any] |
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _changed_message(folder: Path, name: str, change: str) -> str:
-    return (
-        f"`folder` must hold the files that were written to it; one {change}. Received: {name!r} "
-        f"in {str(folder)!r}. Write the bundle again; edit a copy of it if you must."
-    )

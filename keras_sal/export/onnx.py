@@ -100,16 +100,24 @@ class OnnxModel(StepRunner):
 
     Raises:
         ImportError: If `onnxruntime` is missing.
-        ValueError: If `path` is not the file of a step model.
+        ValueError: If `path` is damaged, or not the file of a step model.
     """
 
     def __init__(self, path: PathLike) -> None:
         runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = runtime.InferenceSession(
-            Path(path).read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        content = Path(path).read_bytes()
+        try:
+            self._session = runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except _load_errors() as error:
+            raise ValueError(
+                "`path` must be an .onnx file that ONNX Runtime can load; it may be cut short or "
+                f"of another kind. Received: path={str(path)!r}, of {len(content)} bytes "
+                f"({error}). Convert the model again with `keras_sal.export.onnx.convert`."
+            ) from error
         super().__init__(
             path,
             [_tensor_info(entry) for entry in self._session.get_inputs()],
@@ -119,6 +127,18 @@ class OnnxModel(StepRunner):
     def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         names = [info.name for info in self.outputs]
         return dict(zip(names, self._session.run(names, tensors), strict=True))
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    """Return what ONNX Runtime raises for files that it doesn't load; they have no common base."""
+    state = import_package(
+        "onnxruntime.capi.onnxruntime_pybind11_state", "run a model in ONNX Runtime"
+    )
+    own = [each for each in vars(state).values() if isinstance(each, type)]
+    return (
+        *(each for each in own if issubclass(each, Exception)),
+        *(RuntimeError, ValueError, IndexError, MemoryError),
+    )
 
 
 def _tensor_info(entry: Any) -> TensorInfo:

@@ -23,19 +23,25 @@ core of a server (`benchmarks/speed_streaming.py`):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_sal.checks import require
+from keras_sal.runtime.keras_file import load_keras_file
 from keras_sal.runtime.keras_runner import KerasRunner
 from keras_sal.runtime.runner import Runner
 from keras_sal.runtime.runner_steps import drop_remainder
 from keras_sal.typing import ArrayLike
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
+_DAMAGED = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
+    *(RuntimeError, SystemError, struct.error),
+)
 
 
 def open_runner(
@@ -66,7 +72,7 @@ def open_runner(
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If the runtime is not installed.
-        ValueError: If it is not a model, or one that the runtime does not run.
+        ValueError: If it is not a model, is damaged, or one that the runtime does not run.
 
     Example:
 
@@ -141,19 +147,58 @@ def _open_path(path: Path, runtime: str | None, *keras_options: Any) -> Runner:
     match path.suffix:
         case ".keras":
             _check_runtime(path, runtime, ("keras",), "Convert it with `keras_sal.export`.")
-            return KerasRunner(keras.models.load_model(path, compile=False), *keras_options)
+            return KerasRunner(load_keras_file(path), *keras_options)
         case ".onnx":
             _check_runtime(path, runtime, ("onnx",), "Convert the Keras model to .tflite.")
             from keras_sal.export.onnx import OnnxModel
 
-            return OnnxModel(path)
+            return _open_exported(path, OnnxModel)
         case ".tflite":
             _check_runtime(path, runtime, ("micro", "litert"), "Take the .keras or .onnx file.")
-            return _open_tflite(path, runtime)
+            return _open_exported(path, lambda path: _open_tflite(path, runtime))
     raise ValueError(
         "`model` must name a .keras, .tflite or .onnx file, or the folder of a bundle. "
         f"Received: model={str(path)!r}. Convert it with `keras_sal.export`."
     )
+
+
+def _open_exported(path: Path, open_file: Callable[[Path], Any]) -> Runner:
+    """Open a file that may be damaged, or that is no detector; every error names it."""
+    try:
+        runner = open_file(path)
+    except _DAMAGED as error:
+        if isinstance(error, ValueError | RuntimeError) and str(path) in str(error):
+            raise
+        raise ValueError(
+            "`model` must be a detector that was exported by `keras_sal.export`; this file is "
+            f"damaged or of another kind. Received: model={str(path)!r} "
+            f"({type(error).__name__}: {error}). Export it again."
+        ) from error
+    _check_detector(runner, path)
+    return runner
+
+
+def _check_detector(runner: Any, path: Path) -> None:
+    """Refuse the file of some other model, whose outputs would be taken for posteriors."""
+    signature = runner.signature
+    named = all(name.startswith("frame") for name in signature.frames) and all(
+        name.startswith(("posterior", "logit")) for name in signature.posteriors
+    )
+    require(
+        named,
+        "`model` must be a detector with inputs `frame` and outputs `posterior`; tensors are "
+        f"matched by name. Received: model={str(path)!r} with inputs {list(signature.frames)} and "
+        f"outputs {list(signature.posteriors)}. Export it as a step model with `keras_sal.export`, "
+        "or pass a runner of your own.",
+    )
+    for info in (*runner.inputs, *runner.outputs):
+        require(
+            all(isinstance(size, int) and size > 0 for size in info.shape)
+            and info.dtype in ("float32", "int8", "int16", "uint8"),
+            "`model` must have tensors of known shape, of float32 or small integers; a step has "
+            f"them. Received: model={str(path)!r} with {info.name!r}, {info.dtype}{info.shape}. "
+            "Export it as a step model with `keras_sal.export`.",
+        )
 
 
 def _open_tflite(path: Path, runtime: str | None) -> Runner:

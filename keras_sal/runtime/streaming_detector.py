@@ -19,12 +19,13 @@ from typing import Any, NamedTuple, Protocol
 import keras
 import numpy as np
 
-from keras_sal.audio import MicroFrontend, output_times
+from keras_sal.audio import FEATURES, SAMPLE_RATE, LogMelFrontend, MicroFrontend, output_times
 from keras_sal.checks import require
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.validation import validate_delay_frames
 from keras_sal.runtime.runner_steps import frames_per_output, split_remainder
 from keras_sal.runtime.runners import Runner, open_runner
+from keras_sal.runtime.stream_resampler import StreamResampler
 from keras_sal.typing import Array, ArrayLike, PathLike
 
 
@@ -69,6 +70,10 @@ class StreamingDetector:
             run: see `keras_sal.detection.det_curve`. Defaults to 0.5.
         frontend: `None` if chunks are features; else what computes features from audio, a
             `keras_sal.audio.MicroFrontend` or a `Frontend` of your own. Defaults to `None`.
+        sample_rate: Samples per second of the chunks of sound, in Hz. Samples do not tell it, and
+            sound at another rate than the front-end's gives wrong posteriors without an error.
+            Other rates are resampled to that of the front-end; needs `frontend`. Defaults to
+            `None`, the rate of the front-end: its `sample_rate` if it has one, else 16,000.
         class_names: Names of the classes, for the detections. Defaults to `None`.
         runtime: `"keras"`, `"micro"`, `"litert"` or `"onnx"`. Defaults to `None`, which chooses by
             the kind of model.
@@ -85,6 +90,7 @@ class StreamingDetector:
         runner: The `Runner` of the model.
         trigger: The `keras_sal.detection.Trigger`.
         frontend: The front-end.
+        sample_rate: Samples per second of the chunks, `None` without a front-end.
         class_names: The names, or `None`.
         delay_frames: By how many output frames the outputs are late.
 
@@ -124,6 +130,7 @@ class StreamingDetector:
         threshold: float | Sequence[float] = 0.5,
         *,
         frontend: Frontend | None = None,
+        sample_rate: float | None = None,
         class_names: Sequence[str] | None = None,
         runtime: str | None = None,
         delay_frames: int | None = None,
@@ -131,9 +138,11 @@ class StreamingDetector:
     ) -> None:
         self.runner = open_runner(model, runtime)
         self.frontend = frontend
+        self.sample_rate, self._resampler = _resampling(sample_rate, frontend)
         self.class_names = None if class_names is None else list(class_names)
         classes = _number_of_classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
+            _check_features(self.runner)
             scoring = output_times(frames_per_output(self.runner)) | scoring
         require(
             "frame_step_s" in scoring,
@@ -173,7 +182,7 @@ class StreamingDetector:
         written = bundle.read(folder)
         options = {
             "threshold": written.threshold,
-            "frontend": _frontend(written.manifest["frontend"]),
+            "frontend": MicroFrontend() if written.manifest["frontend"] else None,
             "class_names": written.manifest["classes"],
             "delay_frames": written.manifest["delay_frames"],
             **written.scoring,
@@ -186,17 +195,22 @@ class StreamingDetector:
         self.trigger.reset()
         if self.frontend is not None:
             self.frontend.reset()
+        if self._resampler is not None:
+            self._resampler.reset()
         self._remainder: Any = None
         self._to_drop = self.delay_frames
 
-    def process(self, chunk: ArrayLike) -> StreamOutput:
+    def process(self, chunk: ArrayLike, *, last: bool = False) -> StreamOutput:
         """Run the detector over the next chunk of the stream.
 
         Args:
-            chunk: With a front-end, audio samples `(n,)` at 16 kHz, float in [-1, 1] or int16; else
-                features `(frames, features)`, or a dict of such arrays by input name. It may have
-                any length, 0 included. What does not fill a frame, or a step of a model with
-                strides, waits for the next chunk.
+            chunk: With a front-end, audio samples `(n,)` at `sample_rate`, float in [-1, 1] or
+                int16; else features `(frames, features)`, or a dict of such arrays by input name.
+                It may have any length, 0 included. What does not fill a frame, or a step of a model
+                with strides, waits for the next chunk.
+            last: Whether the stream ends with this chunk. Only needed if sound is resampled: the
+                resampler holds back some milliseconds, which then come; call `reset` before the
+                next stream. Defaults to `False`.
 
         Returns:
             `StreamOutput(posteriors, detections)`: posteriors of the output frames that the chunk
@@ -206,6 +220,8 @@ class StreamingDetector:
             ValueError: If these are no such samples or features. The chunk is then left out of the
                 stream.
         """
+        if self._resampler is not None:
+            chunk = self._resampler(chunk, last=last)
         features = chunk if self.frontend is None else self.frontend(chunk)
         whole, remainder = split_remainder(self.runner, self._after_remainder(features))
         posteriors = np.zeros((0, self.trigger.classes), "float32")
@@ -250,16 +266,36 @@ def _number_of_classes(runner: Any, class_names: list[str] | None) -> int:
     return classes
 
 
-def _frontend(description: dict[str, Any] | None) -> MicroFrontend | None:
-    if description is None:
-        return None
+def _resampling(
+    sample_rate: float | None, frontend: Frontend | None
+) -> tuple[float | None, StreamResampler | None]:
+    """Return the rate of the chunks, and what converts it to that of the front-end."""
+    if frontend is None:
+        require(
+            sample_rate is None,
+            "`sample_rate` must be left out without a front-end; chunks are features then. "
+            f"Received: sample_rate={sample_rate}. Give `frontend` too, such as MicroFrontend().",
+        )
+        return None, None
+    described = frontend.layer if isinstance(frontend, LogMelFrontend) else frontend
+    heard: float = getattr(described, "sample_rate", SAMPLE_RATE)
+    if sample_rate is None or sample_rate == heard:
+        return heard, None
+    return sample_rate, StreamResampler(sample_rate, heard)
+
+
+def _check_features(runner: Any) -> None:
+    """Refuse a model that does not take the features of the micro front-end."""
+    signature = getattr(runner, "signature", None)
+    if signature is None:
+        return
+    shapes = [info.shape for info in runner.inputs if info.name in signature.frames]
     require(
-        description["kind"] == "micro",
-        "`folder` must hold a bundle with the micro front-end or none; others are not known "
-        f"here. Received: frontend={description}. Pass your own to StreamingDetector(model, "
-        "frontend=...).",
+        len(shapes) == 1 and shapes[0][-1] == FEATURES,
+        f"`model` must take the {FEATURES} features of the micro front-end, from one input. "
+        f"Received: frontend=MicroFrontend() for inputs of shapes {shapes}. Give the front-end it "
+        "was trained with, or features and `frontend=None`.",
     )
-    return MicroFrontend()
 
 
 def _joined(remainder: Array | None, features: ArrayLike) -> Array:

@@ -1,62 +1,29 @@
-"""`keras-sal detect`, on sound files and on a microphone that plays them."""
+"""`keras-sal detect`, on sound files and standard input."""
 
+import contextlib
 import json
+import os
 import sys
-import types
+import threading
 
 import keras
 import numpy as np
 import pytest
-import stepping
 from keras import layers
-from recording_folders import REAL, burst, needs_recordings
+from loudness import TIMES, expected, lines, write_folder
+from recording_folders import REAL, needs_recordings
 
 from keras_sal import audio, cli
-from keras_sal.cli import microphone as microphone_module
-from keras_sal.cli.meter import bars
+from keras_sal.cli import sound_blocks
 from keras_sal.detection import detect
 
 soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
 pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
-TIMES = {"frame_step_s": audio.FRAME_STEP_S, "frame_offset_s": audio.FRAME_OFFSET_S}
-
-
-def loudness_detector(classes=1):
-    """Fires while the mean feature is above 3."""
-    ones = keras.initializers.Constant(1 / audio.FEATURES)
-    dense = layers.Dense(
-        classes,
-        "sigmoid",
-        kernel_initializer=ones,
-        bias_initializer=keras.initializers.Constant(-3),
-    )
-    return keras.Sequential([keras.Input((None, audio.FEATURES)), dense])
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("detect")
-    loudness_detector().save(folder / "loud.keras")
-    loudness_detector(classes=2).save(folder / "two.keras")
-    for name, rate in (("tone.wav", 16_000), ("tone44.wav", 44_100)):
-        samples = burst(2.5, 1.0, 1.4, background=0.0)
-        if rate != 16_000:
-            samples = audio.resample(samples, 16_000, rate)
-        soundfile.write(folder / name, samples, rate, subtype="PCM_16")
-    soundfile.write(folder / "silence.wav", np.zeros(16_000), 16_000)
-    return folder
-
-
-def expected(path, threshold=0.5, **rule):
-    posteriors = stepping.outputs_of(
-        loudness_detector(), audio.features(audio.read_audio(path))[None]
-    )
-    return detect(posteriors[0], threshold, **TIMES, **rule)
-
-
-def lines(capsys):
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return write_folder(tmp_path_factory.mktemp("detect"))
 
 
 def test_finds_what_detect_finds(folder, capsys):
@@ -170,105 +137,114 @@ def test_a_bundle_brings_front_end_and_trigger(folder, tmp_path, capsys):
     assert "`model` must hear sound; the bundle takes features" in capsys.readouterr().err
 
 
-class PortAudioError(Exception):
-    pass
-
-
-def microphone(samples, fails=False):
-    """Stands in for `sounddevice`: a microphone that hears `samples` over and over."""
-
-    class InputStream:
-        def __init__(self, *, callback, **options):
-            if fails:
-                raise PortAudioError("Error querying device -1")
-            assert (options["samplerate"], options["channels"]) == (16_000, 1)
-            assert options["dtype"] == "int16"
-            self.callback, self.size, self.device = (
-                callback,
-                options["blocksize"],
-                options["device"],
-            )
-
-        def __enter__(self):
-            module.device = self.device
-            for start in range(0, len(samples), self.size):
-                block = audio.to_pcm16(samples[start : start + self.size])[:, None]
-                self.callback(block, len(block), None, "")
-
-        def __exit__(self, *_):
-            module.closed = True
-
-    module = types.SimpleNamespace(InputStream=InputStream, PortAudioError=PortAudioError)
-    return module
-
-
 @pytest.fixture
-def listening(monkeypatch, folder):
-    pytest.importorskip("rich")
-    heard = microphone(audio.read_audio(folder / "tone.wav"))
-    monkeypatch.setattr(microphone_module, "import_sounddevice", lambda: heard)
-    return heard
+def piped(monkeypatch):
+    """Pipes bytes into standard input."""
+    writers = []
+
+    def pipe(content):
+        reader, writer = os.pipe()
+
+        def write():
+            with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as file:
+                file.write(content)
+
+        writers.append(threading.Thread(target=write))
+        writers[-1].start()
+        monkeypatch.setattr(sys, "stdin", os.fdopen(reader))
+
+    yield pipe
+    sys.stdin.close()
+    for writer in writers:
+        writer.join()
 
 
-@pytest.mark.parametrize(("device", "opened"), [([], None), (["--device", "3"], 3)])
-def test_listens_to_the_microphone(folder, listening, capsys, device, opened):
-    arguments = ["detect", str(folder / "loud.keras"), "--microphone", "--json-lines", *device]
-    assert cli.main([*arguments, "--seconds", "2.4"]) == 0
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", ["tone.wav", "tone44.wav"])
+@pytest.mark.parametrize("form", ["wav", "wav of unknown length", "raw"])
+def test_reads_standard_input(folder, capsys, piped, name, form):
+    """As from `arecord`, which does not know the length when it writes the header."""
+    content, options = (folder / name).read_bytes(), []
+    if form == "wav of unknown length":
+        content = content[:4] + b"\xff" * 4 + content[8:40] + b"\xff" * 4 + content[44:]
+    if form == "raw":
+        content, options = content[44:], ["--raw", "44100" if "44" in name else "16000"]
+    piped(content)
+    arguments = ["detect", str(folder / "loud.keras"), "-", "--json-lines", *options]
+    assert cli.main(arguments) == 0
     [found] = lines(capsys)
-    assert found["source"] == "microphone"
-    assert found["time_s"] == pytest.approx(expected(folder / "tone.wav")[0].time_s)
-    assert listening.device == opened
-    assert listening.closed
+    assert found["source"] == "-"
+    time_s = expected(folder / "tone.wav")[0].time_s
+    assert found["time_s"] == pytest.approx(time_s, abs=0.011)
 
 
-def test_stops_after_the_seconds(folder, listening, capsys):
-    arguments = ["detect", str(folder / "loud.keras"), "--microphone", "--seconds"]
-    assert cli.main([*arguments, "0.9"]) == 0
-    assert capsys.readouterr().out == ""
-    assert cli.main([*arguments, "1.2"]) == 0
-    assert "microphone" in capsys.readouterr().out
-
-
-def test_shows_bars_on_a_terminal(folder, listening, capsys, monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the captured output for a terminal
-    arguments = ["detect", str(folder / "loud.keras"), "--microphone", "--seconds", "2.4"]
-    assert cli.main([*arguments, "--class-names", "tone"]) == 0
-    shown = capsys.readouterr().out
-    assert "tone 0.05 ██" + 38 * "·" in shown
-    assert 20 * "█" in shown
-    assert "microphone" in shown
-
-
-def test_bars():
-    first, second = bars(np.array([0.5, 1.0]), ["go", "stop"]).splitlines()
-    assert first == "go   0.50 " + 20 * "█" + 20 * "·"
-    assert second == "stop 1.00 " + 40 * "█"
-
-
-def test_says_that_there_is_no_microphone(folder, capsys, monkeypatch):
-    missing = microphone([], fails=True)
-    monkeypatch.setattr(microphone_module, "import_sounddevice", lambda: missing)
-    assert cli.main(["detect", str(folder / "loud.keras"), "--microphone"]) == 1
+@pytest.mark.any_backend
+@pytest.mark.parametrize("content", [b"", b"\0" * 3_000, b"fLaC" + b"\0" * 3_000])
+def test_says_that_standard_input_has_no_header(folder, capsys, piped, content):
+    piped(content)
+    assert cli.main(["detect", str(folder / "loud.keras"), "-"]) == 1
     error = capsys.readouterr().err
-    assert "must find a microphone that records 16000 Hz; it says: Error querying" in error
-    assert "python -m sounddevice" in error
+    assert "`-` must get sound with a header" in error
+    assert "--raw 16000" in error
 
 
-def test_says_which_package_and_which_library_are_missing(folder, capsys, monkeypatch):
-    from keras_sal import extras
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-", "-"], "`-` must be given once"),
+        (["tone.wav", "--raw", "16000"], "`-` must be given once, for standard input, and `--raw`"),
+        (["tone.wav", "--seconds", "5"], "`--seconds` must be given with --microphone"),
+        (["tone.wav", "--channel", "2"], "`--channel` must be given with --microphone"),
+        (["-", "--raw", "16"], "`rate` must be at least 1000"),
+    ],
+)
+@pytest.mark.any_backend
+def test_rejects_options_without_effect(folder, capsys, piped, arguments, message):
+    piped(bytes(3_200))
+    assert cli.main(["detect", str(folder / "loud.keras"), *arguments]) == 1
+    assert message in capsys.readouterr().err
 
-    def without_portaudio(name):
-        raise OSError("PortAudio library not found")
 
-    arguments = ["detect", str(folder / "loud.keras"), "--microphone"]
-    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
-    assert cli.main(arguments) == 1
-    assert 'pip install "keras-sal[live]"' in capsys.readouterr().err
-    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(extras.importlib, "import_module", without_portaudio)
-    assert cli.main(arguments) == 1
-    assert "apt install libportaudio2" in capsys.readouterr().err
+@pytest.mark.any_backend
+class TestFileBlocks:
+    """Files in blocks: what `read_audio` reads, in little memory."""
+
+    @pytest.mark.parametrize("name", ["tone.wav", "tone44.wav"])
+    def test_blocks_are_the_whole_file(self, folder, monkeypatch, name):
+        monkeypatch.setattr(sound_blocks, "FILE_BLOCK_S", 0.3)
+        blocks = list(sound_blocks.file_blocks(str(folder / name)))
+        assert max(map(len, blocks)) <= 0.32 * 16_000
+        whole = audio.read_audio(folder / name)
+        np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
+
+    def test_a_file_that_declares_more_samples_than_it_holds(self, folder, tmp_path, capsys):
+        """No memory is taken for 2^36 samples, and the other files are heard."""
+        path = tmp_path / "lies.flac"
+        soundfile.write(path, audio.read_audio(folder / "tone.wav"), 16_000)
+        content = bytearray(path.read_bytes())
+        content[21] |= 0x0F  # the upper 4 of the 36 bits that count the samples
+        path.write_bytes(content)
+        assert soundfile.info(path).frames > 1 << 35
+        arguments = ["detect", str(folder / "loud.keras"), str(path), str(folder / "tone.wav")]
+        assert cli.main([*arguments, "--json-lines"]) == 1
+        shown = capsys.readouterr()
+        assert "lies.flac" in shown.err
+        assert "it could not be decoded" in shown.err
+        *_, line = shown.out.splitlines()
+        assert json.loads(line)["source"].endswith("tone.wav")
+
+    def test_rejects_what_read_audio_rejects(self, tmp_path):
+        tone = np.sin(np.arange(16_000) / 5).astype("float32") / 2
+        for name, samples, message in (
+            ("loud.wav", 9 * tone, "finite samples in"),
+            ("nan.wav", np.where(np.arange(16_000) == 9_000, np.nan, tone), "finite samples in"),
+            ("opposed.wav", np.stack([tone, -tone], axis=1), "cancel each other out"),
+        ):
+            path = tmp_path / name
+            soundfile.write(path, samples, 16_000, subtype="FLOAT")
+            for read in (audio.read_audio, lambda path: list(sound_blocks.file_blocks(path))):
+                with pytest.raises(ValueError, match=f"{message}.*{name}"):
+                    read(str(path))
 
 
 @needs_recordings

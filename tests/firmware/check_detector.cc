@@ -14,7 +14,7 @@ namespace {
 
 using keras_sal::Value;
 
-enum Event : int32_t { kNothing = 0, kReset = 1, kFailure = 2 };
+enum Event : int32_t { kNothing = 0, kReset = 1, kFailure = 2, kNotFinite = 3, kSpoiled = 4 };
 
 constexpr int kMostTensors = 16;
 constexpr int kMostValues = 4096;
@@ -40,6 +40,10 @@ class Replay : public keras_sal::Interpreter {
       memset(memory_, 0x5a, sizeof(memory_));
       return false;
     }
+    if (spoils) {
+      memset(memory_, 0xff, sizeof(memory_));  // floats that are NaN
+      return true;
+    }
     if (!Read(inputs_) || memcmp(memory_, read_, Total(inputs_) * sizeof(Value)) != 0) wrong = true;
     memset(memory_, 0xa5, sizeof(memory_));
     if (!Read(outputs_)) wrong = true;
@@ -55,6 +59,7 @@ class Replay : public keras_sal::Interpreter {
   void Forget(int output) { outputs_[output] = 0; }
 
   bool fails = false;
+  bool spoils = false;
   bool wrong = false;
   int resets = 0;
 
@@ -107,7 +112,9 @@ int main() {
       return 6;
     }
     interpreter.fails = event == kFailure;
-    if (detector.Step(frame) == interpreter.fails) return 7;
+    interpreter.spoils = event == kSpoiled;
+    const bool fails = event == kFailure || event == kNotFinite || event == kSpoiled;
+    if (detector.Step(frame) == fails) return 7;
     if (interpreter.wrong) return 8;
     for (int c = 0; c < keras_sal::kClasses; ++c) {
       const float output[3] = {detector.posterior(c), detector.score(c),

@@ -6,7 +6,8 @@ from keras_sal.detection import Trigger
 from keras_sal.export.firmware import sources
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 
-NOTHING, RESET, FAILURE = 0, 1, 2  # as in check_detector.cc
+NOTHING, RESET, FAILURE, NOT_FINITE, SPOILED = range(5)  # as in check_detector.cc
+REFUSED = (FAILURE, NOT_FINITE, SPOILED)  # events of steps that fail
 
 
 class Dice(StepRunner):
@@ -64,11 +65,15 @@ def replay(runner, features, events, positions):
     try:
         for t, event in enumerate(events):
             frame = {name: values[t : t + 1] for name, values in features.items()}
+            if event == NOT_FINITE:
+                spoiled = {name: values.copy() for name, values in frame.items()}
+                spoiled[min(spoiled)].flat[-1] = (np.nan, np.inf, -np.inf)[t % 3]
+                frame = spoiled
             content.append(np.int32(event).tobytes())
             content.extend(frame[name].tobytes() for name in runner.signature.frames)
             if event == RESET:
                 runner.reset()
-            if event != FAILURE:
+            if event not in REFUSED:
                 posterior = runner.stream(frame)
                 posteriors.append(np.asarray(posterior).reshape(-1))
     finally:
@@ -82,7 +87,7 @@ def expected_outputs(posteriors, events, thresholds, scoring, delay_frames=0):
     posteriors = iter(posteriors)
     outputs = np.zeros((len(events), classes, 3), "float32")
     for start, stop in streams_of(events):
-        steps = [t for t in range(start, stop) if events[t] != FAILURE]
+        steps = [t for t in range(start, stop) if events[t] not in REFUSED]
         stream = np.array([next(posteriors) for _ in steps], "float32").reshape(-1, classes)
         steps, stream = steps[delay_frames:], stream[delay_frames:]
         for c in range(classes):
@@ -93,7 +98,7 @@ def expected_outputs(posteriors, events, thresholds, scoring, delay_frames=0):
             frames = np.rint(np.array(times) / scoring.frame_step_s).astype(int)
             outputs[np.array(steps)[frames], c, 2] = 1
         for t in range(start, stop):  # a step that failed has changed nothing
-            if events[t] == FAILURE:
+            if events[t] in REFUSED:
                 outputs[t] = outputs[t - 1] if t > start else 0
     return outputs
 

@@ -5,8 +5,10 @@ import pytest
 from firmware_programs import PROGRAMS, CortexM4, Host, needs_compiler, run
 from replays import (
     FAILURE,
+    NOT_FINITE,
     NOTHING,
     RESET,
+    SPOILED,
     Dice,
     expected_outputs,
     features_for,
@@ -111,6 +113,24 @@ def test_detector_equals_python_to_the_bit(machine, tmp_path, name):
     outputs = outputs_of(machine, files, tmp_path, raw_content).reshape(expected.shape)
     np.testing.assert_array_equal(outputs, expected)
     assert expected[..., 2].sum() >= 5
+
+
+@pytest.mark.parametrize("name", ["int8 posterior", "float32 posteriors"])
+def test_steps_that_are_not_finite_are_refused_and_change_nothing(tmp_path, name):
+    runner = RUNNERS[name]()
+    bad = [NOT_FINITE, SPOILED] if "float32" in name else [NOT_FINITE]  # integers are finite
+    share = 0.3 / len(bad)
+    events = np.random.default_rng(5).choice(
+        [NOTHING, RESET, *bad], 200, p=[0.68, 0.02, *[share] * len(bad)]
+    )
+    positions = shuffled(runner)
+    content, posteriors = replay(runner, features_for(runner, len(events)), events, positions)
+    thresholds = [0.6] if len(posteriors[0]) == 1 else SEVERAL
+    expected = expected_outputs(posteriors, events, thresholds, SCORING)
+    files = write_settings(runner, positions, tmp_path, thresholds, SCORING)
+    outputs = outputs_of(Host(), files, tmp_path, content).reshape(expected.shape)
+    np.testing.assert_array_equal(outputs, expected)
+    assert expected[..., 2].sum() >= 3
 
 
 def test_outputs_of_a_late_model_that_belong_to_no_frame_are_left_out(machine, tmp_path):

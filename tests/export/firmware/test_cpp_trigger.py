@@ -77,3 +77,14 @@ def test_trigger_equals_python_to_the_bit(machine, tmp_path):
         assert [detection.time_s for detection in live] == frames
         fired += len(frames)
     assert fired > 600, "the cases must make triggers fire"
+
+
+def test_a_posterior_that_is_not_a_number_is_not_on(tmp_path):
+    """It leaves the mean with the frames that follow, and the trigger goes on as before."""
+    posterior = np.float32([0, np.nan, np.nan, np.nan, 0.2, 0.2, 0.9, 0.9, 0.9, np.nan, 0.2])
+    scoring = Scoring(frame_step_s=1.0, smooth_frames=2, on_frames=2, hysteresis=0.1)
+    (tmp_path / "cases.bin").write_bytes(case_bytes(posterior, 0.8, scoring))
+    files = [PROGRAMS / "check_trigger.cc", trigger_source(tmp_path)]
+    run(Host().build(files, tmp_path, tmp_path), cwd=tmp_path)
+    outputs = np.fromfile(tmp_path / "outputs.bin", "float32").reshape(-1, 2)
+    assert np.flatnonzero(outputs[:, 1]).tolist() == [8]

@@ -16,7 +16,7 @@ void Quantize(float feature, const FrameTensor& tensor, Integer* value) {
   constexpr float kFar = 1e6f;  // saturates whatever the zero point is
   float scaled = feature / tensor.scale;
   scaled += scaled < 0.0f ? -0.5f : 0.5f;
-  if (!(scaled > -kFar)) scaled = -kFar;  // a NaN, too
+  if (scaled < -kFar) scaled = -kFar;
   if (scaled > kFar) scaled = kFar;
   int32_t rounded = static_cast<int32_t>(scaled) + tensor.zero_point;
   if (rounded < kLowest) rounded = kLowest;
@@ -25,6 +25,14 @@ void Quantize(float feature, const FrameTensor& tensor, Integer* value) {
 }
 
 inline void Quantize(float feature, const FrameTensor&, float* value) { *value = feature; }
+
+bool IsFinite(float value) { return value - value == 0.0f; }
+
+// The integers of a quantized model are always finite.
+template <typename Integer>
+bool IsFinite(Integer) {
+  return true;
+}
 
 bool Holds(const Tensor& tensor, int values) {
   return tensor.data != nullptr && tensor.bytes == values * sizeof(Value);
@@ -60,6 +68,9 @@ bool Detector::Reset() {
 }
 
 bool Detector::Step(const float* frame) {
+  for (int k = 0; k < kFrameValues; ++k) {
+    if (!IsFinite(frame[k])) return false;
+  }
   for (int i = 0; i < kNumFrames; ++i) {
     Value* input = static_cast<Value*>(interpreter_->Input(kFrames[i].input).data);
     for (int k = 0; k < kFrames[i].values; ++k) Quantize(*frame++, kFrames[i], input++);
@@ -70,6 +81,10 @@ bool Detector::Step(const float* frame) {
     state += kStates[i].values;
   }
   if (!interpreter_->Invoke()) return false;
+  const Value* output = static_cast<const Value*>(interpreter_->Output(kPosteriorOutput).data);
+  for (int c = 0; c < kClasses; ++c) {
+    if (!IsFinite(output[c])) return false;
+  }
 
   // Inputs and outputs may share memory, so all states leave it before any comes back.
   Value* next = states_;
@@ -81,7 +96,6 @@ bool Detector::Step(const float* frame) {
     --early_;
     return true;
   }
-  const Value* output = static_cast<const Value*>(interpreter_->Output(kPosteriorOutput).data);
   for (int c = 0; c < kClasses; ++c) {
     posteriors_[c] = PosteriorOf(output[c]);
     detected_[c] = triggers_[c].Feed(posteriors_[c]);

@@ -26,8 +26,9 @@ class Detector {
   // Starts a new stream: sets the states to their zero points and arms the triggers.
   bool Reset();
 
-  // Takes `kFrameValues` features, those of several inputs in the order of `kFrames`. False if
-  // the interpreter failed; then nothing has changed.
+  // Takes `kFrameValues` features, those of several inputs in the order of `kFrames`. False if a
+  // feature or a posterior is not finite (NaN or infinity) or the interpreter failed; then nothing
+  // has changed, and the next frame may be tried. Do not compile it with -ffast-math.
   bool Step(const float* frame);
 
   // Whether the class was detected on the last frame.

@@ -19,7 +19,7 @@ bool Trigger::Feed(float posterior) {
   newest_ = newest_ + 1 < rule_->smooth_frames ? newest_ + 1 : 0;
   history_[newest_] = posterior;
   score_ = Mean();
-  if (score_ < rule_->threshold) {
+  if (!(score_ >= rule_->threshold)) {  // a NaN is not on
     on_ = 0;
   } else if (on_ < rule_->on_frames) {
     ++on_;
