@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from keras_sal.checks import require
-from keras_sal.data import Stream
+from keras_sal.data import SplitRecord, Stream
+from keras_sal.data.split_record import RECORD
 from keras_sal.detection import DetCurve, threshold_record
 from keras_sal.evaluation.labels import read_word_times
 from keras_sal.evaluation.predictions import FILE, Predictions, collect_predictions
@@ -49,6 +50,7 @@ class ReleasePlan:
         word: The wake word.
         folder: Folder of its recordings.
         streams: Streams of the three splits.
+        splits: Record of the splits of its recordings, for `splits.json`.
         quantization: `"int8"`, `"int16x8"` or `"float32"`, of the firmware.
         fa_per_hour: False-alarm budget per hour, > 0.
         command: Command line, for the results.
@@ -59,6 +61,7 @@ class ReleasePlan:
     word: str
     folder: Path
     streams: SplitStreams
+    splits: SplitRecord
     quantization: str
     fa_per_hour: float
     command: str
@@ -127,7 +130,7 @@ def write_release(
         models: Trained detectors by name.
         plan: What the release is made from.
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
-            figures, `results.json` and `posteriors.npz`.
+            figures, `results.json`, `posteriors.npz` and `splits.json`.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
@@ -179,6 +182,7 @@ class _Release:
         firmware = self._write_firmware(detector, self._dev_curve(predictions, released))
         footprint = {name: firmware.manifest[name] for name in _FOOTPRINT}
         results = self._evaluate(predictions, {released: footprint})
+        self.plan.splits.write(self.folder / RECORD)
         write_json(self.folder / "results.json", results)
         predictions.save(self.folder / FILE)
         self._write_report(predictions, results)

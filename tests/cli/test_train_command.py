@@ -15,7 +15,14 @@ from unrendered import unrendered_figures
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
-from keras_sal.data import PlacedRecording, Recording, Stream
+from keras_sal.data import (
+    PlacedRecording,
+    Recording,
+    SplitRecord,
+    Stream,
+    find_split_record,
+    load_word_recordings,
+)
 from keras_sal.evaluation import ScoringProtocol
 from keras_sal.export import bundle
 from keras_sal.training import (
@@ -72,12 +79,19 @@ class TestTrain:
         names = {path.name for path in trained.iterdir()}
         assert names == {
             *("cache", "figures", "firmware", "model.keras", "posteriors.npz"),
-            *("report.html", "results.json"),
+            *("report.html", "results.json", "splits.json"),
         }
         shipped = json.loads((trained / "results.json").read_text())["systems"][-1]
         firmware = bundle.read(trained / "firmware")
         assert firmware.threshold == shipped["threshold"]["threshold"]
         assert firmware.open().flash_bytes == shipped["flash_bytes"]
+
+    def test_splits_of_the_recordings(self, trained, tones):
+        """Dealt out, as the table has one split only; found by other commands beside the bundle."""
+        record = SplitRecord.read(find_split_record(trained / "firmware"))
+        dealt = load_word_recordings(tones, "hey robot")
+        assert {each.split for each in dealt} == {"train", "dev", "test"}
+        assert record == SplitRecord.of(dealt, tones)
 
     def test_logits_are_tempered_for_int8(self, trained):
         [kept] = (trained / "cache").glob("trained-conv-*.keras")
