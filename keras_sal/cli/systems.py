@@ -18,6 +18,7 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
+from keras_sal.cli.trained_model import load_trained_model
 
 if TYPE_CHECKING:
     from keras_sal.data import Recording, Stream
@@ -219,7 +220,7 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     model: Any = path
     details: dict[str, Any] = {"model": str(path)}
     if path.suffix == ".keras":
-        model = keras.models.load_model(path, compile=False)
+        model = load_trained_model(path)
         details["parameters"] = model.count_params()
     runner: Any = open_runner(model, runtime if path.suffix == ".tflite" else None)
     content = Path(getattr(runner, "path", path)).read_bytes()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from keras_sal.data.recordings import Recording, load_recordings
 from keras_sal.data.recordings_table import SPLITS, TABLE
-from keras_sal.data.selection import partition
+from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
 from keras_sal.data.splits import split_by_speaker
 from keras_sal.typing import PathLike
-
-MOST_TEXTS = 3  # texts in a line about what is left out
 
 
 def load_word_recordings(
@@ -88,11 +85,9 @@ def _say_counts(recordings: Sequence[Recording], word: str, say: Callable[[str],
         noise = sum(recording.noise for recording in others)
         played = f"{noise} of them noise" if noise else "none of them noise: pink noise is played"
         say(f"  {split}: {said} times {word!r}, {len(others)} others, {played}")
-    used = set(map(id, (*positives, *negatives)))
-    texts = Counter(recording.text for recording in recordings if id(recording) not in used)
-    if texts:
-        named = ", ".join(f"{text!r} ({count})" for text, count in texts.most_common(MOST_TEXTS))
+    neither = among_others(recordings, word)
+    if neither:
         say(
-            f"  left out: {sum(texts.values())} in which {word!r} is said among other words, so "
-            f"that they are no negatives: {named}"
+            f"  left out: {len(neither)} in which {word!r} is said among other words, so that they "
+            f"are no negatives: {describe_texts(neither)}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
 from keras_sal.extras import require_package
-from keras_sal.files import write_json
+from keras_sal.files import temporary_sibling, write_json
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
@@ -31,6 +31,7 @@ from keras_sal.typing import Array, PathLike
 
 CALIBRATION_STREAMS = 12
 FIRMWARE = "firmware"
+COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
 _PACKAGES = {  # extra: purpose, packages by the names they are imported by
     "audio": (
@@ -83,6 +84,8 @@ def check_packages() -> None:
 def check_output(output: PathLike) -> None:
     """Refuse an output that a release can't be written to.
 
+    A release that was complete when its process was killed is put in its place first.
+
     Args:
         output: The folder to write to.
 
@@ -95,6 +98,7 @@ def check_output(output: PathLike) -> None:
             "`output` must be a folder, or nothing yet; the artefacts are written into it. "
             f"Received: {output}, a file. Name another one."
         )
+    _put_in_place(Path(output))
     firmware = Path(output) / FIRMWARE
     if firmware.is_dir() and any(firmware.iterdir()):
         bundle.read_manifest(firmware)
@@ -145,9 +149,11 @@ def write_release(
         "`models` must hold at least one; one of them is released. Received: none. Train one.",
     )
     check_output(output)
-    with tempfile.TemporaryDirectory(prefix=".shipping-", dir=output) as made:
-        results = _Release(plan, Path(made), reporter or SilentReporter()).write(models)
-        _put_in_place(Path(made), Path(output))
+    with temporary_sibling(Path(output) / "release") as made:
+        made.mkdir()
+        results = _Release(plan, made, reporter or SilentReporter()).write(models)
+        made.replace(Path(output) / COMPLETE)
+        _put_in_place(Path(output))
     return results
 
 
@@ -260,13 +266,17 @@ class _Release:
             )
 
 
-def _put_in_place(made: Path, output: Path) -> None:
-    """Move all artefacts to the output; the former ones go with the temporary folder."""
-    former = made / "former"
-    artefacts = list(made.iterdir())
-    former.mkdir()
-    for artefact in artefacts:
+def _put_in_place(output: Path) -> None:
+    """Move the artefacts of a complete release to their places, if there is one.
+
+    A process that is killed on the way leaves the rest for the next one to move.
+    """
+    complete = output / COMPLETE
+    if not complete.is_dir():
+        return
+    for artefact in list(complete.iterdir()):
         place = output / artefact.name
-        if place.exists():
-            place.replace(former / artefact.name)
+        if place.is_dir():
+            shutil.rmtree(place)
         artefact.replace(place)
+    complete.rmdir()

@@ -205,6 +205,21 @@ def test_calibration_takes_the_streams_with_most_events():
     assert [int(features[0, 0]) for features in taken] == list(range(13, 1, -1))
 
 
+@pytest.mark.any_backend
+def test_killed_between_two_artefacts(tmp_path):
+    """The rest of a complete release is put in place by the next start; half ones are removed."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "old.png").touch()
+    (tmp_path / "results.json").write_text("new, moved before")
+    complete = tmp_path / release.COMPLETE
+    (complete / "figures").mkdir(parents=True)
+    (complete / "figures" / "new.png").touch()
+    (complete / "report.html").write_text("new")
+    release.check_output(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "report.html", "results.json"}
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["new.png"]
+
+
 def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
     """Its speakers, known by their files' names, are dealt out; times come from the energy."""
     for text in ("hey_robot", "alexa"):
