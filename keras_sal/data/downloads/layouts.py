@@ -41,11 +41,12 @@ def tabulate(
         folder: The folder.
         layout: `"words"`: a subfolder for each word, `smart_mirror/1.wav` (`smart mirror` is
             said), and `noise` (or `background_noise`) for noise, which may have subfolders;
-            files elsewhere are left out and named in a warning. Files are assigned to splits by a hash of their speaker or
-            path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of the speaker `ann`; the
-            splits share speakers if the names don't tell them apart. Or the name of a data set:
-            `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`, `"musan"`, `"demand"`
-            or `"esc-50"`, with the splits of their authors where there are any.
+            files elsewhere are left out and named in a warning. Files are assigned to splits by a
+            hash of their speaker or path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of
+            the speaker `ann`; the splits share speakers if the names don't tell them apart. Or the
+            name of a data set: `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`,
+            `"musan"`, `"demand"` or `"esc-50"`, with the splits of their authors where there are
+            any.
         corpus: Value of the column `corpus`. Default: the name of the layout.
         replace: Replace a table that exists, with the times in it. Default `False`.
 

@@ -141,7 +141,7 @@ def _tar_members(file: IO[bytes], max_bytes: int) -> Iterator[_Member]:
     start = file.read(8)
     file.seek(0)
     opened = next((opener for mark, opener in COMPRESSIONS if start.startswith(mark)), None)
-    content = _BoundedReader(opened(file) if opened else file, max_bytes)
+    content: Any = _BoundedReader(opened(file) if opened else file, max_bytes)
     with tarfile.open(fileobj=content, mode="r:") as archive:
         for info in archive:
             content.allow(OVERHEAD_BYTES)
