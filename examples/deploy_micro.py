@@ -23,7 +23,13 @@ from command_line import example_parser, recordings_folder
 
 from keras_sal import StreamingAnchorLoss, StreamingDetector
 from keras_sal.audio import output_times
-from keras_sal.data import evaluation_streams, load_recordings, training_streams
+from keras_sal.data import (
+    SplitRecord,
+    evaluation_streams,
+    find_split_record,
+    load_word_recordings,
+    training_streams,
+)
 from keras_sal.detection import det_curve, threshold_record
 from keras_sal.export import bundle, micro
 from keras_sal.export.verify import verify
@@ -43,7 +49,11 @@ keras.utils.set_random_seed(0)
 folder = Path(options.folder)
 folder.mkdir(parents=True, exist_ok=True)
 
-recordings = load_recordings(recorded)
+# A model that was trained before is tested on what it was not trained on.
+known = find_split_record(options.model) if options.model else None
+recordings = load_word_recordings(
+    recorded, options.word, records=[SplitRecord.read(known)] if known else [], say=print
+)
 train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
 dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
 test = evaluation_streams(recordings, options.word, "test", cache=options.cache)

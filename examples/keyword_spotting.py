@@ -25,7 +25,7 @@ from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, SAMPLE_RATE, MicroFron
 from keras_sal.data import (
     StreamBatches,
     evaluation_streams,
-    load_recordings,
+    load_word_recordings,
     training_streams,
 )
 from keras_sal.detection import det_curve, operating_point
@@ -45,7 +45,7 @@ folder = recordings_folder(options)
 keras.utils.set_random_seed(0)
 
 # Recordings laid end to end, augmented for training and unaltered for scoring.
-recordings = load_recordings(folder)
+recordings = load_word_recordings(folder, options.word, say=print)
 train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
 dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)
 test = evaluation_streams(recordings, options.word, "test", cache=options.cache)

@@ -27,7 +27,7 @@ from command_line import example_parser, recordings_folder
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.audio import FRAME_STEP_S
-from keras_sal.data import evaluation_streams, load_recordings, training_streams
+from keras_sal.data import evaluation_streams, load_word_recordings, training_streams
 from keras_sal.detection import det_curve, detect, operating_point
 from keras_sal.models import multimodal_detector
 from keras_sal.runtime import open_runner, predict
@@ -94,7 +94,7 @@ def with_motion(streams, split):
     return pairs
 
 
-recordings = load_recordings(folder)
+recordings = load_word_recordings(folder, options.word, say=print)
 # Every training stream is one clip of 10 s, cut where the motion ends.
 clips = training_streams(
     recordings,

@@ -23,9 +23,10 @@ from command_line import example_parser, recordings_folder
 
 from keras_sal import StreamingAnchorLoss
 from keras_sal.data import (
+    SplitRecord,
     StreamBatches,
     evaluation_streams,
-    load_recordings,
+    load_word_recordings,
     training_streams,
 )
 from keras_sal.models import gru_detector
@@ -53,7 +54,7 @@ else:
     print(f"1 device: keras.distribution needs JAX, this is {keras.backend.backend()}")
 keras.utils.set_random_seed(0)
 
-recordings = load_recordings(folder)
+recordings = load_word_recordings(folder, options.word, say=print)
 train = training_streams(recordings, options.word, hours=options.hours, cache=options.cache)
 batches = StreamBatches(
     train,
@@ -77,6 +78,7 @@ print(f"{steps_per_s:.1f} steps a second, compilation included")
 
 if options.save:
     model.save(options.save)
+    SplitRecord.of(recordings, folder).write(f"{options.save}.splits.json")
     print(f"saved {options.save}")
 keras.distribution.set_distribution(None)  # dev need not be a multiple of the devices
 dev = evaluation_streams(recordings, options.word, "dev", cache=options.cache)

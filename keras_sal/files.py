@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import glob
+import hashlib
 import json
 import math
 import os
+import platform
 import shutil
+import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +22,12 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.typing import PathLike
+
+ABANDONED_S = 24 * 3600.0  # age of what another machine left unfinished
+EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+HERE = -100  # AT_FDCWD of Linux
+
+_unfinished: set[str] = set()  # names that this process is writing to
 
 
 def check_path(path: PathLike) -> Path:
@@ -53,8 +66,7 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
         >>> path.read_text()
         'done'
     """
-    temporary = _temporary_sibling(path)
-    try:
+    with temporary_sibling(path) as temporary:
         if callable(content):
             content(temporary)
         elif isinstance(content, str):
@@ -62,8 +74,6 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
         else:
             temporary.write_bytes(content)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -86,20 +96,103 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         "`path` must be free or a folder; a file is in its place. Received: "
         f"path={str(path)!r}. Give another name, or move the file away.",
     )
-    temporary = _temporary_sibling(path)
-    former = _temporary_sibling(path.with_name(f"{path.name}.former"))
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    with temporary_sibling(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        if path.exists() and not _exchange(temporary, path):
+            with temporary_sibling(path) as former:
+                path.replace(former)
+                try:
+                    temporary.replace(path)
+                except OSError:
+                    former.replace(path)
+                    raise
+        elif not path.exists():
+            temporary.replace(path)
+
+
+@contextmanager
+def temporary_sibling(path: Path) -> Iterator[Path]:
+    """Name a file or folder beside `path` to write to, and remove what is left there in the end.
+
+    What killed processes left beside `path` is removed first.
+
+    Args:
+        path: Path of what is to be written.
+
+    Yields:
+        A path that nothing exists at, and that no other thread or process uses.
+    """
+    sweep(path)
+    name = f".{os.getpid()}-{_machine()}-{uuid.uuid4().hex[:8]}.{path.name}"
+    _unfinished.add(name)
+    temporary = path.with_name(name)
     try:
         yield temporary
-        if path.exists():
-            path.replace(former)
-        temporary.replace(path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if former.exists() and not path.exists():
-            former.replace(path)
-        shutil.rmtree(former, ignore_errors=True)
+        _remove(temporary)
+        _unfinished.discard(name)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left unfinished beside a path.
+
+    Args:
+        path: Path of the file or folder that they were writing.
+    """
+    for left in path.parent.glob(f".*-*-*.{glob.escape(path.name)}"):
+        pid, machine, _ = left.name[1:].split(".", 1)[0].split("-", 2)
+        if not pid.isdigit() or left.name in _unfinished:
+            continue
+        try:
+            old = time.time() - left.stat().st_mtime > ABANDONED_S
+        except OSError:
+            continue  # another process was quicker
+        if old or (machine == _machine() and not _is_running(int(pid))):
+            _remove(left)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process that is writing has this number. On Windows it can't be asked safely."""
+    if pid == os.getpid():
+        return False  # this process would know of it
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _machine() -> str:
+    """Four hexadecimal digits for this machine, whose process numbers mean nothing elsewhere."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step, so that there is no time without either.
+
+    Returns:
+        Whether it was done; some systems can't.
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            return bool(library.renamex_np(*names, EXCHANGE) == 0)
+        return bool(library.renameat2(HERE, names[0], HERE, names[1], EXCHANGE) == 0)
+    except (OSError, AttributeError, TypeError):
+        return False
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -132,7 +225,3 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _temporary_sibling(path: Path) -> Path:
-    return path.with_name(f".{os.getpid()}.{path.name}")

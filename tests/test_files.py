@@ -1,6 +1,12 @@
 """Files and folders that appear complete or not at all."""
 
 import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +80,70 @@ class TestAtomicFolder:
             interrupted()
         assert [file.name for file in path.iterdir()] == ["old.txt"]
         assert list(tmp_path.iterdir()) == [path]
+
+    def test_replaces_it_in_one_step(self, tmp_path, monkeypatch):
+        """There is no time at which the folder is missing or holds old and new files."""
+        path = tmp_path / "bundle"
+        for folder in (path, tmp_path / "one", tmp_path / "two"):
+            folder.mkdir()
+        if not files._exchange(tmp_path / "one", tmp_path / "two"):
+            pytest.skip("this system has no exchange of names")
+        monkeypatch.setattr(Path, "replace", lambda *_: pytest.fail("a rename of its own"))
+        with files.atomic_folder(path) as folder:
+            (folder / "new.txt").write_text("new")
+        assert [file.name for file in path.iterdir()] == ["new.txt"]
+
+    def test_replaces_it_where_names_can_not_be_exchanged(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+        self.test_replaces_what_stood_there(tmp_path)
+
+    def test_what_stood_there_comes_back(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+        path, once = tmp_path / "bundle", Path.replace
+        path.mkdir()
+        (path / "old.txt").touch()
+
+        def fail_second(one, other):
+            if other == path and not (one / "old.txt").exists():
+                raise OSError("full")
+            return once(one, other)
+
+        monkeypatch.setattr(Path, "replace", fail_second)
+        with pytest.raises(OSError, match="full"), files.atomic_folder(path):
+            pass
+        assert [file.name for file in path.iterdir()] == ["old.txt"]
+
+
+def test_threads_that_write_one_file(tmp_path):
+    path = tmp_path / "results.json"
+
+    def slowly(temporary):
+        temporary.write_text("whole")
+        time.sleep(0.005)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: files.write_atomically(path, slowly), range(16)))
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_killed_processes_leave_nothing_for_good(tmp_path):
+    """The next write to the same path sweeps; that of a running process stays."""
+    path = tmp_path / "bundle"
+    killed = subprocess.Popen([sys.executable, "-c", "pass"])
+    killed.wait()
+    machine = files._machine()
+    gone = tmp_path / f".{killed.pid}-{machine}-0.bundle"
+    mine_of_before = tmp_path / f".{os.getpid()}-{machine}-0.bundle"  # a container's number 1
+    running = tmp_path / f".{os.getppid()}-{machine}-0.bundle"
+    elsewhere = tmp_path / f".{killed.pid}-none-0.bundle"
+    others = [tmp_path / ".hidden-a-b.bundle", tmp_path / f".{killed.pid}-{machine}-0.other"]
+    for left in (gone, mine_of_before, running, elsewhere, *others):
+        (left / "deep").mkdir(parents=True)
+    with files.atomic_folder(path):
+        pass
+    assert set(tmp_path.iterdir()) == {path, running, elsewhere, *others}
+    long_ago = time.time() - 2 * files.ABANDONED_S
+    os.utime(elsewhere, (long_ago, long_ago))
+    files.sweep(path)
+    assert not elsewhere.exists()

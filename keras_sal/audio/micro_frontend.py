@@ -15,6 +15,7 @@ LOWEST_HZ = 125.0  # lower edge of the lowest filter
 HIGHEST_HZ = 7500.0  # upper edge of the highest filter
 
 _STEP = round(FRAME_STEP_S * SAMPLE_RATE)
+_WINDOW = round(FRAME_OFFSET_S * SAMPLE_RATE)
 
 
 def output_times(
@@ -104,6 +105,22 @@ class MicroFrontend:
         """Reset the state to that of a new front-end."""
         self._frontend.reset()
         self._rest = self._rest[:0]
+
+
+def frame_count(samples: int) -> int:
+    """Compute the number of frames of a recording.
+
+    Args:
+        samples: Number of samples at 16 kHz, at least 0.
+
+    Returns:
+        The number of frames: 0 below 480 samples, then one more for every 160.
+
+    Example:
+        >>> frame_count(479), frame_count(480), frame_count(16_000)
+        (0, 1, 98)
+    """
+    return max(0, (samples - _WINDOW) // _STEP + 1)
 
 
 def features(samples: ArrayLike) -> Array:

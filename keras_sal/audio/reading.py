@@ -38,6 +38,19 @@ UNSUPPORTED = (
     ".wma",
     ".webm",
 )  # libsndfile can't read them
+FOREIGN = (  # place of a mark at the start of a file, the mark, and the format
+    (4, b"ftyp", "MP4 or M4A"),
+    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
+    (0, b"#!AMR", "AMR"),
+    (0, b"\x30\x26\xb2\x75", "WMA"),
+    (0, b"ADIF", "AAC"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+)
+BLOCK_FRAMES = 1 << 20
+USUAL_FRAMES_PER_BYTE = 64  # MP3 of 8 kbit/s at 48 kHz has 48
+MOST_FRAMES_PER_BYTE = 1 << 13  # FLAC of digital silence, the densest: 65,535 samples in 11 bytes
+LONGEST_S = 24 * 3600.0  # a file of a few megabytes can unpack to more
 LEAST_RATE = 1000  # a lower rate is in kHz by mistake
 MOST_CHANNELS = 1024  # limit of libsndfile
 CANCELLED = 0.02  # least ratio of the mean's amplitude to that of the channels
@@ -48,6 +61,9 @@ TRUNCATED = re.compile(
     r"^ *(?:data|SSND|riff|Riff size|Data Size) *: (?P<declared>\d+) \(should be (?P<found>\d+)\)",
     re.MULTILINE,
 )
+
+DECLARED_EMPTY = re.compile(r"^ *(?:data|SSND) *: 0 *$", re.MULTILINE)
+LONGEST_HEADER = 1024  # bytes
 
 
 def read_audio(path: PathLike, *, convert: bool = True) -> Array:
@@ -88,11 +104,17 @@ def read_audio(path: PathLike, *, convert: bool = True) -> Array:
     frames, rate, channels = audio_info(path)
     if not convert:
         check_format(path, rate, channels)
+    if frames > LONGEST_S * rate:
+        raise ValueError(
+            f"`path` must last at most {LONGEST_S / 3600:.0f} hours; a recording is held in "
+            f"memory. Received: path={str(path)!r} of "
+            f"{frames / rate / 3600:,.0f} hours. Cut it into parts."
+        )
     soundfile = _soundfile()
     try:
-        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise ValueError(_unreadable(path, error)) from error
+        samples = _decoded(path, frames)
+    except (soundfile.SoundFileError, RuntimeError, MemoryError) as error:
+        raise ValueError(_unreadable(path, str(error) or "it needs too much memory")) from error
     if len(samples) < frames:
         raise ValueError(_unreadable(path, f"it ends after {len(samples)} of {frames} samples"))
     return _mono(path, samples, rate)
@@ -205,9 +227,12 @@ def audio_info(path: PathLike) -> tuple[int, int, int]:
         ) from error
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise ValueError(_unreadable(path, error)) from error
-    truncation = _truncation(path, info)
+    truncation = _truncation(path, info) or _impossible_length(path, info)
     if truncation:
         raise ValueError(_unreadable(path, truncation))
+    lies = Path(path).stat().st_size > LONGEST_HEADER and DECLARED_EMPTY.search(info.extra_info)
+    if info.frames == 0 and lies:
+        raise ValueError(_declared_empty(path))
     if info.samplerate < LEAST_RATE:
         raise ValueError(
             f"`path` must have at least {LEAST_RATE} samples a second; less is no speech. "
@@ -239,6 +264,27 @@ def check_format(path: PathLike, sample_rate: int, channels: int) -> None:
             f"path={str(path)!r} with {channels} channel(s) at {sample_rate} Hz. Leave `convert` "
             "at True to average the channels and resample."
         )
+
+
+def _decoded(path: PathLike, frames: int) -> Array:
+    """The samples `(frames, channels)`. Memory is taken for those that are there.
+
+    What may be a false length is read in blocks. Other files are not, as blocks change the last
+    bits of MP3.
+    """
+    blocks: list[Array] = []
+    usual = frames <= USUAL_FRAMES_PER_BYTE * Path(path).stat().st_size
+    with _soundfile().SoundFile(path) as file:
+        missing = frames
+        while missing > 0:
+            most = missing if usual else min(missing, BLOCK_FRAMES)
+            block = file.read(most, dtype="float32", always_2d=True)
+            if not len(block):
+                break
+            blocks.append(block)
+            missing -= len(block)
+        empty = np.zeros((0, file.channels), "float32")
+    return blocks[0] if len(blocks) == 1 else np.concatenate([empty, *blocks])
 
 
 def _mono(path: PathLike, samples: Array, rate: int) -> Array:
@@ -285,6 +331,14 @@ def _truncation(path: PathLike, info: Any) -> str | None:
     return None
 
 
+def _impossible_length(path: PathLike, info: Any) -> str | None:
+    """How a header declares more samples than the bytes of the file can hold, else `None`."""
+    size = Path(path).stat().st_size
+    if info.frames > size * MOST_FRAMES_PER_BYTE:
+        return f"its header declares {info.frames:,} samples, which {size:,} bytes can't hold"
+    return None
+
+
 def _has_last_page(path: PathLike) -> bool:
     """Whether an OGG file ends with a complete page that is marked as the last one."""
     with Path(path).open("rb") as file:
@@ -307,9 +361,29 @@ def _silent(path: PathLike) -> str:
     )
 
 
+def _declared_empty(path: PathLike) -> str:
+    size = Path(path).stat().st_size
+    return (
+        f"`path` must declare its sound; the header says 0 bytes, and {size:,} bytes are "
+        "there: the program that wrote it was interrupted. Received: "
+        f"path={str(path)!r}. Repair it, for example with `ffmpeg -i in.wav out.flac` or `sox "
+        "--ignore-length in.wav out.wav`."
+    )
+
+
+def _foreign_format(path: PathLike) -> str | None:
+    """The name of a format that libsndfile can't read, by the first bytes of a file."""
+    with Path(path).open("rb") as file:
+        start = file.read(16)
+    return next((name for at, mark, name in FOREIGN if start[at:].startswith(mark)), None)
+
+
 def _unreadable(path: PathLike, error: object) -> str:
     advice = "Copy the file again, or leave it out."
-    if Path(path).suffix.lower() in UNSUPPORTED:
+    suffix, foreign = Path(path).suffix.lower(), _foreign_format(path)
+    if foreign and suffix not in UNSUPPORTED:
+        error = f"it is {foreign}, whatever its name says; {error}"
+    if foreign or suffix in UNSUPPORTED:
         advice = "Convert it, for example with `ffmpeg -i in.m4a out.flac`."
     return (
         f"`path` must be a readable sound file; it could not be decoded ({error}). Received: "

@@ -106,6 +106,18 @@ def add_recordings(parser: Parser, otherwise: str = "") -> None:
     parser.add_argument("--word", default="computer", help="the wake word")
 
 
+def add_splits(parser: Parser) -> None:
+    """Add `--splits`."""
+    parser.add_argument(
+        "--splits",
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="record of the splits that a model was made with, as `train` writes it; what it was "
+        "trained on is not tested on; may be repeated (default: splits.json beside the model)",
+    )
+
+
 def add_cache(parser: Parser) -> None:
     """Add `--cache`."""
     parser.add_argument("--cache", metavar="DIR", help="folder to keep features in")

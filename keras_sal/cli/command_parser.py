@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_subparsers` of a parser returns."""
 
 WIDTH = 88
+GIVEN = "given"  # attribute of the parsed arguments: what each option was given first
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -23,6 +24,27 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         if unset or required or action.default == [] or "(default:" in text:
             return text
         return f"{text} (default: %(default)s)".lstrip()
+
+
+class _StoreOnce(argparse._StoreAction):
+    """Stores a text; refuses another one for the same option, which would replace the first."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the text."""
+        given = namespace.__dict__.setdefault(GIVEN, {})
+        first = given.setdefault(self.dest, values)
+        if option_string and self.type is None and first != values:
+            parser.error(
+                f"argument {option_string}: must be given once. Received: {first!r} and "
+                f"{values!r}. Leave one out."
+            )
+        super().__call__(parser, namespace, values, option_string)
 
 
 def add_command(
@@ -59,5 +81,7 @@ def add_command(
         epilog="\n".join(lines),
         formatter_class=HelpFormatter,
     )
+    parser.register("action", None, _StoreOnce)
+    parser.register("action", "store", _StoreOnce)
     parser.set_defaults(run=run)
     return parser

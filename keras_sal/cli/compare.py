@@ -111,7 +111,7 @@ def _read_or_predict(system: str, console: Console, options: argparse.Namespace)
     path = Path(system)
     if not (path / FILE).is_file():
         models, bundles = ([], [system]) if path.is_dir() else ([system], [])
-        found = predict_streams(console, models, bundles, options)
+        found = predict_streams(console, models, bundles, options, others=options.systems)
         shipped = [found.shipped.get(name, {}) for name in found.predictions.systems]
         return _Side(found.predictions, shipped, None)
     results = _read_results(path)

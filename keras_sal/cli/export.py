@@ -18,11 +18,13 @@ from keras_sal.cli.arguments import (
     add_false_alarm_budget,
     add_numbers,
     add_recordings,
+    add_splits,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
+from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def add_parser(commands: Commands) -> None:
         help="micro: whether the C++ detector or the interpreter carries the state",
     )
     add_recordings(parser)
+    add_splits(parser)
     add_cache(parser)
     parser.add_argument(
         "--calibration",
@@ -108,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
-    from keras_sal.data import load_recordings
+    from keras_sal.data import copy_split_record
     from keras_sal.runtime import open_runner
 
     options.quantization = _quantization(options)
@@ -121,9 +124,13 @@ def run(options: argparse.Namespace) -> int:
     model = load_trained_model(options.model)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
-    recordings = load_recordings(options.recordings) if options.recordings else None
-    export = _Export(model, runner, recordings, options, Console())
-    export.console.say(export.firmware() if options.to in FIRMWARE else export.file())
+    console = Console()
+    recordings = None
+    if options.recordings:
+        recordings = load_recordings_of([options.model], options.recordings, options, console)
+    export = _Export(model, runner, recordings, options, console)
+    console.say(export.firmware() if options.to in FIRMWARE else export.file())
+    copy_split_record(options.model, options.output)
     if options.to != "esphome":
         export.console.say(f"Check it with: keras-sal verify {options.model} {options.output}")
     return 0

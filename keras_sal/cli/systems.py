@@ -8,11 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_sal.cli.arguments import TRIGGER, Parser, add_cache, add_recordings, add_runtime
+from keras_sal.cli.arguments import (
+    TRIGGER,
+    Parser,
+    add_cache,
+    add_recordings,
+    add_runtime,
+    add_splits,
+)
 from keras_sal.cli.console import Console
+from keras_sal.cli.recordings import load_recordings_of
 
 if TYPE_CHECKING:
-    from keras_sal.data import Stream
+    from keras_sal.data import Recording, Stream
     from keras_sal.evaluation.labels import WordTimes
     from keras_sal.evaluation.predictions import Predictions
 
@@ -47,6 +55,7 @@ class SystemPredictions(NamedTuple):
 def add_stream_arguments(parser: Parser) -> None:
     """Add the arguments that say over which streams, and in which runtime, systems are run."""
     add_recordings(parser)
+    add_splits(parser)
     add_cache(parser)
     parser.add_argument(
         "--snr-db",
@@ -72,6 +81,7 @@ def predict_streams(
     bundles: Sequence[str],
     options: argparse.Namespace,
     names: Sequence[str] | None = None,
+    others: Sequence[str] = (),
 ) -> SystemPredictions:
     """Open models and bundles, make the streams, and run every system over them.
 
@@ -81,6 +91,8 @@ def predict_streams(
         bundles: Folders of bundles.
         options: Parsed arguments, those of `add_stream_arguments`.
         names: Names of the models, then of the bundles. Defaults to those of their files.
+        others: Paths of systems that these are compared with; what those were trained on is not
+            tested on either. Defaults to none.
 
     Raises:
         ValueError: If a bundle has other frame times than the recordings, or a name is missing.
@@ -98,7 +110,8 @@ def predict_streams(
     for name in list(named)[len(models) :]:
         shipped[name], times[name] = shipped_trigger(named[name])
     folder = require_recordings(options.recordings)
-    streams = _make_streams(console, folder, options)
+    recordings = load_recordings_of([*paths, *others], folder, options, console)
+    streams = _make_streams(console, recordings, options)
     with console.stage("Predict") as stage:
         predictions = collect_predictions(
             runners,
@@ -227,13 +240,11 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
 
 
 def _make_streams(
-    console: Console, folder: Path, options: argparse.Namespace
+    console: Console, recordings: Sequence[Recording], options: argparse.Namespace
 ) -> dict[tuple[str, str], list[Stream]]:
     """The streams of both splits under all conditions."""
-    from keras_sal.data import evaluation_streams, load_recordings, partition
+    from keras_sal.data import evaluation_streams
 
-    recordings = load_recordings(folder)
-    partition(recordings, options.word)
     conditions = {"clean": None} | {f"{snr_db:g} dB": snr_db for snr_db in options.snr_db}
     streams = {}
     with console.stage("Make streams") as stage:

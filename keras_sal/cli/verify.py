@@ -14,10 +14,12 @@ from keras_sal.cli.arguments import (
     add_false_alarm_budget,
     add_numbers,
     add_recordings,
+    add_splits,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 
 BUDGET = 1.0
@@ -44,6 +46,7 @@ def add_parser(commands: Commands) -> None:
         "exports", nargs="+", metavar="FILE", help=".tflite or .onnx file, or a bundle"
     )
     add_recordings(parser)
+    add_splits(parser)
     add_cache(parser)
     parser.add_argument(
         "--split", choices=("dev", "test"), default="test", help="split of the recordings"
@@ -115,12 +118,14 @@ def _streams(
         )
     if options.streams:
         return feature_streams.read_feature_streams(options.streams)
-    from keras_sal.data import load_recordings, require_recordings
+    from keras_sal.data import require_recordings
 
     folder = require_recordings(options.recordings)
+    systems = [options.model, *options.exports]
+    recordings = load_recordings_of(systems, folder, options, console)
     with console.stage(f"Make {options.split} streams") as stage:
         return feature_streams.held_out_streams(
-            *(runner, load_recordings(folder), options.word, options.split),
+            *(runner, recordings, options.word, options.split),
             cache=options.cache,
             progress=stage.progress,
         )

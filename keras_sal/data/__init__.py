@@ -4,9 +4,10 @@ In the order of use:
 
 1. `load_recordings` reads a folder of recordings; `keras_sal.data.recordings` describes its layout.
    `find_recordings` and `require_recordings` locate it. `partition` separates the recordings of a
-   word from the others.
+   word from the others. `load_word_recordings` does all of this in the way of the commands.
 2. `split_by_speaker` and `check_splits` prepare the splits train, dev and test; `find_duplicates`
-   and `group_duplicates` find recordings of one utterance.
+   and `group_duplicates` find recordings of one utterance. A `SplitRecord` keeps the splits that a
+   detector was made with, so that it is never tested on what it was trained on.
 3. `training_streams` lays augmented recordings (`StreamAugmentation`, `NoiseVariety`) into streams
    to train on, and `evaluation_streams` unaltered ones into streams to score on. Both return
    `Stream`s of `PlacedRecording`s; `compute_features` does the same for streams that you lay out.
@@ -30,28 +31,34 @@ from keras_sal.data.noise_tracks import NoiseVariety
 from keras_sal.data.placed_recording import PlacedRecording
 from keras_sal.data.recordings import Recording, load_recordings
 from keras_sal.data.selection import partition
+from keras_sal.data.split_record import SplitRecord, copy_split_record, find_split_record
 from keras_sal.data.splits import check_splits, split_by_speaker
 from keras_sal.data.stream_augmentation import StreamAugmentation
 from keras_sal.data.stream_batches import StreamBatches
 from keras_sal.data.stream_chunks import StreamChunks
 from keras_sal.data.streams import Stream, compute_features
 from keras_sal.data.training_set import training_streams
+from keras_sal.data.word_recordings import load_word_recordings
 
 __all__ = [
     "NoiseVariety",
     "PlacedRecording",
     "Recording",
+    "SplitRecord",
     "Stream",
     "StreamAugmentation",
     "StreamBatches",
     "StreamChunks",
     "check_splits",
     "compute_features",
+    "copy_split_record",
     "evaluation_streams",
     "find_duplicates",
     "find_recordings",
+    "find_split_record",
     "group_duplicates",
     "load_recordings",
+    "load_word_recordings",
     "partition",
     "require_recordings",
     "split_by_speaker",

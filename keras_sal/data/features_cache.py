@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_sal.audio.micro_frontend import FEATURES, frame_count
+from keras_sal.audio.samples import SAMPLE_RATE
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 OPTIONS = "group_size:1,zstd:3"
 SUFFIX = ".arrayrecord"
+DTYPE = np.dtype("float32")
 ABANDONED_S = 3600.0  # a shard is written in milliseconds
 
 
@@ -86,7 +89,7 @@ class FeaturesCache:
         if not self._keeping:
             return compute(stream)
         path = self.path(stream)
-        found = self._load(path)
+        found = self._load(path, stream)
         if found is None:
             found = compute(stream)
             self._save(path, found)
@@ -103,12 +106,16 @@ class FeaturesCache:
         """
         return self.folder / f"features-{fingerprint(stream)}{SUFFIX}"
 
-    def _load(self, path: Path) -> Array | None:
+    def _load(self, path: Path, stream: Stream) -> Array | None:
         if not path.exists():
             return None
         try:
-            return self._read(path)
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            found = self._read(path)
+            expected = frame_count(round(stream.duration_s * SAMPLE_RATE))
+            if len(found) != expected:
+                raise ValueError(f"it has {len(found)} frames, and the stream {expected}")
+            return found
+        except (OSError, RuntimeError, ValueError, KeyError, RecursionError) as error:
             warnings.warn(
                 f"The cached features in {path} are computed again: {error}", stacklevel=2
             )
@@ -120,10 +127,9 @@ class FeaturesCache:
             header, data = reader.read([0, 1])
         finally:
             reader.close()
-        header = json.loads(header)
-        dtype = np.dtype(header["dtype"])
-        planes = np.frombuffer(data, "uint8").reshape(dtype.itemsize, -1)
-        return np.ascontiguousarray(planes.T).view(dtype).reshape(header["shape"])
+        shape = _shape(json.loads(header), len(data))
+        planes = np.frombuffer(data, "uint8").reshape(DTYPE.itemsize, -1)
+        return np.ascontiguousarray(planes.T).view(DTYPE).reshape(shape)
 
     def _save(self, path: Path, features: Array) -> None:
         """Keep the features if the disk allows it."""
@@ -154,6 +160,22 @@ class FeaturesCache:
                     path.unlink()
             except OSError:
                 continue  # another process was quicker
+
+
+def _shape(header: Any, size: int) -> tuple[int, int]:
+    """The shape that a header declares.
+
+    Raises:
+        ValueError: If it is not that of the features in so many bytes.
+    """
+    expected = {"format": FORMAT, "dtype": str(DTYPE), "shape": None}
+    known = isinstance(header, dict) and header | {"shape": None} == expected
+    frames = size // (DTYPE.itemsize * FEATURES)
+    shape = header["shape"] if known else None
+    whole = isinstance(shape, list) and all(type(length) is int for length in shape)
+    if not whole or shape != [frames, FEATURES] or size != frames * FEATURES * DTYPE.itemsize:
+        raise ValueError(f"its header is {str(header)[:200]}, and it holds {size:,} bytes")
+    return frames, FEATURES
 
 
 def fingerprint(stream: Stream) -> str:

@@ -12,7 +12,8 @@ A folder of recordings holds a table `recordings.csv` with one row per sound fil
 | `duration_s` | length of the file, to detect files that were cut short (may be left out) |
 | `noise` | `yes` for noise: played under the streams, and negative (may be left out) |
 
-Files below a folder `noise/` (or `Noise/`) are noise too.
+Files below a folder `noise/` are noise too, and so are those below `noises/`, `background/`,
+`background_noise/` and `_background_noise_/`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,11 @@ from keras_sal.data.text_files import read_text
 TABLE = "recordings.csv"
 COLUMNS = ("file", "split", "text", "onset_s", "offset_s")
 SPLITS = ("train", "dev", "test")
+NOISE = {  # names of folders
+    f"{kind}{plural}"
+    for kind in ("noise", "background noise", "background", "background sound")
+    for plural in ("", "s")
+}
 SLACK_S = 0.05  # tolerance of a duration
 
 
@@ -183,4 +188,21 @@ def is_noise(given: str, name: str) -> bool:
             "`noise` must be yes, no or empty; noise is played under speech. Received: "
             f"noise={given}. Write yes."
         )
-    return given.strip().casefold() == "yes" or Path(name).parts[0].casefold() == "noise"
+    return given.strip().casefold() == "yes" or names_noise(Path(name).parts[0])
+
+
+def names_noise(folder: str) -> bool:
+    """Tell whether a folder holds noise, by its name.
+
+    Args:
+        folder: Name of the folder.
+
+    Returns:
+        `True` for the names that people give it, such as `noise`, `Noises`, `background` and
+        `_background_noise_`.
+
+    Example:
+        >>> [names_noise(name) for name in ("_background_noise_", "noise", "noisy_computer")]
+        [True, True, False]
+    """
+    return " ".join(folder.casefold().replace("_", " ").replace("-", " ").split()) in NOISE

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+
+import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.augmentation import scale_to_unit_power, speech_level_db
@@ -14,6 +17,10 @@ from keras_sal.data.alignment import energy_events
 from keras_sal.data.alignment.events import words_of
 from keras_sal.data.recordings import Recording, warn_of_refused
 from keras_sal.data.recordings_table import SPLITS
+from keras_sal.typing import Array
+
+MOST_TEXTS = 3  # texts in a line about what is left out
+DITHER = 2.5 / 32768  # least range of 16-bit samples that is sound: more than one bit up and down
 
 
 def partition(
@@ -66,7 +73,8 @@ def select_split(
 
     Positives without event times get them from their energy (`alignment.energy_events`). Recordings
     that are unreadable or too short, and positives in which no times are found, are left out and
-    named in a warning.
+    named in a warning. So are positives of digital silence. Another warning gives the number of
+    recordings that hold the word among others, which are neither.
 
     Args:
         recordings: A sequence of `Recording`.
@@ -88,10 +96,55 @@ def select_split(
     positives, negatives = (
         [r for r in part if r.split == split] for part in partition(recordings, word)
     )
+    _warn_of_neither([*positives, *negatives], recordings, word, split)
     with ThreadPoolExecutor(workers) as pool:
         positives = _usable(positives, pool.map(_with_times, positives), "positives", split)
         negatives = _usable(negatives, pool.map(_with_level, negatives), "negatives", split)
     return positives, negatives, [recording for recording in negatives if recording.noise]
+
+
+def among_others(recordings: Sequence[Recording], word: str) -> list[Recording]:
+    """Return the recordings in which the wake word is said among others: neither kind.
+
+    Args:
+        recordings: A sequence of `Recording`.
+        word: Wake word; see `partition`.
+
+    Returns:
+        A list of `Recording`.
+
+    Raises:
+        ValueError: If no recording's text is `word`.
+    """
+    used = {id(recording) for part in partition(recordings, word) for recording in part}
+    return [recording for recording in recordings if id(recording) not in used]
+
+
+def describe_texts(recordings: Sequence[Recording]) -> str:
+    """Name the most frequent texts of recordings, with their numbers.
+
+    Args:
+        recordings: A sequence of `Recording`.
+
+    Returns:
+        Such as `"'my computer hums' (3), 'computer games' (1)"`.
+    """
+    texts = Counter(recording.text for recording in recordings).most_common()
+    named = ", ".join(f"{text!r} ({count})" for text, count in texts[:MOST_TEXTS])
+    return named + (f" and {len(texts) - MOST_TEXTS} more" if len(texts) > MOST_TEXTS else "")
+
+
+def _warn_of_neither(
+    used: Sequence[Recording], recordings: Sequence[Recording], word: str, split: str
+) -> None:
+    ids = set(map(id, used))
+    neither = [r for r in recordings if r.split == split and id(r) not in ids]
+    if neither:
+        warnings.warn(
+            f"{len(neither)} recordings in {split} are left out, as {word!r} is said in them among "
+            f"other words: {describe_texts(neither)}.",
+            stacklevel=3,
+        )
 
 
 def _usable(
@@ -124,7 +177,7 @@ def _with_times(recording: Recording) -> Recording | Exception:
         samples = recording.samples()
         speech_level_db(samples)
         if not math.isnan(recording.offset_s):
-            return recording
+            return _silent_event(recording, samples) or recording
         onset_s, offset_s = energy_events(samples, SAMPLE_RATE)
     except (OSError, ValueError) as error:
         return error
@@ -133,6 +186,19 @@ def _with_times(recording: Recording) -> Recording | Exception:
             "it has no event times, and nothing stands out in its energy, or several things do."
         )
     return replace(recording, onset_s=onset_s, offset_s=offset_s)
+
+
+def _silent_event(recording: Recording, samples: Array) -> ValueError | None:
+    """The error of a recording whose event is digital silence, but for the last bit."""
+    times_s = recording.onset_s, recording.offset_s
+    first, beyond = (round(time_s * SAMPLE_RATE) for time_s in times_s)
+    event = samples[first:beyond]
+    if len(event) and np.ptp(event) > DITHER:
+        return None
+    return ValueError(
+        f"there is nothing but digital silence at the times of its text, {times_s[0]:g} to "
+        f"{times_s[1]:g} s: record it again, or correct the times."
+    )
 
 
 def _with_level(recording: Recording) -> Recording | Exception:

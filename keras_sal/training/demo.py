@@ -17,7 +17,7 @@ from typing import Any
 
 import keras
 
-from keras_sal.data import find_recordings, load_recordings, partition
+from keras_sal.data import SplitRecord, find_recordings, load_word_recordings
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training import recipe, release
 from keras_sal.training.recipe import TrainingOptions
@@ -63,7 +63,7 @@ def run_demo(
 
     Args:
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
-            figures, `results.json` and `posteriors.npz`.
+            figures, `results.json`, `posteriors.npz` and `splits.json`.
         job: What to compare.
         command: Command line, for the results.
         reporter: Receiver of the progress. Defaults to `None`, for none.
@@ -83,9 +83,7 @@ def run_demo(
         with reporter.stage("Synthesise speech") as stage:
             folder = _synthetic_recordings(job.word, output / "speech", stage.progress)
     reporter.say(f"Recordings: {folder}")
-    recordings = load_recordings(folder)
-    positives, negatives = partition(recordings, job.word)
-    reporter.say(f"{len(positives)} times {job.word!r}, {len(negatives)} other recordings")
+    recordings = load_word_recordings(folder, job.word, say=reporter.say)
     output.mkdir(parents=True, exist_ok=True)
     streams = make_streams(
         recordings, job.word, hours=job.hours, seed=seed, cache=output / "cache", reporter=reporter
@@ -108,6 +106,7 @@ def run_demo(
         job.word,
         folder,
         streams,
+        SplitRecord.of(recordings, folder),
         QUANTIZATION,
         fa_per_hour,
         command=command,

@@ -15,10 +15,9 @@ from keras_sal.data import (
     check_splits,
     find_recordings,
     load_recordings,
+    load_word_recordings,
     partition,
-    split_by_speaker,
 )
-from keras_sal.data.recordings_table import TABLE
 from keras_sal.extras import require_package
 from keras_sal.progress import Reporter
 from keras_sal.typing import PathLike
@@ -139,16 +138,8 @@ def _synthesize(word: str, output: Path, reporter: Reporter, options: dict[str, 
 
 def _load(folder: Path, word: str, resplit: bool, reporter: Reporter) -> list[Recording]:
     reporter.say(f"Recordings: {folder}")
-    without_table = folder.is_dir() and not (folder / TABLE).is_file()
-    recordings = load_recordings(folder, layout="words" if without_table else None)
-    if without_table:
-        reporter.say(f"There is no {TABLE}: each folder is named by what is said in it")
-    if without_table or resplit or len({recording.split for recording in recordings}) == 1:
-        recordings = split_by_speaker(recordings, word)
-        reporter.say("Their speakers are dealt out to train, dev and test")
-    positives, negatives = check_splits(recordings, word)
-    for split in positives:
-        reporter.say(f"  {split}: {positives[split]} times {word!r}, {negatives[split]} others")
+    recordings = load_word_recordings(folder, word, resplit=resplit, say=reporter.say)
+    positives, _ = check_splits(recordings, word)
     untimed = sum(math.isnan(recording.offset_s) for recording in partition(recordings, word)[0])
     if untimed:
         reporter.say(

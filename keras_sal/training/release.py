@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from keras_sal.checks import require
-from keras_sal.data import Stream
+from keras_sal.data import SplitRecord, Stream
+from keras_sal.data.split_record import RECORD
 from keras_sal.detection import DetCurve, threshold_record
 from keras_sal.evaluation.labels import read_word_times
 from keras_sal.evaluation.predictions import FILE, Predictions, collect_predictions
@@ -19,7 +20,7 @@ from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
 from keras_sal.extras import require_package
-from keras_sal.files import write_json
+from keras_sal.files import temporary_sibling, write_json
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
@@ -32,6 +33,7 @@ from keras_sal.typing import Array, PathLike
 CALIBRATION_STREAMS = 12
 LEAST_POSTERIOR = 0.5  # that the conversion to integers asks for
 FIRMWARE = "firmware"
+COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
 _PACKAGES = {  # extra: purpose, packages by the names they are imported by
     "audio": (
@@ -51,6 +53,7 @@ class ReleasePlan:
         word: The wake word.
         folder: Folder of its recordings.
         streams: Streams of the three splits.
+        splits: Record of the splits of its recordings, for `splits.json`.
         quantization: `"int8"`, `"int16x8"` or `"float32"`, of the firmware.
         fa_per_hour: False-alarm budget per hour, > 0.
         command: Command line, for the results.
@@ -61,6 +64,7 @@ class ReleasePlan:
     word: str
     folder: Path
     streams: SplitStreams
+    splits: SplitRecord
     quantization: str
     fa_per_hour: float
     command: str
@@ -82,6 +86,8 @@ def check_packages() -> None:
 def check_output(output: PathLike) -> None:
     """Refuse an output that a release can't be written to.
 
+    A release that was complete when its process was killed is put in its place first.
+
     Args:
         output: The folder to write to.
 
@@ -94,6 +100,7 @@ def check_output(output: PathLike) -> None:
             "`output` must be a folder, or nothing yet; the artefacts are written into it. "
             f"Received: {output}, a file. Name another one."
         )
+    _put_in_place(Path(output))
     firmware = Path(output) / FIRMWARE
     if firmware.is_dir() and any(firmware.iterdir()):
         bundle.read_manifest(firmware)
@@ -148,7 +155,7 @@ def write_release(
         models: Trained detectors by name.
         plan: What the release is made from.
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
-            figures, `results.json` and `posteriors.npz`.
+            figures, `results.json`, `posteriors.npz` and `splits.json`.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
@@ -163,9 +170,11 @@ def write_release(
         "`models` must hold at least one; one of them is released. Received: none. Train one.",
     )
     check_output(output)
-    with tempfile.TemporaryDirectory(prefix=".shipping-", dir=output) as made:
-        results = _Release(plan, Path(made), reporter or SilentReporter()).write(models)
-        _put_in_place(Path(made), Path(output))
+    with temporary_sibling(Path(output) / "release") as made:
+        made.mkdir()
+        results = _Release(plan, made, reporter or SilentReporter()).write(models)
+        made.replace(Path(output) / COMPLETE)
+        _put_in_place(Path(output))
     return results
 
 
@@ -200,6 +209,7 @@ class _Release:
         firmware = self._write_firmware(detector, self._dev_curve(predictions, released))
         footprint = {name: firmware.manifest[name] for name in _FOOTPRINT}
         results = self._evaluate(predictions, {released: footprint})
+        self.plan.splits.write(self.folder / RECORD)
         write_json(self.folder / "results.json", results)
         predictions.save(self.folder / FILE)
         self._write_report(predictions, results)
@@ -280,13 +290,17 @@ class _Release:
             )
 
 
-def _put_in_place(made: Path, output: Path) -> None:
-    """Move all artefacts to the output; the former ones go with the temporary folder."""
-    former = made / "former"
-    artefacts = list(made.iterdir())
-    former.mkdir()
-    for artefact in artefacts:
+def _put_in_place(output: Path) -> None:
+    """Move the artefacts of a complete release to their places, if there is one.
+
+    A process that is killed on the way leaves the rest for the next one to move.
+    """
+    complete = output / COMPLETE
+    if not complete.is_dir():
+        return
+    for artefact in list(complete.iterdir()):
         place = output / artefact.name
-        if place.exists():
-            place.replace(former / artefact.name)
+        if place.is_dir():
+            shutil.rmtree(place)
         artefact.replace(place)
+    complete.rmdir()

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 
 from keras_sal import __version__
-from keras_sal.data import Recording, Stream
+from keras_sal.data import Recording, SplitRecord, Stream
 from keras_sal.files import write_atomically
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training import recipe, release
@@ -87,7 +87,8 @@ def train_wake_word(
 
     Args:
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
-            figures, `results.json` and `posteriors.npz`.
+            figures, `results.json`, `posteriors.npz`, and `splits.json`, which other commands read
+            so that they don't test the detector on what it was trained on.
         job: What to train.
         resume: Whether to use a detector that was trained here by the same job, or to go on with
             its training where it was interrupted. Defaults to `False`.
@@ -141,6 +142,7 @@ def train_wake_word(
         job.word,
         found.folder,
         streams,
+        SplitRecord.of(found.recordings, found.folder),
         job.quantization,
         job.fa_per_hour or streams.supported_fa_per_hour(),
         command=command,

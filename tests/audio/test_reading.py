@@ -126,6 +126,89 @@ def test_what_follows_the_sound_is_no_cut(tmp_path):
     assert len(read_audio(path)) == 8000
 
 
+def flac_that_declares(path, frames, *, padding=0):
+    """A FLAC file of a second whose header declares another number of samples (36 bits)."""
+    soundfile.write(path, burst_at(16_000), 16_000, format="FLAC")
+    data = bytearray(path.read_bytes())
+    data[21] = data[21] & 0xF0 | frames >> 32
+    data[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(data + bytes(padding))
+    return path
+
+
+@pytest.mark.parametrize("read", [audio_info, read_audio])
+def test_more_samples_than_the_bytes_can_hold(tmp_path, read):
+    """2^36 samples would be 256 GiB."""
+    path = flac_that_declares(tmp_path / "a.flac", 2**36 - 1)
+    with pytest.raises(ValueError, match=r"declares 68,719,476,735 samples, which .* can't hold"):
+        read(path)
+
+
+def test_false_length_takes_no_memory(tmp_path, monkeypatch):
+    """A length that a file of this size might have: only blocks that are there are kept."""
+    path = flac_that_declares(tmp_path / "a.flac", 10_000_000)
+    monkeypatch.setattr("keras_sal.audio.reading.BLOCK_FRAMES", 1000)
+    with pytest.raises(ValueError, match=r"could not be decoded.*a\.flac"):
+        read_audio(path)
+
+
+def test_digital_silence_is_read_in_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.append(np.zeros(100_000), [0.5]), 16_000)
+    monkeypatch.setattr("keras_sal.audio.reading.BLOCK_FRAMES", 999)
+    samples = read_audio(path)
+    assert (len(samples), samples[-1], samples[:-1].any()) == (100_001, 0.5, False)
+
+
+def test_a_recording_of_more_than_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_sal.audio.reading.LONGEST_S", 0.4)
+    soundfile.write(tmp_path / "a.wav", burst_at(16_000), 16_000)
+    with pytest.raises(ValueError, match=r"must last at most .* hours; .*Cut it into parts"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_too_little_memory_leaves_the_file_out(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    soundfile.write(tmp_path / "a.wav", burst_at(16_000), 16_000)
+    monkeypatch.setattr("keras_sal.audio.reading._decoded", fail)
+    with pytest.raises(ValueError, match=r"it needs too much memory.*a\.wav"):
+        read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("riff", ["right", "empty", "0"])
+def test_a_header_of_0_bytes_before_sound(tmp_path, riff):
+    """As recorders leave it that lose their power."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, burst_at(16_000), 16_000, subtype="PCM_16")
+    data = bytearray(path.read_bytes())
+    data[40:44] = bytes(4)
+    if riff != "right":
+        data[4:8] = {"empty": 36, "0": 0}[riff].to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(
+        ValueError, match=r"header says 0 bytes, and 16,044 bytes are there.*Repair"
+    ):
+        audio_info(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
+        (b"\x1a\x45\xdf\xa3\x9f", "WebM or Matroska"),
+        (b"#!AMR\n", "AMR"),
+        (b"\x30\x26\xb2\x75\x8e", "WMA"),
+        (b"\xff\xf1\x50\x80", "AAC"),
+    ],
+)
+def test_what_phones_record_under_another_name(tmp_path, start, kind):
+    (tmp_path / "a.wav").write_bytes(start + bytes(range(256)) * 4)
+    with pytest.raises(ValueError, match=rf"it is {kind}, whatever its name says.*Convert it"):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_loud_music_may_overshoot(tmp_path):
     """Decoders of lossy files give what the encoder left: here a little more than 1."""
     square = np.sign(np.sin(2 * np.pi * 700 * np.arange(16_000) / 16_000))

@@ -1,7 +1,11 @@
 """`keras-sal evaluate` and `keras-sal compare`, as they are called."""
 
+import argparse
 import json
+import shutil
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,9 @@ from unrendered import unrendered_figures
 
 from keras_sal import cli
 from keras_sal.cli import systems
+from keras_sal.cli.console import Console
+from keras_sal.cli.systems import predict_streams
+from keras_sal.data import SplitRecord, load_recordings
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
@@ -186,3 +193,63 @@ def test_names_tell_files_of_one_name_apart():
     paths = [Path("a/model.keras"), Path("b/model.keras"), Path("b/model.tflite")]
     assert systems.system_names(paths, None) == ["a/model.keras", "b/model.keras", "model.tflite"]
     assert systems.system_names(paths[:1] * 2, ["x", "x"]) == ["x", "x (2)"]
+
+
+class TestSplitsOfTheTraining:
+    """A table that deals otherwise than the training did does not decide what is tested on."""
+
+    @pytest.fixture(scope="class")
+    def trained(self, folder, tmp_path_factory):
+        """A model whose record swaps train and test of the table."""
+        output = tmp_path_factory.mktemp("out")
+        swapped = {"train": "test", "dev": "dev", "test": "train"}
+        recordings = [
+            replace(recording, split=swapped[recording.split])
+            for recording in load_recordings(folder / "recordings")
+        ]
+        SplitRecord.of(recordings, folder / "recordings").write(output / "splits.json")
+        shutil.copy(folder / "good.keras", output / "model.keras")
+        return output
+
+    @staticmethod
+    def files_of_test(options, models=(), others=()):
+        found = predict_streams(Console(), models, [], options, others=others)
+        predictions = found.predictions
+        return {
+            Path(recording.file).name[:4]
+            for stream in predictions.streams("test", "clean")
+            for recording in stream.recordings
+        }
+
+    @pytest.fixture
+    def options(self, folder):
+        return argparse.Namespace(
+            recordings=str(folder / "recordings"),
+            word="computer",
+            snr_db=[],
+            cache=str(folder / "cache"),
+            runtime=None,
+            class_index=0,
+            splits=[],
+        )
+
+    def test_of_a_model(self, folder, trained, options, capsys):
+        assert "trai" not in self.files_of_test(options, [str(folder / "good.keras")])
+        assert "No splits.json beside" in capsys.readouterr().out
+        assert self.files_of_test(options, [str(trained / "model.keras")]) == {"trai"}
+
+    def test_of_the_other_side_of_a_comparison(self, folder, trained, options):
+        other = [str(trained / "model.keras")]
+        options.splits = [str(self.table_splits(folder))]
+        with pytest.raises(ValueError, match="must hold positives"):  # all was trained on
+            self.files_of_test(options, [str(folder / "good.keras")], other)
+
+    def test_named(self, folder, trained, options):
+        options.splits = [str(trained / "splits.json")]
+        assert self.files_of_test(options, [str(folder / "good.keras")]) == {"trai"}
+
+    @staticmethod
+    def table_splits(folder):
+        path = folder / "splits of the table.json"
+        SplitRecord.of(load_recordings(folder / "recordings"), folder / "recordings").write(path)
+        return path

@@ -134,3 +134,33 @@ def test_names_of_classes_are_given_with_commas():
     for command, *given in (["detect", "a.tflite"], ["export", "a.keras", "out"]):
         options = program.parser().parse_args([command, *given, "--class-names", "go,stop"])
         assert options.class_names == ["go", "stop"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--word", "a", "--word", "b"],
+        ["train", "a", "--word", "w", "--output", "one", "--output", "two"],
+        ["evaluate", "a.keras", "--recordings", "one", "--recordings", "two"],
+        ["export", "a.keras", "out", "--to", "onnx", "--to", "litert"],
+        ["detect", "model", "a.wav", "--device", "one", "--device", "two"],
+    ],
+)
+def test_a_text_given_twice_is_refused(arguments, capsys):
+    """The second would replace the first in silence."""
+    with pytest.raises(SystemExit):
+        program.parser().parse_args(arguments)
+    assert f"argument {arguments[-2]}: must be given once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--word", "a", "--word", "a"],
+        ["train", "--word", "a", "--near", "b", "--near", "c"],
+        ["train", "--word", "a", "--steps", "1", "--steps", "2"],
+        ["evaluate", "a.keras", "b.keras", "--bundle", "c", "--bundle", "d"],
+    ],
+)
+def test_what_may_be_given_twice(arguments):
+    assert program.parser().parse_args(arguments).run

@@ -15,7 +15,14 @@ from unrendered import unrendered_figures
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
-from keras_sal.data import PlacedRecording, Recording, Stream
+from keras_sal.data import (
+    PlacedRecording,
+    Recording,
+    SplitRecord,
+    Stream,
+    find_split_record,
+    load_word_recordings,
+)
 from keras_sal.evaluation import ScoringProtocol
 from keras_sal.export import bundle
 from keras_sal.training import (
@@ -74,12 +81,19 @@ class TestTrain:
         names = {path.name for path in trained.iterdir()}
         assert names == {
             *("cache", "figures", "firmware", "model.keras", "posteriors.npz"),
-            *("report.html", "results.json"),
+            *("report.html", "results.json", "splits.json"),
         }
         shipped = json.loads((trained / "results.json").read_text())["systems"][-1]
         firmware = bundle.read(trained / "firmware")
         assert firmware.threshold == shipped["threshold"]["threshold"]
         assert firmware.open().flash_bytes == shipped["flash_bytes"]
+
+    def test_splits_of_the_recordings(self, trained, tones):
+        """Dealt out, as the table has one split only; found by other commands beside the bundle."""
+        record = SplitRecord.read(find_split_record(trained / "firmware"))
+        dealt = load_word_recordings(tones, "hey robot")
+        assert {each.split for each in dealt} == {"train", "dev", "test"}
+        assert record == SplitRecord.of(dealt, tones)
 
     def test_logits_are_tempered_for_int8(self, trained):
         [kept] = (trained / "cache").glob("trained-conv-*.keras")
@@ -191,6 +205,21 @@ def test_calibration_takes_the_streams_with_most_events():
     ]
     taken = calibration_sequences(streams)
     assert [int(features[0, 0]) for features in taken] == list(range(13, 1, -1))
+
+
+@pytest.mark.any_backend
+def test_killed_between_two_artefacts(tmp_path):
+    """The rest of a complete release is put in place by the next start; half ones are removed."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "old.png").touch()
+    (tmp_path / "results.json").write_text("new, moved before")
+    complete = tmp_path / release.COMPLETE
+    (complete / "figures").mkdir(parents=True)
+    (complete / "figures" / "new.png").touch()
+    (complete / "report.html").write_text("new")
+    release.check_output(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "report.html", "results.json"}
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["new.png"]
 
 
 def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):

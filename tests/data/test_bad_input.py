@@ -211,3 +211,50 @@ def test_a_table_of_a_spreadsheet_in_utf_16(folder):
     table = folder / "recordings.csv"
     table.write_bytes(table.read_text().replace("alexa", "zoë").encode("utf-16"))
     assert "zoë" in {recording.text for recording in load_recordings(folder)}
+
+
+@pytest.mark.parametrize("amplitude", [0, 1])
+def test_digital_silence_at_the_times_of_the_word(folder, amplitude):
+    """With times, and with the last bit flickering as dither leaves it."""
+    samples = np.random.default_rng(0).integers(-amplitude, amplitude + 1, 16_000)
+    soundfile.write(folder / "bad.wav", samples.astype("int16"), 16_000)
+    used, said = loaded(folder)
+    assert used == {"good.flac", "other.flac"}
+    assert re.search(
+        r"1 of 2 recordings were left out.*bad\.wav.*nothing but digital silence", said
+    )
+
+
+def test_silence_only_where_the_word_should_be(folder):
+    """The times are those of another take."""
+    sound = burst(1.0, 0.75, 0.95)
+    sound[3000:11_500] = 0
+    soundfile.write(folder / "bad.wav", sound, 16_000)
+    used, said = loaded(folder)
+    assert "bad.wav" not in used
+    assert "0.2 to 0.7 s" in said
+
+
+def test_a_faint_word_is_used(folder):
+    soundfile.write(folder / "bad.wav", burst(1.0, 0.2, 0.7) * 4e-4, 16_000)
+    used, _ = loaded(folder)
+    assert "bad.wav" in used
+
+
+def test_negatives_of_digital_silence_are_used(folder):
+    soundfile.write(folder / "other.flac", np.zeros(16_000), 16_000)
+    used, _ = loaded(folder)
+    assert "other.flac" in used
+
+
+def test_the_word_among_others_is_left_out_with_a_warning(tmp_path):
+    """As where the negatives of "computer" lie in a folder "not_computer"."""
+    rows = [GOOD | {"file": "a.flac"}, {"file": "b.flac", "text": "alexa"}]
+    rows += [{"file": f"not{n}.flac", "text": "not computer"} for n in range(3)]
+    used, said = loaded(write_folder(tmp_path / "folder", rows))
+    assert used == {"a.flac", "b.flac"}
+    assert re.search(
+        r"3 recordings in train are left out, as 'computer' is said in them among other words: "
+        r"'not computer' \(3\)",
+        said,
+    )

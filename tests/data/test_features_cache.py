@@ -1,6 +1,7 @@
 """Features on disk: found again, gone on with, shared, and never half."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -194,6 +195,56 @@ def written(cache, records):
         writer.write(record)
     writer.close()
     return path.read_bytes()
+
+
+HEADER = {"format": 2, "dtype": "float32", "shape": [298, 40]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER | {"format": 1},
+        HEADER | {"format": True},
+        HEADER | {"dtype": "int32"},
+        HEADER | {"dtype": "<f4,<f4"},
+        HEADER | {"dtype": "object"},
+        HEADER | {"dtype": None},
+        HEADER | {"dtype": ["f4"]},
+        HEADER | {"shape": [40, 298]},
+        HEADER | {"shape": [298, -1]},
+        HEADER | {"shape": [298.0, 40.0]},
+        HEADER | {"shape": [11920]},
+        HEADER | {"shape": [298, 40, 1]},
+        HEADER | {"shape": "298"},
+        HEADER | {"shape": None},
+        HEADER | {"order": "F"},
+        {"format": 2, "dtype": "float32"},
+        [2, "float32", [298, 40]],
+        None,
+        "[" * 100_000,
+    ],
+    ids=lambda header: str(header)[:60],
+)
+def test_crafted_header_is_computed_again(streams, cache, computed, header):
+    [fresh] = compute_features(streams[:1], cache=cache)
+    [shard] = shards(cache)
+    text = header if isinstance(header, str) else json.dumps(header)
+    shard.write_bytes(written(cache, [text.encode(), bytes(298 * 40 * 4)]))
+    with pytest.warns(UserWarning, match=r"cached features in .* are computed again"):
+        again = compute_features(streams[:1], cache=cache)
+    assert len(computed) == 2
+    assert_same(again, [fresh])
+
+
+def test_shard_of_another_length_is_computed_again(streams, cache, computed):
+    """A header that fits its data, but not the stream."""
+    [fresh] = compute_features(streams[:1], cache=cache)
+    [shard] = shards(cache)
+    header = json.dumps(HEADER | {"shape": [297, 40]}).encode()
+    shard.write_bytes(written(cache, [header, bytes(297 * 40 * 4)]))
+    with pytest.warns(UserWarning, match="has 297 frames, and the stream 298"):
+        again = compute_features(streams[:1], cache=cache)
+    assert_same(again, [fresh])
 
 
 def test_full_disk_costs_the_cache_only(streams, cache, monkeypatch):

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import time
 
 CONTENT = bytes(range(256)) * 40
 
@@ -13,7 +14,8 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.cut, self.asked = {}, [], []
         self.ranges, self.validator, self.lengths, self.status = True, '"one"', True, 200
-        self.answer_range = None
+        self.answer_range, self.changed_validator, self.drip = None, None, None
+        self.redirects = {}
 
     @property
     def url(self):
@@ -25,9 +27,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server = self.server
         wanted = self.headers.get("Range")
         server.asked.append(wanted)
+        if self.path in server.redirects:
+            self.send_response(302)
+            self.send_header("Location", server.redirects[self.path])
+            self.end_headers()
+            return
         content = server.files.get(self.path)
         if content is None or server.status != 200:
             self.send_error(404 if content is None else server.status)
+            return
+        if server.drip == "headers":
+            self.send_slowly(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 100)
             return
         start = 0
         same = self.headers.get("If-Range") == server.validator
@@ -42,13 +52,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         if server.validator:
-            self.send_header("ETag", server.validator)
+            changed = wanted and server.changed_validator
+            self.send_header("ETag", changed or server.validator)
         if server.lengths:
             self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
+        if server.drip == "body":
+            self.send_slowly(content)
+            return
         end = start + server.cut.pop(0) if server.cut else len(content)
         with contextlib.suppress(ConnectionError):
             self.wfile.write(content[start:end])
+
+    def send_slowly(self, data):
+        """A byte each 20 ms, until the other side goes away."""
+        with contextlib.suppress(OSError):
+            for byte in data[:100]:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def log_message(self, *args):
         pass

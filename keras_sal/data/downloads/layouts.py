@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from typing import TypeAlias
 
 from keras_sal.audio.reading import UNSUPPORTED
 from keras_sal.checks import require
-from keras_sal.data.recordings_table import TABLE
+from keras_sal.data.recordings_table import TABLE, names_noise
 from keras_sal.files import write_atomically
 from keras_sal.typing import PathLike
 
@@ -39,12 +40,13 @@ def tabulate(
     Args:
         folder: The folder.
         layout: `"words"`: a subfolder for each word, `smart_mirror/1.wav` (`smart mirror` is
-            said), and `noise` for noise, which may have subfolders; files elsewhere are left out
-            and named in a warning. Files are assigned to splits by a hash of their speaker or
-            path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of the speaker `ann`; the
-            splits share speakers if the names don't tell them apart. Or the name of a data set:
-            `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`, `"musan"`, `"demand"`
-            or `"esc-50"`, with the splits of their authors where there are any.
+            said), and `noise` (or `background_noise`) for noise, which may have subfolders;
+            files elsewhere are left out and named in a warning. Files are assigned to splits by a
+            hash of their speaker or path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of
+            the speaker `ann`; the splits share speakers if the names don't tell them apart. Or the
+            name of a data set: `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`,
+            `"musan"`, `"demand"` or `"esc-50"`, with the splits of their authors where there are
+            any.
         corpus: Value of the column `corpus`. Default: the name of the layout.
         replace: Replace a table that exists, with the times in it. Default `False`.
 
@@ -100,7 +102,12 @@ def rows_of(folder: Path, layout: str) -> list[Row]:
         f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
         f"Received: layout={layout!r}. Put your recordings in a folder for each word.",
     )
-    found = sorted(path.relative_to(folder) for path in _files(folder))
+    named = sorted(path.relative_to(folder) for path in _files(folder))
+    found = [path for path in named if _is_text(path)]
+    _warn_of(
+        [path for path in named if not _is_text(path)],
+        "their names are not UTF-8, so that no table can list them: rename them",
+    )
     files = [path for path in found if path.suffix.lower() in SOUND_SUFFIXES]
     foreign = [path for path in found if path.suffix.lower() in UNSUPPORTED]
     rows = list(LAYOUTS[layout](folder, files))
@@ -144,9 +151,19 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+def _is_text(path: PurePath) -> bool:
+    """Whether a path can be written to a table."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _warn_of(files, why):
     if files:
-        listed = ", ".join(file.as_posix() for file in files[:MAX_LISTED])
+        names = (os.fsencode(file.as_posix()) for file in files[:MAX_LISTED])
+        listed = ", ".join(name.decode("utf-8", "backslashreplace") for name in names)
         more = len(files) - MAX_LISTED
         warnings.warn(
             f"{len(files)} sound files were left out: {listed}"
@@ -190,7 +207,7 @@ def _row(
 
 def _words(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
     for file in files:
-        if len(file.parts) > 1 and file.parts[0].casefold() == "noise":
+        if len(file.parts) > 1 and names_noise(file.parts[0]):
             yield _row(file, noise=True)
         elif len(file.parts) == 2:
             speaker, dash, _ = file.stem.partition("-")

@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +25,7 @@ BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60
 SCHEMES = ("http", "https")
 VALIDATORS = ("ETag", "Last-Modified")
+LEAST_BYTES = 1 << 16  # of the file, that must arrive in each TIMEOUT_S
 PERMANENT_ERRORS = (400, 401, 403, 404, 405, 410)
 
 
@@ -93,6 +95,43 @@ def fetch(
     return path
 
 
+class _SameSchemes(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https only; those to ftp would lose all checks."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        """Refuse another scheme."""
+        if urlsplit(newurl).scheme not in SCHEMES:
+            raise ValueError(
+                f"`url` must lead to http:// or https://; nothing else is followed. Received: "
+                f"{req.full_url}, which leads to {newurl}. Look at what is there now."
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(request: urllib.request.Request) -> Any:
+    """The response to a request, whose headers must arrive in `TIMEOUT_S`.
+
+    The timeout of a socket is one of each byte, so a thread waits for the headers.
+    """
+    found: list[Any] = []
+
+    def wait() -> None:
+        opener = urllib.request.build_opener(_SameSchemes)
+        try:
+            found.append(opener.open(request, timeout=TIMEOUT_S))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    if not found:
+        raise OSError(f"the server did not answer in {TIMEOUT_S} s")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
 class _NoSpaceError(OSError):
     """The disk is full, so that another attempt is of no use."""
 
@@ -143,7 +182,7 @@ class _ResumingDownloader:
             request.add_header("Range", f"bytes={done}-")
             request.add_header("If-Range", validator)
         try:
-            response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+            response = _open(request)
         except urllib.error.HTTPError as error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 self._discard()
@@ -155,6 +194,9 @@ class _ResumingDownloader:
             elif not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
                 self._discard()
                 raise OSError("the server sent another range than requested; it starts again")
+            elif validator not in map(response.headers.get, VALIDATORS):
+                self._discard()
+                raise OSError("the server's file has changed meanwhile; it starts again")
             length = response.headers.get("Content-Length")
             total = done + int(length) if length and length.isdigit() else self.size_bytes
             self._check_size(url, total or 0)
@@ -163,9 +205,15 @@ class _ResumingDownloader:
             self._append(url, response, done, total)
 
     def _append(self, url, response, done, total):
+        begun_s, arrived = time.monotonic(), 0
         with self.part.open("ab" if done else "wb") as file:
-            while block := response.read(BLOCK_BYTES):
+            while block := response.read1(BLOCK_BYTES):  # what is there, without waiting for more
                 done += len(block)
+                arrived += len(block)
+                if time.monotonic() - begun_s > TIMEOUT_S:
+                    if arrived < LEAST_BYTES:
+                        raise OSError(f"only {arrived:,} bytes arrived in {TIMEOUT_S} s")
+                    begun_s, arrived = time.monotonic(), 0
                 self._check_size(url, done)
                 file.write(block)
                 if self.progress:

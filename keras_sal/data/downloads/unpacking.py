@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import bz2
+import errno
+import gzip
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from keras_sal.files import atomic_folder
 from keras_sal.typing import PathLike, Progress
 
 MAX_FILES = 1_000_000
 BLOCK_BYTES = 1 << 20
+OVERHEAD_BYTES = 1 << 12  # of a tar: headers and padding of a file, without long names
+PADDING_BYTES = 1 << 20  # of a tar: zeros at its end
+COMPRESSIONS = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
+    (b"\x5d\0\0", lzma.open),
+)
+DAMAGES = (  # what the standard library raises for damaged and for encrypted archives
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError, LookupError, OverflowError, MemoryError),
+)
+BAD_NAMES = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ELOOP)
 
 
 def unpack(
@@ -36,7 +54,8 @@ def unpack(
     Args:
         archive: Path of the archive.
         folder: Folder to make; one that exists is replaced.
-        max_bytes: Greatest size of all files together. A small archive can fill a disk.
+        max_bytes: Greatest size of all files together. A small archive can fill a disk. Headers and
+            padding of a tar may have a megabyte more.
         max_files: Greatest number of files and folders. Default a million.
         progress: Called as `progress(done, total)` in bytes of the archive, or `None`.
 
@@ -62,14 +81,16 @@ def unpack(
             _unpack(archive, temporary, max_bytes, max_files, progress)
         except _UnsafeError as error:
             raise _unsafe(archive, error) from error
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            raise _damaged(archive, error) from error
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise _unsafe(archive, "a name in it is both a file and a folder") from error
-        except (OSError, RuntimeError, ValueError, zlib.error) as error:
-            if getattr(error, "errno", None):
+        except OSError as error:
+            if error.errno in BAD_NAMES:
+                raise _unsafe(archive, f"a name in it can't be one here ({error})") from error
+            if error.errno:
                 raise
-            raise _damaged(archive, error) from error  # gzip, lzma, zlib, an encrypted zip
+            raise _damaged(archive, error) from error
+        except DAMAGES as error:
+            raise _damaged(archive, error) from error
     return folder
 
 
@@ -89,7 +110,8 @@ class _Member(NamedTuple):
 def _unpack(archive, folder, max_bytes, max_files, progress):
     total = 0
     with archive.open("rb") as file:
-        members = _zip_members(file) if zipfile.is_zipfile(file) else _tar_members(file)
+        is_zip = zipfile.is_zipfile(file)
+        members = _zip_members(file) if is_zip else _tar_members(file, max_bytes)
         for count, member in enumerate(members, 1):
             total += max(member.size, 0)
             if count > max_files:
@@ -114,14 +136,54 @@ def _zip_members(file: IO[bytes]) -> Iterator[_Member]:
             yield _Member(info.filename, info.file_size, is_plain, partial(archive.extract, info))
 
 
-def _tar_members(file: IO[bytes]) -> Iterator[_Member]:
+def _tar_members(file: IO[bytes], max_bytes: int) -> Iterator[_Member]:
     file.seek(0)
-    with tarfile.open(fileobj=file) as archive:
+    start = file.read(8)
+    file.seek(0)
+    opened = next((opener for mark, opener in COMPRESSIONS if start.startswith(mark)), None)
+    content: Any = _BoundedReader(opened(file) if opened else file, max_bytes)
+    with tarfile.open(fileobj=content, mode="r:") as archive:
         for info in archive:
+            content.allow(OVERHEAD_BYTES)
             extract = partial(archive.extract, info, filter="data")
             yield _Member(info.name, info.size, info.isreg() or info.isdir(), extract)
-        while archive.fileobj and archive.fileobj.read(BLOCK_BYTES):
+        if any(content.last):
+            raise tarfile.ReadError("one of its headers is damaged")
+        while content.read(BLOCK_BYTES):
             pass  # the checksum of a compressed archive is at its end
+
+
+class _BoundedReader:
+    """The decompressed bytes of a tar, as a file that gives no more of them than expected."""
+
+    def __init__(self, file: Any, max_bytes: int) -> None:
+        self._file, self._limit = file, max_bytes + PADDING_BYTES
+        self.last = b""  # what was read last
+
+    def allow(self, count: int) -> None:
+        """Allow more bytes."""
+        self._limit += count
+
+    def read(self, count: int) -> bytes:
+        """Read at most so many bytes."""
+        if count > BLOCK_BYTES:  # files and the end are read in blocks
+            raise _UnsafeError(f"one of its headers has {count:,} bytes")
+        self.last = self._file.read(count)
+        if self.tell() > self._limit:
+            raise _UnsafeError("it unpacks to more bytes than its files have")
+        return self.last
+
+    def seek(self, position: int) -> None:
+        """Go to a later byte; those before it are read, and counted."""
+        if position < self.tell():
+            raise _UnsafeError("one of its headers leads back")
+        while missing := position - self.tell():
+            if not self.read(min(missing, BLOCK_BYTES)):
+                raise EOFError("it ends within a file")
+
+    def tell(self) -> int:
+        """Return the number of the next byte."""
+        return int(self._file.tell())
 
 
 def _safe_parts(name):

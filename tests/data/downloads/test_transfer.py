@@ -157,6 +157,40 @@ def test_errors_of_the_server(server, tmp_path):
     assert len(server.asked) == 1 + 3
 
 
+def test_starts_again_where_the_server_goes_on_with_another_file(server, tmp_path):
+    """Some servers ignore `If-Range`: the tag of the part that they send is another one."""
+    server.cut = [1000]
+    with pytest.raises(OSError, match="could not be downloaded"):
+        get(server, tmp_path, attempts=1, sha256=None)
+    server.files["/file"], server.changed_validator = CONTENT[::-1], '"two"'
+    assert get(server, tmp_path, sha256=None).read_bytes() == CONTENT[::-1]
+    assert server.asked == [None, "bytes=1000-", None]
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/file", "file:///etc/passwd"])
+def test_redirects_to_other_schemes_are_refused(server, tmp_path, target):
+    server.redirects = {"/file": target}
+    with pytest.raises((ValueError, OSError), match=r"must lead to http|not allowed"):
+        get(server, tmp_path, attempts=1)
+    assert names(tmp_path) == []
+
+
+def test_redirects_are_followed(server, tmp_path):
+    server.redirects = {"/other": "/file"}
+    assert fetch(f"{server.url}/other", tmp_path / "file", sha256=SHA256).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("drip", "message"),
+    [("headers", "did not answer in 0.2 s"), ("body", "bytes arrived in 0.2 s")],
+)
+def test_a_server_that_drips_is_given_up(server, tmp_path, monkeypatch, drip, message):
+    monkeypatch.setattr("keras_sal.data.downloads.transfer.TIMEOUT_S", 0.2)
+    server.drip = drip
+    with pytest.raises(OSError, match=message):
+        get(server, tmp_path, attempts=1)
+
+
 def test_fetch_rejects(tmp_path):
     with pytest.raises(ValueError, match=r"`url` must begin with http.*url='file:///etc/passwd'"):
         fetch("file:///etc/passwd", tmp_path / "file")

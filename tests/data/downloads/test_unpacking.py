@@ -1,7 +1,11 @@
 """Archives that are right, damaged or hostile."""
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
+import random
 import stat
 import tarfile
 import zipfile
@@ -137,3 +141,98 @@ def test_damaged_archives_are_refused(make, tmp_path, damage):
     with pytest.raises(ValueError, match=r"(?s)must be a complete .zip or .tar.*Download it again"):
         unpack(archive, tmp_path / "out", max_bytes=100_000)
     assert not (tmp_path / "out").exists()
+
+
+def header(name, size, kind=tarfile.REGTYPE):
+    """A header of 512 bytes that declares any size."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_long_headers_are_refused_unread(tmp_path, kind):
+    """A header of 1.5 GB would be read at once; none of its bytes need to be there."""
+    (tmp_path / "a.tar").write_bytes(header("long", 1_500_000_000, kind) + bytes(1024))
+    with pytest.raises(ValueError, match=r"one of its headers has 1,500,000,256 bytes"):
+        unpack(tmp_path / "a.tar", tmp_path / "out", max_bytes=10**10)
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz"])
+def test_zeros_after_the_files_are_refused(tmp_path, suffix):
+    path = make_tar(tmp_path / "a.tar", [("a", b"1")], mode="w")
+    opener = {"gz": gzip, "bz2": bz2, "xz": lzma}[suffix].open
+    with opener(tmp_path / f"b.tar.{suffix}", "wb") as bomb:
+        bomb.write(path.read_bytes() + bytes(3_000_000))
+    with pytest.raises(ValueError, match="it unpacks to more bytes than its files have"):
+        unpack(tmp_path / f"b.tar.{suffix}", tmp_path / "out", max_bytes=1000)
+    assert unpack(tmp_path / f"b.tar.{suffix}", tmp_path / "out", max_bytes=3_000_000).is_dir()
+
+
+def test_many_headers_of_one_file_are_refused(tmp_path):
+    """They are read one within the other, as deep as there are."""
+    long = header("long", 512, tarfile.GNUTYPE_LONGNAME) + bytes(512)
+    (tmp_path / "a.tar").write_bytes(long * 2000 + header("a", 0) + bytes(1024))
+    with pytest.raises(ValueError, match=r"must be a complete .zip or .tar|more bytes than"):
+        unpack(tmp_path / "a.tar", tmp_path / "out", max_bytes=10**7)
+
+
+def test_a_size_that_leads_back_is_refused(tmp_path):
+    """With a negative size in its extended header a folder would come up again and again."""
+    record = b"14 size=-4096\n"
+    pax = header("pax", len(record), tarfile.XHDTYPE) + record.ljust(512, b"\0")
+    start = header("first", 0) * 4
+    (tmp_path / "a.tar").write_bytes(start + pax + header("b", 0) + bytes(1024))
+    with pytest.raises(ValueError, match=r"leads back|twice|damaged|complete"):
+        unpack(tmp_path / "a.tar", tmp_path / "out", max_bytes=10**6, max_files=1000)
+
+
+def test_a_damaged_header_between_files_is_no_end(tmp_path):
+    path = make_tar(tmp_path / "a.tar", [("a", b"1"), ("b", b"2")], mode="w")
+    data = bytearray(path.read_bytes())
+    data[1024 + 100] ^= 0xFF  # the header of b
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="one of its headers is damaged"):
+        unpack(path, tmp_path / "out", max_bytes=100)
+
+
+def test_names_that_are_too_long_are_refused(make, tmp_path):
+    with pytest.raises(ValueError, match=r"a name in it can't be one here"):
+        unpack(make([("a" * 300, b"1")]), tmp_path / "out", max_bytes=10)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_any_damage_is_one_error(tmp_path, suffix):
+    """Bytes changed at random (seed 0): unpacked, or refused by a line that names the file."""
+    whole = tmp_path / f"a.{suffix}"
+    members = [(f"folder/{n}.txt", bytes([n]) * 700) for n in range(5)]
+    if suffix == "zip":
+        make_zip(whole, members)
+    else:
+        make_tar(whole, members, mode=f"w:{suffix}")
+    rng = random.Random(0)
+    for _ in range(25):
+        data = bytearray(whole.read_bytes())
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        (tmp_path / "damaged").write_bytes(data[: rng.choice([None, rng.randrange(len(data))])])
+        try:
+            unpack(tmp_path / "damaged", tmp_path / "out", max_bytes=10_000)
+        except ValueError as error:
+            assert "damaged" in str(error)  # noqa: PT017, either will do
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_unpacks_every_kind_of_tar(tmp_path, mode, form):
+    """With long names, other letters, and files larger than a block."""
+    files = {f"{'a' * 80}/{'b' * 60}.wav": bytes(3_000_000), "c.wav": b"3"}
+    if form != tarfile.USTAR_FORMAT:
+        files |= {f"{'long' * 50}/Zoë.wav": b"2"}
+    with tarfile.open(tmp_path / "a", mode, format=form) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    assert contents(unpack(tmp_path / "a", tmp_path / "out", max_bytes=3_000_002)) == files

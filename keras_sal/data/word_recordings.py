@@ -1,0 +1,93 @@
+"""Recordings of a wake word with their splits, loaded in the one way that all commands share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_sal.data.recordings import Recording, load_recordings
+from keras_sal.data.recordings_table import SPLITS, TABLE
+from keras_sal.data.selection import among_others, describe_texts, partition
+from keras_sal.data.split_record import SplitRecord, apply_split_records
+from keras_sal.data.splits import split_by_speaker
+from keras_sal.typing import PathLike
+
+
+def load_word_recordings(
+    directory: PathLike,
+    word: str,
+    *,
+    resplit: bool = False,
+    records: Sequence[SplitRecord] = (),
+    say: Callable[[str], object] | None = None,
+) -> list[Recording]:
+    """Load the recordings of a folder, with or without a table, and their splits.
+
+    Without a table each folder is named by what is said in it. Then, and where all rows of a table
+    are of one split, the speakers are split by `split_by_speaker`. A recording that one of
+    `records` holds gets the split of that record: what was trained on is never tested on.
+
+    Args:
+        directory: Folder of recordings; see `keras_sal.data.recordings`.
+        word: Wake word.
+        resplit: Whether to split the speakers whatever the table says. Defaults to `False`.
+        records: Records of the splits of detectors; see `keras_sal.data.split_record`. Defaults to
+            none.
+        say: Called with each line about what was found, such as `print`. Defaults to `None`.
+
+    Returns:
+        A list of `Recording`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If no recording is usable, or none has the text `word`.
+    """
+    folder, say = Path(directory), say or (lambda line: None)
+    without_table = folder.is_dir() and not (folder / TABLE).is_file()
+    listed = load_recordings(folder, layout="words" if without_table else None)
+    if without_table:
+        say(f"There is no {TABLE}: each folder is named by what is said in it")
+    dealt = without_table or resplit or len({recording.split for recording in listed}) == 1
+    if dealt:
+        listed = split_by_speaker(listed, word)
+        say("Their speakers are dealt out to train, dev and test")
+    recordings = apply_split_records(records, listed, folder)
+    if not dealt:
+        _warn_of_moved(listed, recordings)
+    _say_counts(recordings, word, say)
+    return recordings
+
+
+def _warn_of_moved(listed: Sequence[Recording], recordings: Sequence[Recording]) -> None:
+    """Warn of recordings that the table has in test, though a detector was made with them."""
+    moved = [
+        (row, recording)
+        for row, recording in zip(listed, recordings, strict=True)
+        if row.split == "test" and recording.split != "test"
+    ]
+    if moved:
+        row, recording = moved[0]
+        warnings.warn(
+            f"{len(moved)} recordings are test in {TABLE}, but the detector was made with them or "
+            f"their speakers, so it is not tested on them. The first: {row.path.name}, which was "
+            f"in {recording.split}.",
+            stacklevel=3,
+        )
+
+
+def _say_counts(recordings: Sequence[Recording], word: str, say: Callable[[str], object]) -> None:
+    """Say how many recordings of each kind there are, and which are neither."""
+    positives, negatives = partition(recordings, word)
+    for split in SPLITS:
+        said = sum(recording.split == split for recording in positives)
+        others = [recording for recording in negatives if recording.split == split]
+        noise = sum(recording.noise for recording in others)
+        played = f"{noise} of them noise" if noise else "none of them noise: pink noise is played"
+        say(f"  {split}: {said} times {word!r}, {len(others)} others, {played}")
+    neither = among_others(recordings, word)
+    if neither:
+        say(
+            f"  left out: {len(neither)} in which {word!r} is said among other words, so that they "
+            f"are no negatives: {describe_texts(neither)}"
+        )
