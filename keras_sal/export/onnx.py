@@ -21,6 +21,7 @@ from keras_sal.export.conversion.converter_process import (
     run_converter,
 )
 from keras_sal.export.conversion.float_model import as_clip_model, as_step_model
+from keras_sal.export.errors import ExportError
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
@@ -80,6 +81,13 @@ def convert(
         opset=opset,
         timeout_s=timeout_s,
     )
+    try:
+        _session(converted.content)
+    except _errors() as error:
+        raise ExportError(
+            f"ONNX Runtime does not run the converted model. It says: {error}. "
+            "Simplify the layers it names, or report it with the model."
+        ) from error
     write_atomically(path, converted.content)
     return OnnxModel(path) if form == "step" else path
 
@@ -104,12 +112,14 @@ class OnnxModel(StepRunner):
     """
 
     def __init__(self, path: PathLike) -> None:
-        runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = runtime.InferenceSession(
-            Path(path).read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = _session(Path(path).read_bytes())
+        except _errors() as error:
+            raise ValueError(
+                "`path` must be an ONNX file that ONNX Runtime loads. "
+                f"Received: path={str(path)!r} ({error}). "
+                "Convert the model again with `keras_sal.export.onnx.convert`."
+            ) from error
         super().__init__(
             path,
             [_tensor_info(entry) for entry in self._session.get_inputs()],
@@ -119,6 +129,22 @@ class OnnxModel(StepRunner):
     def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         names = [info.name for info in self.outputs]
         return dict(zip(names, self._session.run(names, tensors), strict=True))
+
+
+def _session(content: bytes) -> Any:
+    """Return an inference session of a file, on one thread of the CPU."""
+    runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of ONNX Runtime, which have no class in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    return (RuntimeError, *(kind for kind in kinds if issubclass(kind, Exception)))
 
 
 def _tensor_info(entry: Any) -> TensorInfo:

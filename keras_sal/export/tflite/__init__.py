@@ -1,6 +1,7 @@
 """The `.tflite` file format: what is read from a converted file, changed in it, and required of it.
 
 - `flatbuffer`: the file as objects.
+- `structure`, `operator_rules`: checks of a file that may be damaged, before a runtime sees it.
 - `editor`: new tensors and operators for it.
 - `layer_names`: the layers its operators came from.
 - `repair`: what the converter leaves undone.
