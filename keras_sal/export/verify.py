@@ -266,25 +266,25 @@ def _open_exports(
     The runner in LiteRT comes after each in TensorFlow Lite Micro.
     """
     for export in exports if isinstance(exports, list | tuple) else [exports]:
-        bundle = _bundle(export)
-        runner = _runner(export) if bundle is None else bundle.open()
-        delay = None if bundle is None else bundle.manifest["delay_frames"]
+        runner, delay = _open(export)
         yield runner, delay
         if isinstance(runner, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
             in_litert = InternalLiteModel if isinstance(runner, InternalModel) else LiteModel
             yield in_litert(runner.path), delay
 
 
-def _bundle(export: Export) -> Bundle | None:
-    if isinstance(export, StepRunner | Bundle):
-        return export if isinstance(export, Bundle) else None
-    return read(export) if Path(export).is_dir() else None
-
-
-def _runner(export: StepRunner | PathLike) -> StepRunner:
+def _open(export: Export) -> tuple[StepRunner, int | None]:
+    """Return a runner, and the delay that is stated where the export is a bundle."""
     if isinstance(export, StepRunner):
-        return export
-    path = Path(export)
+        return export, None
+    if not isinstance(export, Bundle):
+        if not Path(export).is_dir():
+            return _runner(Path(export)), None
+        export = read(export)
+    return export.open(), export.manifest["delay_frames"]
+
+
+def _runner(path: Path) -> StepRunner:
     if path.suffix == ".onnx":
         return OnnxModel(path)
     require(

@@ -283,11 +283,13 @@ def _read_tree(schema: Any, content: bytes) -> Any:
     try:
         model = schema.Model.GetRootAsModel(content, 0)
         tables, values = _extent(model)
-        if tables <= MAX_TABLES and values <= MAX_OVERLAP * len(content):
-            return schema.ModelT.InitFromObj(model)
+        fits = tables <= MAX_TABLES and values <= MAX_OVERLAP * len(content)
+        tree = schema.ModelT.InitFromObj(model) if fits else None
     except UNREADABLE as error:
         damaged(f"{len(content):,} bytes that don't hold together ({type(error).__name__})")
-    damaged(f"{len(content):,} bytes with {tables:,} tables of {values:,} values")
+    if not fits:
+        damaged(f"{len(content):,} bytes with {tables:,} tables of {values:,} values")
+    return tree
 
 
 def _extent(model: Any) -> tuple[int, int]:
