@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from keras_sal.typing import Array
 
 BUDGET = 0.5
+ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
 SCORING = FRAME_TIMES | TRIGGER
+SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
     "esphome": ("int8",),
@@ -115,6 +119,9 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.runtime import open_runner
 
     options.quantization = _quantization(options)
+    _check_output(options)
+    if options.to == "esphome":
+        _check_esphome_trigger(options)
     options.recordings = recordings_folder(options)
     if options.to in FIRMWARE and options.threshold is None and not options.recordings:
         raise ValueError(
@@ -122,6 +129,10 @@ def run(options: argparse.Namespace) -> int:
             "Received neither."
         )
     model = load_trained_model(options.model)
+    if options.to == "esphome":
+        from keras_sal.export import esphome
+
+        esphome.check_model(model)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
     console = Console()
@@ -132,7 +143,8 @@ def run(options: argparse.Namespace) -> int:
     console.say(export.firmware() if options.to in FIRMWARE else export.file())
     copy_split_record(options.model, options.output)
     if options.to != "esphome":
-        export.console.say(f"Check it with: keras-sal verify {options.model} {options.output}")
+        files = shlex.join([str(options.model), str(options.output)])
+        export.console.say(f"Check it with: keras-sal verify {files}")
     return 0
 
 
@@ -162,6 +174,7 @@ def choose_threshold(
     *,
     data: str,
     track: Callable[[list[Array]], Iterable[Array]] = iter,
+    score: Callable[[Array], Array] | None = None,
     **scoring: Any,
 ) -> dict[str, Any]:
     """Choose the threshold for a false-alarm budget, with the model that ships.
@@ -172,6 +185,8 @@ def choose_threshold(
         fa_per_hour: The budget.
         data: Description of the streams, for the record.
         track: Iterates over a list, such as `Stage.track`. Defaults to `iter`.
+        score: Makes the scores that are compared with the threshold from the posteriors of a
+            stream. Defaults to `None`: the posteriors, as `scoring` smooths them.
         **scoring: Fields of `keras_sal.detection.Scoring`.
 
     Returns:
@@ -181,9 +196,34 @@ def choose_threshold(
     from keras_sal.runtime import predict
 
     posteriors = [predict(model, [features])[0] for features in track(streams.features)]
+    if score is not None:
+        posteriors = [score(stream) for stream in posteriors]
     reach = max(MAX_FA_PER_HOUR, fa_per_hour)
     curve = det_curve(posteriors, streams.anchors_s or [], max_fa_per_hour=reach, **scoring)
     return threshold_record(curve, fa_per_hour, data=data)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuse a name by which `verify` and the runtimes would not know the file."""
+    suffix = SUFFIXES.get(options.to)
+    if suffix and Path(options.output).suffix != suffix:
+        raise ValueError(
+            f"`OUT` must end with {suffix} for `--to {options.to}`; files are known by it. "
+            f"Received: {options.output!r}. Write {Path(options.output).name + suffix!r}."
+        )
+
+
+def _check_esphome_trigger(options: argparse.Namespace) -> None:
+    """Refuse settings of the trigger that the component does not have."""
+    for name in ("on_frames", "hysteresis", "refractory_s"):
+        value, own = getattr(options, name), TRIGGER[name].default
+        if value != own:
+            raise ValueError(
+                f"`--{name.replace('_', '-')}` must be left out for `--to esphome`; "
+                "micro_wake_word has a trigger of its own, a mean over a window and then "
+                f"{ESPHOME_REFRACTORY_S:g} s without a detection, so that the threshold would be "
+                f"chosen for another one. Received: {value}. Use `--smooth-frames` for the window."
+            )
 
 
 def _quantization(options: argparse.Namespace) -> str:
@@ -227,11 +267,13 @@ class _Export:
 
     def firmware(self) -> str:
         """Convert, choose the threshold with the converted model, and write; return a summary."""
-        from keras_sal.export import internal_state, micro
+        from keras_sal.export import esphome, internal_state, micro
 
         options, calibration = self.options, self._calibration()
-        convert = {"explicit": micro.convert, "internal": internal_state.from_model}[options.state]
-        write = {"micro": self._write_bundle, "esphome": self._write_esphome}[options.to]
+        for_component = options.to == "esphome"
+        inside = options.state == "internal" and not for_component
+        convert = internal_state.from_model if inside else micro.convert
+        write = self._write_esphome if for_component else self._write_bundle
         with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
             with self.console.stage(f"Convert to {options.quantization} TensorFlow Lite Micro"):
                 converted = convert(
@@ -240,6 +282,8 @@ class _Export:
                     calibration,
                     quantization=options.quantization,
                 )
+            if for_component:
+                converted = esphome.component_file(converted, Path(folder) / "component.tflite")
             threshold = options.threshold
             if threshold is None:
                 threshold = self._choose_threshold(converted)
@@ -273,6 +317,12 @@ class _Export:
                 cache=options.cache,
                 progress=stage.progress,
             )
+        scoring, score = values(options, SCORING), None
+        if options.to == "esphome":
+            from keras_sal.export.esphome import component_scores
+
+            score = functools.partial(component_scores, smooth_frames=options.smooth_frames)
+            scoring |= {"smooth_frames": 1, "refractory_s": ESPHOME_REFRACTORY_S}
         with self.console.stage("Choose the threshold") as stage:
             return choose_threshold(
                 converted,
@@ -280,7 +330,8 @@ class _Export:
                 options.fa_per_hour,
                 data=f"dev, {options.quantization} model in TensorFlow Lite Micro",
                 track=stage.track,
-                **values(options, SCORING),
+                score=score,
+                **scoring,
             )
 
     def _write_bundle(self, converted: Any, threshold: Any) -> str:

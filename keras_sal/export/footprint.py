@@ -98,8 +98,8 @@ def footprint(path: PathLike) -> Footprint:
         ImportError: If a package of the `export` extra is missing.
         ValueError: If `path` is not such a file.
     """
+    file = Flatbuffer.from_file(path)
     content = Path(path).read_bytes()
-    file = Flatbuffer(content)
     weights = {
         tensor.buffer
         for index, tensor in enumerate(file.graph.tensors)

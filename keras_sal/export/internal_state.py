@@ -77,7 +77,7 @@ def from_file(source: PathLike, path: PathLike) -> InternalModel:
         ValueError: If `source` is not such a file, or has no state.
     """
     path = check_path(path)
-    file = Flatbuffer(Path(source).read_bytes())
+    file = Flatbuffer.from_file(source)
     move_states_inside(file)
     write_atomically(path, file.tobytes())
     return InternalModel(path)
@@ -126,7 +126,7 @@ class InternalLiteModel(LiteModel):
     def reset(self) -> None:
         """Start a new stream in a new interpreter, since LiteRT can't reset such variables."""
         super().reset()
-        self._load(self.path.read_bytes())
+        self._load()
 
 
 def is_internal(path: PathLike) -> bool:
@@ -135,7 +135,7 @@ def is_internal(path: PathLike) -> bool:
     Args:
         path: A file written by `keras_sal.export`.
     """
-    return Flatbuffer(Path(path).read_bytes()).resource_variables() > 0
+    return Flatbuffer.from_file(path).resource_variables() > 0
 
 
 class _StateMover:

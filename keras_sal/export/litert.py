@@ -14,10 +14,10 @@ quantization.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
+from keras_sal.export.errors import ExportError
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
@@ -88,7 +88,9 @@ def convert(
         integer_io=False,
         timeout_s=timeout_s,
     )
-    write_atomically(path, file.tobytes())
+    content = file.tobytes()
+    Flatbuffer(content)  # which checks it
+    write_atomically(path, content)
     return LiteModel(path)
 
 
@@ -111,21 +113,27 @@ class LiteModel(StepRunner):
     Raises:
         ImportError: If `ai_edge_litert` is missing.
         ValueError: If `path` is not such a file.
-        ExportError: If its state can't be carried.
+        ExportError: If its state can't be carried, or the interpreter does not load it.
     """
 
     def __init__(self, path: PathLike) -> None:
-        content = Path(path).read_bytes()
-        file = Flatbuffer(content)
+        file = Flatbuffer.from_file(path)
         gates.check_states(file)
         self._indices = file.inputs | file.outputs
-        self._load(content)
+        self._content, self._name = file.tobytes(), str(path)
+        self._load()
         super().__init__(path, *file.tensor_infos())
 
-    def _load(self, content: bytes) -> None:
+    def _load(self) -> None:
         runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
-        self._interpreter = runtime.Interpreter(model_content=content, num_threads=1)
-        self._interpreter.allocate_tensors()
+        try:
+            self._interpreter = runtime.Interpreter(model_content=self._content, num_threads=1)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ExportError(
+                f"LiteRT does not load {self._name!r}: {error}. "
+                "Convert the model again with `keras_sal.export.litert.convert`."
+            ) from error
 
     def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         for name, values in tensors.items():

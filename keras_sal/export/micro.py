@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_sal.export import arena
@@ -127,6 +126,7 @@ def convert(
     if quantization != "float32":
         gates.check_quantized(file, layers)
     content = file.tobytes()
+    Flatbuffer(content)  # which checks it
     arena_bytes = _measure_arena(file, content, layers)
     write_atomically(path, content)
     micro = MicroModel(path)
@@ -162,8 +162,8 @@ class MicroModel(StepRunner):
 
     def __init__(self, path: PathLike) -> None:
         runtime = import_package("tflite_micro", "run a model in TensorFlow Lite Micro").runtime
-        content = Path(path).read_bytes()
-        file = Flatbuffer(content)
+        file = Flatbuffer.from_file(path)
+        content = file.tobytes()
         gates.check_states(file)
         gates.check_control_flow(file, {})
         self.operators = file.operator_names()
@@ -187,8 +187,7 @@ class MicroModel(StepRunner):
         It is found by bisection on first use, in about a second. It is an upper bound for a 32-bit
         device, where the structures that the interpreter keeps beside the tensors are smaller.
         """
-        content = self.path.read_bytes()
-        return _measure_arena(Flatbuffer(content), content, {})
+        return _measure_arena(Flatbuffer.from_file(self.path), self.path.read_bytes(), {})
 
     def _step(self, tensors: dict[str, Array]) -> dict[str, Array]:
         for name, values in tensors.items():
@@ -208,6 +207,8 @@ def _measure_arena(file: Flatbuffer, content: bytes, layers: gates.LayersOfOpera
     failure = measured["failure"]
     if unknown := re.search(r"Didn't find op for builtin opcode '(\w+)'", failure):
         gates.check_supported(file, unknown.group(1), layers)
+    if failed := re.search(r"Node (\w+) \(number (\d+)f?\) failed", failure):
+        gates.check_kernel(file, failed.group(1), int(failed.group(2)), layers)
     raise ExportError(
         f"TensorFlow Lite Micro does not run the converted model. It says:\n{failure}\n"
         "Simplify the layers it names, or report it with the model."

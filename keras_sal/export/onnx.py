@@ -21,6 +21,7 @@ from keras_sal.export.conversion.converter_process import (
     run_converter,
 )
 from keras_sal.export.conversion.float_model import as_clip_model, as_step_model
+from keras_sal.export.errors import ExportError
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
@@ -80,6 +81,13 @@ def convert(
         opset=opset,
         timeout_s=timeout_s,
     )
+    try:
+        _session(converted.content)
+    except _errors() as error:
+        raise ExportError(
+            f"ONNX Runtime does not run the converted model. It says: {error}. "
+            "Simplify the layers it names, or report it with the model."
+        ) from error
     write_atomically(path, converted.content)
     return OnnxModel(path) if form == "step" else path
 
@@ -104,15 +112,10 @@ class OnnxModel(StepRunner):
     """
 
     def __init__(self, path: PathLike) -> None:
-        runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         content = Path(path).read_bytes()
         try:
-            self._session = runtime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except _load_errors() as error:
+            self._session = _session(content)
+        except _errors() as error:
             raise ValueError(
                 "`path` must be an .onnx file that ONNX Runtime can load; it may be cut short or "
                 f"of another kind. Received: path={str(path)!r}, of {len(content)} bytes "
@@ -129,16 +132,21 @@ class OnnxModel(StepRunner):
         return dict(zip(names, self._session.run(names, tensors), strict=True))
 
 
-def _load_errors() -> tuple[type[Exception], ...]:
-    """Return what ONNX Runtime raises for files that it doesn't load; they have no common base."""
-    state = import_package(
-        "onnxruntime.capi.onnxruntime_pybind11_state", "run a model in ONNX Runtime"
-    )
-    own = [each for each in vars(state).values() if isinstance(each, type)]
-    return (
-        *(each for each in own if issubclass(each, Exception)),
-        *(RuntimeError, ValueError, IndexError, MemoryError),
-    )
+def _session(content: bytes) -> Any:
+    """Return an inference session of a file, on one thread of the CPU."""
+    runtime = import_package("onnxruntime", "run a model in ONNX Runtime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of ONNX Runtime, which have no class in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type)]
+    named = (kind for kind in kinds if issubclass(kind, Exception))
+    return (*named, RuntimeError, ValueError, IndexError, MemoryError)
 
 
 def _tensor_info(entry: Any) -> TensorInfo:

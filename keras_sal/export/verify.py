@@ -22,6 +22,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection import OperatingPoint, det_curve
+from keras_sal.detection.validation import validate_delay_frames
 from keras_sal.export.bundle import MANIFEST, Bundle, read
 from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.footprint import footprint
@@ -52,6 +53,7 @@ BOUNDS = {
 MAX_FRR_LOSS = 0.01
 MAX_FA_PER_HOUR = 100.0
 CLIPS_AT_ONCE = 16
+ANY_DELAY = 10**6
 RUNTIMES = {
     MicroModel: "TensorFlow Lite Micro",
     InternalModel: "TensorFlow Lite Micro",
@@ -73,6 +75,7 @@ def verify(
     anchors_s: Sequence[ArrayLike] | None = None,
     fa_per_hour: float = 1.0,
     channel: int = 0,
+    delay_frames: int | None = None,
     must_pass: bool = True,
     **scoring: Any,
 ) -> VerificationReport:
@@ -95,6 +98,9 @@ def verify(
             false-alarm rate, and latency; needs `frame_step_s`. Defaults to `None`.
         fa_per_hour: Budget of false alarms per hour for those, >= 0. Defaults to 1.
         channel: Output channel that is scored against `anchors_s`. Defaults to 0.
+        delay_frames: By how many output frames the outputs of the files are late, an integer >= 0.
+            Defaults to `None`: by as many as `keras_sal.streaming.step_model` needs for `model`.
+            A bundle whose manifest states another number is out of bounds.
         must_pass: Whether to raise an error if a file is out of bounds. Defaults to `True`.
         **scoring: Fields of `keras_sal.detection.Scoring`, such as `frame_step_s`.
 
@@ -116,30 +122,41 @@ def verify(
     detector.tflite  TensorFlow Lite Micro  int8      1.7e-04    1.7e-02
     detector.tflite  LiteRT                 int8      1.8e-04    1.7e-02
     """
-    runners = list(_runners(exports))
+    opened = list(_open_exports(exports))
     require(
-        len(runners) > 0,
+        len(opened) > 0,
         "`exports` must hold at least one exported file. Received: exports=[]. "
         "Give what `convert` returned, or paths.",
     )
+    runners = [runner for runner, _ in opened]
+    late = _delay_of(model) if delay_frames is None else validate_delay_frames(delay_frames)
     frames = [info for info in runners[0].inputs if info.name in runners[0].signature.frames]
     checked = check_sequences(streams, {info.name: info.shape[1:] for info in frames}, "streams")
-    expected = _keras_posteriors(model, checked)
+    _check_lengths(checked, late)
+    expected = [
+        {name: values[: len(values) - late] for name, values in stream.items()}
+        for stream in _keras_posteriors(model, checked)
+    ]
 
     def score(posteriors: list[Posteriors]) -> OperatingPoint | None:
         if anchors_s is None:
             return None
         scored = [next(iter(stream.values()))[:, channel] for stream in posteriors]
         limits = {"max_fa_per_hour": max(MAX_FA_PER_HOUR, fa_per_hour)}
-        return det_curve(scored, anchors_s, **(limits | scoring)).at(fa_per_hour)
+        options = limits | scoring | _late_times(scoring, late)
+        return det_curve(scored, anchors_s, **options).at(fa_per_hour)
 
     of_keras = score(expected)
     footprints = {r.path: footprint(r.path) for r in runners if not isinstance(r, OnnxModel)}
     rows = []
-    for runner in runners:
-        posteriors = [_runner_posteriors(runner, stream) for stream in checked]
+    for runner, stated_delay in opened:
+        posteriors = [_runner_posteriors(runner, stream, late) for stream in checked]
         quantization, detections = _quantization(runner), score(posteriors)
         errors = _errors(posteriors, expected)
+        failures = [
+            *_failures(quantization, errors, detections, of_keras),
+            *_delay_failures(stated_delay, late),
+        ]
         rows.append(
             VerificationRow(
                 file=_display_name(runner, runners),
@@ -147,7 +164,7 @@ def verify(
                 quantization=quantization,
                 footprint=footprints.get(runner.path),
                 detections=detections,
-                failures=tuple(_failures(quantization, errors, detections, of_keras)),
+                failures=tuple(failures),
                 **errors,
             )
         )
@@ -162,6 +179,37 @@ def verify(
             report,
         )
     return report
+
+
+def _delay_of(model: keras.Model) -> int:
+    """Return by how many output frames the step model of a clip model is late."""
+    from keras_sal import streaming
+
+    step = streaming.step_model(as_clip_model(model), max_delay_frames=ANY_DELAY)
+    return streaming.delay_frames(step)
+
+
+def _check_lengths(streams: list[dict[str, Array]], late: int) -> None:
+    for number, stream in enumerate(streams):
+        length = len(next(iter(stream.values())))
+        require(
+            length > late,
+            f"`streams` sequence {number} must have more than {late} output frames, by which the "
+            "outputs of the files are late; otherwise there is nothing to compare. "
+            f"Received: output frames={length}. Leave short recordings out.",
+        )
+
+
+def _late_times(scoring: dict[str, Any], late: int) -> dict[str, float]:
+    """Return the time at which the output of frame 0 comes, if that is later than frame 0."""
+    if not late or "frame_step_s" not in scoring:
+        return {}
+    return {"frame_offset_s": scoring.get("frame_offset_s", 0.0) + late * scoring["frame_step_s"]}
+
+
+def _delay_failures(stated: int | None, late: int) -> Iterator[str]:
+    if stated is not None and stated != late:
+        yield f"the manifest states a delay of {stated} output frames, the model has {late}"
 
 
 def _failures(
@@ -200,30 +248,43 @@ def _display_name(runner: StepRunner, runners: list[StepRunner]) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _runner_posteriors(runner: StepRunner, stream: dict[str, Array]) -> Posteriors:
+def _runner_posteriors(runner: StepRunner, stream: dict[str, Array], late: int) -> Posteriors:
     runner.reset()
     posteriors = runner.stream(stream)
     if not isinstance(posteriors, dict):
-        return {"posterior": posteriors}
-    return {name.replace("logit", "posterior", 1): values for name, values in posteriors.items()}
+        return {"posterior": posteriors[late:]}
+    return {
+        name.replace("logit", "posterior", 1): values[late:] for name, values in posteriors.items()
+    }
 
 
-def _runners(exports: Export | list[Export] | tuple[Export, ...]) -> Iterator[StepRunner]:
-    """Yield a runner for each file, and one in LiteRT beside each in TensorFlow Lite Micro."""
+def _open_exports(
+    exports: Export | list[Export] | tuple[Export, ...],
+) -> Iterator[tuple[StepRunner, int | None]]:
+    """Yield a runner for each file, with the delay that a bundle states, and one in LiteRT.
+
+    The runner in LiteRT comes after each in TensorFlow Lite Micro.
+    """
     for export in exports if isinstance(exports, list | tuple) else [exports]:
-        runner = _runner(export)
-        yield runner
+        runner, delay = _open(export)
+        yield runner, delay
         if isinstance(runner, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
             in_litert = InternalLiteModel if isinstance(runner, InternalModel) else LiteModel
-            yield in_litert(runner.path)
+            yield in_litert(runner.path), delay
 
 
-def _runner(export: Export) -> StepRunner:
+def _open(export: Export) -> tuple[StepRunner, int | None]:
+    """Return a runner, and the delay that is stated where the export is a bundle."""
     if isinstance(export, StepRunner):
-        return export
-    path = export.folder if isinstance(export, Bundle) else Path(export)
-    if path.is_dir():
-        return read(path).open()
+        return export, None
+    if not isinstance(export, Bundle):
+        if not Path(export).is_dir():
+            return _runner(Path(export)), None
+        export = read(export)
+    return export.open(), export.manifest["delay_frames"]
+
+
+def _runner(path: Path) -> StepRunner:
     if path.suffix == ".onnx":
         return OnnxModel(path)
     require(
@@ -233,13 +294,13 @@ def _runner(export: Export) -> StepRunner:
     )
     if is_internal(path):
         return InternalModel(path)
-    return LiteModel(path) if Flatbuffer(path.read_bytes()).has_mixed_types() else MicroModel(path)
+    return LiteModel(path) if Flatbuffer.from_file(path).has_mixed_types() else MicroModel(path)
 
 
 def _quantization(runner: StepRunner) -> str:
     if isinstance(runner, OnnxModel):
         return "float32"
-    return Flatbuffer(runner.path.read_bytes()).quantization()
+    return Flatbuffer.from_file(runner.path).quantization()
 
 
 def _keras_posteriors(model: keras.Model, streams: list[dict[str, Array]]) -> list[Posteriors]:
@@ -283,5 +344,5 @@ def _posterior_names(model: keras.Model, clip: keras.Model) -> list[str]:
 
 
 def _padded(frames: Array, length: int) -> Array:
-    """Append zeros, which don't change the output of a causal model for the frames before them."""
+    """Append zeros, which don't change the output for the frames that are compared."""
     return np.concatenate([frames, np.zeros((length - len(frames), *frames.shape[1:]), "float32")])

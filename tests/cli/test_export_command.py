@@ -2,7 +2,9 @@
 
 import json
 import re
+import warnings
 from argparse import Namespace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,8 +19,10 @@ pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
 from keras_sal import audio, cli
 from keras_sal.cli import export, feature_streams
+from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.data import location
 from keras_sal.export import bundle
+from keras_sal.export.esphome import component_scores
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
 
@@ -85,8 +89,42 @@ def test_export_writes_a_file(folder, target, file, runner, capsys):
     assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
 
 
-@pytest.mark.slow
-def test_export_refuses_a_gru_for_esphome(folder, capsys):
+@pytest.mark.parametrize(
+    ("option", "value"), [("--on-frames", 3), ("--hysteresis", 0.1), ("--refractory-s", 0.2)]
+)
+def test_export_refuses_a_trigger_that_esphome_has_not(folder, capsys, option, value):
+    arguments = ["--to", "esphome", "--threshold", "0.6", option, value]
+    assert main("export", folder / "model.keras", folder / "x", *arguments) == 1
+    assert f"`{option}` must be left out for `--to esphome`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("target", "suffix"), [("litert", ".tflite"), ("onnx", ".onnx")])
+def test_export_refuses_names_that_verify_would_refuse(folder, capsys, target, suffix):
+    assert main("export", folder / "model.keras", folder / "phone", "--to", target) == 1
+    said = capsys.readouterr().err
+    assert f"`OUT` must end with {suffix} for `--to {target}`" in said
+    assert f"Write 'phone{suffix}'" in said
+
+
+def test_threshold_for_esphome_is_that_of_its_scores():
+    """A mean of 3.5 bytes is above the cutoff of 3, so it counts as 4."""
+    given = [np.float64([[3], [4], [0], [3]]) / 256, np.float64([[9], [9]]) / 256]
+    runner = SimpleNamespace(frames_per_output=1)
+    streams = FeatureStreams(given, [np.zeros(0), np.array([0.01])])
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr("keras_sal.runtime.predict", lambda model, streams: streams)
+        record = export.choose_threshold(
+            *(runner, streams, 0.0),
+            data="x",
+            score=lambda posteriors: component_scores(posteriors, 2),
+            frame_step_s=0.01,
+        )
+    assert record["frr"] == 0.0
+    assert 4 / 256 < record["threshold"] <= 9 / 256
+
+
+def test_export_refuses_a_gru_for_esphome_before_it_is_converted(folder, capsys):
     arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
     assert main("export", folder / "model.keras", folder / "x", "--to", "esphome", *arguments) == 1
     assert "ESPHome's micro_wake_word has no such operator" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from export_task import streams_with_events, untrained
@@ -96,6 +97,61 @@ def test_cutoff_lets_the_same_bytes_pass(threshold):
     for byte in range(256):
         assert (byte > int(cutoff * 255)) == (byte / 256 >= threshold)
         assert (byte / 255 > cutoff) == (byte / 256 >= threshold)
+
+
+def test_threshold_is_chosen_with_the_file_and_rule_of_the_component(convolutional, folder):
+    """The score reaches the threshold exactly where the component's sum exceeds its cutoff."""
+    component = esphome.component_file(convolutional, folder / "component.tflite")
+    (stream,) = streams_with_events(1, 80, seed=4)[0]
+    posteriors = component.stream(stream)
+    sums = [np.rint(256 * posteriors[max(0, t - 4) : t + 1]).sum() for t in range(len(stream))]
+    scores = esphome.component_scores(posteriors, 5)[:, 0]
+    for threshold in np.unique(scores[scores > 0]):
+        byte = int(255 * esphome.cutoff(threshold))
+        np.testing.assert_array_equal(scores >= threshold, np.array(sums) > 5 * byte)
+    again = esphome.write(component, folder / "again", wake_word="x", author="me", threshold=0.5)
+    assert again.path.read_bytes() == component.path.read_bytes()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 500])
+def test_scores_are_means_rounded_up_to_a_byte(frames):
+    values = np.random.default_rng(0).integers(0, 256, 60)
+    means = [np.ceil(values[max(0, t + 1 - frames) : t + 1].sum() / frames) for t in range(60)]
+    np.testing.assert_array_equal(esphome.component_scores(values / 256, frames) * 256, means)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        (layers.GRU(4, return_sequences=True, name="memory"), "Layer `memory` is a GRU: ESPHome"),
+        (layers.LSTM(4, return_sequences=True, name="memory"), "Layer `memory` is a LSTM: ESPHome"),
+        (layers.Dense(4, activation="tanh", name="bent"), "Layer `bent` is activated by tanh"),
+        (
+            keras.Sequential([layers.Dense(4, activation="gelu", name="inner")]),
+            "Layer `inner` is activated by gelu",
+        ),
+        (layers.TimeDistributed(layers.Softmax(name="soft")), "Layer `soft` is a Softmax"),
+    ],
+)
+def test_unfit_layers_are_refused_before_a_conversion(hidden, message):
+    with pytest.raises(ExportError, match=message):
+        esphome.check_model(untrained([hidden]))
+
+
+def test_models_with_other_frames_outputs_or_many_states_are_refused():
+    def convolutions(count, features=40, classes=1):
+        x = clips = keras.Input((None, features))
+        for _ in range(count):
+            x = layers.Conv1D(2, 2, padding="causal")(x)
+        return keras.Model(clips, layers.Dense(classes, activation="sigmoid")(x))
+
+    esphome.check_model(convolutions(20))
+    with pytest.raises(ExportError, match=r"The model has 21 states: .* has room for 20"):
+        esphome.check_model(convolutions(21))
+    with pytest.raises(ValueError, match="`model` must take frames of 40 features"):
+        esphome.check_model(convolutions(1, features=39))
+    with pytest.raises(ValueError, match="and give one posterior"):
+        esphome.check_model(convolutions(1, classes=2))
 
 
 def test_gru_is_refused_by_operator(gru_int8, folder):

@@ -250,3 +250,15 @@ def test_unknown_operator_is_refused_by_layer(tmp_path, operation, message):
     ):
         micro.convert(step, path, quantization="float32")
     assert not path.exists()
+
+
+@pytest.mark.parametrize("activation", ["softplus", "mish"])
+def test_an_operator_without_an_integer_kernel_is_refused_by_layer(tmp_path, activation):
+    frame = keras.Input((FEATURES,), name="frame")
+    x = layers.Dense(4, activation=activation, name="curved")(frame)
+    step = keras.Model(frame, {"posterior": layers.Dense(1, activation="sigmoid")(x)})
+    with pytest.raises(
+        ExportError, match=r"holds \w+ from layer `curved` on int8: .*has no kernel"
+    ):
+        micro.convert(step, tmp_path / "x.tflite", [np.ones((9, FEATURES))], min_posterior=0.0)
+    assert not list(tmp_path.iterdir())

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, need, streams_with_events
+import registered_layers
+from export_task import FEATURES, need, streams_with_events, untrained
 from keras import layers
 
-from keras_sal.export import onnx
+from keras_sal.export import ExportError, onnx
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("exports")]
 UNITS = 24  # of `gru`
@@ -71,3 +72,30 @@ def test_onnx_rejects(gru, tmp_path, arguments, message):
 def test_onnx_clip_rejects_a_model_without_inputs(tmp_path):
     with pytest.raises(ValueError, match="`model` must be a built functional or Sequential model"):
         onnx.convert(keras.Sequential([layers.Dense(1)]), tmp_path / "x.onnx", form="clip")
+
+
+@pytest.mark.parametrize("activation", ["gelu", registered_layers.half_tanh])
+def test_onnx_has_gelu_and_registered_functions(tmp_path, activation):
+    model = untrained([layers.Dense(4, activation=activation)])
+    (stream,) = streams_with_events(1, 20, seed=2)[0]
+    posteriors = onnx.convert(model, tmp_path / "x.onnx").stream(stream)
+    np.testing.assert_allclose(posteriors, model.predict(stream[None], verbose=0)[0], atol=1e-5)
+
+
+def test_onnx_refuses_an_unknown_operator_by_layer(tmp_path):
+    frame = keras.Input((FEATURES,), name="frame")
+    x = keras.ops.erfinv(layers.Dense(4, name="known")(frame))
+    step = keras.Model(frame, {"posterior": layers.Dense(1)(x)})
+    with pytest.raises(
+        ExportError, match=r"holds \w+ from layer `erfinv.*ONNX has no such operator"
+    ):
+        onnx.convert(step, tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("length", [0, 10, 200])
+def test_onnx_refuses_a_damaged_file_by_name(gru_onnx, tmp_path, length):
+    path = tmp_path / "short.onnx"
+    path.write_bytes(gru_onnx.path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"`path` must be an ONNX file.*'.*short\.onnx'"):
+        onnx.OnnxModel(path)

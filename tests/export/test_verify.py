@@ -6,12 +6,13 @@ import math
 import keras
 import numpy as np
 import pytest
-from export_task import need, streams_with_events, trained
+from export_task import need, streams_with_events, trained, untrained
 from keras import layers
 
-from keras_sal.export import micro
+from keras_sal.export import bundle, micro
 from keras_sal.export.verification_report import VerificationError
 from keras_sal.export.verify import verify
+from keras_sal.streaming import step_model
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.usefixtures("exports")]
 
@@ -189,3 +190,51 @@ def test_two_inputs_two_outputs_convolution_stride_lstm(tmp_path):
     }
     with pytest.raises(ValueError, match="`features` must have a multiple of 2 frames"):
         coarse.stream(streams(1, 25)[0])
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """A model that looks two frames ahead, and the file of its step model."""
+    model = untrained([layers.Conv1D(4, 5, padding="same", activation="tanh")])
+    step = step_model(model, max_delay_frames=2)
+    path = tmp_path_factory.mktemp("late") / "late.tflite"
+    return model, micro.convert(step, path, quantization="float32")
+
+
+def test_a_late_output_is_compared_with_the_frame_it_belongs_to(late, streams):
+    model, file = late
+    report = verify(model, file, streams[0], must_pass=False)
+    assert report.failures == ()
+    assert report.rows[0].max_error <= 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:.*hours of negative audio")
+def test_late_detections_have_the_time_at_which_they_come(late, streams):
+    model, file = late
+    arguments = {"anchors_s": streams[1], "frame_step_s": STEP_S, "fa_per_hour": 36000.0}
+    arguments |= {"max_fa_per_hour": math.inf, "refractory_s": 0.0, "max_delay_s": 0.3}
+    report = verify(model, file, streams[0], **arguments)
+    on_time = verify(model, file, streams[0], delay_frames=0, must_pass=False, **arguments)
+    assert report.rows[0].detections == report.detections
+    late_s = report.detections.latency_p50_s - on_time.detections.latency_p50_s
+    assert late_s == pytest.approx(2 * STEP_S, abs=STEP_S)
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_bundle_must_state_the_delay_of_its_model(late, streams, tmp_path, delay):
+    model, file = late
+    written = bundle.write(
+        file, tmp_path / "late", threshold=0.5, delay_frames=delay, frame_step_s=STEP_S
+    )
+    failures = verify(model, [written], streams[0], must_pass=False).failures
+    stated = [f for f in failures if "states a delay of 0 output frames, the model has 2" in f]
+    assert len(stated) == len(failures) == (2 if delay == 0 else 0)  # in two runtimes
+    assert verify(model, written.folder, streams[0], must_pass=False).failures == failures
+
+
+def test_rejects_streams_that_end_before_the_first_late_output(late, streams):
+    model, file = late
+    with pytest.raises(ValueError, match=r"`streams` sequence 1 must have more than 2 output fra"):
+        verify(model, file, [streams[0][0], streams[0][0][:2]])
+    with pytest.raises(ValueError, match=r"`delay_frames` must be an integer >= 0"):
+        verify(model, file, streams[0], delay_frames=-1)

@@ -8,4 +8,5 @@ A reader meets, in this order:
   checks that every `.tflite` file needs.
 - `converter`: the program of the worker process, on Keras with TensorFlow.
 - `calibration`: the steps that a quantizer is shown.
+- `feature_ranges`: a warning about features that int8 rounds away.
 """

@@ -46,7 +46,7 @@ def main(report: WorkerReport) -> None:
     function, layers = _trace(model, batch=report.job["batch"])
     report.write(layers=layers, suspects=f"one of the layers {sorted(set(layers.values()))}")
     if report.job["target"] == "onnx":
-        _to_onnx(report, function)
+        _to_onnx(report, function, layers)
     else:
         _to_tflite(report, model, function, layers)
 
@@ -87,7 +87,8 @@ def _to_tflite(report: WorkerReport, model: Any, function: Any, layers: dict[str
         (folder / "converted").write_bytes(content)
 
 
-def _to_onnx(report: WorkerReport, function: Any) -> None:
+def _to_onnx(report: WorkerReport, function: Any, layers: dict[str, str]) -> None:
+    import onnx
     import tf2onnx
 
     report.write(stage="convert the model to ONNX")
@@ -96,7 +97,35 @@ def _to_onnx(report: WorkerReport, function: Any) -> None:
         input_signature=list(function.input_signature),
         opset=report.job["opset"],
     )
-    (report.folder / "converted").write_bytes(proto.SerializeToString())
+    _replace_erfc(proto.graph)
+    unknown = [n for n in proto.graph.node if n.domain or not onnx.defs.has(n.op_type)]
+    if unknown:  # which tf2onnx leaves in the file
+        report.write(
+            untranslated=[
+                describe_operator(node.op_type, layer_of(node.name, layers)) for node in unknown
+            ]
+        )
+    else:
+        (report.folder / "converted").write_bytes(proto.SerializeToString())
+
+
+def _replace_erfc(graph: Any) -> None:
+    """Replace `Erfc(x)`, which ONNX does not have and gelu needs, by `1 - Erf(x)`."""
+    import onnx
+
+    nodes = list(graph.node)
+    if not any(node.op_type == "Erfc" for node in nodes):
+        return
+    one = "keras_sal/one"
+    graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1), one))
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type != "Erfc":
+            graph.node.append(node)
+            continue
+        erf = f"{node.output[0]}/erf"
+        graph.node.append(onnx.helper.make_node("Erf", list(node.input), [erf], f"{node.name}/Erf"))
+        graph.node.append(onnx.helper.make_node("Sub", [one, erf], list(node.output), node.name))
 
 
 def _trace(model: Any, batch: int | None) -> tuple[Any, dict[str, str]]:

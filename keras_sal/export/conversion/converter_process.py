@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.export import worker
+from keras_sal.export.conversion.feature_ranges import warn_of_drowned_features
 from keras_sal.export.conversion.float_model import as_step_model, layer_modules
 from keras_sal.export.fork_server import ForkServer
 from keras_sal.export.sequences import check_sequences
@@ -22,13 +23,14 @@ from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import layers_of_operators
 from keras_sal.export.tflite.repair import repair
 from keras_sal.extras import require_package
-from keras_sal.typing import ArrayLike
+from keras_sal.typing import Array, ArrayLike
 
 if TYPE_CHECKING:
     import keras
 
 CONVERTER = "keras_sal.export.conversion.converter"
 MAX_SAMPLES = 10_000
+RUNTIMES = {"tflite": "TensorFlow Lite Micro", "onnx": "ONNX"}
 
 
 _server: ForkServer | None = None
@@ -112,7 +114,7 @@ def to_tflite(
         integer_io=integer_io,
         timeout_s=timeout_s,
     )
-    file = Flatbuffer(converted.content)
+    file = Flatbuffer(converted.content, check=False)
     layers = layers_of_operators(file, converted.layers)
     repair(file, converted.layers)
     gates.check_states(file)
@@ -151,7 +153,9 @@ def run_converter(
     with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as name:
         folder = Path(name)
         if "int" in quantization:
-            _save_calibration(folder / "calibration.npz", calibration, model)
+            frames = _save_calibration(folder / "calibration.npz", calibration, model)
+            if quantization == "int8":
+                warn_of_drowned_features(frames)
         model.save(folder / "model.keras")
         job = {
             "target": target,
@@ -167,7 +171,8 @@ def run_converter(
         if "silent" in report:
             raise _no_positives_error(report, min_posterior)
         if "untranslated" in report:
-            raise gates.unsupported_error(", ".join(dict.fromkeys(report["untranslated"])))
+            described = ", ".join(dict.fromkeys(report["untranslated"]))
+            raise gates.unsupported_error(described, RUNTIMES[target])
         return ConvertedFile((folder / "converted").read_bytes(), report["layers"])
 
 
@@ -205,7 +210,8 @@ def check_packages(packages: Iterable[str], purpose: str) -> None:
 
 def _save_calibration(
     path: Path, calibration: Iterable[ArrayLike] | None, step: keras.Model
-) -> None:
+) -> dict[str, Array]:
+    """Write the calibration sequences to a file; return all their frames by input name."""
     if calibration is None:
         raise ValueError(
             "`calibration` must be given for a quantized model; its scales come from real "
@@ -216,10 +222,10 @@ def _save_calibration(
     shapes = {t.name: tuple(t.shape[1:]) for t in step.inputs if t.name in signature.frames}
     sequences = check_sequences(calibration, shapes, "calibration")
     lengths = [len(next(iter(sequence.values()))) for sequence in sequences]
-    frames: dict[str, Any] = {
-        f"frames_{name}": np.concatenate([s[name] for s in sequences]) for name in shapes
-    }
-    np.savez(path, lengths=lengths, **frames)
+    frames = {name: np.concatenate([s[name] for s in sequences]) for name in shapes}
+    arrays: dict[str, Any] = {f"frames_{name}": values for name, values in frames.items()}
+    np.savez(path, lengths=lengths, **arrays)
+    return frames
 
 
 def _no_positives_error(report: dict[str, Any], min_posterior: float) -> ValueError:

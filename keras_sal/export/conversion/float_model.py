@@ -10,7 +10,7 @@ from keras_sal.export.signature import Signature
 if TYPE_CHECKING:
     import keras
 
-HALF_PRECISION = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+OTHER_PRECISIONS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64")
 
 
 def as_step_model(model: keras.Model) -> keras.Model:
@@ -22,6 +22,7 @@ def as_step_model(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: If the model can't be streamed.
     """
+    _check_float_weights(model)
     names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
     if names and all(name.startswith(("frame", "state_")) for name in names):
         Signature.from_names(names, model.output)
@@ -48,13 +49,14 @@ def as_clip_model(model: keras.Model) -> keras.Model:
         f"cannot be saved and traced. Received: model={model!r}. Build it with "
         "keras.Model(inputs, outputs), or start a Sequential with keras.Input.",
     )
+    _check_float_weights(model)
     return in_float32(keras.Model(model.inputs, model.outputs))
 
 
 def in_float32(model: keras.Model) -> keras.Model:
     """Return a model that computes in float32, with the same weights.
 
-    Converters have no half-precision kernels; a device has integers instead.
+    Converters have no kernels of half or double precision; a device has integers instead.
 
     Args:
         model: A model of any dtype policy.
@@ -82,13 +84,32 @@ def _with_float32(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     return {
-        key: "float32" if value in HALF_PRECISION else _with_float32(value)
+        key: "float32" if value in OTHER_PRECISIONS else _with_float32(value)
         for key, value in config.items()
     }
 
 
+def _check_float_weights(model: Any) -> None:
+    """Refuse a model whose weights `model.quantize` has replaced by integers."""
+    for layer in getattr(model, "layers", ()):
+        _check_float_weights(layer)
+        parts = (layer, getattr(layer, "cell", None), getattr(layer, "layer", None))
+        for part in filter(None, parts):
+            mode = getattr(getattr(part, "dtype_policy", None), "quantization_mode", None)
+            require(
+                mode is None,
+                "`model` must have float weights, from which the export makes integers along real "
+                "streams; those of `model.quantize` fit neither TensorFlow Lite nor ONNX. "
+                f'Received: layer `{layer.name}`, quantized to "{mode}". Export the model as it '
+                'was before `model.quantize`, with `quantization="int8"` if it is to be small.',
+            )
+
+
 def layer_modules(model: keras.Model) -> list[str]:
     """Return the modules that another process must import to load a model.
+
+    These are the modules of its layers and cells, and of the registered functions and objects that
+    its config names: activations, initializers, constraints.
 
     Args:
         model: The model.
@@ -97,9 +118,10 @@ def layer_modules(model: keras.Model) -> list[str]:
         Names of the modules outside Keras that define its layers, sorted.
 
     Raises:
-        ValueError: If a layer is defined in the running script, which can't be imported.
+        ValueError: If a layer or function is defined in the running script, which can't be
+            imported.
     """
-    modules = set()
+    modules = _registered_modules(model)
     for layer in model.layers:
         if hasattr(layer, "layers"):
             modules |= set(layer_modules(layer))
@@ -116,3 +138,32 @@ def layer_modules(model: keras.Model) -> list[str]:
             if module.split(".")[0] not in ("keras", "builtins"):
                 modules.add(module)
     return sorted(modules)
+
+
+def _registered_modules(model: keras.Model) -> set[str]:
+    """Return the modules outside Keras of what the config of a model names by registration."""
+    import keras
+
+    modules = set()
+    for name in sorted(_texts(model.get_config())):
+        registered = keras.saving.get_registered_object(name)
+        module = getattr(registered, "__module__", None)
+        if module is None or module.split(".")[0] in ("keras", "builtins"):
+            continue
+        require(
+            module != "__main__",
+            "`model` must be built of functions that another process can import; the converter "
+            f"runs in one. Received: `{name}`, defined in the running script. Move it to a module "
+            "of its own.",
+        )
+        modules.add(module)
+    return modules
+
+
+def _texts(config: Any) -> set[str]:
+    """Return all texts in a config, among them the registered names."""
+    if isinstance(config, str):
+        return {config}
+    if isinstance(config, dict):
+        config = list(config.values())
+    return set().union(*map(_texts, config)) if isinstance(config, list | tuple) else set()

@@ -1,8 +1,9 @@
-"""Numbers and texts as C++ literals, and float32 levels that compare as float64 does in Python."""
+"""Numbers and texts as C++ has them, and float32 levels that compare as float64 does in Python."""
 
 from __future__ import annotations
 
 import bisect
+import re
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,16 @@ def float_literal(value: float | np.floating[Any]) -> str:
     """
     text = f"{np.float32(value):.9g}"
     return text + ("f" if set(text) & set(".e") else ".0f")
+
+
+def comment_text(text: str) -> str:
+    r"""Return a name for a comment: what could end or continue the comment becomes `_`.
+
+    Example:
+        >>> comment_text("state_0"), comment_text("x\nint y = f();//")
+        ('state_0', 'x_int_y___f___//')
+    """
+    return re.sub(r"[^A-Za-z0-9_./:-]", "_", text)
 
 
 def text_literal(text: str) -> str:

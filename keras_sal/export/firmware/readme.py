@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import string
 from collections.abc import Mapping
 from typing import Any
@@ -54,12 +56,12 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
     sections = {name: text if hears_audio else "" for name, text in FRONTEND_SECTIONS.items()}
     return string.Template(sources.fixed("README.md")).substitute(
         sections,
-        title=title,
-        folder=title,
+        title=markdown_text(title),
+        folder=json.dumps(title, ensure_ascii=False)[1:-1],
         version=manifest["versions"].get("keras-sal", "unknown"),
         step_ms=f"{1000 * manifest['frame_step_s']:g}",
         frame_values=sum(math.prod(entry["shape"]) for entry in frames),
-        classes=", ".join(manifest["classes"]),
+        classes=", ".join(map(markdown_text, manifest["classes"])),
         quantization=manifest["quantization"],
         flash_bytes=f"{manifest['flash_bytes']:,}",
         arena_bytes=f"{manifest['arena_bytes']:,}",
@@ -75,12 +77,27 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
     )
 
 
+def markdown_text(text: str) -> str:
+    r"""Return a text in one line of Markdown that is shown as it is.
+
+    Args:
+        text: Any text, such as the name of a class.
+
+    Example:
+        >>> print(markdown_text("hey_you"), markdown_text("<b>a|b</b>\n# c"))
+        hey_you \<b\>a\|b\</b\> \# c
+    """
+    in_one_line = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(text))
+    return re.sub(r"([\\`*<>\[\]|#&!])", r"\\\1", in_one_line)
+
+
 def _threshold_text(manifest: Mapping[str, Any]) -> str:
     value, record = manifest["trigger"]["threshold"], manifest["threshold"]
     if "budget_fa_per_hour" not in record:
-        return f"{value}, {record['rule']}"
+        return f"{value}, {markdown_text(record['rule'])}"
     return (
-        f"{value}, for {record['budget_fa_per_hour']:g} false alarms an hour; on {record['data']} "
+        f"{value}, for {record['budget_fa_per_hour']:g} false alarms an hour; on "
+        f"{markdown_text(record['data'])} "
         f"it misses {100 * record['frr']:.1f} % of {record['events']} events with "
         f"{record['false_alarms']} false alarms in {record['hours']:.1f} h"
     )

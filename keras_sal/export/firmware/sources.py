@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.export.firmware.literals import (
+    comment_text,
     float_literal,
     float_release,
     float_threshold,
@@ -20,6 +23,7 @@ from keras_sal.typing import Array
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
 BYTES_A_LINE = 16
+BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
 IRREGULAR = {
     "BATCH_MATMUL": "BatchMatMul",
@@ -72,7 +76,16 @@ def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
     Args:
         operators: Names of the operators.
         resource_variables: Number of variables in which the model keeps its state. Defaults to 0.
+
+    Raises:
+        ValueError: If an operator is a custom one, which the resolver has no method for.
     """
+    custom = [name for name in operators if not BUILTIN.fullmatch(name)]
+    require(
+        not custom,
+        "`model` must hold operators of TensorFlow Lite only; a custom operator has no method in "
+        f"its resolver. Received: {custom}. Build that layer from other operations.",
+    )
     calls = " &&\n         ".join(
         f"resolver->{resolver_method(name)}() == kTfLiteOk" for name in operators
     )
@@ -135,7 +148,8 @@ def detector_settings(
     header = [
         *_tensor_types(output),
         *_tensor_tables(frames, states, positions),
-        f"constexpr int kPosteriorOutput = {positions[output.name]};  // {output.name}",
+        f"constexpr int kPosteriorOutput = {positions[output.name]};"
+        f"  // {comment_text(output.name)}",
         "float PosteriorOf(Value output);",
         "",
         f"constexpr int kClasses = {len(class_names)};",
@@ -214,12 +228,12 @@ def _tensor_tables(
 ) -> list[str]:
     frame_rows = [
         f"{positions[info.name]}, {_size(info)}, {float_literal(info.scale or 1)}, "
-        f"{info.zero_point or 0}}},  // {info.name}"
+        f"{info.zero_point or 0}}},  // {comment_text(info.name)}"
         for info in frames
     ]
     state_rows = [
         f"{positions[info.name]}, {positions[info.name + NEXT_SUFFIX]}, {_size(info)}, "
-        f"{info.zero_point or 0}}},  // {info.name}"
+        f"{info.zero_point or 0}}},  // {comment_text(info.name)}"
         for info in states
     ] or ["0, 0, 0, 0},  // the model keeps its state itself"]
     return [

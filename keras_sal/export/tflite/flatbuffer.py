@@ -1,22 +1,34 @@
 """A `.tflite` file as objects: its tensors, operators, inputs and outputs, to read and change.
 
-The schema is the one of `tflite_micro`, so that TensorFlow need not be imported to read a file.
+The schema is the one of `tflite_micro`, so that TensorFlow need not be imported to read a file. A
+file may be damaged or hostile: `structure` and `operator_rules` check it when it is read. Runtimes
+get `tobytes()`, a file written anew from the objects, whose tables and offsets are therefore right.
 """
 
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.export.step_runner import TensorInfo
+from keras_sal.export.tflite.operator_rules import check_operators
+from keras_sal.export.tflite.structure import check_structure, damaged
 from keras_sal.extras import import_package
-from keras_sal.typing import Array, ArrayLike
+from keras_sal.typing import Array, ArrayLike, PathLike
 
 ALIGNMENT_BYTES = 16
+MAX_TABLES = 100_000
+MAX_OVERLAP = 4  # how often the vectors of a file may share its bytes, as equal names do
+UNREADABLE = (
+    struct.error, IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError,
+)  # fmt: skip
+"""What the reader of the schema raises on bytes that are no file of the schema."""
 
 
 class Operator(NamedTuple):
@@ -54,6 +66,8 @@ class Flatbuffer:
 
     Args:
         content: Bytes of the file.
+        check: Whether to check it for damage, as every file must be that a runtime gets. The
+            converter's own files are checked when they are repaired. Defaults to `True`.
 
     Attributes:
         schema: The generated module of the file format.
@@ -66,7 +80,7 @@ class Flatbuffer:
         ValueError: If `content` is not a TensorFlow Lite file with one signature.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, check: bool = True) -> None:
         require(
             content[4:8] == b"TFL3",
             "`path` must be a TensorFlow Lite file; it does not start like one. Received: "
@@ -74,17 +88,48 @@ class Flatbuffer:
             "Give a file written by `keras_sal.export`.",
         )
         self.schema = _schema()
-        self.tree = self.schema.ModelT.InitFromObj(self.schema.Model.GetRootAsModel(content, 0))
+        self.tree = _read_tree(self.schema, bytes(content))
         signatures = self.tree.signatureDefs or []
         require(
-            len(signatures) == 1 and len(self.tree.subgraphs) > 0,
+            len(signatures) == 1 and bool(self.tree.subgraphs),
             "`path` must be a TensorFlow Lite file with one signature, which gives its tensors "
             f"their names. Received: {len(signatures)} signatures. "
             "Give a file written by `keras_sal.export`.",
         )
+        if check:
+            self.check()
         (signature,) = signatures
-        self.inputs = {_text(entry.name): entry.tensorIndex for entry in signature.inputs}
-        self.outputs = {_text(entry.name): entry.tensorIndex for entry in signature.outputs}
+        self.inputs = {_text(e.name): e.tensorIndex for e in signature.inputs or []}
+        self.outputs = {_text(e.name): e.tensorIndex for e in signature.outputs or []}
+
+    @classmethod
+    def from_file(cls, path: PathLike) -> Self:
+        """Read a file.
+
+        Args:
+            path: Path of a `.tflite` file.
+
+        Returns:
+            Its object tree.
+
+        Raises:
+            ImportError: If `tflite_micro` is not installed.
+            ValueError: If it is not a TensorFlow Lite file with one signature, or damaged. The
+                message names the file.
+        """
+        try:
+            return cls(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{error} The file is {str(path)!r}.") from error
+
+    def check(self) -> None:
+        """Refuse a file whose indices, sizes or operators a runtime could not follow safely.
+
+        Raises:
+            ValueError: If it is damaged; the message names the place.
+        """
+        check_structure(self)
+        check_operators(self)
 
     @property
     def graph(self) -> Any:
@@ -94,20 +139,28 @@ class Flatbuffer:
     def operators(self) -> list[Operator]:
         """Return the operators of the main subgraph, in order of execution."""
         return [
-            Operator(self._operator_name(op), tuple(op.inputs), tuple(op.outputs))
-            for op in self.graph.operators
+            Operator(self.operator_name(op), tuple(op.inputs), tuple(op.outputs))
+            for op in self.graph.operators or ()
         ]
 
     def operator_names(self) -> tuple[str, ...]:
         """Return the names of the operators of the main subgraph, sorted, each once."""
         return tuple(sorted({op.name for op in self.operators()}))
 
-    def _operator_name(self, op: Any) -> str:
+    def operator_name(self, op: Any) -> str:
+        """Return the name of the schema's `OperatorT`, such as `"FULLY_CONNECTED"`."""
         code = self.tree.operatorCodes[op.opcodeIndex]
-        name = _names(self.schema.BuiltinOperator)[
-            max(code.builtinCode, code.deprecatedBuiltinCode)
-        ]
+        name = self.known_operators()[max(code.builtinCode, code.deprecatedBuiltinCode)]
         return _text(code.customCode) if name == "CUSTOM" else name
+
+    def known_operators(self) -> dict[int, str]:
+        """Return the names of all operators of the format, by number."""
+        return _names(self.schema.BuiltinOperator)
+
+    def type_name(self, number: int) -> str | None:
+        """Return the name of a type of the format, such as `"int8"`, `None` if there is none."""
+        name = _names(self.schema.TensorType).get(number)
+        return None if name is None else name.lower()
 
     def resource_variables(self) -> int:
         """Return the number of variables in which the file keeps its state itself."""
@@ -219,6 +272,55 @@ class Flatbuffer:
         for buffer in self.tree.buffers:
             del buffer.Pack
         return bytes(builder.Output())
+
+
+def _read_tree(schema: Any, content: bytes) -> Any:
+    """Return the schema's `ModelT` of a file.
+
+    Raises:
+        ValueError: If the bytes are no file of the schema.
+    """
+    try:
+        model = schema.Model.GetRootAsModel(content, 0)
+        tables, values = _extent(model)
+        fits = tables <= MAX_TABLES and values <= MAX_OVERLAP * len(content)
+        tree = schema.ModelT.InitFromObj(model) if fits else None
+    except UNREADABLE as error:
+        damaged(f"{len(content):,} bytes that don't hold together ({type(error).__name__})")
+    if not fits:
+        damaged(f"{len(content):,} bytes with {tables:,} tables of {values:,} values")
+    return tree
+
+
+def _extent(model: Any) -> tuple[int, int]:
+    """Return the number of tables of a file, and of the values in their vectors.
+
+    They are counted before they are read: vectors that lie over one another make a small file fill
+    the memory.
+    """
+    tables = model.OperatorCodesLength() + model.BuffersLength() + model.MetadataLength()
+    values = sum(model.Buffers(k).DataLength() for k in _some(model.BuffersLength()))
+    for number in _some(model.SubgraphsLength()):
+        graph = model.Subgraphs(number)
+        tables += 1 + graph.TensorsLength() + graph.OperatorsLength()
+        values += graph.InputsLength() + graph.OutputsLength()
+        for index in _some(graph.OperatorsLength()):
+            operator = graph.Operators(index)
+            values += operator.InputsLength() + operator.OutputsLength()
+            values += operator.CustomOptionsLength() + operator.IntermediatesLength()
+        for index in _some(graph.TensorsLength()):
+            tensor = graph.Tensors(index)
+            values += tensor.ShapeLength() + len(tensor.Name() or b"")
+            if (quantization := tensor.Quantization()) is not None:
+                values += quantization.ScaleLength() + quantization.ZeroPointLength()
+        if tables > MAX_TABLES:
+            break
+    return tables, values
+
+
+def _some(count: int) -> range:
+    """Return the numbers of tables, no more than a file may have of all kinds."""
+    return range(min(count, MAX_TABLES))
 
 
 def _aligned(buffer: Any) -> Callable[[Any], Any]:

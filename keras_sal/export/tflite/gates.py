@@ -92,14 +92,40 @@ def check_supported(file: Flatbuffer, unsupported: str, layers: LayersOfOperator
         raise unsupported_error(_describe(found, layers))
 
 
-def unsupported_error(described: str) -> ExportError:
-    """Return the error about operators that TensorFlow Lite Micro does not have.
+def check_kernel(file: Flatbuffer, name: str, number: int, layers: LayersOfOperators) -> None:
+    """Refuse an operator that the interpreter has, but not for numbers of its type.
+
+    Args:
+        file: The file.
+        name: Name of the operator that the interpreter could not prepare or run.
+        number: Its place among the operators.
+        layers: The layers of the file's operators, for the error message.
+
+    Raises:
+        ExportError: If the file holds that operator at that place.
+    """
+    operators = file.operators()
+    if number >= len(operators) or operators[number].name != name:
+        return
+    op = operators[number]
+    types = dict.fromkeys(file.dtype(index) for index in (*op.inputs, *op.outputs) if index >= 0)
+    raise ExportError(
+        f"The model holds {describe_operator(name, layers.get(op))} on {' and '.join(types)}: "
+        "TensorFlow Lite Micro has no kernel of that operator for these types. Activations "
+        "such as softplus, mish and exponential need one: use relu, sigmoid or tanh in that layer, "
+        'or export with `quantization="float32"`.'
+    )
+
+
+def unsupported_error(described: str, runtime: str = "TensorFlow Lite Micro") -> ExportError:
+    """Return the error about operators that a runtime does not have.
 
     Args:
         described: The operators, as `describe_operator` says them.
+        runtime: Name of the runtime. Defaults to `"TensorFlow Lite Micro"`.
     """
     return ExportError(
-        f"The model holds {described}: TensorFlow Lite Micro has no such operator. Build that "
+        f"The model holds {described}: {runtime} has no such operator. Build that "
         "layer from operations it has (dense, convolution, element-wise arithmetic, sigmoid, tanh, "
         "softmax)."
     )

@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import registered_layers
 from keras import layers
 
-from keras_sal.export.conversion.float_model import as_step_model, layer_modules
+from keras_sal.export.conversion.float_model import as_clip_model, as_step_model, layer_modules
 from keras_sal.export.signature import Signature
 
 
@@ -87,3 +88,47 @@ def test_rejects_layers_of_the_running_script():
         ValueError, match="layer `mine` of class `Here`, defined in the running script"
     ):
         layer_modules(local)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Dense(8, activation=registered_layers.half_tanh),
+        lambda: layers.Activation(registered_layers.half_tanh),
+        lambda: layers.Dense(8, kernel_constraint=registered_layers.AtMostOne()),
+        lambda: layers.TimeDistributed(layers.Dense(8, activation=registered_layers.half_tanh)),
+        lambda: keras.Sequential([layers.Dense(8, activation=registered_layers.half_tanh)]),
+    ],
+    ids=["activation", "layer", "constraint", "wrapped", "nested"],
+)
+def test_modules_of_registered_functions_are_known(layer):
+    clips = keras.Input((None, 4))
+    assert layer_modules(keras.Model(clips, layer()(clips))) == ["registered_layers"]
+
+
+def test_rejects_functions_of_the_running_script(monkeypatch):
+    clips = keras.Input((None, 4))
+    model = keras.Model(clips, layers.Dense(8, activation=registered_layers.half_tanh)(clips))
+    monkeypatch.setattr(registered_layers.half_tanh, "__module__", "__main__")
+    with pytest.raises(ValueError, match=r"Received: `tests>half_tanh`, defined in the running sc"):
+        layer_modules(model)
+
+
+def test_float64_becomes_float32():
+    model = detector("float64")
+    step = as_step_model(model)
+    assert {layer.compute_dtype for layer in step.layers} == {"float32"}
+    assert {tensor.dtype for tensor in step.inputs} == {"float32"}
+    kernel = np.asarray(model.get_weights()[0])
+    assert any(w.shape == kernel.shape and np.allclose(w, kernel) for w in step.get_weights())
+
+
+@pytest.mark.parametrize("whole", [as_step_model, as_clip_model])
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_rejects_quantized_weights(mode, whole):
+    clips = keras.Input((None, 6))
+    inner = keras.Sequential([keras.Input((None, 6)), layers.Dense(4, name="inner")])
+    model = keras.Model(clips, layers.Activation("sigmoid")(inner(clips)))
+    model.quantize(mode)
+    with pytest.raises(ValueError, match=f'`model` must have float weights.*`inner`.*"{mode}"'):
+        whole(model)

@@ -2,14 +2,19 @@
 
 import re
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from firmware_programs import PROGRAMS, compile_only, needs_compiler
 from replays import tensor_info
 
+from keras_sal.detection import Scoring
 from keras_sal.export.firmware import sources
 from keras_sal.export.firmware.contents import FIXED, MICRO_FRONTEND
+from keras_sal.export.firmware.readme import markdown_text
+from keras_sal.export.signature import Signature
+from keras_sal.export.step_runner import TensorInfo
 
 pytestmark = pytest.mark.any_backend
 
@@ -62,3 +67,40 @@ def test_posterior_table_is_the_sigmoid():
     assert np.all(np.diff(table) >= 0)
     logits = (np.arange(-128, 128) + 3) * 0.125
     np.testing.assert_allclose(table, 1 / (1 + np.exp(-logits)), rtol=1e-6)
+
+
+HOSTILE = "state_0\nint x = system(0);  // \\"
+
+
+def test_names_of_tensors_stay_in_their_comments():
+    runner = SimpleNamespace(
+        inputs=[TensorInfo(HOSTILE, (1, 4), "float32")],
+        outputs=[TensorInfo("posterior\\\n", (1, 1), "float32")],
+        signature=Signature((HOSTILE,), (), ("posterior\\\n",)),
+    )
+    texts = sources.detector_settings(
+        runner,
+        {HOSTILE: 0, "posterior\\\n": 0},
+        scoring=Scoring(frame_step_s=0.01),
+        thresholds=[0.5],
+        class_names=["x"],
+        arena_bytes=16,
+    )
+    for line in texts["detector_settings.h"].splitlines():
+        assert not line.lstrip().startswith("int x")
+        assert not line.endswith("\\")
+    assert "// state_0_int_x___system_0____//__" in texts["detector_settings.h"]
+
+
+@pytest.mark.parametrize("name", ["Evil();//", "A\nB", "lower_case", ""])
+def test_custom_operators_are_refused(name):
+    with pytest.raises(ValueError, match="`model` must hold operators of TensorFlow Lite only"):
+        sources.op_resolver(["ADD", name])
+
+
+def test_readme_shows_names_as_they_are():
+    assert markdown_text("okay_nabu") == "okay_nabu"
+    shown = markdown_text("a\n# b | <script>`x`</script> ![c](d)\u2028e")
+    assert "\n" not in shown
+    assert "\u2028" not in shown
+    assert not re.search(r"(?<!\\)[`<>|\[\]#!]", shown)

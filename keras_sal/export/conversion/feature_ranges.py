@@ -1,0 +1,56 @@
+"""Features that an int8 input rounds away, because others beside them are much larger.
+
+All features of an input share one scale. It spans the range of the largest, in 255 steps, so that a
+feature of a small range may have a step or two left. `Rescaling` or `Normalization` in the model
+comes after that, and does not help.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_sal.typing import Array
+
+STEPS = 255
+FEWEST_STEPS = 8
+NAMED = 8
+
+
+def warn_of_drowned_features(frames: Mapping[str, Array]) -> None:
+    """Warn if features of an int8 input vary by less than 8 steps of its scale.
+
+    Features that do not vary at all are left out.
+
+    Args:
+        frames: All calibration frames, arrays of shape `(frames, ..., features)` by input name.
+
+    Example:
+
+    >>> import warnings
+    >>> frames = {"frame": np.array([[0.0, 0.0], [255.0, 3.5]])}
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_of_drowned_features(frames)
+    >>> "feature 1 of `frame` varies by 3.5 steps" in str(caught[0].message)
+    True
+    """
+    for name, values in frames.items():
+        columns = values.reshape(-1, values.shape[-1])
+        lowest, highest = columns.min(axis=0), columns.max(axis=0)
+        scale = (max(0.0, float(highest.max())) - min(0.0, float(lowest.min()))) / STEPS
+        steps = (highest - lowest) / (scale or 1.0)
+        drowned = np.flatnonzero((steps > 0) & (steps < FEWEST_STEPS))
+        if not len(drowned):
+            continue
+        listed = [f"feature {k} of `{name}` varies by {steps[k]:.2g} steps" for k in drowned]
+        more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+        warnings.warn(
+            "`calibration` should hold features of similar size, since an int8 input has one scale "
+            f"for all: {scale:.3g}, a {STEPS}th of their range. Received: "
+            f"{', '.join(listed[:NAMED])}{more}. Scale the features alike before the model, as the "
+            'front-end of the device can, or use `quantization="int16x8"`.',
+            stacklevel=2,
+        )

@@ -1,0 +1,42 @@
+"""Features that an int8 input rounds away."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from keras_sal.export.conversion.feature_ranges import warn_of_drowned_features
+
+pytestmark = pytest.mark.any_backend
+
+
+def frames(*ranges):
+    """Frames whose features vary from 0 to each of the given numbers."""
+    return {"frame": np.linspace(0, 1, 50)[:, None] * np.array(ranges)}
+
+
+def test_small_features_beside_large_ones_are_named():
+    with pytest.warns(UserWarning, match=r"one scale for all: 3\.92") as caught:
+        warn_of_drowned_features(frames(1000.0, 20.0, 500.0, 0.5))
+    text = str(caught[0].message)
+    assert "feature 1 of `frame` varies by 5.1 steps" in text
+    assert "feature 3 of `frame` varies by 0.13 steps" in text
+    assert "feature 2" not in text
+
+
+def test_an_offset_takes_steps_too():
+    values = {"frame": 1000 + np.linspace(0, 1, 50)[:, None] * np.array([10.0, 1.0])}
+    with pytest.warns(UserWarning, match="feature 0 of `frame` varies by 2.5 steps"):
+        warn_of_drowned_features(values)
+
+
+@pytest.mark.parametrize("ranges", [(26.0, 20.0, 1.0), (0.0, 5.0), (0.0,), (1e-9, 1e-9)])
+def test_features_of_one_size_or_without_change_are_fine(ranges):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_drowned_features(frames(*ranges))
+
+
+def test_a_long_list_is_cut():
+    with pytest.warns(UserWarning, match="and 12 more. Scale the features alike"):
+        warn_of_drowned_features(frames(1000.0, *[1.0] * 20))
