@@ -1,0 +1,61 @@
+"""Griffe extension: the docstrings of this package as Markdown.
+
+Docstrings show examples as `>>>` lines without a fence, which Markdown takes for quotations. This
+extension puts a fence around them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+PROMPT = re.compile(r"^( *)>>> ")
+
+
+def fence_examples(text: str) -> str:
+    """Put a fence around each example of a docstring.
+
+    An example reaches from a line with `>>>` to the next blank line. Examples that follow each
+    other are in one fence.
+
+    Args:
+        text: The docstring, without the indentation of the code.
+
+    Returns:
+        The docstring as Markdown.
+    """
+    lines, out, number = text.splitlines(), [], 0
+    fenced = False
+    while number < len(lines):
+        line = lines[number]
+        fenced ^= line.lstrip().startswith("```")
+        prompt = None if fenced else PROMPT.match(line)
+        if not prompt:
+            out.append(line)
+            number += 1
+            continue
+        indent = prompt.group(1)
+        block = []
+        while number < len(lines) and lines[number].strip():
+            block.append(lines[number])
+            number += 1
+        if out and out[-1].strip():
+            out.append("")
+        out += [f"{indent}```pycon", *block, f"{indent}```"]
+    return "\n".join(out)
+
+
+class FencedExamples(griffe.Extension):
+    """Fences the examples of every docstring that is loaded."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        """Fence the examples of an object.
+
+        Args:
+            obj: A module, class, function or attribute.
+            **kwargs: What else Griffe tells.
+        """
+        if obj.docstring:
+            obj.docstring.value = fence_examples(obj.docstring.value)
