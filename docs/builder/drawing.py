@@ -1,16 +1,17 @@
-"""Drawing of the package: its rooms on their floors, from `FLOORS` in `tests/test_package.py`.
+"""Drawings of the pages: the rooms of the package on their floors, and what an anchor is.
 
-MkDocs calls `on_page_markdown`, which puts the drawing where a page says `<!-- floors -->`.
+MkDocs calls `on_page_markdown`, which puts a drawing where a page says `<!-- floors -->` or
+`<!-- anchor -->`. The floors are those of `FLOORS` in `tests/test_package.py`.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-MARK = "<!-- floors -->"
 WIDTH, HEIGHT, GAP = 112, 34, 8  # of a room, in pixels
 MARGIN = 4
 
@@ -59,8 +60,51 @@ def draw_floors(floors: list[set[str]]) -> str:
     )
 
 
+def draw_anchor() -> str:
+    """Draw a posterior around an event, the anchor, its kernel, the threshold and the detection.
+
+    Returns:
+        An SVG element that takes the colours of the page around it.
+    """
+    anchor, threshold, base, top, reach = 400, 0.6, 180, 150, 60
+
+    def line(name: str, heights: list[float]) -> str:
+        points = " ".join(f"{x},{base - top * y:.1f}" for x, y in zip(steps, heights, strict=True))
+        return f'<polyline class="{name}" points="{points}"/>'
+
+    steps = range(0, 721, 4)
+    posterior = [
+        0.03
+        + 0.9 / (1 + math.exp(-(x - anchor - 6) / 9)) / (1 + math.exp((x - anchor - 120) / 12))
+        + 0.25 * math.exp(-(((x - 170) / 22) ** 2))
+        for x in steps
+    ]
+    kernel = [math.exp(-abs(x - anchor) / reach) for x in steps]
+    crossing = next(x for x, y in zip(steps, posterior, strict=True) if y >= threshold)
+    level = base - top * threshold
+    parts = [
+        f'<rect class="event" x="250" y="{base - top}" width="{anchor - 250}" height="{top}"/>',
+        line("kernel", kernel),
+        line("posterior", posterior),
+        f'<path class="rule" d="M0 {level:g}H720M0 {base}H720M{anchor} {base - top - 8}V{base}"/>',
+        f'<circle cx="{crossing}" cy="{level:g}" r="6"/>',
+        '<text x="325" y="48">event</text>',
+        f'<text x="{anchor}" y="16">anchor</text>',
+        f'<text x="{crossing + 16}" y="{level + 18:g}" class="begin">detection</text>',
+        f'<text x="2" y="{level - 6:g}" class="begin">threshold</text>',
+        f'<text x="170" y="{base - 58}">posterior</text>',
+        f'<text x="{anchor + 150}" y="{base - 22}" class="begin">kernel</text>',
+        f'<text x="718" y="{base + 20}" class="end">time</text>',
+    ]
+    label = "The posterior reaches the threshold just after the anchor, which ends the event."
+    return (
+        f'<svg class="anchor" viewBox="0 0 720 205" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Put the drawing where the page asks for it.
+    """Put drawings where a page asks for them.
 
     Args:
         markdown: Text of the page.
@@ -68,4 +112,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         config: Configuration of MkDocs.
         files: Files of the site.
     """
-    return markdown.replace(MARK, draw_floors(read_floors())) if MARK in markdown else markdown
+    if "<!-- floors -->" in markdown:
+        markdown = markdown.replace("<!-- floors -->", draw_floors(read_floors()))
+    return markdown.replace("<!-- anchor -->", draw_anchor())

@@ -7,14 +7,13 @@ read and not imported, so that a new public name has its entry without an edit o
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "keras_sal"
-# Single files without `__all__` that the package names in its own.
-KIND_OF_NAME = (ast.ClassDef, ast.FunctionDef)
 
 
 def source(module: str, root: Path = ROOT) -> Path:
@@ -31,7 +30,8 @@ def source(module: str, root: Path = ROOT) -> Path:
 def public_names(module: str, root: Path = ROOT) -> list[str]:
     """Return the public names of a module, in alphabetical order.
 
-    They are those of its `__all__`, or, without one, its public classes and functions.
+    They are those of its `__all__`, or, without one, its public classes and functions, and its
+    constants with a docstring.
 
     Args:
         module: Full name of a module or package.
@@ -44,8 +44,18 @@ def public_names(module: str, root: Path = ROOT) -> list[str]:
             lists[ast.unparse(node.targets[0])] = list(_strings(node.value, lists))
     if "__all__" in lists:
         return sorted(lists["__all__"])
-    defined = [node.name for node in tree.body if isinstance(node, KIND_OF_NAME)]
+    defined = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    defined += [
+        ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        for node, following in itertools.pairwise(tree.body)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _is_text(following)
+    ]
     return sorted(name for name in defined if not name.startswith("_"))
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Whether it is a string by itself, such as the docstring of a constant."""
+    return isinstance(node, ast.Expr) and isinstance(getattr(node.value, "value", None), str)
 
 
 def _strings(node: ast.expr, lists: dict[str, list[str]]) -> list[str]:
@@ -131,8 +141,9 @@ def navigation(root: Path = ROOT) -> list[Any]:
     Args:
         root: Folder that holds the package. Defaults to the repository.
     """
-    titles = [(module.removeprefix(f"{PACKAGE}."), page_name(module)) for module in
-              public_modules(root)]
+    titles = [
+        (module.removeprefix(f"{PACKAGE}."), page_name(module)) for module in public_modules(root)
+    ]
     return [{title: path} for title, path in titles]
 
 
@@ -153,8 +164,9 @@ def link_names(html: str, names: set[str]) -> str:
             return match.group(0)
         return f'<autoref optional identifier="{name}">{match.group(0)}</autoref>'
 
-    parts = re.split(r"(<pre.*?</pre>|<a .*?</a>|<h\d.*?</h\d>|<autoref.*?</autoref>)", html,
-                     flags=re.DOTALL)
+    parts = re.split(
+        r"(<pre.*?</pre>|<a .*?</a>|<h\d.*?</h\d>|<autoref.*?</autoref>)", html, flags=re.DOTALL
+    )
     parts[::2] = [re.sub(rf"<code>({PACKAGE}[\w.]*)</code>", linked, part) for part in parts[::2]]
     return "".join(parts)
 

@@ -3,8 +3,8 @@
 A tutorial is a page of `docs/tutorials/` in Jupytext's Markdown format: text and `python` blocks.
 MkDocs calls `on_files`, which runs each of them in a Jupyter kernel, and `on_page_markdown`, which
 shows its outputs below the blocks. The notebook with its outputs is on the site as
-`tutorials/NAME.ipynb`. A tutorial that was run is kept in `build/tutorials`, and runs again when its
-text or the package has changed.
+`tutorials/NAME.ipynb`. A tutorial that was run is kept in `build/tutorials`, and runs again when
+its text or the package has changed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "tutorials"
 KEPT = ROOT / "build" / "tutorials"
 TIMEOUT_S = 600  # of one block
-# Quiet libraries, and the same backend for every reader.
-ENVIRONMENT = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
+# Quiet libraries, and the same backend for every build.
+ENVIRONMENT = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 _notebooks: dict[str, Any] = {}
 
