@@ -124,7 +124,7 @@ def on_files(files: Any, config: Any) -> Any:
     import nbformat
     from mkdocs.structure.files import File
 
-    for path in tutorial_paths():
+    for path in tutorial_paths() if config.extra["run_tutorials"] else ():
         notebook = run_notebook(path)
         page, pictures = to_markdown(notebook, path.stem)
         _notebooks[f"tutorials/{path.name}"] = page
