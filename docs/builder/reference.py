@@ -99,8 +99,13 @@ def _is_module(package: str, name: str, root: Path) -> bool:
     init = source(package, root)
     if init.name != "__init__.py" or not source(f"{package}.{name}", root).is_file():
         return False
-    taken = rf"from {re.escape(package)}\.\w[\w.]* import [^)]*?\b{name}\b"
-    return not re.search(taken, init.read_text(encoding="utf-8"))
+    tree = ast.parse(init.read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return not any(
+        name in {alias.asname or alias.name for alias in node.names}
+        for node in imports
+        if node.module != package
+    )
 
 
 def page_name(module: str) -> str:
@@ -120,14 +125,11 @@ def page(module: str, root: Path = ROOT) -> str:
         root: Folder that holds the package. Defaults to the repository.
     """
     modules = public_modules(root)
-    lines = [f"# `{module}`", "", f"::: {module}", "    options:", "      members: false", ""]
-    # A module that only lists other modules has no entries of its own.
+    lines = [f"# `{module}` {{ #{module} }}", "", f"::: {module}"]
+    lines += ["    options: {members: false, show_root_heading: false}", ""]
     for name in public_names(module, root):
-        full = f"{module}.{name}"
-        if full in modules:
-            continue
-        lines += [f"## `{name}` {{ #{full} }}", "", f"::: {full}", ""]
-        lines += ["    options:", "      show_root_toc_entry: false", "      heading_level: 3", ""]
+        if f"{module}.{name}" not in modules:
+            lines += [f"::: {module}.{name}", ""]
     inside = [each for each in modules if each.rpartition(".")[0] == module]
     if inside:
         lines += ["## Modules", ""]
