@@ -1,7 +1,8 @@
 """Griffe extension: the docstrings of this package as Markdown.
 
-Docstrings show examples as `>>>` lines without a fence, which Markdown takes for quotations. This
-extension puts a fence around them.
+Docstrings show examples as `>>>` lines without a fence, which Markdown takes for quotations, and
+they indent the text of a list by the width of its mark, where Markdown wants four spaces. This
+extension puts a fence around examples and indents lists.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import griffe
 
 PROMPT = re.compile(r"^( *)>>> ")
+ITEM = re.compile(r"[-*] |\d\. ")
 
 
 def fence_examples(text: str) -> str:
@@ -47,15 +49,37 @@ def fence_examples(text: str) -> str:
     return "\n".join(out)
 
 
-class FencedExamples(griffe.Extension):
-    """Fences the examples of every docstring that is loaded."""
+def indent_lists(text: str) -> str:
+    """Indent what belongs to an item of a list by four spaces.
+
+    Args:
+        text: The docstring, without the indentation of the code.
+
+    Returns:
+        The docstring as Markdown.
+    """
+    out, width = [], 0
+    for line in text.splitlines():
+        item = ITEM.match(line)
+        if item:
+            width = len(item.group())
+        elif width and line.startswith(" " * width):
+            line = " " * (4 - width) + line
+        elif line.strip():
+            width = 0
+        out.append(line)
+    return "\n".join(out)
+
+
+class MarkdownDocstrings(griffe.Extension):
+    """Makes Markdown of every docstring that is loaded."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Fence the examples of an object.
+        """Make Markdown of the docstring of an object.
 
         Args:
             obj: A module, class, function or attribute.
             **kwargs: What else Griffe tells.
         """
         if obj.docstring:
-            obj.docstring.value = fence_examples(obj.docstring.value)
+            obj.docstring.value = fence_examples(indent_lists(obj.docstring.value))

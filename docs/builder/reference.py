@@ -7,6 +7,7 @@ read and not imported, so that a new public name has its entry without an edit o
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 from pathlib import Path
@@ -27,6 +28,7 @@ def source(module: str, root: Path = ROOT) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
+@functools.cache
 def public_names(module: str, root: Path = ROOT) -> list[str]:
     """Return the public names of a module, in alphabetical order.
 
@@ -71,6 +73,7 @@ def _strings(node: ast.expr, lists: dict[str, list[str]]) -> list[str]:
     return []
 
 
+@functools.cache
 def public_modules(root: Path = ROOT) -> list[str]:
     """Return the full names of all modules with a page, a package before what is inside it.
 
@@ -126,7 +129,10 @@ def page(module: str, root: Path = ROOT) -> str:
     """
     modules = public_modules(root)
     lines = [f"# `{module}` {{ #{module} }}", "", f"::: {module}"]
-    lines += ["    options: {members: false, show_root_heading: false}", ""]
+    lines += [
+        "    options: {members: false, show_root_heading: false, show_root_toc_entry: false}",
+        "",
+    ]
     for name in public_names(module, root):
         if f"{module}.{name}" not in modules:
             lines += [f"::: {module}.{name}", ""]
@@ -173,6 +179,7 @@ def link_names(html: str, names: set[str]) -> str:
     return "".join(parts)
 
 
+@functools.cache
 def all_names(root: Path = ROOT) -> set[str]:
     """Return the full names of all public modules, classes and functions.
 

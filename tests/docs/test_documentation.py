@@ -95,10 +95,10 @@ def test_reference_has_every_public_name():
     assert set(PUBLIC) <= set(modules)
     for name in PUBLIC:
         module = importlib.import_module(name)
+        page = reference.page(name, ROOT)
         for exported in getattr(module, "__all__", []):
             assert f"{name}.{exported}" in reference.all_names(ROOT)
-            entry = f"::: {name}.{exported}\n"
-            assert entry in reference.page(name, ROOT) or f"{name}.{exported}" in modules
+            assert f"::: {name}.{exported}\n" in page or f"{name}.{exported}" in modules
 
 
 def test_reference_reads_names_without_a_list(tmp_path):
@@ -130,6 +130,15 @@ def test_fences_examples_of_docstrings():
     )
     fenced = "```python\n>>> 1\n```"
     assert fence(fenced) == fenced
+
+
+def test_indents_lists_of_docstrings():
+    pytest.importorskip("griffe")
+    indent = load("docstrings").indent_lists
+    assert indent("- a\n  b\n\n      code\n- c\nd\n  e") == (
+        "- a\n    b\n\n        code\n- c\nd\n  e"
+    )
+    assert indent("1. a\n   b") == "1. a\n    b"
 
 
 def test_drawings_are_valid_and_complete():
