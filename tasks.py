@@ -5,6 +5,7 @@ python3 tasks.py test [arguments of pytest]      the tests and doctests, on ever
 python3 tasks.py core [arguments of pytest]      the tests with Keras, NumPy and JAX only
 python3 tasks.py lowest [arguments of pytest]    the same with the lowest versions allowed
 python3 tasks.py lint                            the linter, the formatter and the type checker
+python3 tasks.py docs [arguments of mkdocs]      the site, with its tutorials and examples run
 """
 
 import os
@@ -132,7 +133,27 @@ def lint(*arguments):
     )
 
 
-TASKS = {"demo": demo, "test": test, "core": core, "lowest": lowest, "lint": lint}
+def docs(*arguments):
+    """Builds the site strictly, which runs the tutorials, then runs the examples of the guides."""
+    environment = Environment(".venv-docs")
+    environment.install("--editable", ".[docs]")
+    quiet = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "NO_MKDOCS_2_WARNING": "1"}
+    guides = sorted(map(str, HERE.glob("docs/guides/*.md")))
+    return (
+        environment.run("mkdocs", "build", "--strict", *arguments, **quiet)
+        or environment.run("python", "docs/builder/pages.py", "build/docs", **quiet)
+        or environment.run("python", "docs/builder/examples.py", *guides, "docs/index.md", **quiet)
+    )
+
+
+TASKS = {
+    "demo": demo,
+    "test": test,
+    "core": core,
+    "lowest": lowest,
+    "lint": lint,
+    "docs": docs,
+}
 
 if __name__ == "__main__":
     if sys.version_info < (3, 11, 4):
