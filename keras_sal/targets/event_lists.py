@@ -131,7 +131,7 @@ def check_plausible_seconds(
     Raises:
         ValueError: If the times look like milliseconds, or the frame step does.
     """
-    if not onset_s.size:
+    if frames == 1 or not onset_s.size:
         return
     clip_s = frames * frame_step_s + frame_offset_s
     longest_s = (offset_s - onset_s).max()
@@ -145,7 +145,7 @@ def check_plausible_seconds(
     within_frame_0 = offset_s.max() - frame_offset_s < frame_step_s / 2
     brief = 0 < longest_s < frame_step_s / 10
     require(
-        frame_step_s < 1 or frames == 1 or not (within_frame_0 or brief),
+        frame_step_s < 1 or not (within_frame_0 or brief),
         "`frame_step_s` must be in seconds; here no event is as long as a frame. Received: "
         f"frame_step_s={frame_step_s:g}, events of up to {longest_s:g} s. Did you give "
         "milliseconds? A frame every 10 ms is 0.01.",

@@ -100,16 +100,22 @@ def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("recordings", "options", "message"),
     [
-        (["--recordings", "nowhere"], "`directory` must hold a table recordings.csv"),
-        (["--word", "supercalifragilistic"], "`word` must be the whole text of some recordings"),
+        ("nowhere", [], "`directory` must hold a table recordings.csv"),
+        (
+            None,
+            ["--word", "supercalifragilistic"],
+            "`word` must be the whole text of some recordings",
+        ),
     ],
 )
-def test_bad_input_is_refused_before_any_work(tones, tmp_path, capsys, arguments, message):
+def test_bad_input_is_refused_before_any_work(
+    tones, tmp_path, capsys, recordings, options, message
+):
     output = tmp_path / "out"
-    arguments = ["demo", str(output), "--recordings", str(tones), *arguments]
-    assert cli.main(arguments) == 1
+    folder = recordings or str(tones)
+    assert cli.main(["demo", str(output), "--recordings", folder, *options]) == 1
     shown = capsys.readouterr()
     assert message in shown.err
     assert "Make streams" not in shown.out
