@@ -26,7 +26,8 @@ pip install "keras-sal[live]"
     if importlib.util.find_spec(package) is None:
         raise ImportError(
             f"`{package}` is needed to {purpose} and is not installed. "
-            f'Install it with: pip install "keras-sal[{extra}]"'
+            f'Install it with: pip install "keras-sal[{extra}]"',
+            name=package,
         )
 
 

@@ -1,9 +1,10 @@
 """What all tests share: the backends they run on, one converter, repeatable properties.
 
 Tests marked `any_backend` run on one backend. Doctests of packages that never compute with Keras
-are marked here.
+are marked here. A test that needs an optional package is skipped where it is missing.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,24 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(folder in item.path.parents for folder in folders):
             item.add_marker(pytest.mark.any_backend)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup():
+    return (yield from skip_without_package())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    return (yield from skip_without_package())
+
+
+def skip_without_package():
+    """Skip a test that needs an optional package where it is not installed."""
+    try:
+        return (yield)
+    except ImportError as error:
+        package = (error.name or "keras_sal").partition(".")[0]
+        if find_spec(package):
+            raise
+        pytest.skip(f"{package} is not installed")
