@@ -77,7 +77,6 @@ def check_values(values: PackedValues) -> bool:
         (_wrong_labels, _label_message),
         (_is_one_hot, _one_hot_message),
         (_no_posteriors, _posterior_message),
-        (_always_one, _always_one_message),
         (_no_logits, _logits_message),
     ):
         if wrong(np, arrays):
@@ -95,8 +94,8 @@ def mark_wrong(loss: Tensor, values: PackedValues) -> Tensor:
     Returns:
         The loss; `-inf` if the targets are wrong, `nan` if the predictions are.
     """
-    wrong_predictions = [check(ops, values) for check in (_no_posteriors, _always_one, _no_logits)]
-    for wrong in wrong_predictions:
+    for check in (_no_posteriors, _no_logits):
+        wrong = check(ops, values)
         if wrong is not False:
             loss = ops.where(wrong, math.nan, loss)
     return ops.where(_wrong_labels(ops, values) | _is_one_hot(ops, values), -math.inf, loss)
@@ -127,15 +126,6 @@ def _no_posteriors(xp: Any, values: PackedValues) -> Any:
         return False
     outside = (values.y_pred < -ROUNDING) | (values.y_pred > 1.0 + ROUNDING)
     return xp.any(outside & _counted(xp, values)[..., None])
-
-
-def _always_one(xp: Any, values: PackedValues) -> Any:
-    """Whether the only output is 1 on every frame, as that of a softmax of one unit."""
-    if values.from_logits is not False or values.y_pred.shape[-1] > 1:
-        return False
-    counted = _counted(xp, values)
-    negative = counted & (values.labels[..., 0] == 0.0)
-    return xp.all((values.y_pred[..., 0] == 1.0) | ~counted) & xp.any(negative)
 
 
 def _no_logits(xp: Any, values: PackedValues) -> Any:
@@ -175,13 +165,6 @@ def _posterior_message(values: PackedValues) -> str:
         "`y_pred` must be posteriors in [0, 1] with from_logits=False; their logarithm is "
         f"taken. Received: y_pred from {y_pred.min():g} to {y_pred.max():g}. End the model with a "
         "sigmoid or softmax, or set from_logits=True if these are logits."
-    )
-
-
-def _always_one_message(values: PackedValues) -> str:
-    return (
-        "`y_pred` must not be 1 on every frame; a softmax of one unit is, whatever its input. "
-        f"Received: y_pred of shape {values.y_pred.shape}, all 1. End the model with a sigmoid."
     )
 
 

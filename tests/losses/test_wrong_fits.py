@@ -55,7 +55,6 @@ WRONG_PREDICTIONS = {
     "logits": (packed(), CLIPS[..., :1], False),
     "percentages": (packed(), 100 * posteriors(2)[..., :1], False),
     "softmax before a loss of logits": (packed(3), posteriors(3), True),
-    "a softmax of one unit": (packed(), np.ones((4, TIME, 1)), False),
 }
 RIGHT = {
     "posteriors": (packed(), posteriors(2)[..., :1], False),
@@ -63,7 +62,7 @@ RIGHT = {
     "softmax": (packed(3), posteriors(3), False),
     "logits of classes": (packed(3), CLIPS, True),
     "logits that are all 0": (packed(3), np.zeros((4, TIME, 3)), True),
-    "nothing but events": (AnchorTargets()(np.ones((4, TIME))), np.ones((4, TIME, 1)), False),
+    "a sigmoid of large logits": (packed(), np.ones((4, TIME, 1)), False),
     "anchors on two frames": (np.array([[[1.0, 0.0], [0.0, 1.0]]]), np.full((1, 2, 1), 0.5), False),
     "nothing known": (np.full((4, TIME, 2), [-1.0, NO_ANCHOR]), CLIPS[..., :1], False),
 }
