@@ -215,7 +215,9 @@ def test_late_detections_have_the_time_at_which_they_come(late, streams):
     arguments |= {"max_fa_per_hour": math.inf, "refractory_s": 0.0, "max_delay_s": 0.3}
     report = verify(model, file, streams[0], **arguments)
     on_time = verify(model, file, streams[0], delay_frames=0, must_pass=False, **arguments)
-    assert report.rows[0].detections == report.detections
+    of_file, of_keras = report.rows[0].detections, report.detections
+    assert of_file.latency_p50_s == pytest.approx(of_keras.latency_p50_s, abs=STEP_S)
+    assert of_file.frr == pytest.approx(of_keras.frr, abs=1 / of_keras.events)
     late_s = report.detections.latency_p50_s - on_time.detections.latency_p50_s
     assert late_s == pytest.approx(2 * STEP_S, abs=STEP_S)
 
