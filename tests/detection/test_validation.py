@@ -18,7 +18,7 @@ pytestmark = pytest.mark.any_backend
     ("keywords", "message"),
     [
         ({"frame_step_s": 0.0}, "`frame_step_s` must be a positive number of seconds"),
-        ({"frame_step_s": math.nan}, "`frame_step_s` must be a positive number of seconds"),
+        ({"frame_step_s": math.nan}, "`frame_step_s` must be given"),
         ({"frame_offset_s": -1.0}, "`frame_offset_s` must be a number of seconds, 0 or more"),
         ({"refractory_s": -1.0}, "`refractory_s` must be a number of seconds, 0 or more"),
         ({"early_s": math.nan}, "`early_s` must be a number of seconds, 0 or more"),

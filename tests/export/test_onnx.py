@@ -97,5 +97,5 @@ def test_onnx_refuses_an_unknown_operator_by_layer(tmp_path):
 def test_onnx_refuses_a_damaged_file_by_name(gru_onnx, tmp_path, length):
     path = tmp_path / "short.onnx"
     path.write_bytes(gru_onnx.path.read_bytes()[:length])
-    with pytest.raises(ValueError, match=r"`path` must be an ONNX file.*'.*short\.onnx'"):
+    with pytest.raises(ValueError, match=r"`path` must be an .onnx file.*'.*short\.onnx'"):
         onnx.OnnxModel(path)
