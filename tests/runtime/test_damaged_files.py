@@ -23,7 +23,7 @@ def saved(tmp_path_factory):
 
 
 def refusal(read, path):
-    with pytest.raises(ValueError, match="`(model|path)` must ") as raised:
+    with pytest.raises(ValueError, match=r"`(model|path)` must ") as raised:
         read(path)
     assert repr(str(path)) in str(raised.value)
     return str(raised.value)
