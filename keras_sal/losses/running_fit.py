@@ -74,8 +74,7 @@ def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> bool
         own = [c for c in callbacks if isinstance(c, FirstBatch) and c.loss is loss]
         if own:
             return own[0].begins(found.method)
-        first_batch = FirstBatch(loss)
-        first_batch.set_model(found.model)
+        first_batch = FirstBatch(loss, found.model)
         first_batch.begins(found.method)
         callbacks.append(first_batch)
     if from_logits is not None:
@@ -87,15 +86,20 @@ def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> bool
 class FirstBatch(keras.callbacks.Callback):
     """Callback that refuses a first batch whose loss says that its values are wrong.
 
+    It reads logs and metrics' names only, never `self.model`: Keras on JAX then attaches the state
+    to the model, which another thread must not do while a step runs.
+
     Args:
         loss: The loss over packed targets.
+        model: The model that is trained.
     """
 
-    async_safe = True  # it reads logs only, so that steps needn't wait for it
+    async_safe = True  # steps needn't wait for it
 
-    def __init__(self, loss: keras.losses.Loss):
+    def __init__(self, loss: keras.losses.Loss, model: keras.Model):
         super().__init__()
         self.loss = loss
+        self._trained_model = model
         self._trained = self._tested = False
         self._begun: set[str] = set()
 
@@ -114,14 +118,14 @@ class FirstBatch(keras.callbacks.Callback):
         if not self._trained:
             self._trained = True
             self._check(logs)
-            check_metrics(self.model, self.loss)
+            check_metrics(self._trained_model, self.loss)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Check the first batch of validation."""
         if not self._tested:
             self._tested = True
             self._check(logs)
-            check_metrics(self.model, self.loss)
+            check_metrics(self._trained_model, self.loss)
 
     def _check(self, logs: dict[str, Any] | None) -> None:
         value = float((logs or {}).get("loss", 0.0))
