@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 try:
     import keras
 except ModuleNotFoundError as error:
-    if error.name not in ("tensorflow", "jax", "torch"):
+    if (error.name or "").partition(".")[0] not in ("tensorflow", "jax", "torch"):
         raise
     raise ImportError(
         "Keras must have a backend; it computes with TensorFlow, JAX or PyTorch. Received: the "
