@@ -50,7 +50,7 @@ def fence_examples(text: str) -> str:
 
 
 def indent_lists(text: str) -> str:
-    """Indent what belongs to an item of a list by four spaces.
+    """Indent what belongs to an item of a list by four spaces, and begin items after a blank line.
 
     Args:
         text: The docstring, without the indentation of the code.
@@ -63,6 +63,8 @@ def indent_lists(text: str) -> str:
         item = ITEM.match(line)
         if item:
             width = len(item.group())
+            if out and out[-1].strip() and not ITEM.match(out[-1]):
+                out.append("")
         elif width and line.startswith(" " * width):
             line = " " * (4 - width) + line
         elif line.strip():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,13 @@ def run_notebook(path: Path) -> Any:
         "language": "python",
     }
     started_s = time.perf_counter()
-    folder = KEPT / path.stem
-    folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(ENVIRONMENT)
-    NotebookClient(
-        notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    with tempfile.TemporaryDirectory() as folder:
+        NotebookClient(
+            notebook, timeout=TIMEOUT_S, resources={"metadata": {"path": folder}}
+        ).execute()
     print(f"{path.name} ran in {time.perf_counter() - started_s:.0f} s", flush=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     unfinished = kept.with_suffix(".unfinished")
     nbformat.write(notebook, unfinished)
     unfinished.replace(kept)

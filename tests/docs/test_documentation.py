@@ -136,7 +136,7 @@ def test_indents_lists_of_docstrings():
     pytest.importorskip("griffe")
     indent = load("docstrings").indent_lists
     assert indent("- a\n  b\n\n      code\n- c\nd\n  e") == (
-        "- a\n    b\n\n        code\n- c\nd\n  e"
+        "- a\n    b\n\n        code\n\n- c\nd\n  e"
     )
     assert indent("1. a\n   b") == "1. a\n    b"
 
