@@ -78,14 +78,7 @@ class Scoring:
                 f"`{name}` must be an integer >= 1; it counts frames. "
                 f"Received: {name}={value}. 1 switches it off.",
             )
-        window_s = self.early_s + self.max_delay_s
-        require(
-            self.frame_step_s <= max(1.0, window_s),
-            "`frame_step_s` must not be longer than 1 s and the hit window, `early_s` + "
-            "`max_delay_s`; hardly a frame lies in a window then. Received: "
-            f"frame_step_s={self.frame_step_s}, a window of {window_s:g} s. Did you give "
-            "milliseconds? A 10 ms step is 0.01.",
-        )
+        require_step_within_window(self.frame_step_s, self.early_s + self.max_delay_s)
         require(
             self.hysteresis is None or 0 <= self.hysteresis < 1,
             "`hysteresis` must be in [0, 1) or None; it is a distance between posteriors. "
@@ -154,4 +147,23 @@ def require_seconds(name: str, value: float) -> None:
     require(
         0 <= value < math.inf,
         f"`{name}` must be a number of seconds, 0 or more. Received: {name}={value}.",
+    )
+
+
+def require_step_within_window(frame_step_s: float, window_s: float) -> None:
+    """Refuse a frame step that is longer than the hit window, as one in milliseconds is.
+
+    Args:
+        frame_step_s: Seconds from one output to the next.
+        window_s: Length of the hit window in seconds, `early_s` + `max_delay_s`.
+
+    Raises:
+        ValueError: If the step is longer than both 1 s and the window.
+    """
+    require(
+        frame_step_s <= max(1.0, window_s),
+        "`frame_step_s` must not be longer than 1 s and the hit window, `early_s` + "
+        "`max_delay_s`; hardly a frame lies in a window then. Received: "
+        f"frame_step_s={frame_step_s}, a window of {window_s:g} s. Did you give milliseconds? A "
+        "10 ms step is 0.01.",
     )

@@ -21,6 +21,7 @@ from keras import ops
 
 from keras_sal.checks import frame_count, positive, rate, require, share
 from keras_sal.detection.false_alarm_budget import warn_of_few_hours
+from keras_sal.detection.scoring import require_step_within_window
 from keras_sal.losses.packed_values import to_numpy
 from keras_sal.metrics.packed_inputs import ignore_frames, read_inputs
 from keras_sal.metrics.threshold_counts import ScoringFrames, count_detections
@@ -75,13 +76,7 @@ class DetectionMetric(keras.metrics.Metric):
             "`frame_step_s` must be seconds > 0; it is the time from one frame to the next. "
             f"Received: frame_step_s={frame_step_s}. A frame every 10 ms is 0.01.",
         )
-        window_s = early_s + max_delay_s
-        require(
-            frame_step_s <= max(1.0, window_s),
-            "`frame_step_s` must not be longer than 1 s and the hit window, `early_s` + "
-            "`max_delay_s`; hardly a frame lies in a window then. Received: "
-            f"frame_step_s={frame_step_s}, a window of {window_s:g} s. Did you give milliseconds?",
-        )
+        require_step_within_window(frame_step_s, early_s + max_delay_s)
         times = {"refractory_s": refractory_s, "early_s": early_s, "max_delay_s": max_delay_s}
         for argument, value in times.items():
             require(
@@ -260,6 +255,10 @@ class _BudgetMetric(DetectionMetric):
                 self._warned = warn_of_few_hours(hours, self.budget, stacklevel=2)
         super().reset_state()
 
+    def get_config(self) -> dict[str, Any]:
+        config = {"fa_per_hour": self.budget, "thresholds": self.thresholds}
+        return {**super().get_config(), **config}
+
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class FRRAtFalseAlarms(_BudgetMetric):
@@ -290,10 +289,6 @@ class FRRAtFalseAlarms(_BudgetMetric):
         hits = ops.sum(ops.where(self._best(self.budget), self.hits, 0))
         undefined = ops.convert_to_tensor(self.negative_frames) == 0
         return ops.where(undefined, math.nan, 1.0 - _ratio(hits, self.events))
-
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
-        config = {"fa_per_hour": self.budget, "thresholds": self.thresholds}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
@@ -336,10 +331,6 @@ class MeanFRR(_BudgetMetric):
         undefined = ops.isnan(self.frr[0]) | ops.isnan(self.fa_per_hour[0])
         return ops.where(undefined, math.nan, mean)
 
-    def get_config(self) -> dict[str, Any]:  # noqa: D102
-        config = {"fa_per_hour": self.budget, "thresholds": self.thresholds}
-        return {**super().get_config(), **config}
-
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class LatencyAtFalseAlarms(_BudgetMetric):
@@ -374,5 +365,4 @@ class LatencyAtFalseAlarms(_BudgetMetric):
         return (column - self.scoring.early_frames) * self.arguments["frame_step_s"]
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
-        config = {"quantile": self.quantile, "fa_per_hour": self.budget}
-        return {**super().get_config(), **config, "thresholds": self.thresholds}
+        return {**super().get_config(), "quantile": self.quantile}
