@@ -13,6 +13,8 @@ import shutil
 import sys
 import time
 import uuid
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,12 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.typing import PathLike
+
+DAMAGED_ARRAYS = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
+    *(ValueError, TypeError, LookupError, AttributeError),
+)
+"""What NumPy raises for `.npz` files that are damaged."""
 
 ABANDONED_S = 24 * 3600.0  # age of what another machine left unfinished
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS

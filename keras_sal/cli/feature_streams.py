@@ -8,11 +8,11 @@ anchors of the events of stream NAME, in seconds.
 from __future__ import annotations
 
 import argparse
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keras_sal.files import DAMAGED_ARRAYS
 
 if TYPE_CHECKING:
     from keras_sal.data import Recording
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 ANCHORS = ".anchors_s"
 CALIBRATION_HOURS = 1.0
 SNR_DB = 10.0
-DAMAGED = (  # what NumPy raises for .npz files that are damaged
-    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
-    *(ValueError, TypeError, LookupError, AttributeError),
-)
 
 
 class FeatureStreams(NamedTuple):
@@ -134,7 +130,7 @@ def read_feature_streams(path: PathLike) -> FeatureStreams:
     try:
         with np.load(path) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except DAMAGED as error:
+    except DAMAGED_ARRAYS as error:
         raise ValueError(
             "`--calibration` and `--streams` must name an .npz file with an array "
             f"(frames, features) for each stream. Received: {str(path)!r} ({error}). "

@@ -16,8 +16,6 @@ The file is an `.npz` with two kinds of arrays:
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +27,7 @@ from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, output_times
 from keras_sal.checks import require
 from keras_sal.detection import DetCurve, det_curve
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
-from keras_sal.files import write_atomically
+from keras_sal.files import DAMAGED_ARRAYS, write_atomically
 from keras_sal.runtime import runner_steps, runners
 from keras_sal.typing import Array, PathLike
 
@@ -38,10 +36,6 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 FILE = "posteriors.npz"
-_DAMAGED = (  # what NumPy raises for .npz files that are damaged
-    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, MemoryError),
-    *(ValueError, TypeError, LookupError, AttributeError),
-)
 
 
 @dataclass(frozen=True)
@@ -247,7 +241,7 @@ class Predictions:
                     for i, system in enumerate(index["systems"])
                 }
                 times = {system.pop("name"): system for system in index["systems"]}
-        except _DAMAGED as error:
+        except DAMAGED_ARRAYS as error:
             raise ValueError(
                 "`path` must be predictions stored by this version of `keras-sal evaluate`. "
                 f"Received: path={str(path)!r}: {error}. Evaluate again."

@@ -8,7 +8,6 @@ all of them in one file, which is replaced in one step.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.data import StreamBatches
-from keras_sal.files import write_atomically
+from keras_sal.files import DAMAGED_ARRAYS, write_atomically
 from keras_sal.training.hard_negatives import HardNegatives
 from keras_sal.typing import Array, PathLike
 
@@ -27,8 +26,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     A training that goes on from it ends in the weights of an uninterrupted one. On PyTorch layers
     such as `keras.layers.Dropout` must have a `seed` for that; without one they draw from a
-    generator of PyTorch that Keras doesn't keep. Give it to `fit`
-    after the callbacks whose work it keeps:
+    generator of PyTorch that Keras doesn't keep. Give it to `fit` after the callbacks whose work it
+    keeps:
 
         checkpoint = EpochCheckpoint("training.npz", batches)
         model.compile("adam", loss=keras_sal.StreamingAnchorLoss())
@@ -108,15 +107,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
             with np.load(self.path, allow_pickle=False) as file:
                 state = dict(file)
             (int(state["epochs"]), state["alarms"][:, 2])
-        except (OSError, EOFError, LookupError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise self._damaged() from error
+        except DAMAGED_ARRAYS as error:
+            raise ValueError(
+                "The checkpoint must be a whole file of `EpochCheckpoint`. Received: "
+                f"{self.path}, which can't be read. Delete it to train from the beginning."
+            ) from error
         return state
-
-    def _damaged(self) -> ValueError:
-        return ValueError(
-            "The checkpoint must be a whole file of `EpochCheckpoint`. Received: "
-            f"{self.path}, which can't be read. Delete it to train from the beginning."
-        )
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
