@@ -203,6 +203,19 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
 
 
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Args:
+        path: Path of the file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as a JSON file, atomically; see `json_ready` for what is converted.
 

@@ -9,7 +9,6 @@ duration. The file holds `{"format": 1, "folder", "recordings": [{"file", "split
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections import defaultdict
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SLACK_S, SPLITS
-from keras_sal.files import write_json
+from keras_sal.files import file_sha256, write_json
 from keras_sal.typing import PathLike
 
 FORMAT = 1
@@ -96,7 +95,7 @@ class SplitRecord:
             OSError: If a recording can't be read.
         """
         with ThreadPoolExecutor(workers) as pool:
-            hashes = list(pool.map(lambda recording: _sha256(recording.path), recordings))
+            hashes = list(pool.map(lambda recording: file_sha256(recording.path), recordings))
         files = (
             RecordedFile(
                 _relative(recording.path, Path(folder)),
@@ -195,7 +194,7 @@ class _Lookup:
         same = self.by_path.get(_relative(recording.path, self.folder))
         try:
             if recording.path.stat().st_size in self.sizes:
-                sha256 = _sha256(recording.path)
+                sha256 = file_sha256(recording.path)
                 if same and same.sha256 == sha256:
                     return same.split
                 if sha256 in self.by_contents:
@@ -277,8 +276,3 @@ def _relative(path: Path, folder: Path) -> str:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         return path.name
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

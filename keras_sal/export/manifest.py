@@ -6,7 +6,6 @@ detector needs is there and in range, and if the model is a file of the folder w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
 from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND, TRIGGER
+from keras_sal.files import file_sha256
 from keras_sal.typing import PathLike
 
 MANIFEST = "manifest.json"
@@ -104,10 +104,8 @@ def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
         path = folder / name
         require(path.is_file(), _changed_message(folder, name, "is missing"))
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
         require(
-            found == expected,
+            file_sha256(path) == expected,
             _changed_message(folder, name, "has another hash than in the manifest"),
         )
 
