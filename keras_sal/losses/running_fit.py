@@ -1,10 +1,10 @@
 """Checks of the model, the metrics and the first batch of the `fit` that calls a loss.
 
 A loss receives tensors only. Some mistakes don't show in them: a sigmoid before a loss of logits, a
-metric that can't read packed targets. And in a compiled step the tensors have
-no values. Keras offers a loss no way to its model, so it is looked up in the calls that lead to the
-loss, which takes place while the step is traced and costs nothing afterwards. Where no `fit` is
-found, as in a training loop of one's own, nothing is checked here.
+metric that can't read packed targets. And in a compiled step the tensors have no values. Keras
+offers a loss no way to its model, so it is looked up in the calls that lead to the loss: once while
+a compiled step is traced, and at each step that is not compiled. Where no `fit` is found, as in a
+training loop of one's own, nothing is checked here.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class FirstBatch(keras.callbacks.Callback):
         super().__init__()
         self.loss = loss
         self._trained_model = model
-        self._trained = self._tested = False
         self._begun: set[str] = set()
+        self._checked: set[str] = set()
 
     def begins(self, method: str) -> bool:
         """Return whether a method calls the loss for the first time.
@@ -114,21 +114,21 @@ class FirstBatch(keras.callbacks.Callback):
         return first
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Check the first training batch and the metrics, which all exist by now."""
-        if not self._trained:
-            self._trained = True
-            self._check(logs)
-            check_metrics(self._trained_model, self.loss)
+        """Check the first training batch."""
+        self._check_once("fit", logs)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Check the first batch of validation."""
-        if not self._tested:
-            self._tested = True
-            self._check(logs)
+        self._check_once("evaluate", logs)
+
+    def _check_once(self, method: str, logs: dict[str, Any] | None) -> None:
+        """Check the first loss of a method, and the metrics, which all exist by then."""
+        if method not in self._checked:
+            self._checked.add(method)
+            self._check(float((logs or {}).get("loss", 0.0)))
             check_metrics(self._trained_model, self.loss)
 
-    def _check(self, logs: dict[str, Any] | None) -> None:
-        value = float((logs or {}).get("loss", 0.0))
+    def _check(self, value: float) -> None:
         how = f"Call `{self.loss.name}(y_true, model(x))` on a batch; it names the wrong values."
         require(
             value != -math.inf,
