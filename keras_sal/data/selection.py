@@ -96,7 +96,7 @@ def select_split(
     positives, negatives = (
         [r for r in part if r.split == split] for part in partition(recordings, word)
     )
-    _warn_of_neither([*positives, *negatives], recordings, word, split)
+    _warn_of_neither(recordings, word, split)
     with ThreadPoolExecutor(workers) as pool:
         positives = _usable(positives, pool.map(_with_times, positives), "positives", split)
         negatives = _usable(negatives, pool.map(_with_level, negatives), "negatives", split)
@@ -134,11 +134,8 @@ def describe_texts(recordings: Sequence[Recording]) -> str:
     return named + (f" and {len(texts) - MOST_TEXTS} more" if len(texts) > MOST_TEXTS else "")
 
 
-def _warn_of_neither(
-    used: Sequence[Recording], recordings: Sequence[Recording], word: str, split: str
-) -> None:
-    ids = set(map(id, used))
-    neither = [r for r in recordings if r.split == split and id(r) not in ids]
+def _warn_of_neither(recordings: Sequence[Recording], word: str, split: str) -> None:
+    neither = [r for r in among_others(recordings, word) if r.split == split]
     if neither:
         warnings.warn(
             f"{len(neither)} recordings in {split} are left out, as {word!r} is said in them among "
