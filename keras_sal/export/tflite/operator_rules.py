@@ -4,7 +4,7 @@ Kernels check some of this and trust the file with the rest: a stride of 0 divid
 matrix of another depth than its input reads beyond it, an axis out of range writes beyond a shape.
 A rule computes the shape of the output where it can, and the file must state the same.
 
-An operator without a rule has only its indices checked. `unruled` names them.
+An operator without a rule has only its indices checked.
 """
 
 from __future__ import annotations
@@ -52,20 +52,6 @@ def check_operators(file: Flatbuffer) -> None:
             if int(index) not in computed and not _is_constant(file, graph.tensors[index]):
                 damaged(f"output tensor {index} of subgraph {number}, which nothing computes")
     _check_variables(file)
-
-
-def unruled(file: Flatbuffer) -> list[str]:
-    """Return the operators of a file for which there is no rule, sorted, each once.
-
-    Args:
-        file: The file.
-    """
-    names = {
-        file.operator_name(operator)
-        for graph in file.tree.subgraphs
-        for operator in graph.operators or ()
-    }
-    return sorted(names - set(RULES))
 
 
 def _is_constant(file: Flatbuffer, tensor: Any) -> bool:
