@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from keras_sal.cli.sound_blocks import LIVE_BLOCK_S
+
 if TYPE_CHECKING:
     from keras_sal.typing import Array
 
-CHUNK_S = 0.08  # eight frames, for which a Keras model takes one call
 STALL_S = 3.0  # after so many seconds without a chunk, the microphone has gone away
 
 
@@ -77,7 +78,7 @@ def _open(
         try:
             stream = sounddevice.InputStream(
                 samplerate=rate,
-                blocksize=round(CHUNK_S * rate),
+                blocksize=round(LIVE_BLOCK_S * rate),
                 device=number,
                 channels=channels,
                 dtype="int16",
