@@ -22,6 +22,7 @@ from keras_sal import __version__
 from keras_sal.data import Recording, SplitRecord, Stream
 from keras_sal.files import write_atomically
 from keras_sal.progress import Reporter, SilentReporter
+from keras_sal.runtime.keras_file import load_keras_file
 from keras_sal.training import recipe, release
 from keras_sal.training.job_recordings import JobRecordings, SyntheticSpeech, collect_recordings
 from keras_sal.training.recipe import TrainingOptions
@@ -129,7 +130,7 @@ def train_wake_word(
     kept = output / "cache" / _file_name(job.kind, options, found.recordings)
     if resume and kept.is_file():
         reporter.say(f"Trained before: {kept}")
-        model = keras.models.load_model(kept, compile=False)
+        model = load_keras_file(kept)
     else:
         checkpoint = kept.with_suffix(".npz")
         if not resume:
