@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_sal.audio.decoded_sound import require_channels, require_peak
 from keras_sal.audio.samples import SAMPLE_RATE, resample
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
@@ -53,8 +54,6 @@ MOST_FRAMES_PER_BYTE = 1 << 13  # FLAC of digital silence, the densest: 65,535 s
 LONGEST_S = 24 * 3600.0  # a file of a few megabytes can unpack to more
 LEAST_RATE = 1000  # a lower rate is in kHz by mistake
 MOST_CHANNELS = 1024  # limit of libsndfile
-CANCELLED = 0.02  # least ratio of the mean's amplitude to that of the channels
-LOUDEST = 2.0  # lossy decoders go a little beyond full scale, integers far
 ENDLESS = 0x7FF0_0000  # size declared by programs that don't know the length yet
 OGG_TAIL = 1 << 16
 TRUNCATED = re.compile(
@@ -289,20 +288,11 @@ def _decoded(path: PathLike, frames: int) -> Array:
 
 def _mono(path: PathLike, samples: Array, rate: int) -> Array:
     """The mean of the channels `(samples, channels)` at 16 kHz; refuses what can't be sound."""
-    peak = np.abs(samples).max(initial=0)
-    if not peak <= LOUDEST:
-        raise ValueError(
-            f"`path` must hold finite samples in [-1, 1]; a float file can hold anything, for "
-            f"example 16-bit integers or NaN. Received: path={str(path)!r} with a peak of {peak}. "
-            "Divide integers by 32768 and save the file again."
-        )
+    received = f"path={str(path)!r}"
+    require_peak(np.abs(samples).max(initial=0), "path", received)
     mean = samples.mean(axis=1)
-    if np.square(mean).mean() < CANCELLED**2 * np.square(samples).mean():
-        raise ValueError(
-            "`path` must hold channels that don't cancel each other out; their mean is what is "
-            f"heard, and here it is next to nothing. Received: path={str(path)!r} with "
-            f"{samples.shape[1]} channels, some of them inverted. Keep one of them."
-        )
+    energies = np.square(mean).mean(), np.square(samples).mean()
+    require_channels(*energies, samples.shape[1], "path", received)
     samples = np.clip(mean, -1, 1)
     return samples if rate == SAMPLE_RATE else resample(samples, rate, SAMPLE_RATE)
 

@@ -78,7 +78,7 @@ def _blocks(sound: Any, source: str, block_s: float) -> Generator[Array, None, i
     import numpy as np
 
     from keras_sal.audio import SAMPLE_RATE
-    from keras_sal.audio.reading import CANCELLED, LOUDEST
+    from keras_sal.audio.decoded_sound import require_channels, require_peak
     from keras_sal.runtime.stream_resampler import StreamResampler
 
     rate = sound.samplerate
@@ -88,24 +88,13 @@ def _blocks(sound: Any, source: str, block_s: float) -> Generator[Array, None, i
     while not last:
         samples = _read(sound, source, size)
         found, last = found + len(samples), len(samples) < size
-        peak = np.abs(samples).max(initial=0)
-        if not peak <= LOUDEST:
-            raise ValueError(
-                "`FILE` must hold finite samples in [-1, 1]; a float file can hold anything, for "
-                f"example 16-bit integers or NaN. Received: {source!r} with a peak of {peak}. "
-                "Divide integers by 32768 and save the file again."
-            )
+        require_peak(np.abs(samples).max(initial=0), "FILE", repr(source))
         mean = samples.mean(axis=1)
         energy += float(np.square(samples, dtype="float64").sum()) / sound.channels
         energy_of_mean += float(np.square(mean, dtype="float64").sum())
         mean = np.clip(mean, -1, 1)
         yield mean if resampler is None else resampler(mean, last=last)
-    if energy_of_mean < CANCELLED**2 * energy:
-        raise ValueError(
-            "`FILE` must hold channels that don't cancel each other out; their mean is what is "
-            f"heard, and here it is next to nothing. Received: {source!r} with {sound.channels} "
-            "channels, some of them inverted. Keep one of them."
-        )
+    require_channels(energy_of_mean, energy, sound.channels, "FILE", repr(source))
     return found
 
 
