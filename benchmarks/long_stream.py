@@ -12,7 +12,6 @@ grow by more than 16 MB after the first tenth. Writes `benchmarks/results/long_s
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_sal import files, provenance
 from keras_sal.audio import SAMPLE_RATE, MicroFrontend
 from keras_sal.models import gru_detector
 from keras_sal.runtime import RUNTIMES, StreamingDetector
@@ -136,7 +136,12 @@ def main():
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     model = gru_detector()
-    results = {"backend": keras.backend.backend(), "runtimes": {}}
+    results = {
+        "backend": keras.backend.backend(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "runtimes": {},
+    }
     for runtime in options.runtimes:
         with tempfile.TemporaryDirectory() as folder:
             detectors = open_detectors(model, runtime, Path(folder))
@@ -144,7 +149,7 @@ def main():
         results["runtimes"][runtime] = measured | {"passed": passes(measured, runtime)}
         shown = {key: value for key, value in measured.items() if key != "memory_mb"}
         print(runtime, "passed" if passes(measured, runtime) else "FAILED", shown, flush=True)
-        options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        files.write_json(options.output, results)
     return 0 if all(each["passed"] for each in results["runtimes"].values()) else 1
 
 
