@@ -107,7 +107,7 @@ class MicroFrontend:
         self._rest = self._rest[:0]
 
 
-def frame_count(samples: int) -> int:
+def count_frames(samples: int) -> int:
     """Compute the number of frames of a recording.
 
     Args:
@@ -117,7 +117,7 @@ def frame_count(samples: int) -> int:
         The number of frames: 0 below 480 samples, then one more for every 160.
 
     Example:
-        >>> frame_count(479), frame_count(480), frame_count(16_000)
+        >>> count_frames(479), count_frames(480), count_frames(16_000)
         (0, 1, 98)
     """
     return max(0, (samples - _WINDOW) // _STEP + 1)

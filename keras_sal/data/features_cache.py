@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sal.audio.micro_frontend import FEATURES, frame_count
+from keras_sal.audio.micro_frontend import FEATURES, count_frames
 from keras_sal.audio.samples import SAMPLE_RATE
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
@@ -111,7 +111,7 @@ class FeaturesCache:
             return None
         try:
             found = self._read(path)
-            expected = frame_count(round(stream.duration_s * SAMPLE_RATE))
+            expected = count_frames(round(stream.duration_s * SAMPLE_RATE))
             if len(found) != expected:
                 raise ValueError(f"it has {len(found)} frames, and the stream {expected}")
             return found
