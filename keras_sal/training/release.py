@@ -83,10 +83,10 @@ def check_packages() -> None:
             require_package(package, purpose, extra=extra)
 
 
-def check_output(output: PathLike) -> None:
-    """Refuse an output that a release can't be written to.
+def prepare_output(output: PathLike) -> None:
+    """Refuse an output that a release can't be written to, and complete one that was interrupted.
 
-    A release that was complete when its process was killed is put in its place first.
+    A release that was made when its process was killed is put in its place.
 
     Args:
         output: The folder to write to.
@@ -169,7 +169,7 @@ def write_release(
         bool(models),
         "`models` must hold at least one; one of them is released. Received: none. Train one.",
     )
-    check_output(output)
+    prepare_output(output)
     with temporary_sibling(Path(output) / "release") as made:
         made.mkdir()
         results = _Release(plan, made, reporter or SilentReporter()).write(models)

@@ -107,7 +107,7 @@ def train_wake_word(
     seed = job.training.seed
     loss = recipe.make_loss(job.loss, strength=job.strength, reach=job.reach)
     release.check_packages()
-    release.check_output(output)
+    release.prepare_output(output)
     found = collect_recordings(
         job.word,
         job.recordings,

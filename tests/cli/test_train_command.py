@@ -217,7 +217,7 @@ def test_killed_between_two_artefacts(tmp_path):
     (complete / "figures").mkdir(parents=True)
     (complete / "figures" / "new.png").touch()
     (complete / "report.html").write_text("new")
-    release.check_output(tmp_path)
+    release.prepare_output(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"figures", "report.html", "results.json"}
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["new.png"]
 
