@@ -8,6 +8,7 @@ from keras import layers
 from keras_sal import AnchorTargets, FrameCrossEntropy, MaxPoolingLoss, StreamingAnchorLoss
 from keras_sal.anchors import NO_ANCHOR
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong
+from keras_sal.losses.running_fit import FirstBatch
 from keras_sal.metrics import FrameAUC
 
 TIME = 12
@@ -179,3 +180,19 @@ def test_the_check_is_made_once_for_a_fit():
     assert sum(type(c).__name__ == "FirstBatch" for c in kept.callbacks) == 1
     compiled = keras.backend.backend() != "torch"
     assert len(calls) < 6 if compiled else len(calls) >= 16
+
+
+def test_the_check_leaves_the_state_of_a_running_fit_alone(monkeypatch):
+    """On JAX `callback.model` attaches the state, in a thread beside the steps that change it."""
+
+    def attach(callback):
+        pytest.fail("it attached the state")
+
+    model, loss = detector(), FrameCrossEntropy()
+    model.compile("sgd", loss=loss)
+    first_batch = FirstBatch(loss, model)
+    monkeypatch.setattr(keras.callbacks.Callback, "model", property(attach))
+    first_batch.on_train_batch_end(0, {"loss": 0.5})
+    first_batch.on_test_batch_end(0, {"loss": 0.5})
+    with pytest.raises(ValueError, match="`y_true` must be packed targets"):
+        FirstBatch(loss, model).on_train_batch_end(0, {"loss": -np.inf})
