@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_sal.files import DAMAGED_ARRAYS
-
 if TYPE_CHECKING:
     from keras_sal.data import Recording
     from keras_sal.typing import Array, PathLike, Progress
@@ -125,6 +123,8 @@ def read_feature_streams(path: PathLike) -> FeatureStreams:
         ValueError: If it is no such file, or has anchors of a stream that it lacks.
     """
     import numpy as np
+
+    from keras_sal.files import DAMAGED_ARRAYS
 
     path = Path(path)
     try:

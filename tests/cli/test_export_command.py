@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from export_task import FEATURES, streams_with_events, trained
+from export_task import FEATURES, streams_with_events, trained, untrained
 from keras import layers
 from recording_folders import burst, write_tones
 
@@ -168,7 +168,7 @@ def test_verify_prints_a_table_and_writes_json(folder, exported, capsys):
 
 
 def test_verify_fails_for_another_model(folder, exported, capsys):
-    another = trained([layers.GRU(16, return_sequences=True, reset_after=False)])
+    another = untrained([layers.GRU(16, return_sequences=True, reset_after=False)])
     another.save(folder / "another.keras")
     np.savez(folder / "bare.npz", *streams_with_events(2, 80, seed=3)[0])
     assert main("verify", folder / "another.keras", exported, "--streams", folder / "bare.npz") == 1
