@@ -20,7 +20,7 @@ import time
 from importlib.metadata import version
 
 import numpy as np
-import study
+import recipe_study
 from runs import RESULTS
 
 from keras_sal import files, provenance
@@ -110,7 +110,7 @@ def compare(one, other):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", **study.ARGUMENTS["recordings"])
+    parser.add_argument("--recordings", **recipe_study.ARGUMENTS["recordings"])
     parser.add_argument("--clips", type=int, default=CLIPS, help="clips of each word (%(default)s)")
     arguments = parser.parse_args()
     folder = require_recordings(arguments.recordings)

@@ -21,7 +21,7 @@ repeated. `benchmarks/alignment_sources.py` compares the times themselves.
 import itertools
 
 import numpy as np
-import study
+import recipe_study
 from anchor_refinement import distances, with_anchors
 from runs import Runs, figures, hours_and_events
 
@@ -75,12 +75,12 @@ SOURCES = {
 
 
 def main():
-    parser = study.parser(__doc__, word="computer", seeds=3, steps=6000, result=None)
+    parser = recipe_study.parser(__doc__, word="computer", seeds=3, steps=6000, result=None)
     parser.add_argument("--sources", nargs="+", choices=SOURCES, default=list(SOURCES))
     arguments = parser.parse_args()
 
-    console, folder, recordings = study.load(arguments)
-    splits = study.streams_of(
+    console, folder, recordings = recipe_study.load(arguments)
+    splits = recipe_study.streams_of(
         arguments.word, recordings, console, hours=arguments.hours, cache=arguments.cache
     )
     settings = {
@@ -105,7 +105,7 @@ def main():
             streams = recipe.refine_anchors(
                 streams, seed=seed, max_shift_s=MAX_SHIFT_S, reporter=console
             )
-        model, train_s = study.train(
+        model, train_s = recipe_study.train(
             f"Seed {seed}, {source}",
             recipe.detector,
             recipe.make_loss(),

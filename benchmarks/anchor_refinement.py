@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
-import study
+import recipe_study
 from runs import RESULTS
 
 from keras_sal import StreamingAnchorLoss, files, models, provenance
@@ -83,9 +83,9 @@ def distances(found_s, recorded_s):
 
 
 def main():
-    parser = study.parser(__doc__, hours=4.0)
+    parser = recipe_study.parser(__doc__, hours=4.0)
     arguments = parser.parse_args()
-    _, _, recordings = study.load(arguments)
+    _, _, recordings = recipe_study.load(arguments)
     streams = training_streams(
         recordings, WORD, hours=arguments.hours, seed=0, cache=arguments.cache
     )

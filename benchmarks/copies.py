@@ -12,7 +12,7 @@ import itertools
 import time
 from pathlib import Path
 
-import study
+import recipe_study
 from runs import RESULTS
 
 from keras_sal import files, provenance
@@ -39,13 +39,13 @@ def counted(recordings, alike):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--recordings", **study.ARGUMENTS["recordings"])
-    parser.add_argument("--words", default=study.WORDS, **study.ARGUMENTS["words"])
+    parser.add_argument("--recordings", **recipe_study.ARGUMENTS["recordings"])
+    parser.add_argument("--words", default=recipe_study.WORDS, **recipe_study.ARGUMENTS["words"])
     parser.add_argument(
         "--output", default=RESULTS / "copies.json", type=Path, help="(%(default)s)"
     )
     arguments = parser.parse_args()
-    console, folder, recordings = study.load(arguments)
+    console, folder, recordings = recipe_study.load(arguments)
 
     started = time.monotonic()
     find_duplicates(recordings)

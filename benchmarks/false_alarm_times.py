@@ -15,7 +15,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
-import study
+import recipe_study
 import wake_words
 from runs import Runs, hours_and_events
 
@@ -91,7 +91,7 @@ class TimeRuns(Runs):
 
 def main():
     arguments = wake_words.parser(__doc__, result="false_alarm_times").parse_args()
-    console, folder, recordings = study.load(arguments)
+    console, folder, recordings = recipe_study.load(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
     runs = TimeRuns(arguments.result, settings | {"rate": RATE})
     for key, splits, model, _ in wake_words.detectors(arguments, recordings, runs, console):

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import study
+import recipe_study
 from runs import RESULTS
 
 from keras_sal import files, provenance
@@ -112,7 +112,7 @@ def detectors(streams, arguments, console):
     for path in arguments.models:
         yield Path(path).stem, keras.models.load_model(path, compile=False)
     for detector, size in [] if arguments.models else arguments.detectors:
-        model, _ = study.train(
+        model, _ = recipe_study.train(
             f"Train {detector} {size}",
             partial(DETECTORS[detector], size=size),
             StreamingAnchorLoss("sa+fl"),
@@ -158,7 +158,7 @@ def table(rows):
 
 def main():
     every = [f"{detector}:{size}" for detector in DETECTORS for size in SIZES]
-    parser = study.parser(__doc__, word="computer", hours=4.0, steps=300)
+    parser = recipe_study.parser(__doc__, word="computer", hours=4.0, steps=300)
     parser.add_argument("--detectors", nargs="+", choices=every, default=every, metavar="D:SIZE")
     parser.add_argument("--quantizations", nargs="+", choices=QUANTIZATIONS, default=QUANTIZATIONS)
     parser.add_argument("--models", nargs="+", default=[], help="trained .keras files instead")
@@ -166,8 +166,8 @@ def main():
     arguments = parser.parse_args()
     arguments.detectors = [name.split(":") for name in arguments.detectors]
 
-    console, _, recordings = study.load(arguments)
-    splits = study.streams_of(
+    console, _, recordings = recipe_study.load(arguments)
+    splits = recipe_study.streams_of(
         arguments.word, recordings, console, hours=arguments.hours, cache=arguments.cache
     )
     calibration = calibration_sequences(splits.train)

@@ -15,7 +15,7 @@ import itertools
 from functools import partial
 
 import numpy as np
-import study
+import recipe_study
 from runs import Runs, figures, hours_and_events
 
 from keras_sal.data import partition
@@ -55,11 +55,11 @@ def _path(recording):
 
 
 def main():
-    parser = study.parser(__doc__, word="jarvis", seeds=2, steps=6000, result=None)
+    parser = recipe_study.parser(__doc__, word="jarvis", seeds=2, steps=6000, result=None)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
 
-    console, folder, recordings = study.load(options)
+    console, folder, recordings = recipe_study.load(options)
     settings = {
         "word": options.word,
         "recordings": folder.name,
@@ -73,14 +73,14 @@ def main():
             continue
         what = less.get("halved")
         heard = halved(recordings, options.word, what, seed) if what else recordings
-        streams = study.streams_of(
+        streams = recipe_study.streams_of(
             options.word,
             heard,
             console,
             hours=options.hours * less.get("hours", 1),
             cache=options.cache,
         )
-        model, train_s = study.train(
+        model, train_s = recipe_study.train(
             f"Seed {seed}, {case}",
             partial(recipe.detector, size=less.get("size", "micro")),
             recipe.make_loss(),

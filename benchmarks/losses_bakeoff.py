@@ -28,7 +28,7 @@ import warnings
 from functools import partial
 
 import numpy as np
-import study
+import recipe_study
 from runs import Runs, cell, hours_and_events, mean_interval
 
 from keras_sal.audio import output_times
@@ -143,7 +143,9 @@ def _mean_ms(seconds):
 
 
 def main():
-    parser = study.parser(__doc__, words=study.WORDS, seeds=3, steps=6000, result=None)
+    parser = recipe_study.parser(
+        __doc__, words=recipe_study.WORDS, seeds=3, steps=6000, result=None
+    )
     parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
     parser.add_argument(
         "--plain", action="store_true", help="without the other parts of the recipe"
@@ -157,7 +159,7 @@ def main():
     )
     options = parser.parse_args()
 
-    console, folder, recordings = study.load(options)
+    console, folder, recordings = recipe_study.load(options)
     settings = {"recordings": folder.name, "steps": options.steps, "hours": options.hours}
     settings |= {name: getattr(options, name) for name in ("plain", "spans", "early_s")}
     parts = PLAIN if options.plain else {}
@@ -169,7 +171,7 @@ def main():
         keys = [key for key in keys if key not in runs]
         if not keys:
             continue
-        splits = study.streams_of(
+        splits = recipe_study.streams_of(
             word, recordings, console, hours=options.hours, cache=options.cache
         )
         for seed, todo in itertools.groupby(keys, key=lambda key: key["seed"]):
@@ -177,7 +179,7 @@ def main():
             if not options.plain:
                 streams = recipe.refine_anchors(streams, seed=seed, reporter=console)
             for key in todo:
-                model, train_s = study.train(
+                model, train_s = recipe_study.train(
                     f"{word}, seed {seed}, {key['loss']}",
                     recipe.detector,
                     LOSSES[key["loss"]](),

@@ -11,7 +11,7 @@ from its cache. Each run is written when it is finished, and is not repeated.
 from dataclasses import replace
 from functools import cache as once
 
-import study
+import recipe_study
 import wake_words
 from runs import Runs, figures, hours_and_events
 
@@ -22,7 +22,7 @@ SNRS_DB = (60.0, 40.0, 20.0, 10.0, 0.0)
 
 def main():
     arguments = wake_words.parser(__doc__, result="noise_levels").parse_args()
-    console, folder, recordings = study.load(arguments)
+    console, folder, recordings = recipe_study.load(arguments)
 
     @once
     def noisy(word):

@@ -1,74 +1,203 @@
-"""Command line, streams and training that the studies of the recipe share.
+"""Streaming Anchor Loss against other losses: three tasks, two networks, five seeds.
 
-`runs` keeps their results.
+    python benchmarks/study.py onset --network gru
+
+runs one cell, a task with a kind of labels and a network, in two phases. In `trials` each loss is
+trained with the same number of settings (learning rate and its own hyper-parameters, the same Sobol
+design in all cells) and scored on dev. In `test` the setting with the best criterion on dev is
+trained from five seeds and scored on test, with thresholds from dev, and so is
+`StreamingAnchorLoss()`, the default, at the learning rate of cross entropy. Within a cell all
+losses start from the same weights and see the same crops for the same seed.
+
+Each run is a small file in `benchmarks/results/study`, written when it is finished and not
+repeated, so that the study can be stopped at any time, and processes can share the work:
+`--share 1/2` does every other run. `--quick` gives the shape of each table in minutes, with a
+hundredth of the work, in `build/study`.
+
+    python benchmarks/study_report.py
+
+makes the tables and figures of `docs/results/study.md` from the files.
+
+Convolutions train faster on TensorFlow than on JAX on a CPU, and recurrent networks the other way
+round: set KERAS_BACKEND. A cell must be trained on one backend.
 """
 
 import argparse
-import time
-import warnings
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import keras
+from loss_study.losses import BASE, DEFAULT, LOSSES
+from loss_study.runs import NETWORKS, Cell, RunFiles, Setting, run, speakers
+from loss_study.tasks import TASKS, Streams, Task
 
 from keras_sal.cli.console import Console
-from keras_sal.data import load_recordings, require_recordings
-from keras_sal.training import make_streams, recipe
+from keras_sal.data import require_recordings
 
-WORDS = ("alexa", "computer", "jarvis", "smart mirror")
-ARGUMENTS = {
-    "recordings": {"help": "folder of recordings (that of `keras-sal demo`)"},
-    "word": {"help": "the wake word (%(default)s)"},
-    "words": {"nargs": "+", "metavar": "WORD", "help": f"wake words ({', '.join(WORDS)})"},
-    "hours": {"type": float, "help": "hours of training streams (%(default)s)"},
-    "steps": {"type": int, "help": "train steps of each detector (%(default)s)"},
-    "seeds": {"type": int, "help": "number of seeds (%(default)s)"},
-    "cache": {"help": "folder for features and other intermediate results"},
-    "result": {"help": "name in benchmarks/results, or a .json file"},
-}
+RESULTS = Path(__file__).parent / "results" / "study"
+QUICK_RESULTS = Path(__file__).parents[1] / "build" / "study"
 
 
-def parser(description, **defaults):
-    """Return an argument parser for a study.
+@dataclass(frozen=True)
+class Scale:
+    """How much work the study is."""
+
+    steps: int
+    hours: float
+    trials: int
+    seeds: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What all runs must share."""
+        return {"steps": self.steps, "hours": self.hours, "trials": self.trials}
+
+
+FULL = Scale(steps=2000, hours=3.0, trials=6, seeds=5)
+QUICK = Scale(steps=100, hours=0.3, trials=2, seeds=2)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is still to be made."""
+
+    variant: str
+    phase: str
+    key: dict[str, Any]
+    setting: Setting
+    seed: int
+    inputs: str = "both"
+
+
+def trial_jobs(task: Task, scale: Scale) -> Iterator[Job]:
+    """Yield a job for each setting of each loss, on the first variant of the task."""
+    for number in range(scale.trials):
+        for name, candidate in LOSSES.items():
+            trial = candidate.trials(name, scale.trials)[number]
+            key = {"loss": name, "trial": number}
+            yield Job(task.variants[0], "trials", key, Setting.of(name, trial), seed=0)
+
+
+def chosen_settings(trials: list[dict[str, Any]]) -> dict[str, Setting]:
+    """Return the setting of each loss with the best criterion on dev, and that of the default."""
+    chosen = {}
+    for name in LOSSES:
+        of_loss = [trial for trial in trials if trial["key"]["loss"] == name]
+        best = min(of_loss, key=lambda trial: trial["dev"]["criterion"])
+        chosen[name] = Setting(name, best["learning_rate"], best["parameters"])
+    chosen[DEFAULT] = Setting(DEFAULT, chosen[BASE].learning_rate, {})
+    return chosen
+
+
+def test_jobs(
+    task: Task, scale: Scale, chosen: dict[str, Setting], variants: tuple[str, ...]
+) -> Iterator[Job]:
+    """Yield a job for each variant, seed and loss; for two inputs, also with one of them alone."""
+    for variant, seed in itertools.product(variants, range(scale.seeds)):
+        for name, setting in chosen.items():
+            key = {"variant": variant, "loss": name, "seed": seed}
+            yield Job(variant, "test", key, setting, seed)
+        for inputs in ("sound", "motion") if task.name == "gesture" else ():
+            key = {"variant": variant, "loss": BASE, "seed": seed, "inputs": inputs}
+            yield Job(variant, "inputs", key, chosen[BASE], seed, inputs)
+
+
+class Study:
+    """The runs of one cell.
 
     Args:
-        description: Text whose first line says what the study measures.
-        **defaults: Defaults by the name of an argument of `ARGUMENTS`. `recordings` (None), `hours`
-            (8) and `cache` (None) are always there.
+        cell: The cell.
+        options: Options of the command line.
     """
-    found = argparse.ArgumentParser(description=description.splitlines()[0])
-    for name, default in ({"recordings": None, "hours": 8.0, "cache": None} | defaults).items():
-        found.add_argument(f"--{name}", default=default, **ARGUMENTS[name])
-    return found
+
+    def __init__(self, cell: Cell, options: argparse.Namespace) -> None:
+        self.cell, self.task, self.options = cell, TASKS[cell.task], options
+        self.scale = QUICK if options.quick else FULL
+        self.files = RunFiles(
+            options.results or (QUICK_RESULTS if options.quick else RESULTS), self.scale.settings
+        )
+        self.folder = require_recordings(options.recordings)
+        self.console = Console()
+        self._streams: tuple[str, Streams] | None = None
+
+    def run(self) -> None:
+        """Make all runs of the phases that were asked for."""
+        if "trials" in self.options.phases:
+            self._run(list(trial_jobs(self.task, self.scale)))
+        if "test" not in self.options.phases:
+            return
+        trials = self.files.read(self.cell, "trials")
+        missing = len(LOSSES) * self.scale.trials - len(trials)
+        if missing:
+            raise SystemExit(f"{missing} trials of {self.cell.name} are still to be made.")
+        variants = tuple(self.options.variants or self.task.variants)
+        chosen = chosen_settings(trials)
+        self._run(list(test_jobs(self.task, self.scale, chosen, variants)))
+
+    def _run(self, jobs: list[Job]) -> None:
+        part, parts = map(int, self.options.share.split("/"))
+        todo = [
+            job
+            for job in jobs[part - 1 :: parts]
+            if not self.files.path(self.cell, job.phase, job.key).is_file()
+        ]
+        for number, job in enumerate(todo, 1):
+            streams = self._streams_of(job.variant)
+            found = run(
+                self.task,
+                streams,
+                self.cell,
+                job.setting,
+                steps=self.scale.steps,
+                seed=job.seed,
+                test=job.phase != "trials",
+                inputs=job.inputs,
+            )
+            self.files.add(self.cell, job.phase, job.key, found)
+            self.console.say(
+                f"{self.cell.name} {job.phase} {number}/{len(todo)} {job.key}: criterion "
+                f"{found['dev']['criterion']:.3f}, {found['total_s']:.0f} s"
+            )
+
+    def _streams_of(self, variant: str) -> Streams:
+        if self._streams is None or self._streams[0] != variant:
+            streams = self.task.streams(
+                self.folder, variant, hours=self.scale.hours, cache=self.options.cache
+            )
+            self._streams = variant, streams
+            key = {"variant": variant}
+            found = {
+                condition: speakers(streams.held_out["test", condition])
+                for condition in self.task.conditions
+            }
+            self.files.add(self.cell, "speakers", key, {"speakers": found})
+        return self._streams[1]
 
 
-def load(arguments):
-    """Return a console, the folder of recordings that was asked for, and the recordings."""
-    folder = require_recordings(arguments.recordings)
-    return Console(), folder, load_recordings(folder)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--network", choices=NETWORKS, default="gru", help="(%(default)s)")
+    parser.add_argument("--size", default="micro", help="size of the network (%(default)s)")
+    parser.add_argument("--labels", default="span", help="span or window (%(default)s)")
+    parser.add_argument("--variants", nargs="+", help="words (default: all of the task)")
+    parser.add_argument(
+        "--phases", nargs="+", choices=("trials", "test"), default=("trials", "test")
+    )
+    parser.add_argument("--share", default="1/1", help="part of the runs, such as 1/2")
+    parser.add_argument("--recordings", help="folder of recordings")
+    parser.add_argument("--cache", help="folder for features")
+    parser.add_argument("--results", type=Path, help="folder of the files")
+    scale = parser.add_mutually_exclusive_group()
+    scale.add_argument("--quick", action="store_true", help="a hundredth of the work")
+    scale.add_argument("--full", action="store_true", help="all of it (default)")
+    options = parser.parse_args()
+    if options.labels not in TASKS[options.task].labels:
+        parser.error(f"--labels must be one of {', '.join(TASKS[options.task].labels)}.")
+    Study(Cell(options.task, options.labels, options.network, options.size), options).run()
 
 
-def streams_of(word, recordings, console, *, hours, cache, seed=0):
-    """Make the streams of a word, without warnings about recordings that are left out."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return make_streams(recordings, word, hours=hours, seed=seed, cache=cache, reporter=console)
-
-
-def train(title, make, loss, streams, console, options, **others):
-    """Train a detector by the recipe, and measure the time.
-
-    Args:
-        title: Title of the training.
-        make: Function that makes the detector, from the same weights for the same seed.
-        loss: A loss over packed targets.
-        streams: Training streams.
-        console: Receiver of the progress.
-        options: `recipe.TrainingOptions`; their seed is also that of the weights.
-        **others: Further arguments of `recipe.train`.
-
-    Returns:
-        The model and the seconds of the training.
-    """
-    keras.utils.set_random_seed(options.seed)
-    model, started = make(), time.monotonic()
-    recipe.train(model, loss, streams, options, title=title, reporter=console, **others)
-    return model, time.monotonic() - started
+if __name__ == "__main__":
+    main()

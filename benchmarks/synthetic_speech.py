@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import study
+import recipe_study
 from runs import Runs, figures, hours_and_events
 
 from keras_sal.data import load_recordings, partition
@@ -54,7 +54,7 @@ def chosen(real, synthetic, word, case, seed):
 
 
 def main():
-    parser = study.parser(
+    parser = recipe_study.parser(
         __doc__, word="computer", seeds=3, steps=6000, cache="synthetic_speech_cache", result=None
     )
     parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
@@ -63,7 +63,7 @@ def main():
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     arguments = parser.parse_args()
 
-    console, folder, real = study.load(arguments)
+    console, folder, real = recipe_study.load(arguments)
     word, cache = arguments.word, Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
     voices = [Path(voice).stem for voice in arguments.voice]
@@ -93,10 +93,10 @@ def main():
         if key in runs:
             continue
         recordings = chosen(real, synthetic, word, case, seed)
-        splits = study.streams_of(
+        splits = recipe_study.streams_of(
             word, recordings, console, hours=arguments.hours, cache=cache, seed=seed
         )
-        model, train_s = study.train(
+        model, train_s = recipe_study.train(
             f"Seed {seed}, {case}",
             recipe.detector,
             recipe.make_loss(),

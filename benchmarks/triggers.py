@@ -16,7 +16,7 @@ import statistics
 import warnings
 from pathlib import Path
 
-import study
+import recipe_study
 import wake_words
 from runs import Runs, cell, hours_and_events, mean_and_range, mean_interval, range_cell
 from utterances import utterance_frr, utterance_paths
@@ -117,7 +117,7 @@ def main():
         "--against", type=Path, metavar="JSON", help="results of this study for other detectors"
     )
     arguments = parser.parse_args()
-    console, folder, recordings = study.load(arguments)
+    console, folder, recordings = recipe_study.load(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "steps": arguments.steps}
     runs = TriggerRuns(arguments.result, settings | {"budgets": BUDGETS})
     for key, splits, model, _ in wake_words.detectors(arguments, recordings, runs, console):

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import study
+import recipe_study
 from runs import BUDGET, Runs, hours_and_events, recipe_settings
 from utterances import utterance_frr, utterance_paths
 
@@ -36,10 +36,10 @@ POINT = ("threshold", "frr", "fa_per_hour", "latency_p50_s", "latency_p90_s", "e
 
 
 def parser(description, result):
-    """Return an argument parser for a study of these detectors; see `study.parser`."""
-    found = study.parser(
+    """Return an argument parser for a study of these detectors; see `recipe_study.parser`."""
+    found = recipe_study.parser(
         description,
-        words=study.WORDS,
+        words=recipe_study.WORDS,
         steps=recipe.TrainingOptions.steps,
         cache="wake_words_cache",
         result=result,
@@ -68,7 +68,9 @@ def detectors(arguments, recordings, runs, console):
         keys = [key for key in keys if key not in runs]
         if not keys:
             continue
-        splits = study.streams_of(word, recordings, console, hours=arguments.hours, cache=cache)
+        splits = recipe_study.streams_of(
+            word, recordings, console, hours=arguments.hours, cache=cache
+        )
         refined = once(partial(recipe.refine_anchors, splits.train, reporter=console))
         for key in keys:
             yield (
@@ -94,7 +96,7 @@ def trained(word, model, seed, *, refined, arguments, console):
     path = Path(arguments.cache) / f"{word.replace(' ', '_')}-{model}-{seed}-{digest}.keras"
     if path.is_file():
         return keras.models.load_model(path, compile=False), None
-    detector, train_s = study.train(
+    detector, train_s = recipe_study.train(
         f"Train {model}, {word!r}, seed {seed}",
         partial(recipe.detector, model),
         recipe.make_loss(),
@@ -227,7 +229,7 @@ def _scaled(value, scale):
 
 def main():
     arguments = parser(__doc__, result="wake_words").parse_args()
-    console, folder, recordings = study.load(arguments)
+    console, folder, recordings = recipe_study.load(arguments)
     settings = {"recordings": folder.name, "hours": arguments.hours, "fa_per_hour": BUDGET}
     runs = WordRuns(arguments.result, settings)
     for key, splits, model, train_s in detectors(arguments, recordings, runs, console):
