@@ -164,6 +164,31 @@ def validate_ends(event_ends_s: ArrayLike | None, anchors_s: Array, name: str) -
     return ends
 
 
+def validate_ends_of_streams(
+    event_ends_s: Sequence[ArrayLike] | None, streams: int
+) -> list[ArrayLike | None]:
+    """Check that there are ends of events for each stream, or for none.
+
+    Args:
+        event_ends_s: list of arrays `(events,)`, seconds, one for each stream, or `None`.
+        streams: int, number of streams.
+
+    Returns:
+        List of an array, or `None`, for each stream.
+
+    Raises:
+        ValueError: If the list has another length.
+    """
+    ends_s = [None] * streams if event_ends_s is None else list(event_ends_s)
+    require(
+        len(ends_s) == streams,
+        "`event_ends_s` must hold one array for each stream. "
+        f"Received: {len(ends_s)} event_ends_s for {streams} streams. "
+        "A stream without events has an empty array of ends.",
+    )
+    return ends_s
+
+
 def validate_streams(
     posteriors: Sequence[ArrayLike],
     anchors_s: Sequence[ArrayLike],
@@ -192,13 +217,7 @@ def validate_streams(
         f"Received: {len(posteriors)} posteriors, {len(anchors_s)} anchors_s. "
         "A stream without events has an empty array of anchors.",
     )
-    ends_s = [None] * len(anchors_s) if event_ends_s is None else list(event_ends_s)
-    require(
-        len(ends_s) == len(anchors_s),
-        "`event_ends_s` must hold one array for each stream. "
-        f"Received: {len(ends_s)} event_ends_s for {len(anchors_s)} streams. "
-        "A stream without events has an empty array of ends.",
-    )
+    ends_s = validate_ends_of_streams(event_ends_s, len(anchors_s))
     streams = []
     for index, (values, times) in enumerate(zip(posteriors, anchors_s, strict=True)):
         posterior = validate_posterior(values, f"posteriors[{index}]")
