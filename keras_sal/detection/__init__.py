@@ -48,11 +48,15 @@ Conventions
 - A *hit* is the first detection inside `[anchor - early_s, anchor + max_delay_s]`, both ends
   included. Detections are matched one to one, in order of time, each to the earliest event
   that has no hit yet; this matches as many events as any one-to-one matching could. A further
-  detection inside windows whose events are all hit is ignored. Everything outside the windows
-  is a *false alarm*.
-- *FRR* = missed events / events. *FA/h* = false alarms / hours of audio outside the hit
-  windows. *Latency* = detection time - anchor in seconds, late is positive; its quantiles are
-  observed values ("at least 90 % of the hits came within P90") and stand beside the FRR.
+  detection inside windows whose events are all hit is a *repeat* and ignored. Everything outside
+  the windows is a *false alarm*.
+- Where an event lasts longer than its hit window, as a sentence whose onset is to be detected,
+  `event_ends_s` says until when. Firing again within `[anchor - early_s, end]` is then a repeat,
+  no false alarm, and this audio isn't negative. Hits stay as they are.
+- *FRR* = missed events / events. *FA/h* = false alarms / hours of audio outside the hit windows
+  and of what `event_ends_s` adds. *Latency* = detection time - anchor in seconds, late is
+  positive; its quantiles are observed values ("at least 90 % of the hits came within P90") and
+  stand beside the FRR.
 - What is undefined is `nan`, never 0: the FRR without events, FA/h without negative audio.
 - With no false alarm in H hours the claim is at most 3/H an hour (95 %): see `poisson_upper`.
   `bootstrap` resamples recordings and speakers. Where a stream is many recordings one after

@@ -22,15 +22,15 @@ from keras_sal.typing import Array, ArrayLike
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ThresholdTable:
-    """Hits or false alarms of all streams, each with its range of thresholds.
+    """Hits, false alarms or repeats of all streams, each with its range of thresholds.
 
     Args:
         levels: float64 array `(levels,)`, falling: the thresholds at which `count` counts.
         recording: int array `(rows,)`, index of the recording.
         low: float64 array `(rows,)`; the thresholds of a row are those in `(low, high]`.
         high: float64 array `(rows,)`.
-        latency_s: float64 array `(rows,)`, detection time - anchor in seconds; `nan` for false
-            alarms.
+        latency_s: float64 array `(rows,)`, detection time - anchor in seconds; `nan` for all
+            but hits.
     """
 
     levels: Array
@@ -89,13 +89,14 @@ class DetCurve:
         frr: array `(points,)`, misses / events; `nan` without events.
         fa_per_hour: array `(points,)`; `nan` without negative audio.
         events: int.
-        hours: float, hours of audio outside the hit windows.
+        hours: float, hours of audio outside the hit windows, and while no event lasts.
         scoring: the `Scoring` it was made with.
         max_fa_per_hour: float, points with more false alarms an hour were left out.
         floor: float, thresholds at and below it were not looked at; `-inf` if all were.
         complete: bool, whether no point was left out.
         hit_table: `ThresholdTable` of the hits.
         false_alarm_table: `ThresholdTable` of the false alarms.
+        repeat_table: `ThresholdTable` of the repeats, further detections of events.
         recording_events: int array `(recordings,)`, events of each recording. Recordings are what
             resampling draws: a stream, or a part of one (`boundaries_s` of `det_curve`).
         recording_hours: array `(recordings,)`, negative hours of each recording.
@@ -107,6 +108,7 @@ class DetCurve:
     floor: float
     hit_table: ThresholdTable
     false_alarm_table: ThresholdTable
+    repeat_table: ThresholdTable
     recording_events: Array
     recording_hours: Array
     recording_weights: Array
@@ -124,7 +126,7 @@ class DetCurve:
 
     @cached_property
     def hours(self) -> float:
-        """Hours of audio outside the hit windows."""
+        """Hours of audio outside the hit windows, and while no event lasts."""
         return float(self.recording_weights @ self.recording_hours)
 
     @cached_property
@@ -275,13 +277,13 @@ class DetCurve:
             f"{self.max_fa_per_hour:g} false alarms an hour. Received: threshold={threshold}. "
             "Raise `max_fa_per_hour`, or use `operating_point`.",
         )
-        alarms = self.false_alarm_table.recording[self.false_alarm_table.at(threshold)]
         point = OperatingPoint.from_counts(
             threshold,
             latencies_s=self.latencies_at(threshold),
-            false_alarms=int(self.recording_weights[alarms].sum()),
+            false_alarms=self._count_at(self.false_alarm_table, threshold),
             hours=self.hours,
             events=0 if math.isnan(threshold) else self.events,
+            repeats=self._count_at(self.repeat_table, threshold),
         )
         if math.isnan(threshold):
             return dataclasses.replace(point, fa_per_hour=math.nan)
@@ -353,6 +355,9 @@ class DetCurve:
             `DetCurve`.
         """
         return dataclasses.replace(self, recording_weights=self.recording_weights * times)
+
+    def _count_at(self, table: ThresholdTable, threshold: float) -> int:
+        return int(self.recording_weights[table.recording[table.at(threshold)]].sum())
 
     def _hits_within(self, latency_budget_s: float) -> Array:
         in_time = self.hit_table.latency_s <= latency_budget_s + TIME_TOLERANCE_S

@@ -10,7 +10,7 @@ import numpy as np
 from keras_sal.checks import require
 from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring, require_seconds
 from keras_sal.detection.trigger import Detection
-from keras_sal.detection.validation import validate_anchors
+from keras_sal.detection.validation import validate_anchors, validate_ends
 from keras_sal.typing import Array, ArrayLike
 
 
@@ -21,8 +21,10 @@ class Matches:
     Attributes:
         hits: list of `(detection, event)`; `event` is an index into the anchors.
         misses: list of the indices of the events that were not hit.
-        false_alarms: list of the detections outside all hit windows of their class.
-        ignored: list of the further detections inside windows whose events are all hit.
+        false_alarms: list of the detections outside all hit windows of their class, and while no
+            event of their class lasts.
+        ignored: list of the repeats: the further detections inside windows whose events are all
+            hit, or while an event lasts.
         latencies_s: array `(hits,)`, detection time - anchor in seconds.
     """
 
@@ -38,6 +40,7 @@ def match_events(
     anchors_s: ArrayLike,
     *,
     anchor_classes: ArrayLike | None = None,
+    event_ends_s: ArrayLike | None = None,
     early_s: float = 0.5,
     max_delay_s: float = 1.0,
 ) -> Matches:
@@ -50,6 +53,10 @@ def match_events(
         detections: iterable of `Detection`, of one stream.
         anchors_s: array `(events,)`, seconds, in any order.
         anchor_classes: integers `(events,)`, the class of each event. Defaults to class 0.
+        event_ends_s: array `(events,)`, seconds, the time until which each event lasts. A detection
+            outside all hit windows is then ignored, and no false alarm, if it lies in
+            `[anchor - early_s, end]` of an event. Defaults to `None`: no event lasts beyond its
+            hit window.
         early_s: float >= 0, seconds by which a hit may precede its anchor. Defaults to 0.5.
         max_delay_s: float >= 0, seconds by which a hit may follow its anchor. Defaults to 1.0.
 
@@ -57,8 +64,8 @@ def match_events(
         `Matches`.
 
     Raises:
-        ValueError: If a time is not a finite number of at least 0, or the classes don't fit the
-            anchors.
+        ValueError: If a time is not a finite number of at least 0, or the classes or the ends don't
+            fit the anchors.
 
     Example:
 
@@ -68,6 +75,12 @@ def match_events(
     ([(Detection(time_s=2.3, score=0.9, class_index=0), 0)], [1])
     >>> len(matches.ignored), len(matches.false_alarms)
     (1, 1)
+
+    While a sentence lasts, firing again is no false alarm:
+
+    >>> matches = match_events(found, [2.0, 12.0], event_ends_s=[8.0, 15.0])
+    >>> len(matches.ignored), len(matches.false_alarms)
+    (2, 0)
     """
     require_seconds("early_s", early_s)
     require_seconds("max_delay_s", max_delay_s)
@@ -78,6 +91,7 @@ def match_events(
         "`anchor_classes` must hold one class for each anchor. Received: "
         f"anchor_classes of shape {classes.shape}, anchors_s of shape {anchors.shape}.",
     )
+    ends = validate_ends(event_ends_s, anchors, "event_ends_s")
     order = np.argsort(anchors, kind="stable")
     begin, end = anchors[order] - early_s, anchors[order] + max_delay_s
     hits: dict[int, Detection] = {}
@@ -88,9 +102,10 @@ def match_events(
         window_open = order[over:begun]
         same_class = window_open[classes[window_open] == detection.class_index].tolist()
         free = [event for event in same_class if event not in hits]
+        lasting = order[:begun][ends[order[:begun]] >= detection.time_s - TIME_TOLERANCE_S]
         if free:
             hits[free[0]] = detection
-        elif same_class:
+        elif same_class or detection.class_index in classes[lasting]:
             ignored.append(detection)
         else:
             false_alarms.append(detection)
@@ -125,14 +140,52 @@ def hit_windows(anchors_s: Array, frames: int, rule: Scoring) -> tuple[Array, Ar
     )
 
 
+def event_spans(
+    anchors_s: Array, event_ends_s: Array, frames: int, rule: Scoring
+) -> tuple[Array, Array]:
+    """Convert the stretches without false alarms, hit windows and events that last, to frames.
+
+    Args:
+        anchors_s: array `(events,)`, seconds, rising.
+        event_ends_s: array `(events,)`, seconds, the time until which each event lasts.
+        frames: int, length of the stream.
+        rule: `Scoring`.
+
+    Returns:
+        int64 arrays `(events,)`: the first and the last frame of each stretch, both rising. Where
+        an event lasts longer than a later one, the later stretch ends with it, too; that leaves
+        the union of all stretches as it is.
+    """
+    first, last = hit_windows(anchors_s, frames, rule)
+    slack = TIME_TOLERANCE_S / rule.frame_step_s
+    end = np.floor((event_ends_s - rule.frame_offset_s) / rule.frame_step_s + slack)
+    end = np.clip(end, -1, frames - 1).astype("int64")
+    return first, np.maximum.accumulate(np.maximum(last, end))
+
+
+def disjoint_spans(first: Array, last: Array) -> tuple[Array, Array]:
+    """Cut from each stretch of frames those that are in the stretches before it.
+
+    Args:
+        first: int64 array `(events,)`, first frame of each stretch, rising.
+        last: int64 array `(events,)`, last frame of each stretch, rising.
+
+    Returns:
+        int64 arrays `(events,)`: the first frame of what is left of each stretch, and its length.
+    """
+    begin = first.copy()
+    begin[1:] = np.maximum(first[1:], last[:-1] + 1)
+    return begin, np.maximum(last - begin + 1, 0)
+
+
 def negative_hours(
     first: Array, last: Array, frames: int, rule: Scoring, boundaries_s: Array
 ) -> Array:
-    """Measure the audio outside the hit windows, for each recording of a stream.
+    """Measure the audio outside the hit windows and events, for each recording of a stream.
 
     Args:
-        first: int64 array `(events,)`, first frame of each window, rising.
-        last: int64 array `(events,)`, last frame of each window, rising.
+        first: int64 array `(events,)`, first frame of each stretch, as from `event_spans`.
+        last: int64 array `(events,)`, last frame of each stretch.
         frames: int, length of the stream.
         rule: `Scoring`.
         boundaries_s: rising array `(boundaries,)`, start times of all recordings but the first.
@@ -140,14 +193,10 @@ def negative_hours(
     Returns:
         array `(boundaries + 1,)`, hours.
     """
-    begin = first.copy()
-    begin[1:] = np.maximum(
-        first[1:], last[:-1] + 1
-    )  # frames of the window before don't count twice
-    length = np.maximum(last - begin + 1, 0)
+    begin, length = disjoint_spans(first, last)
     starts = (boundaries_s - rule.frame_offset_s - TIME_TOLERANCE_S) / rule.frame_step_s
     edges = np.clip([0, *np.ceil(starts), frames], 0, frames)
-    # the number of frames inside windows before a frame: a straight line over each window
+    # the number of frames inside stretches before a frame: a straight line over each stretch
     knots = np.stack([begin, begin + length], axis=1).ravel()
     passed = np.cumsum(length)
     inside = np.stack([passed - length, passed], axis=1).ravel()

@@ -20,7 +20,13 @@ from keras_sal.detection.operating_points import OperatingPoint, operating_point
 from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
 from keras_sal.detection.threshold_sweep import det_curve
 from keras_sal.detection.trigger import detect
-from keras_sal.detection.validation import validate_posterior, validate_thresholds
+from keras_sal.detection.validation import (
+    validate_anchors,
+    validate_ends,
+    validate_ends_of_streams,
+    validate_posterior,
+    validate_thresholds,
+)
 from keras_sal.typing import Array, ArrayLike
 
 
@@ -43,6 +49,7 @@ def class_curves(
     posteriors: Sequence[ArrayLike],
     events: Sequence[ArrayLike],
     *,
+    event_ends_s: Sequence[ArrayLike] | None = None,
     max_fa_per_hour: float = 100.0,
     **scoring: Any,
 ) -> list[DetCurve]:
@@ -51,6 +58,8 @@ def class_curves(
     Args:
         posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
         events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
+        event_ends_s: list of arrays `(events,)`, seconds, aligned with the rows of `events`, as for
+            `det_curve`. Defaults to `None`.
         max_fa_per_hour: float > 0, as for `det_curve`. Defaults to 100.0.
         **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
 
@@ -68,11 +77,12 @@ def class_curves(
     >>> [(curve.frr_at(0.0), curve.frr_at(2.0)) for curve in curves]
     [(0.0, 0.0), (1.0, 0.0)]
     """
-    streams = _validate_class_streams(posteriors, events)
+    streams = _validate_class_streams(posteriors, events, event_ends_s)
     return [
         det_curve(
-            [posterior[:, index] for posterior, _, _ in streams],
-            [anchors[classes == index] for _, anchors, classes in streams],
+            [posterior[:, index] for posterior, *_ in streams],
+            [anchors[classes == index] for _, anchors, classes, _ in streams],
+            event_ends_s=[ends[classes == index] for _, _, classes, ends in streams],
             max_fa_per_hour=max_fa_per_hour,
             **scoring,
         )
@@ -84,6 +94,8 @@ def class_report(
     posteriors: Sequence[ArrayLike],
     events: Sequence[ArrayLike],
     thresholds: ArrayLike,
+    *,
+    event_ends_s: Sequence[ArrayLike] | None = None,
     **scoring: Any,
 ) -> ClassReport:
     """Score every class at its threshold, and count cross-triggers.
@@ -92,6 +104,8 @@ def class_report(
         posteriors: list of arrays `(frames, classes)` in [0, 1], one for each stream.
         events: list of arrays `(events, 2)`, one for each stream: anchor in seconds, class.
         thresholds: float for all classes, or array `(classes,)`, in [0, 1] or `inf`.
+        event_ends_s: list of arrays `(events,)`, seconds, aligned with the rows of `events`, as for
+            `det_curve`. Defaults to `None`.
         **scoring: fields of `keras_sal.detection.Scoring`; `frame_step_s` is required.
 
     Returns:
@@ -111,42 +125,50 @@ def class_report(
     [[0, 0], [1, 0]]
     """
     rule = Scoring(**scoring)
-    streams = _validate_class_streams(posteriors, events)
+    streams = _validate_class_streams(posteriors, events, event_ends_s)
     count = streams[0][0].shape[1]
     levels = np.broadcast_to(validate_thresholds(thresholds, count), count)
     points = [
         operating_point(
-            [posterior[:, index] for posterior, _, _ in streams],
-            [anchors[classes == index] for _, anchors, classes in streams],
+            [posterior[:, index] for posterior, *_ in streams],
+            [anchors[classes == index] for _, anchors, classes, _ in streams],
             float(levels[index]),
+            event_ends_s=[ends[classes == index] for _, _, classes, ends in streams],
             **scoring,
         )
         for index in range(count)
     ]
     cross_triggers = np.zeros((count, count), "int64")
-    for posterior, anchors, classes in streams:
+    for posterior, anchors, classes, ends in streams:
         for detection in detect(posterior, levels, **scoring):
             late = detection.time_s - anchors
             inside = (late >= -rule.early_s - TIME_TOLERANCE_S) & (
                 late <= rule.max_delay_s + TIME_TOLERANCE_S
             )
-            if inside.any() and not inside[classes == detection.class_index].any():
+            lasts = (late >= -rule.early_s - TIME_TOLERANCE_S) & (
+                detection.time_s <= ends + TIME_TOLERANCE_S
+            )
+            own = classes == detection.class_index
+            if inside.any() and not (own & (inside | lasts)).any():
                 nearest = classes[inside][np.argmin(np.abs(late[inside]))]
                 cross_triggers[detection.class_index, nearest] += 1
     return ClassReport(points, cross_triggers)
 
 
 def _validate_class_streams(
-    posteriors: Sequence[ArrayLike], events: Sequence[ArrayLike]
-) -> list[tuple[Array, Array, Array]]:
-    """The posterior, the anchors and their classes of each stream."""
+    posteriors: Sequence[ArrayLike],
+    events: Sequence[ArrayLike],
+    event_ends_s: Sequence[ArrayLike] | None,
+) -> list[tuple[Array, Array, Array, Array]]:
+    """The posterior, and the anchors, classes and ends of the events of each stream."""
     posteriors, events = list(posteriors), list(events)
     require(
         len(posteriors) > 0 and len(posteriors) == len(events),
         "`posteriors` and `events` must hold one array for each stream, and at least one. "
         f"Received: {len(posteriors)} posteriors, {len(events)} events.",
     )
-    streams: list[tuple[Array, Array, Array]] = []
+    ends_s = validate_ends_of_streams(event_ends_s, len(events))
+    streams: list[tuple[Array, Array, Array, Array]] = []
     for index, (values, rows) in enumerate(zip(posteriors, events, strict=True)):
         posterior = validate_posterior(values, f"posteriors[{index}]", classes=True)
         posterior = posterior.reshape(len(posterior), -1)
@@ -163,5 +185,7 @@ def _validate_class_streams(
                 f"`events[{index}]` must have rows (anchor in seconds, class), the class being "
                 f"an integer below {classes}. Received: events[{index}]={table.tolist()}."
             )
-        streams.append((posterior, table[:, 0], table[:, 1].astype("int64")))
+        anchors = validate_anchors(table[:, 0], f"events[{index}][:, 0]")
+        ends = validate_ends(ends_s[index], anchors, f"event_ends_s[{index}]")
+        streams.append((posterior, anchors, table[:, 1].astype("int64"), ends))
     return streams

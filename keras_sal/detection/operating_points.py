@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_sal.detection.hit_rule import hit_windows, match_events, negative_hours
+from keras_sal.detection.hit_rule import event_spans, match_events, negative_hours
 from keras_sal.detection.scoring import Scoring
 from keras_sal.detection.trigger import detect
 from keras_sal.detection.validation import validate_streams, validate_thresholds
@@ -46,13 +46,15 @@ class OperatingPoint:
         fa_per_hour: float, false alarms / hours; `nan` without negative audio.
         misses: int, number of events without a hit.
         hits: int, number of events with a hit.
-        false_alarms: int, number of detections outside the hit windows.
+        false_alarms: int, number of detections outside the hit windows, and while no event lasts.
+        repeats: int, number of further detections of events: inside windows whose events are all
+            hit, or while an event lasts. They are neither hits nor false alarms.
         latency_p50_s: float, median of detection time - anchor over the hits, in seconds; `nan`
             without hits.
         latency_p90_s: float, its 90 % quantile.
         latency_p95_s: float, its 95 % quantile.
         latency_mean_s: float, its mean.
-        hours: float, hours of audio outside the hit windows.
+        hours: float, hours of audio outside the hit windows, and while no event lasts.
         events: int, number of events.
     """
 
@@ -62,6 +64,7 @@ class OperatingPoint:
     misses: int
     hits: int
     false_alarms: int
+    repeats: int
     latency_p50_s: float
     latency_p90_s: float
     latency_p95_s: float
@@ -78,6 +81,7 @@ class OperatingPoint:
         false_alarms: int,
         hours: float,
         events: int,
+        repeats: int = 0,
     ) -> OperatingPoint:
         """Compute the rates and quantiles from counts.
 
@@ -85,8 +89,9 @@ class OperatingPoint:
             threshold: float.
             latencies_s: array `(hits,)`, detection time - anchor in seconds.
             false_alarms: int, number of false alarms.
-            hours: float, hours of audio outside the hit windows.
+            hours: float, hours of negative audio.
             events: int, number of events.
+            repeats: int, number of further detections of events. Defaults to 0.
 
         Returns:
             `OperatingPoint`. The quantiles are observed latencies.
@@ -112,6 +117,7 @@ class OperatingPoint:
             misses=events - hits,
             hits=hits,
             false_alarms=false_alarms,
+            repeats=repeats,
             latency_p50_s=quantile(0.5),
             latency_p90_s=quantile(0.9),
             latency_p95_s=quantile(0.95),
@@ -137,6 +143,8 @@ def operating_point(
     posteriors: Sequence[ArrayLike],
     anchors_s: Sequence[ArrayLike],
     threshold: float,
+    *,
+    event_ends_s: Sequence[ArrayLike] | None = None,
     **scoring: Any,
 ) -> OperatingPoint:
     """Score a detector at one threshold, e.g. one that was chosen on other data.
@@ -146,6 +154,9 @@ def operating_point(
         anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
             each stream; empty where it has no event.
         threshold: float in [0, 1], or `inf`.
+        event_ends_s: list of arrays `(events,)`, seconds, aligned with `anchors_s`: the time until
+            which each event lasts. A further detection until then is a repeat and no false alarm,
+            and this audio isn't negative. Defaults to `None`: no event lasts beyond its hit window.
         **scoring: fields of `Scoring`; `frame_step_s` is required.
 
     Returns:
@@ -161,23 +172,35 @@ def operating_point(
     >>> point = operating_point([posterior], [[1000.0, 2000.0]], 0.5, frame_step_s=1.0)
     >>> point.hits, point.misses, point.false_alarms, point.latency_p50_s
     (1, 1, 1, 1.0)
+    >>> point = operating_point(
+    ...     [posterior], [[1000.0, 2000.0]], 0.5, event_ends_s=[[1005.0, 3000.0]], frame_step_s=1.0
+    ... )
+    >>> point.false_alarms, point.repeats
+    (0, 1)
     """
     rule = Scoring(**scoring)
     level = float(validate_thresholds(threshold, 1)[0])
-    false_alarms, hours, events = 0, 0.0, 0
+    false_alarms, repeats, hours, events = 0, 0, 0.0, 0
     latencies: list[float] = []
-    for posterior, anchors in validate_streams(posteriors, anchors_s, rule):
+    for posterior, anchors, ends in validate_streams(posteriors, anchors_s, rule, event_ends_s):
         matches = match_events(
             detect(posterior, level, **vars(rule)),
             anchors,
+            event_ends_s=ends,
             early_s=rule.early_s,
             max_delay_s=rule.max_delay_s,
         )
         false_alarms += len(matches.false_alarms)
+        repeats += len(matches.ignored)
         latencies += matches.latencies_s.tolist()
-        windows = hit_windows(anchors, len(posterior), rule)
-        hours += negative_hours(*windows, len(posterior), rule, np.empty(0)).item()
+        spans = event_spans(anchors, ends, len(posterior), rule)
+        hours += negative_hours(*spans, len(posterior), rule, np.empty(0)).item()
         events += len(anchors)
     return OperatingPoint.from_counts(
-        level, latencies_s=latencies, false_alarms=false_alarms, hours=hours, events=events
+        level,
+        latencies_s=latencies,
+        false_alarms=false_alarms,
+        hours=hours,
+        events=events,
+        repeats=repeats,
     )

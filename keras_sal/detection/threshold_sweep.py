@@ -14,7 +14,7 @@ time computes the table. Where a device keeps *one* time at which it is armed ag
 
 `match_detections` extends the one-to-one matching to all thresholds in the same way: an event keeps
 the ranges of thresholds at which it is hit, and a detection gives each event in turn the ranges
-that the event does not have yet.
+that the event does not have yet. The ranges that remain when all its events are hit are repeats.
 
 `score_floor` makes long recordings cheap. Without hysteresis the number of detections never falls
 as the threshold falls: a detection as soon as allowed yields the largest possible set of frames
@@ -34,7 +34,13 @@ import numpy as np
 from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve, ThresholdTable
 from keras_sal.detection.false_alarm_budget import ROUNDING
-from keras_sal.detection.hit_rule import hit_windows, negative_hours, recording_at
+from keras_sal.detection.hit_rule import (
+    disjoint_spans,
+    event_spans,
+    hit_windows,
+    negative_hours,
+    recording_at,
+)
 from keras_sal.detection.scoring import Scoring
 from keras_sal.detection.validation import validate_boundaries, validate_streams
 from keras_sal.typing import Array, ArrayLike
@@ -47,6 +53,7 @@ def det_curve(
     posteriors: Sequence[ArrayLike],
     anchors_s: Sequence[ArrayLike],
     *,
+    event_ends_s: Sequence[ArrayLike] | None = None,
     max_fa_per_hour: float = 100.0,
     boundaries_s: Sequence[ArrayLike] | None = None,
     **scoring: Any,
@@ -61,14 +68,17 @@ def det_curve(
             a device would hear without a break; keep the state of the model over all of it.
         anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
             each stream; empty where it has no event.
+        event_ends_s: list of arrays `(events,)`, seconds, aligned with `anchors_s`: the time until
+            which each event lasts. A further detection until then is a repeat and no false alarm,
+            and this audio isn't negative. Defaults to `None`: no event lasts beyond its hit window.
         max_fa_per_hour: float > 0. Operating points with more false alarms an hour are left
             out, which is what makes long recordings cheap; `inf` keeps all, at some seconds for
             each hour. Defaults to 100.0.
         boundaries_s: list of rising arrays `(boundaries,)`, seconds from the start of the stream,
             one for each stream: the times at which one recording of the stream ends and the next
             begins. `keras_sal.detection.bootstrap` draws recordings; the figures stay the same.
-            An event, a false alarm and a frame belong to the recording that the anchor, the
-            detection and the frame lie in. Defaults to none: a stream is one recording.
+            An event, a false alarm, a repeat and a frame belong to the recording that the anchor,
+            the detection and the frame lie in. Defaults to none: a stream is one recording.
         **scoring: fields of `Scoring`; `frame_step_s` is required.
 
     Returns:
@@ -97,35 +107,38 @@ def det_curve(
         "`max_fa_per_hour` must be a positive number; it bounds the curve. Received: "
         f"max_fa_per_hour={max_fa_per_hour}. Use inf for the whole curve.",
     )
-    streams = validate_streams(posteriors, anchors_s, rule)
+    streams = validate_streams(posteriors, anchors_s, rule, event_ends_s)
     boundaries = validate_boundaries(boundaries_s, len(streams))
-    scores = [rule.scores(posterior)[1] for posterior, _ in streams]
-    anchors = [each for _, each in streams]
-    windows = [hit_windows(a, len(s), rule) for a, s in zip(anchors, scores, strict=True)]
+    scores = [rule.scores(posterior)[1] for posterior, *_ in streams]
+    spans = [event_spans(anchors, ends, len(p), rule) for p, anchors, ends in streams]
     hours_by_stream = [
-        negative_hours(*window, len(s), rule, bounds)
-        for window, s, bounds in zip(windows, scores, boundaries, strict=True)
+        negative_hours(*span, len(s), rule, bounds)
+        for span, s, bounds in zip(spans, scores, boundaries, strict=True)
     ]
     first_recording = np.cumsum([0, *map(len, hours_by_stream)])
     hours = np.concatenate(hours_by_stream)
     floor = score_floor(
-        scores, rule.refractory_frames, _most_detections(windows, hours, max_fa_per_hour, rule)
+        scores, rule.refractory_frames, _most_detections(spans, hours, max_fa_per_hour, rule)
     )
 
     events = np.zeros(first_recording[-1], "int64")
-    hits, alarms = [], []
-    for index, (first, last) in enumerate(windows):
+    hits: list[tuple[Array, ...]] = []
+    alarms: list[tuple[Array, ...]] = []
+    repeats: list[tuple[Array, ...]] = []
+    for index, (posterior, anchors, _) in enumerate(streams):
         detections = find_detections(scores[index], rule.refractory_frames, rule.hysteresis, floor)
-        event, hit, alarm = match_detections(detections, first, last)
-        of_event = first_recording[index] + recording_at(anchors[index], boundaries[index])
-        latency_s = rule.time_s(hit.frame) - anchors[index][event]
+        windows = hit_windows(anchors, len(posterior), rule)
+        event, hit, alarm, repeat = match_detections(detections, *windows, spans[index][1])
+        of_event = first_recording[index] + recording_at(anchors, boundaries[index])
+        latency_s = rule.time_s(hit.frame) - anchors[event]
         hits.append((of_event[event], hit.low, hit.high, latency_s))
-        of_alarm = recording_at(rule.time_s(alarm.frame), boundaries[index])
-        no_latency_s = np.full(len(of_alarm), np.nan)
-        alarms.append((first_recording[index] + of_alarm, alarm.low, alarm.high, no_latency_s))
+        for rows, (frame, low, high) in ((alarms, alarm), (repeats, repeat)):
+            recording = first_recording[index] + recording_at(rule.time_s(frame), boundaries[index])
+            rows.append((recording, low, high, np.full(len(frame), np.nan)))
         events += np.bincount(of_event, minlength=len(events))
-    hit_columns, alarm_columns = (
-        [np.concatenate(column) for column in zip(*rows, strict=True)] for rows in (hits, alarms)
+    hit_columns, alarm_columns, repeat_columns = (
+        [np.concatenate(column) for column in zip(*rows, strict=True)]
+        for rows in (hits, alarms, repeats)
     )
     ends = np.unique(np.concatenate([*hit_columns[1:3], *alarm_columns[1:3]]))
     levels = np.concatenate([[np.inf], ends[ends > floor][::-1]])
@@ -135,6 +148,7 @@ def det_curve(
         floor=floor,
         hit_table=ThresholdTable(levels, *hit_columns),
         false_alarm_table=ThresholdTable(levels, *alarm_columns),
+        repeat_table=ThresholdTable(levels, *repeat_columns),
         recording_events=events,
         recording_hours=hours,
         recording_weights=np.ones(len(events), "int64"),
@@ -256,46 +270,49 @@ def find_detections(
 
 
 def match_detections(
-    detections: DetectionTable, first: Array, last: Array
-) -> tuple[Array, DetectionTable, DetectionTable]:
+    detections: DetectionTable, first: Array, last: Array, until: Array
+) -> tuple[Array, DetectionTable, DetectionTable, DetectionTable]:
     """Match the detections of one stream to its events, one to one at every threshold.
 
     Args:
         detections: `DetectionTable`.
         first: int array `(events,)`, first frame of each hit window, rising.
         last: int array `(events,)`, last frame of each hit window, rising.
+        until: int array `(events,)`, last frame of each event, rising, at least `last`.
 
     Returns:
-        The indices of the events hit, the detections that hit them, row for row, and the
-        detections outside all windows: the false alarms.
+        The indices of the events hit, the detections that hit them, row for row, the false alarms,
+        and the repeats.
     """
     begin = np.searchsorted(last, detections.frame, side="left")
     end = np.searchsorted(first, detections.frame, side="right")
+    lasting = np.searchsorted(until, detections.frame, side="left") < end
     hit_at: list[list[ThresholdRange]] = [[] for _ in first]
-    events, rows = [], []
-    for row in np.flatnonzero(begin < end).tolist():
+    events, hits, repeats = [], [], []
+    for row in np.flatnonzero(lasting).tolist():
+        frame = int(detections.frame[row])
         rest = [(float(detections.low[row]), float(detections.high[row]))]
         for event in range(int(begin[row]), int(end[row])):
             won = [part for each in rest for part in subtract_ranges(*each, hit_at[event])]
             rest = [part for each in rest for part in subtract_ranges(*each, won)]
             hit_at[event] = sorted(hit_at[event] + won)
             events += [event] * len(won)
-            rows += [(int(detections.frame[row]), *part) for part in won]
-    outside = begin >= end
+            hits += [(frame, *part) for part in won]
+        repeats += [(frame, *part) for part in rest]
     return (
         np.array(events, dtype="int64"),
-        DetectionTable.from_rows(rows),
-        DetectionTable(*(column[outside] for column in detections)),
+        DetectionTable.from_rows(hits),
+        DetectionTable(*(column[~lasting] for column in detections)),
+        DetectionTable.from_rows(repeats),
     )
 
 
 def _most_detections(
-    windows: list[tuple[Array, Array]], hours: Array, max_fa_per_hour: float, rule: Scoring
+    spans: list[tuple[Array, Array]], hours: Array, max_fa_per_hour: float, rule: Scoring
 ) -> float:
-    """The most detections that there can be within the bound: false alarms and those in windows."""
-    inside = sum(
-        int((-(-(last - first + 1) // rule.refractory_frames)).sum()) for first, last in windows
-    )
+    """The most detections that there can be within the bound: false alarms and those of events."""
+    lengths = [disjoint_spans(*span)[1] for span in spans]
+    inside = sum(int((-(-length // rule.refractory_frames)).sum()) for length in lengths)
     return (max_fa_per_hour * hours.sum() * ROUNDING if hours.any() else np.inf) + inside
 
 

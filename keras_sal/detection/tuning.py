@@ -39,6 +39,7 @@ def tune(
     anchors_s: Sequence[ArrayLike],
     *,
     fa_per_hour: float,
+    event_ends_s: Sequence[ArrayLike] | None = None,
     latency_budget_s: float = math.inf,
     smooth_frames: Iterable[int] = (1, 3, 5, 10),
     on_frames: Iterable[int] = (1, 2, 4),
@@ -56,6 +57,7 @@ def tune(
         posteriors: list of arrays `(frames,)` in [0, 1], as for `det_curve`.
         anchors_s: list of arrays `(events,)`, seconds, as for `det_curve`.
         fa_per_hour: float > 0, the false-alarm budget.
+        event_ends_s: list of arrays `(events,)`, seconds, as for `det_curve`. Defaults to `None`.
         latency_budget_s: float, seconds; later hits count as misses. Defaults to `inf`.
         smooth_frames: ints >= 1 to try. Defaults to (1, 3, 5, 10).
         on_frames: ints >= 1 to try. Defaults to (1, 2, 4).
@@ -97,6 +99,7 @@ def tune(
         curve = det_curve(
             posteriors,
             anchors_s,
+            event_ends_s=event_ends_s,
             max_fa_per_hour=max(100.0, fa_per_hour),
             **settings,
             **scoring,

@@ -132,18 +132,80 @@ def validate_anchors(anchors_s: ArrayLike, name: str) -> Array:
     return anchors
 
 
+def validate_ends(event_ends_s: ArrayLike | None, anchors_s: Array, name: str) -> Array:
+    """Check the times until which the events of one stream last.
+
+    Args:
+        event_ends_s: array `(events,)`, seconds, aligned with `anchors_s`; or `None`: each event
+            ends at its anchor.
+        anchors_s: float64 array `(events,)`, seconds.
+        name: str, name of the argument, for the message.
+
+    Returns:
+        float64 array `(events,)`.
+
+    Raises:
+        ValueError: If the shape or a value is wrong.
+    """
+    if event_ends_s is None:
+        return anchors_s
+    ends = np.asarray(event_ends_s, dtype="float64")
+    require(
+        ends.shape == anchors_s.shape,
+        f"`{name}` must hold one time for each anchor; an event lasts until it. Received: {name} "
+        f"of shape {ends.shape} for anchors of shape {anchors_s.shape}. Give the offsets of the "
+        "same events, in the same order.",
+    )
+    if not np.isfinite(ends).all():
+        raise ValueError(
+            f"`{name}` must be finite seconds; nothing is a false alarm before them. "
+            f"Received: {name}={ends.tolist()}. Of an event without a known end give its anchor."
+        )
+    return ends
+
+
+def validate_ends_of_streams(
+    event_ends_s: Sequence[ArrayLike] | None, streams: int
+) -> list[ArrayLike | None]:
+    """Check that there are ends of events for each stream, or for none.
+
+    Args:
+        event_ends_s: list of arrays `(events,)`, seconds, one for each stream, or `None`.
+        streams: int, number of streams.
+
+    Returns:
+        List of an array, or `None`, for each stream.
+
+    Raises:
+        ValueError: If the list has another length.
+    """
+    ends_s = [None] * streams if event_ends_s is None else list(event_ends_s)
+    require(
+        len(ends_s) == streams,
+        "`event_ends_s` must hold one array for each stream. "
+        f"Received: {len(ends_s)} event_ends_s for {streams} streams. "
+        "A stream without events has an empty array of ends.",
+    )
+    return ends_s
+
+
 def validate_streams(
-    posteriors: Sequence[ArrayLike], anchors_s: Sequence[ArrayLike], rule: Scoring
-) -> list[tuple[Array, Array]]:
-    """Check the posteriors and anchors of all streams.
+    posteriors: Sequence[ArrayLike],
+    anchors_s: Sequence[ArrayLike],
+    rule: Scoring,
+    event_ends_s: Sequence[ArrayLike] | None = None,
+) -> list[tuple[Array, Array, Array]]:
+    """Check the posteriors and the events of all streams.
 
     Args:
         posteriors: list of arrays `(frames,)` in [0, 1], one for each stream.
         anchors_s: list of arrays `(events,)`, seconds, one for each stream.
         rule: `Scoring`.
+        event_ends_s: list of arrays `(events,)`, seconds, one for each stream, or `None`.
 
     Returns:
-        List of `(posterior, anchors)`, the anchors sorted.
+        List of `(posterior, anchors, ends)`; the anchors are sorted, and the ends are in the same
+        order.
 
     Raises:
         ValueError: If the lists differ in length or are empty, or a stream is not valid.
@@ -155,10 +217,14 @@ def validate_streams(
         f"Received: {len(posteriors)} posteriors, {len(anchors_s)} anchors_s. "
         "A stream without events has an empty array of anchors.",
     )
+    ends_s = validate_ends_of_streams(event_ends_s, len(anchors_s))
     streams = []
     for index, (values, times) in enumerate(zip(posteriors, anchors_s, strict=True)):
         posterior = validate_posterior(values, f"posteriors[{index}]")
-        anchors = np.sort(validate_anchors(times, f"anchors_s[{index}]"))
+        anchors = validate_anchors(times, f"anchors_s[{index}]")
+        ends = validate_ends(ends_s[index], anchors, f"event_ends_s[{index}]")
+        order = np.argsort(anchors, kind="stable")
+        anchors, ends = anchors[order], ends[order]
         end_s = rule.time_s(len(posterior) - 1)
         if len(anchors) and anchors[-1] - rule.early_s > end_s + TIME_TOLERANCE_S:
             raise ValueError(
@@ -166,7 +232,7 @@ def validate_streams(
                 f"Received: an anchor at {anchors[-1]:.6g} s in a stream of {len(posterior)} "
                 f"frames that ends at {end_s:.6g} s. Did you give milliseconds, or frames?"
             )
-        streams.append((posterior, anchors))
+        streams.append((posterior, anchors, ends))
     return streams
 
 

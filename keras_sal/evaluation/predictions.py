@@ -120,11 +120,12 @@ class Predictions:
             ValueError: If there are no such streams, or a field is out of range.
         """
         streams = self.streams(split, condition)
+        times: Mapping[str, Any] = self.times[system]
         return det_curve(
             self.posteriors_of(system, split, condition),
             [stream.anchors_s for stream in streams],
             boundaries_s=[stream.boundaries_s for stream in streams],
-            **self.times[system],
+            **times,
             **scoring,
         )
 

@@ -40,6 +40,11 @@ class DetectionMetric(keras.metrics.Metric):
     windows is a false alarm. Each clip is a stream of its own. Frames that are ignored, masked or
     have `sample_weight` 0 count as silence and not as negative audio; other weights aren't read.
 
+    With `lasting_events` an event lasts while its label is positive: firing again until then is no
+    false alarm, and these frames are no negative audio, as with `event_ends_s` of
+    `keras_sal.detection.det_curve`. It is meant for labels that span events, as those of speech
+    onset do.
+
     Events of the clip are frames at distance 0. Nothing counts as a false alarm around an event
     that a crop has cut off.
 
@@ -53,6 +58,7 @@ class DetectionMetric(keras.metrics.Metric):
         max_delay_s: Seconds >= 0 that a hit may come after its anchor. Defaults to 1.
         class_index: Output to score, and the class of its events; `None` for a binary detector.
             Defaults to `None`.
+        lasting_events: Whether an event lasts while its label is positive. Defaults to `False`.
         name: Name of the metric. Defaults to `None`.
         dtype: Dtype of the result. Defaults to `None`, float32.
     """
@@ -67,6 +73,7 @@ class DetectionMetric(keras.metrics.Metric):
         early_s: float = 0.5,
         max_delay_s: float = 1.0,
         class_index: int | None = None,
+        lasting_events: bool = False,
         name: str | None = None,
         dtype: str | None = None,
     ) -> None:
@@ -91,6 +98,7 @@ class DetectionMetric(keras.metrics.Metric):
             "on_frames": frame_count("on_frames", on_frames),
             **times,
             "class_index": class_index,
+            "lasting_events": bool(lasting_events),
         }
         frames = {argument: value / frame_step_s for argument, value in times.items()}
         self.scoring = ScoringFrames(
@@ -125,7 +133,12 @@ class DetectionMetric(keras.metrics.Metric):
         index = self.arguments["class_index"]
         posterior = y_pred[..., 0 if index is None else index]
         counts = count_detections(
-            y_true, posterior, ops.convert_to_tensor(self.thresholds), self.scoring, index
+            y_true,
+            posterior,
+            ops.convert_to_tensor(self.thresholds),
+            self.scoring,
+            index,
+            lasting_events=self.arguments["lasting_events"],
         )
         for name, counted in counts._asdict().items():
             getattr(self, name).assign_add(counted)
@@ -190,7 +203,7 @@ class StreamingFRR(DetectionMetric):
         threshold: In (0, 1]. Defaults to 0.5.
         name: Name of the metric. Defaults to `"frr"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+            `max_delay_s`, `class_index`, `lasting_events`, `dtype`; see `DetectionMetric`.
 
     Example:
 
@@ -218,13 +231,26 @@ class StreamingFRR(DetectionMetric):
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class FalseAlarmsPerHour(DetectionMetric):
-    """False alarms at one threshold, an hour of audio outside the hit windows.
+    """False alarms at one threshold, an hour of negative audio.
 
     Args:
         threshold: In (0, 1]. Defaults to 0.5.
         name: Name of the metric. Defaults to `"fa_per_hour"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+            `max_delay_s`, `class_index`, `lasting_events`, `dtype`; see `DetectionMetric`.
+
+    Example:
+
+    >>> import keras_sal
+    >>> import numpy as np
+    >>> y_true = keras_sal.AnchorTargets(frames=1000)(np.array([[[100, 600]]]))  # a sentence
+    >>> y_pred = np.zeros((1, 1000, 1))
+    >>> y_pred[0, [110, 400]] = 0.9  # its onset, and again before it ends
+    >>> for metric in (FalseAlarmsPerHour(), FalseAlarmsPerHour(lasting_events=True)):
+    ...     metric.update_state(y_true, y_pred)
+    ...     print(int(metric.false_alarms[0]), int(metric.negative_frames))
+    1 849
+    0 449
     """
 
     def __init__(self, threshold: float = 0.5, name: str = "fa_per_hour", **kwargs: Any) -> None:
@@ -272,7 +298,7 @@ class FRRAtFalseAlarms(_BudgetMetric):
         thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
         name: Name of the metric. Defaults to `"frr_at_fa"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+            `max_delay_s`, `class_index`, `lasting_events`, `dtype`; see `DetectionMetric`.
     """
 
     def __init__(
@@ -305,7 +331,7 @@ class MeanFRR(_BudgetMetric):
         thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
         name: Name of the metric. Defaults to `"mean_frr"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+            `max_delay_s`, `class_index`, `lasting_events`, `dtype`; see `DetectionMetric`.
 
     Example:
 
@@ -344,7 +370,7 @@ class LatencyAtFalseAlarms(_BudgetMetric):
         thresholds: Thresholds to choose from. Defaults to 181, even in the logit.
         name: Name of the metric. Defaults to `"latency_s"`.
         **kwargs: `frame_step_s`, `smooth_frames`, `on_frames`, `refractory_s`, `early_s`,
-            `max_delay_s`, `class_index`, `dtype`; see `DetectionMetric`.
+            `max_delay_s`, `class_index`, `lasting_events`, `dtype`; see `DetectionMetric`.
     """
 
     def __init__(

@@ -49,6 +49,8 @@ def count_detections(
     thresholds: Tensor,
     scoring: ScoringFrames,
     class_index: int | None = None,
+    *,
+    lasting_events: bool = False,
 ) -> Counts:
     """Count hits and false alarms.
 
@@ -58,6 +60,8 @@ def count_detections(
         thresholds: `(thresholds,)`, > 0.
         scoring: The trigger and the hit window.
         class_index: Class whose events count, or `None` for all of them. Defaults to `None`.
+        lasting_events: Whether no detection is a false alarm while the label of an event is
+            positive. Defaults to `False`.
 
     Returns:
         `Counts`.
@@ -75,6 +79,8 @@ def count_detections(
     if class_index is not None:
         beyond = ops.zeros_like(known)  # the class of an event outside the clip isn't known
     negative = known & (closed >= opened) & ~beyond
+    if lasting_events:
+        negative = negative & ~_is_positive(labels, class_index)
     position = sort_positions(ops, time, event)
     posterior = ops.where(known, posterior, 0.0)
     on = _trigger_score(posterior, scoring)[..., None] >= ops.cast(thresholds, posterior.dtype)
@@ -116,6 +122,11 @@ def _is_class(labels: Tensor, class_index: int | None) -> Tensor:
     if labels.shape[-1] == 1:
         return labels[..., 0] == class_index
     return labels[..., class_index] == 1
+
+
+def _is_positive(labels: Tensor, class_index: int | None) -> Tensor:
+    """Mark the frames in which an event lasts, of a class or of a binary detector."""
+    return labels[..., 0] > 0 if class_index is None else _is_class(labels, class_index)
 
 
 def _trigger_score(posterior: Tensor, scoring: ScoringFrames) -> Tensor:

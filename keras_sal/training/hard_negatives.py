@@ -75,6 +75,8 @@ def find_false_alarms(
 ) -> list[FalseAlarm]:
     """Find the detections of a model that belong to no event.
 
+    Where labels last from onset to offset, a detection while an event lasts belongs to it.
+
     Memory does not grow with the hours: 32 streams at once are predicted in chunks.
 
     Args:
@@ -132,10 +134,14 @@ def _false_alarms(
 ) -> list[FalseAlarm]:
     times = {"frame_step_s": targets.frame_step_s, "frame_offset_s": targets.frame_offset_s}
     windows = {name: scoring[name] for name in ("early_s", "max_delay_s") if name in scoring}
+    onsets_s, offsets_s, classes = stream.events.T
+    anchors_s = onsets_s if targets.anchor == "onset" else offsets_s
+    lasting = targets.before_frames is None and targets.after_frames is None
     matches = match_events(
         detect(posteriors, threshold, **times, **scoring),
-        stream.events[:, 0 if targets.anchor == "onset" else 1],
-        anchor_classes=stream.events[:, 2].astype(int),
+        anchors_s,
+        anchor_classes=classes.astype(int),
+        event_ends_s=offsets_s if lasting else None,
         **windows,
     )
     found = []

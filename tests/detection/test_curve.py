@@ -158,7 +158,7 @@ def test_frr_within_counts_late_hits_as_misses(seed, rule, latency):
             reference_counts(s, a, level, Scoring(**rule))
             for s, a in zip(scores, anchors, strict=True)
         ]
-        in_time.append(sum(late <= latency + 1e-6 for _, each in per_stream for late in each))
+        in_time.append(sum(late <= latency + 1e-6 for _, each, _ in per_stream for late in each))
     for budget in (0.0, 2e3, 4e4):
         best = max(
             hits

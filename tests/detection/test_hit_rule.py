@@ -103,3 +103,27 @@ def test_both_ends_of_the_hit_window_are_included(anchor_s, detection_s):
 def test_both_ends_are_included_where_no_fraction_is_rounded(anchor_s, detection_s):
     found = Detection(detection_s, 0.9)
     assert match_events([found], [anchor_s], early_s=0.5, max_delay_s=0.25).misses == []
+
+
+def test_events_last_for_detections_of_their_class():
+    """Class 0 lasts from 1 s to 9 s, class 1 from 2 s to 4 s; both are hit within a second."""
+    found = [Detection(time_s, 0.9, index) for time_s in (3.0, 6.0) for index in (0, 1)]
+    matches = match_events(
+        found, [2.0, 1.0], anchor_classes=[1, 0], event_ends_s=[4.0, 9.0], max_delay_s=0.5
+    )
+    assert matches.hits == []
+    assert matches.ignored == [found[0], found[1], found[2]]
+    assert matches.false_alarms == [found[3]]  # class 1 at 6 s
+
+
+@pytest.mark.parametrize("late_s", [0.0, 9e-7, 1e-5])
+def test_the_end_of_an_event_is_included(late_s):
+    found = Detection(3.1 + late_s, 0.9)
+    matches = match_events([found], [1.0], event_ends_s=[3.1])
+    expected = ([found], []) if late_s < 1e-6 else ([], [found])
+    assert (matches.ignored, matches.false_alarms) == expected
+
+
+def test_a_long_event_lasts_beyond_a_short_one_within_it():
+    matches = match_events([Detection(8.0, 0.9)], [1.0, 4.0], event_ends_s=[9.0, 5.0])
+    assert len(matches.ignored) == 1

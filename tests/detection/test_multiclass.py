@@ -22,16 +22,20 @@ def streams(seed, classes=3):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_class_is_scored_as_if_it_were_alone(seed):
+@pytest.mark.parametrize("lasting_s", [None, 30.0])
+def test_each_class_is_scored_as_if_it_were_alone(seed, lasting_s):
     posteriors, events = streams(seed)
+    ends = None if lasting_s is None else [each[:, 0] + lasting_s for each in events]
     keywords = {"frame_step_s": 1.0, "refractory_s": 3.0, "max_delay_s": 4.0}
-    curves = class_curves(posteriors, events, max_fa_per_hour=np.inf, **keywords)
-    report = class_report(posteriors, events, [0.3, 0.6, 0.8], **keywords)
+    curves = class_curves(posteriors, events, event_ends_s=ends, max_fa_per_hour=np.inf, **keywords)
+    report = class_report(posteriors, events, [0.3, 0.6, 0.8], event_ends_s=ends, **keywords)
     for index, threshold in enumerate([0.3, 0.6, 0.8]):
         alone = (
             [posterior[:, index] for posterior in posteriors],
             [each[each[:, 1] == index, 0] for each in events],
         )
+        if ends is not None:
+            keywords["event_ends_s"] = [anchors + lasting_s for anchors in alone[1]]
         expected = det_curve(*alone, max_fa_per_hour=np.inf, **keywords)
         np.testing.assert_array_equal(curves[index].threshold, expected.threshold)
         np.testing.assert_array_equal(curves[index].hits, expected.hits)
@@ -62,6 +66,17 @@ def test_cross_triggers_by_hand():
     assert [point.misses for point in report.points] == [0, 1, 1]
     assert [point.false_alarms for point in report.points] == [0, 3, 1]
     assert report.cross_triggers.tolist() == [[0, 0, 0], [2, 0, 0], [0, 1, 0]]
+
+
+def test_a_repeat_is_no_cross_trigger():
+    posterior = np.zeros((1000, 2))
+    posterior[[100, 120], 0] = 0.9  # a sentence of class 0 from 100 s to 150 s: hit, and repeated
+    keywords = {"frame_step_s": 1.0, "early_s": 2.0, "max_delay_s": 3.0}
+    stream = [posterior], [[[100.0, 0], [119.0, 1]]], 0.5  # while a word of class 1 is spoken
+    lasting = class_report(*stream, event_ends_s=[[150.0, 121.0]], **keywords)
+    assert (lasting.points[0].false_alarms, lasting.points[0].repeats) == (0, 1)
+    assert lasting.cross_triggers.sum() == 0
+    assert class_report(*stream, **keywords).cross_triggers.tolist() == [[0, 1], [0, 0]]
 
 
 def test_streams_without_events():

@@ -12,6 +12,7 @@ from detection_reference import (
     all_thresholds,
     golden,
     random_case,
+    random_ends,
     reference_counts,
     reference_negative_hours,
     reference_scores,
@@ -30,11 +31,14 @@ from keras_sal.detection import (
 pytestmark = pytest.mark.any_backend
 
 
-def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, **scoring):
+def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, ends=None, **scoring):
     rule = Scoring(**scoring)
+    scoring = scoring | {"event_ends_s": ends}
     curve = det_curve(posteriors, anchors, max_fa_per_hour=max_fa_per_hour, **scoring)
+    ends = anchors if ends is None else ends
     hours = sum(
-        reference_negative_hours(len(p), a, rule) for p, a in zip(posteriors, anchors, strict=True)
+        reference_negative_hours(len(p), a, rule, e)
+        for p, a, e in zip(posteriors, anchors, ends, strict=True)
     )
     assert curve.hours == pytest.approx(hours)
     assert curve.events == sum(map(len, anchors))
@@ -42,10 +46,11 @@ def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, **sc
     scores = [reference_scores(p, rule.smooth_frames) for p in posteriors]
     for threshold in all_thresholds(posteriors, rule):
         per_stream = [
-            reference_counts(s, a, threshold, rule) for s, a in zip(scores, anchors, strict=True)
+            reference_counts(s, a, threshold, rule, e)
+            for s, a, e in zip(scores, anchors, ends, strict=True)
         ]
-        false_alarms = sum(count for count, _ in per_stream)
-        latencies = sorted(latency for _, each in per_stream for latency in each)
+        false_alarms = sum(count for count, _, _ in per_stream)
+        latencies = sorted(latency for _, each, _ in per_stream for latency in each)
         if hours and false_alarms / hours > max_fa_per_hour:
             assert threshold not in curve.threshold
             continue
@@ -58,6 +63,7 @@ def assert_same_as_reference(posteriors, anchors, max_fa_per_hour=math.inf, **sc
         assert curve.hits[index] == len(latencies)
         point = curve.point(threshold)
         assert (point.false_alarms, point.hits) == (false_alarms, len(latencies))
+        assert point.repeats == sum(count for *_, count in per_stream)
         assert curve.latencies_at(threshold).tolist() == pytest.approx(latencies, abs=1e-9)
         if len(held) % 5 == 1:  # the slowest part; elsewhere it is what the point is, too
             alone = operating_point(posteriors, anchors, threshold, **scoring)
@@ -82,6 +88,70 @@ def test_curve_is_the_reference_at_every_score(seed, levels, rule):
 def test_bounded_curve_holds_every_point_within_the_bound(seed, levels, rule, max_fa_per_hour):
     posteriors, anchors = random_case(seed, levels, **rule)
     assert_same_as_reference(posteriors, anchors, max_fa_per_hour, **rule)
+
+
+@given(
+    seed=SEEDS,
+    levels=st.sampled_from([2, 7, 10**6]),
+    rule=RULES,
+    max_fa_per_hour=st.sampled_from([4e3, 2e4, math.inf]),
+)
+@settings(max_examples=50, deadline=None)
+def test_curve_of_lasting_events_is_the_reference_at_every_score(
+    seed, levels, rule, max_fa_per_hour
+):
+    posteriors, anchors = random_case(seed, levels, **rule)
+    ends = random_ends(seed, anchors)
+    assert_same_as_reference(posteriors, anchors, max_fa_per_hour, ends, **rule)
+
+
+@given(seed=SEEDS, rule=RULES)
+@settings(max_examples=25, deadline=None)
+def test_ends_change_no_hit_and_turn_false_alarms_into_repeats(seed, rule):
+    posteriors, anchors = random_case(seed, 64, **rule)
+    ends = random_ends(seed, anchors)
+    for threshold in (0.0, 0.2, 0.5, 0.8):
+        plain = operating_point(posteriors, anchors, threshold, **rule)
+        lasting = operating_point(posteriors, anchors, threshold, event_ends_s=ends, **rule)
+        assert plain.latency == pytest.approx(lasting.latency, nan_ok=True)
+        assert plain.false_alarms - lasting.false_alarms == lasting.repeats - plain.repeats >= 0
+        assert lasting.hours <= plain.hours + 1e-12
+
+
+def test_repeats_by_hand():
+    """A sentence from 10 s to 20 s with a hit window to 12 s, in a minute of 1 s frames."""
+    posterior = np.zeros(60)
+    posterior[[5, 11, 12, 20, 21]] = 0.3, 0.9, 0.6, 0.8, 0.7
+    rule = {"frame_step_s": 1.0, "early_s": 1.0, "max_delay_s": 2.0, "max_fa_per_hour": math.inf}
+    word = det_curve([posterior], [[10.0]], **rule)
+    sentence = det_curve([posterior], [[10.0]], event_ends_s=[[20.0]], **rule)
+    for threshold, false_alarms, repeats in (
+        (0.9, 0, 0),  # 11 is the hit
+        (0.8, 0, 1),  # 20, while the sentence lasts
+        (0.7, 1, 1),  # and 21, a second after its end
+        (0.6, 1, 2),  # and 12, inside the hit window of what is hit
+        (0.3, 2, 2),  # and 5, before the sentence
+    ):
+        point = sentence.point(threshold)
+        assert (point.hits, point.false_alarms, point.repeats) == (1, false_alarms, repeats)
+    plain = word.point(0.3)
+    assert (plain.hits, plain.false_alarms, plain.repeats) == (1, 3, 1)
+    assert word.hours == pytest.approx((60 - 4) / 3600)  # without 9 s to 12 s
+    assert sentence.hours == pytest.approx((60 - 12) / 3600)  # without 9 s to 20 s
+
+
+def test_a_budget_holds_for_audio_outside_lasting_events():
+    """Two events of 400 s fire again each 10 s; the bounded curve goes on to the one alarm."""
+    posterior = np.zeros(8000)
+    posterior[100:500] = posterior[1000:1400] = 0.8
+    posterior[5000] = 0.5
+    rule = {"frame_step_s": 1.0, "refractory_s": 10.0, "max_fa_per_hour": 2.0}
+    events = [[100.0, 1000.0]]
+    curve = det_curve([posterior], events, event_ends_s=[[499.0, 1399.0]], **rule)
+    point = curve.at(2.0)
+    assert (point.hits, point.false_alarms, point.repeats) == (2, 0, 2 * 39)
+    assert curve.point(0.5).false_alarms == 1
+    assert det_curve([posterior], events, **rule).at(2.0).hits == 0  # 78 alarms with them
 
 
 @golden("curve")
@@ -221,18 +291,21 @@ def test_reweighted_curve_is_the_curve_of_repeated_streams(seed, rule):
     posteriors, anchors = random_case(seed, 16, **rule)
     times = np.random.default_rng(seed).integers(0, 4, len(posteriors))
     times[0] += 1
-    repeated = [
-        (posterior, anchor)
-        for posterior, anchor, n in zip(posteriors, anchors, times, strict=True)
-        for _ in range(n)
-    ]
-    expected = det_curve(*zip(*repeated, strict=True), max_fa_per_hour=math.inf, **rule)
-    curve = det_curve(posteriors, anchors, max_fa_per_hour=math.inf, **rule).reweighted(times)
+    streams = zip(posteriors, anchors, random_ends(seed, anchors), strict=True)
+    repeated = [stream for stream, n in zip(streams, times, strict=True) for _ in range(n)]
+
+    def curve_of(streams):
+        posteriors, anchors, ends = zip(*streams, strict=True)
+        return det_curve(posteriors, anchors, event_ends_s=ends, max_fa_per_hour=math.inf, **rule)
+
+    streams = zip(posteriors, anchors, random_ends(seed, anchors), strict=True)
+    expected, curve = curve_of(repeated), curve_of(streams).reweighted(times)
     assert curve.events == expected.events
     assert curve.hours == pytest.approx(expected.hours)
     for threshold in expected.threshold:
         ours, theirs = curve.point(threshold), expected.point(threshold)
-        assert (ours.hits, ours.false_alarms) == (theirs.hits, theirs.false_alarms)
+        for count in ("hits", "false_alarms", "repeats"):
+            assert getattr(ours, count) == getattr(theirs, count)
         assert ours.latency == pytest.approx(theirs.latency, nan_ok=True)
 
 
@@ -245,7 +318,8 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
     rng = np.random.default_rng(seed)
     cuts = [np.sort(rng.uniform(-0.1, 0.6, rng.integers(0, 5))) for _ in posteriors]
     cuts[0] = np.repeat(cuts[0], 2)  # a piece may be empty
-    keywords = {"max_fa_per_hour": math.inf, **rule}
+    ends = random_ends(seed, anchors)
+    keywords = {"max_fa_per_hour": math.inf, "event_ends_s": ends, **rule}
     whole = det_curve(posteriors, anchors, **keywords)
     curve = det_curve(posteriors, anchors, boundaries_s=cuts, **keywords)
     np.testing.assert_array_equal(curve.threshold, whole.threshold)
@@ -254,17 +328,16 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
     assert curve.hours == pytest.approx(whole.hours)
 
     piece = 0
-    for posterior, anchor, cut in zip(posteriors, anchors, cuts, strict=True):
+    for posterior, anchor, end_s, cut in zip(posteriors, anchors, ends, cuts, strict=True):
         for begin, end in itertools.pairwise([-math.inf, *cut, math.inf]):
 
             def inside(time, begin=begin, end=end):
                 return begin <= time + 1e-6 < end
 
             negative = sum(
-                reference_negative_hours(
-                    1, anchor - scoring.time_s(t) + scoring.frame_offset_s, scoring
-                )
+                reference_negative_hours(1, anchor - moved_s, scoring, end_s - moved_s)
                 for t in range(len(posterior))
+                for moved_s in [t * scoring.frame_step_s]
                 if inside(scoring.time_s(t))
             )
             assert curve.recording_events[piece] == sum(map(inside, anchor))
@@ -276,12 +349,14 @@ def test_pieces_of_streams_add_up_to_them(seed, rule):
                 matches = match_events(
                     detect(posterior, threshold, **rule),
                     anchor,
+                    event_ends_s=end_s,
                     early_s=scoring.early_s,
                     max_delay_s=scoring.max_delay_s,
                 )
                 point = alone.point(threshold)
                 assert point.hits == sum(inside(anchor[event]) for _, event in matches.hits)
                 assert point.false_alarms == sum(inside(d.time_s) for d in matches.false_alarms)
+                assert point.repeats == sum(inside(d.time_s) for d in matches.ignored)
             piece += 1
     assert piece == len(curve.recording_events)
 
@@ -349,6 +424,19 @@ def test_a_detection_one_frame_outside_a_window_is_a_false_alarm(edge, outside_s
     times = {"frame_step_s": 0.01, "frame_offset_s": 0.03}
     point = det_curve([posterior], [[edge["anchor_s"]]], **times, **window).point(0.5)
     assert (point.hits, point.false_alarms) == (0, 1)
+
+
+@pytest.mark.parametrize("end_s", [1.6, 2.04, 2.08])
+def test_a_detection_exactly_at_the_end_of_an_event_is_a_repeat(end_s):
+    times = {"frame_step_s": 0.01, "frame_offset_s": 0.03, "max_delay_s": 0.5}
+    for detection_s, expected in ((end_s, (0, 1)), (end_s + 0.01, (1, 0))):
+        stream = [frame_in(detection_s)], [[1.0]]
+        curve = det_curve(*stream, event_ends_s=[[end_s]], **times)
+        alone = operating_point(*stream, 0.5, event_ends_s=[[end_s]], **times)
+        for point in (curve.point(0.5), alone):
+            assert (point.false_alarms, point.repeats) == expected
+            negative = 300 - round((end_s - 0.5) / 0.01) - 1
+            assert point.hours == pytest.approx(negative * 0.01 / 3600)
 
 
 @pytest.mark.parametrize("boundary_s", [2.08, 2.04, 1.5])

@@ -126,3 +126,15 @@ def test_threshold_record_rejects_a_budget_that_nothing_meets(latency_budget_s):
     curve = det_curve([posterior], [[900.0]], frame_step_s=1.0)
     with pytest.raises(ValueError, match="`fa_per_hour` must leave room for a detector that hits"):
         threshold_record(curve, 0.1, latency_budget_s=latency_budget_s)
+
+
+def test_tune_counts_no_alarm_while_an_event_lasts():
+    """A sentence of a minute fires again each 5 s; clicks are rarer but as high as it is."""
+    posterior = np.zeros(36000)
+    posterior[500:560] = 0.8
+    posterior[2000] = 0.9
+    search = {"fa_per_hour": 0.5, "refractory_s": [5.0], "on_frames": [1, 2], "frame_step_s": 1.0}
+    found = tune([posterior], [[500.0]], event_ends_s=[[560.0]], smooth_frames=[1], **search)
+    assert found.trials[0]["frr"] == 0.0
+    assert found.trials[0]["on_frames"] == 1
+    assert tune([posterior], [[500.0]], smooth_frames=[1], **search).trials[0]["frr"] == 1.0

@@ -89,3 +89,22 @@ def test_rejects_bad_threshold(threshold):
 def test_rejects_thresholds_that_do_not_fit_the_classes():
     with pytest.raises(ValueError, match="one for each of the 3 classes"):
         detect(np.zeros((5, 3)), [0.5, 0.5], frame_step_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        ([], "`event_ends_s` must hold one array for each stream. Received: 0 event_ends_s for 1"),
+        ([[3.0, 4.0]], r"`event_ends_s\[0\]` must hold one time for each anchor; .* shape \(2,\)"),
+        (
+            [[math.nan]],
+            r"`event_ends_s\[0\]` must be finite seconds; .*\[nan\]. .* give its anchor",
+        ),
+        ([[math.inf]], r"`event_ends_s\[0\]` must be finite seconds"),
+    ],
+)
+def test_rejects_ends_that_do_not_fit_the_anchors(ends, message):
+    with pytest.raises(ValueError, match=message):
+        det_curve([np.zeros(9)], [[2.0]], event_ends_s=ends, frame_step_s=1.0)
+    with pytest.raises(ValueError, match=message):
+        operating_point([np.zeros(9)], [[2.0]], 0.5, event_ends_s=ends, frame_step_s=1.0)

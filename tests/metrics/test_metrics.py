@@ -65,6 +65,53 @@ def test_counts_as_detection_does(threshold, scoring):
     np.testing.assert_allclose(float(rate.result()), point.fa_per_hour, rtol=1e-6)
 
 
+def sentences(seed, classes=1):
+    """Events of up to 2.5 s, those of one class some inside others, and posteriors that fire."""
+    events, posteriors = clips(seed, classes)
+    rng = np.random.default_rng(seed)
+    lasting = []
+    for clip in events:
+        ends = [min(onset + rng.integers(26), FRAMES - 1) for onset, *_ in clip]
+        if classes > 1:  # a label is of one class
+            ends = np.minimum(ends, [*(onset - 1 for onset, *_ in clip[1:]), FRAMES][: len(clip)])
+        lasting.append([(onset, end, c) for (onset, _, c), end in zip(clip, ends, strict=True)])
+    return lasting, posteriors
+
+
+def lasting_reference(events, posteriors, threshold):
+    ends_s = [np.array([offset for _, offset, _ in clip]) * STEP_S for clip in events]
+    return reference(events, posteriors, threshold, event_ends_s=ends_s)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize(("classes", "class_index"), [(1, None), (3, 2)])
+def test_lasting_events_count_as_detection_counts_them(threshold, classes, class_index):
+    events, posteriors = sentences(6, classes)
+    y_true = pack(events, classes=classes)
+    own = [[event for event in clip if class_index in (None, event[2])] for clip in events]
+    scored = posteriors[..., class_index or 0]
+    arguments = {"frame_step_s": STEP_S, "class_index": class_index, **SCORING}
+    metric = metrics.FalseAlarmsPerHour(threshold, lasting_events=True, **arguments)
+    metric.update_state(y_true, posteriors)
+    point = lasting_reference(own, scored, threshold)
+    assert 0 < point.false_alarms < reference(own, scored, threshold).false_alarms
+    assert int(metric.false_alarms[0]) == point.false_alarms
+    assert int(metric.hits[0]) == point.hits
+    np.testing.assert_allclose(float(metric.negative_frames) * STEP_S / 3600, point.hours)
+
+
+def test_metrics_of_a_budget_follow_lasting_events():
+    events, posteriors = sentences(seed=8)
+    thresholds = [0.2, 0.5, 0.8, 1.0]
+    points = [lasting_reference(events, posteriors[..., 0], each) for each in thresholds]
+    arguments = {"frame_step_s": STEP_S, "thresholds": thresholds, "lasting_events": True}
+    for budget in [point.fa_per_hour for point in points]:
+        metric = metrics.FRRAtFalseAlarms(budget, **arguments, **SCORING)
+        metric.update_state(pack(events), posteriors)
+        lowest = min(point.frr for point in points if point.fa_per_hour <= budget * (1 + 1e-9))
+        np.testing.assert_allclose(float(metric.result()), lowest, rtol=1e-6)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_budget_and_latency_as_detection_has_them(share):
     events, posteriors = clips(seed=3)
@@ -276,7 +323,7 @@ def all_metrics():
         metrics.FalseAlarmsPerHour(**arguments),
         metrics.FRRAtFalseAlarms(5.0, thresholds=[0.3, 0.5], **arguments),
         metrics.LatencyAtFalseAlarms(0.9, thresholds=[0.3, 0.5], **arguments),
-        metrics.MeanFRR(50.0, thresholds=[0.3, 0.5], **arguments),
+        metrics.MeanFRR(50.0, thresholds=[0.3, 0.5], lasting_events=True, **arguments),
     ]
 
 
@@ -285,6 +332,7 @@ def test_config():
         again = keras.metrics.deserialize(keras.metrics.serialize(metric))
         assert type(again) is type(metric)
         assert again.get_config() == metric.get_config()
+    assert all_metrics()[-1].get_config()["lasting_events"] is True
 
 
 @pytest.mark.filterwarnings("ignore::keras_sal.detection.NegativeHoursWarning")

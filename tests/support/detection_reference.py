@@ -39,9 +39,15 @@ def reference_detect(scores, threshold, rule):
     return frames
 
 
-def reference_counts(scores, anchors, threshold, rule):
-    """False alarms and latencies of one stream, by looking at every pair."""
-    hit, false_alarms = {}, 0
+def while_event(time, anchor, end, rule):
+    """Whether a time is in the hit window of an event, or while the event lasts."""
+    return anchor - rule.early_s - 1e-6 <= time <= max(anchor + rule.max_delay_s, end) + 1e-6
+
+
+def reference_counts(scores, anchors, threshold, rule, ends=None):
+    """False alarms, latencies and repeats of one stream, by looking at every pair."""
+    hit, false_alarms, repeats = {}, 0, 0
+    ends = anchors if ends is None else ends
     for frame in reference_detect(scores, threshold, rule):
         time = rule.frame_offset_s + frame * rule.frame_step_s
         inside = [
@@ -54,17 +60,19 @@ def reference_counts(scores, anchors, threshold, rule):
         free = [event for event in inside if event not in hit]
         if free:
             hit[free[0]] = time - anchors[free[0]]
-        elif not inside:
+        elif any(while_event(time, *each, rule) for each in zip(anchors, ends, strict=True)):
+            repeats += 1
+        else:
             false_alarms += 1
-    return false_alarms, list(hit.values())
+    return false_alarms, list(hit.values()), repeats
 
 
-def reference_negative_hours(frames, anchors, rule):
-    outside = 0
+def reference_negative_hours(frames, anchors, rule, ends=None):
+    outside, ends = 0, anchors if ends is None else ends
     for t in range(frames):
         time = rule.frame_offset_s + t * rule.frame_step_s
         outside += not any(
-            a - rule.early_s - 1e-6 <= time <= a + rule.max_delay_s + 1e-6 for a in anchors
+            while_event(time, *each, rule) for each in zip(anchors, ends, strict=True)
         )
     return outside * rule.frame_step_s / 3600
 
@@ -92,6 +100,12 @@ def random_case(seed, levels, **scoring):
         end = rule.time_s(frames - 1)
         anchors.append(rng.uniform(0, end, rng.integers(0, 5)) if end else np.empty(0))
     return posteriors, anchors
+
+
+def random_ends(seed, anchors):
+    """Ends of events: some inside others, before their anchors, after their stream."""
+    rng = np.random.default_rng(seed + 1)
+    return [each + rng.uniform(-0.05, 0.25, len(each)) for each in anchors]
 
 
 SEEDS = st.integers(0, 2**32 - 1)

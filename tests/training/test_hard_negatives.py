@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_streams import word_targets
 
-from keras_sal import StreamingAnchorLoss
+from keras_sal import AnchorTargets, StreamingAnchorLoss
 from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
 from keras_sal.runtime import open_runner
 from keras_sal.training.hard_negatives import FalseAlarm, HardNegatives, find_false_alarms
@@ -78,6 +78,20 @@ def test_scoring_says_what_belongs_to_an_event():
     assert sorted(round(f.time_s, 2) for f in found) == [3.0, 4.0, 7.7, 7.7, 7.7, 11.0]
     assert [f.path.name for f in found if round(f.time_s, 2) == 7.7] == ["word.wav"] * 3
     assert find_false_alarms(made_model(), made_streams(), word_targets(), threshold=1.0) == []
+
+
+@pytest.mark.parametrize(("before_frames", "expected_s"), [(None, []), (0, [7.5])])
+def test_firing_while_a_label_lasts_is_no_false_alarm(before_frames, expected_s):
+    """A word from 7.2 s to 7.6 s, and a model that fires 0.3 s after its onset."""
+    word = Recording(Path("word.wav"), "train", "go", 1.0, 0.2, 0.6)
+    features = np.zeros((998, 3), "float32")
+    features[747, 2] = 2.0  # at 7.5 s
+    stream = Stream("one", (PlacedRecording(word, 7.0, class_index=0),), 10.0, features=features)
+    targets = AnchorTargets(
+        200, anchor="onset", before_frames=before_frames, frame_step_s=0.01, frame_offset_s=0.03
+    )
+    found = find_false_alarms(made_model(), [stream], targets, max_delay_s=0.1)
+    assert [round(alarm.time_s, 2) for alarm in found] == expected_s
 
 
 @pytest.mark.parametrize("lookahead", [1, 3])
