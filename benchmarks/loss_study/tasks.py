@@ -111,7 +111,7 @@ class Task:
 
     def anchors(self, streams: list[EventStream]) -> list[Array]:
         """Return the anchors of the events of each stream, in seconds."""
-        return [stream.events[:, self.anchor == "offset"] for stream in streams]
+        return [stream.events[:, int(self.anchor == "offset")] for stream in streams]
 
     def scoring(self, window: str) -> dict[str, Any]:
         """Return the fields of `Scoring` for a hit window."""
