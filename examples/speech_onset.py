@@ -10,8 +10,8 @@ Shows: a detector whose anchor is the beginning of an event, not its end. Four t
    false onset is a detection where nobody speaks. The posterior stays high for seconds, and the
    trigger fires again while a sentence lasts: such repeats are counted apart, for which
    `event_ends_s` says when each sentence ends. The refractory time is the least pause between
-   sentences, so that no detection within a sentence hides the next onset. A noise that sounds like
-   speech counts once each refractory time; with `hysteresis` it counts once.
+   sentences, so that no detection within a sentence hides the next onset. With `hysteresis` the
+   trigger fires again only after the score has fallen, so that a long noise counts once.
 4. Positive frames are everywhere, not in a few seconds of each minute, so fewer steps are enough.
 
 Needs: recordings as for `keyword_spotting.py`, with noise (files below `noise/`) and sentences
@@ -48,10 +48,10 @@ SPEECH = "speech"
 SNR_DB = 10.0
 TIMES = {"frame_step_s": FRAME_STEP_S, "frame_offset_s": FRAME_OFFSET_S}
 PAUSE_S = (0.5, 3.0)
-TRIGGER = {"smooth_frames": 5, "refractory_s": PAUSE_S[0]}
+TRIGGER = {"smooth_frames": 5, "hysteresis": 0.3, "refractory_s": PAUSE_S[0]}
 HIT = {"early_s": 0.05, "max_delay_s": 0.5}
 
-parser = example_parser(__doc__, hours=1.5, fa_per_hour=100.0)
+parser = example_parser(__doc__, hours=1.5, fa_per_hour=30.0)
 parser.add_argument("--corpus", default="speechocean762", help="the sentences (%(default)s)")
 parser.add_argument("--steps", type=int, default=1000, help="train steps (%(default)s)")
 options = parser.parse_args()

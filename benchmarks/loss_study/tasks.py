@@ -316,7 +316,7 @@ TASKS = {
             },
             budgets=(100.0, 30.0),
             criterion_fa_per_hour=100.0,
-            trigger={"refractory_s": 0.5},
+            trigger={"hysteresis": 0.3, "refractory_s": 0.5},
             lasting=True,
         ),
         Task(
