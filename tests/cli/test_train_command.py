@@ -333,10 +333,12 @@ def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
     from keras_sal import extras
 
     real = extras.importlib.util.find_spec
+    missing = ("soxr", "tflite_micro", "jinja2")
     monkeypatch.setattr(
-        extras.importlib.util, "find_spec", lambda name: None if name == "jinja2" else real(name)
+        extras.importlib.util, "find_spec", lambda name: None if name in missing else real(name)
     )
-    with pytest.raises(ImportError, match=r'jinja2.*pip install "keras-sal\[report\]"'):
+    all_at_once = r"`soxr`, `tflite_micro` and `jinja2` are needed .*pip install .*\[train\]"
+    with pytest.raises(ImportError, match=all_at_once):
         train_wake_word(tmp_path / "out", WakeWordJob("computer", tmp_path))
     assert not (tmp_path / "out").exists()
 
