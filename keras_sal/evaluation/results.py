@@ -78,6 +78,7 @@ from keras_sal.detection import (
     Scoring,
     binomial_interval,
     poisson_interval,
+    poisson_upper,
 )
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.evaluation.comparison import differences, parity
@@ -90,6 +91,31 @@ from keras_sal.typing import Array, Progress
 FORMAT = 2
 _FIGURES = ("frr", "fa_per_hour", "latency_p50_s", "latency_p90_s")
 _EER_FA_PER_HOUR = (400.0, 1600.0)  # ends of the curves on which the equal error rate is looked for
+
+
+def describe_budget(results: Mapping[str, Any]) -> str:
+    """Name the false-alarm budget, and say why it is no lower where hours of negatives decide that.
+
+    Args:
+        results: What `evaluate` returns.
+
+    Returns:
+        Text such as `"1 false alarms an hour"`.
+
+    Example:
+        >>> sets = [{"split": "test", "hours": 0.36}]
+        >>> describe_budget({"fa_per_hour": 9.0, "stream_sets": sets})
+        '9 false alarms an hour, the lowest budget that 22 minutes of test can support'
+    """
+    budget = results["fa_per_hour"]
+    text = f"{budget:g} false alarms an hour"
+    hours = min(
+        (each["hours"] for each in results["stream_sets"] if each["split"] == "test"), default=0
+    )
+    if budget <= 1 or not hours or poisson_upper(0, hours) <= budget - 1:
+        return text
+    duration = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return f"{text}, the lowest budget that {duration} of test can support"
 
 
 def evaluate(
