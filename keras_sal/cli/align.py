@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
         "--labels",
         metavar="FILE",
         help="take times from a table, labels, a TextGrid, CTM, RTTM or subtitles that name the "
-        "recordings, or from a folder with one such file for each",
+        "recordings, or from a folder with one such file for each (default: by --method)",
     )
     parser.add_argument(
         "--all", action="store_true", help="also find times for rows that have some"
@@ -75,7 +75,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_column,
         metavar="COLUMN=NAME",
-        help="names of the columns onset_s, offset_s or duration_s, text and file in the tables",
+        help="names of the columns onset_s, offset_s or duration_s, text and file in the tables "
+        "(default: these)",
     )
     group.add_argument(
         "--where",
@@ -83,7 +84,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_column,
         metavar="NAME=VALUE",
-        help="value of a column in the rows to read, in tables and RTTM, such as type=LEXEME",
+        help="value of a column in the rows to read, in tables and RTTM, such as type=LEXEME "
+        "(default: all rows)",
     )
     group.add_argument("--tier", help="tier of the TextGrids (default: words, or the only one)")
     group.add_argument("--channel", help="channel of CTM and RTTM (default: the only one)")

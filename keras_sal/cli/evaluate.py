@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.cli.arguments import (
+    BUDGET,
     HIT_WINDOW,
     TRIGGER,
     add_bootstrap,
@@ -20,7 +21,6 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_streams
 
-BUDGET = 0.5
 SCORING = TRIGGER | HIT_WINDOW
 TUNED = ("smooth_frames", "on_frames")
 PACKAGES = ("soundfile", "soxr", "pymicro_features", "matplotlib", "jinja2")

@@ -122,6 +122,8 @@ def test_help_says_every_default(name, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for action in actions(name):
         assert action.help, action.dest
+        if action.default is None and action.option_strings and not action.required:
+            assert "(default: " in action.help, action.dest
         if isinstance(action.default, bool | list | None) or action.default is argparse.SUPPRESS:
             continue
         if action.default != "":
@@ -159,6 +161,13 @@ def test_the_defaults_of_training_are_those_of_the_jobs():
         for name, value in vars(job).items():
             if name in demo:
                 assert demo[name] == value, name
+
+
+@pytest.mark.parametrize("name", ["train", "demo", "evaluate", "compare", "export", "verify"])
+def test_the_default_budget_is_the_same_in_every_command(name):
+    [budget] = [a for a in actions(name) if a.dest == "fa_per_hour"]
+    said = arguments.SUPPORTED_BUDGET if name in ("train", "demo") else budget.help
+    assert budget.default == arguments.BUDGET or f"{arguments.BUDGET:g}" in said
 
 
 def test_the_default_budget_of_verify_is_that_of_the_function():
