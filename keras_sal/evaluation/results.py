@@ -78,7 +78,7 @@ from keras_sal.detection import (
     Scoring,
     binomial_interval,
     poisson_interval,
-    poisson_upper,
+    supported_fa_per_hour,
 )
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.evaluation.comparison import differences, parity
@@ -107,15 +107,18 @@ def describe_budget(results: Mapping[str, Any]) -> str:
         >>> describe_budget({"fa_per_hour": 9.0, "stream_sets": sets})
         '9 false alarms an hour, the lowest budget that 22 minutes of test can support'
     """
-    budget = results["fa_per_hour"]
-    text = f"{budget:g} false alarms an hour"
-    hours = min(
-        (each["hours"] for each in results["stream_sets"] if each["split"] == "test"), default=0
-    )
-    if budget <= 1 or not hours or poisson_upper(0, hours) <= budget - 1:
+    text = f"{results['fa_per_hour']:g} false alarms an hour"
+    hours = {"dev": 0.0, "test": math.inf}
+    for each in results["stream_sets"]:
+        if each["split"] == "dev":  # one threshold is chosen on all of its conditions
+            hours["dev"] += each["hours"]
+        else:
+            hours["test"] = min(hours["test"], each["hours"])
+    split = min((split for split in hours if hours[split]), key=hours.__getitem__)
+    if not 1 < results["fa_per_hour"] == supported_fa_per_hour(hours[split]):
         return text
-    duration = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    return f"{text}, the lowest budget that {duration} of test can support"
+    time = f"{hours[split]:.1f} hours" if hours[split] >= 1 else f"{60 * hours[split]:.0f} minutes"
+    return f"{text}, the lowest budget that {time} of {split} can support"
 
 
 def evaluate(
