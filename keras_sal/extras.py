@@ -56,13 +56,15 @@ def require_packages(packages: Iterable[str], purpose: str, extra: str = "export
         ImportError: If one is not installed.
 
     Example:
-        >>> require_packages(["json", "wings", "tail"], "fly", extra="live")  # doctest: +ELLIPSIS
+        >>> require_packages(["json", "wings", "tail", "wings"], "fly", extra="live")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         ImportError: `wings` and `tail` are needed to fly and are not installed. Install them \
 with: pip install ...[live]...
     """
-    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    missing = [
+        package for package in dict.fromkeys(packages) if importlib.util.find_spec(package) is None
+    ]
     if missing:
         *others, last = (f"`{package}`" for package in missing)
         named = f"{', '.join(others)} and {last}" if others else last
