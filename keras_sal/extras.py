@@ -56,7 +56,8 @@ def require_packages(packages: Iterable[str], purpose: str, extra: str = "export
         ImportError: If one is not installed.
 
     Example:
-        >>> require_packages(["json", "wings", "tail", "wings"], "fly", extra="live")  # doctest: +ELLIPSIS
+        >>> some = ["json", "wings", "tail", "wings"]
+        >>> require_packages(some, "fly", extra="live")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         ImportError: `wings` and `tail` are needed to fly and are not installed. Install them \
