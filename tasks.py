@@ -8,9 +8,12 @@ python3 tasks.py lint                            the linter, the formatter and t
 python3 tasks.py docs [arguments of mkdocs]      the site, with its tutorials and examples run
 """
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 import tomllib
 import venv
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +30,29 @@ BACKENDS = ("jax", "tensorflow", "torch")
 ELSEWHERE = ("-m", "not any_backend")
 
 
+@contextlib.contextmanager
+def elapsed_time(text):
+    """Prints a text, and the seconds that have gone by: on a terminal as they go by."""
+    started, done, terminal = time.monotonic(), threading.Event(), sys.stdout.isatty()
+
+    def show(start):
+        print(f"{start}: {time.monotonic() - started:.0f} s", end="", flush=True)
+
+    def count():
+        while not done.wait(1):
+            show(f"\r{text}")
+
+    print(text, end="", flush=True)
+    if terminal:
+        threading.Thread(target=count, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+        show(f"\r{text}" if terminal else "")
+        print(flush=True)
+
+
 class Environment:
     """A virtual environment beside this file, made when something is installed into it."""
 
@@ -39,9 +65,12 @@ class Environment:
         if not self.programs.is_dir():
             print(f"Making {self.folder}", flush=True)
             venv.create(self.folder, with_pip=True)
-        print(f"Installing {' '.join(requirements)}", flush=True)
-        if self.run("python", "-m", "pip", "install", "--quiet", *requirements):
-            sys.exit("The installation failed; see above.")
+        text = f"Installing {' '.join(requirements)}, which may take minutes"
+        quiet = ("--quiet", "--disable-pip-version-check")
+        with elapsed_time(text):
+            status, output = self.output("python", "-m", "pip", "install", *quiet, *requirements)
+        if status:
+            sys.exit(f"{output}\nThe installation failed; see above.")
 
     def run(self, program, *arguments, **environment):
         """Runs a program and returns its exit status."""
@@ -66,7 +95,7 @@ class Environment:
 def demo(*arguments):
     """Runs `keras-sal demo`."""
     environment = Environment(".venv")
-    environment.install("--editable", ".[demo,tensorflow]")
+    environment.install("--editable", ".[demo]")
     return environment.run("keras-sal", "demo", *arguments)
 
 

@@ -40,7 +40,8 @@ except ModuleNotFoundError as error:
         "Keras must have a backend; it computes with TensorFlow, JAX or PyTorch. Received: the "
         f"backend of `KERAS_BACKEND` or ~/.keras/keras.json, where the default is tensorflow, and "
         f"no package {error.name!r}. Set the environment variable KERAS_BACKEND to one that is "
-        'installed, such as KERAS_BACKEND="jax", or install tensorflow.'
+        'installed, such as KERAS_BACKEND="jax", or install tensorflow. `keras-sal doctor` lists '
+        "what is missing."
     ) from error
 
 from keras_sal import anchors, layers, losses, metrics, models, streaming, targets

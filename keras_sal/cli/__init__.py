@@ -12,7 +12,8 @@
 
 The module of a command has `add_parser(commands)`, which adds its parser, and `run(options)`, which
 gets the parsed arguments and returns the exit status. Other packages are imported inside `run`, so
-that `keras-sal --help` is quick.
+that `keras-sal --help` is quick; the console script starts in `keras_sal_program`, which is outside
+this package because `keras_sal` imports Keras.
 """
 
 from keras_sal.cli.program import main

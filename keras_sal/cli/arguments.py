@@ -14,6 +14,7 @@ Parser: TypeAlias = "argparse._ActionsContainer"
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
 RECORDINGS = "$KERAS_SAL_RECORDINGS, else ../shared/recordings beside the checkout"
+BUDGET = 1.0  # false alarms an hour
 SUPPORTED_BUDGET = "1, or the least that the hours of negatives can tell from none"
 
 
@@ -120,7 +121,7 @@ def add_splits(parser: Parser) -> None:
 
 def add_cache(parser: Parser) -> None:
     """Add `--cache`."""
-    parser.add_argument("--cache", metavar="DIR", help="folder to keep features in")
+    parser.add_argument("--cache", metavar="DIR", help="folder to keep features in (default: none)")
 
 
 def add_false_alarm_budget(
@@ -164,6 +165,16 @@ def add_seed(parser: Parser, purpose: str) -> None:
         purpose: What is drawn at random.
     """
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {purpose}")
+
+
+def add_resume(parser: Parser) -> None:
+    """Add `--resume`."""
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="use what was trained in OUT with the same options, or go on with a training that was "
+        "interrupted",
+    )
 
 
 def add_runtime(parser: Parser) -> None:
@@ -210,7 +221,7 @@ def add_speech_synthesis(parser: Parser) -> None:
         "--kokoro",
         nargs=2,
         metavar=("MODEL", "VOICES"),
-        help="files of Kokoro, which speaks too (pip install kokoro-onnx)",
+        help="files of Kokoro, which speaks too; pip install kokoro-onnx (default: it doesn't)",
     )
 
 

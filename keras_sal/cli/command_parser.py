@@ -41,8 +41,8 @@ class _StoreOnce(argparse._StoreAction):
         first = given.setdefault(self.dest, values)
         if option_string and self.type is None and first != values:
             parser.error(
-                f"argument {option_string}: must be given once. Received: {first!r} and "
-                f"{values!r}. Leave one out."
+                f"argument {option_string}: must be given once; a command takes one. Received: "
+                f"{first!r} and {values!r}. Leave one out, or run the command for each."
             )
         super().__call__(parser, namespace, values, option_string)
 

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keras_sal.cli.arguments import add_bootstrap, add_false_alarm_budget
+from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
 
 if TYPE_CHECKING:
     from keras_sal.evaluation.predictions import Predictions
-
-BUDGET = 0.5
 
 
 class _Side(NamedTuple):
@@ -45,7 +43,7 @@ def add_parser(commands: Commands) -> None:
     add_stream_arguments(parser)
     add_false_alarm_budget(parser, None, unset=f"that of the folder A or B, else {BUDGET:g}")
     add_bootstrap(parser)
-    parser.add_argument("--json", metavar="FILE", help="file to write the differences to")
+    parser.add_argument("--json", metavar="FILE", help="file for the differences (default: none)")
 
 
 def run(options: argparse.Namespace) -> int:

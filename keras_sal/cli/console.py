@@ -77,24 +77,34 @@ class Console:
         if not self._rich.is_terminal:
             self.say(f"{name} ...")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=self._rich, transient=True) as bars:
+        with Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=self._rich,
+            transient=True,
+            disable=not self._rich.is_terminal,
+        ) as bars:
             yield Stage(bars, bars.add_task(name, total=None))
         self.say(f"{name}: {time.monotonic() - started:.0f} s")
 
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    def table(
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1
+    ) -> None:
         """Print a table.
 
         Args:
             title: Title of the table.
             columns: Names of the columns.
             rows: Texts of the cells, row by row.
+            texts: Number of columns that hold text, the first ones; the others hold numbers.
+                Defaults to 1.
         """
         from rich import box
         from rich.table import Table
 
         table = Table(title=title, title_justify="left", box=box.SIMPLE)
-        for column in columns:
-            table.add_column(column, justify="left" if column == columns[0] else "right")
+        for place, column in enumerate(columns):
+            table.add_column(column, justify="left" if place < texts else "right")
         for row in rows:
             table.add_row(*row)
         self._rich.print(table)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 from keras_sal.cli.arguments import (
     SUPPORTED_BUDGET,
     add_false_alarm_budget,
     add_recordings,
+    add_resume,
     add_seed,
     positive,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.results_table import print_footprint, print_results
 
+NEXT = (
+    "Next: record your word in a folder my_recordings/hey_robot and other speech in folders beside "
+    'it, then keras-sal train my_recordings --word "hey robot"'
+)
 VARIANTS = ("sal", "sa+fl", "safl")
 TRAINING = dict.fromkeys(("steps", "seed"))
 JOB = dict.fromkeys(("word", "recordings", "variant", "hours", "fa_per_hour"))
@@ -32,7 +39,8 @@ def add_parser(commands: Commands) -> None:
         description="Trains a small streaming GRU twice, with cross entropy and with the streaming "
         "anchor loss, scores both, makes firmware of the better one, runs its model in the "
         "interpreter of TensorFlow Lite Micro, prints one table and writes a report to look at and "
-        "to listen to.",
+        "to listen to. It takes a few minutes on two cores, and trains too little to be used: "
+        "`keras-sal train` makes a detector to use.",
         examples=["demo", "demo out --recordings my_recordings --word computer"],
     )
     parser.add_argument(
@@ -43,13 +51,14 @@ def add_parser(commands: Commands) -> None:
         "--variant", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
     )
     parser.add_argument(
-        "--steps", type=positive(int), default=6000, metavar="N", help="train steps"
+        "--steps", type=positive(int), default=3000, metavar="N", help="train steps"
     )
     parser.add_argument(
-        "--hours", type=positive(float), default=8.0, metavar="H", help="hours of training streams"
+        "--hours", type=positive(float), default=2.0, metavar="H", help="hours of training streams"
     )
     add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
     add_seed(parser, "weights, streams and crops")
+    add_resume(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,18 +70,26 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
-    from keras_sal.training import TrainingOptions, demo
-
     console = Console()
-    job = demo.DemoJob(
-        training=TrainingOptions(**values(options, TRAINING)), **values(options, JOB)
-    )
+    with console.stage("Load the libraries"):
+        import_quietly("tensorflow")
+        from keras_sal.training import demo
+    training = dataclasses.replace(demo.DEMO_TRAINING, **values(options, TRAINING))
+    job = demo.DemoJob(training=training, **values(options, JOB))
     with console.saying_warnings():
-        results = demo.run_demo(options.output, job, command=options.command_line, reporter=console)
+        results = demo.run_demo(
+            options.output,
+            job,
+            resume=options.resume,
+            command=options.command_line,
+            reporter=console,
+        )
     print_results(results, console)
     shipped = results["systems"][-1]
     print_footprint(shipped, console)
     console.say(f"Operators: {', '.join(shipped['operators'])}")
     output = Path(options.output).resolve()
     console.say(f"Artefacts in {output}: model.keras, firmware/, report.html, results.json")
+    console.say(f"Look at the report and listen to it: {(output / 'report.html').as_uri()}")
+    console.say(NEXT)
     return 0

@@ -67,10 +67,14 @@ def add_parser(commands: Commands) -> None:
         "--raw",
         type=positive(int),
         metavar="HZ",
-        help="standard input has no header: 16-bit samples, one channel, so many a second",
+        help="standard input has no header: 16-bit samples, one channel, so many a second "
+        "(default: it has one)",
     )
     parser.add_argument(
-        "--seconds", type=positive(float), metavar="S", help="seconds until it stops to listen"
+        "--seconds",
+        type=positive(float),
+        metavar="S",
+        help="seconds until it stops to listen (default: none)",
     )
     parser.add_argument(
         "--threshold",

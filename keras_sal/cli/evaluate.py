@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.cli.arguments import (
+    BUDGET,
     HIT_WINDOW,
     TRIGGER,
     add_bootstrap,
@@ -20,9 +21,9 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_streams
 
-BUDGET = 0.5
 SCORING = TRIGGER | HIT_WINDOW
 TUNED = ("smooth_frames", "on_frames")
+PACKAGES = ("soundfile", "soxr", "pymicro_features", "matplotlib", "jinja2")
 
 
 def add_parser(commands: Commands) -> None:
@@ -93,12 +94,11 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.detection import Scoring
     from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.evaluation.results import evaluate
-    from keras_sal.extras import require_package
+    from keras_sal.extras import require_packages
 
     if not options.models and not options.bundles:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
-    for package in ("matplotlib", "jinja2"):
-        require_package(package, "write a report", extra="report")
+    require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")
     scoring = values(options, SCORING)
     if options.tune:
         scoring = {name: value for name, value in scoring.items() if name not in TUNED}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli import feature_streams
 from keras_sal.cli.arguments import (
+    BUDGET,
     FRAME_TIMES,
     TRIGGER,
     add_cache,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from keras_sal.data import Recording
     from keras_sal.typing import Array
 
-BUDGET = 0.5
 ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")

@@ -6,13 +6,15 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from keras_sal.cli import (
     align,
     compare,
     demo,
     detect,
+    doctor,
     download,
     evaluate,
     export,
@@ -26,16 +28,24 @@ COMMANDS = (
     *(tabulate, download, synthesize, align),
     *(train, demo, evaluate, compare),
     *(export, verify, detect),
+    doctor,
 )
 
+BACKENDS = ("jax", "tensorflow", "torch")  # JAX trains a GRU fastest on a CPU
 INTERRUPTED = 130  # the exit status that shells give a program ended by Ctrl-C
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, *, prepare: Callable[[], object] | None = None
+) -> int:
     """Run the command line.
+
+    Unless the environment variable `KERAS_BACKEND` says otherwise, a command runs on the first of
+    `BACKENDS` that is installed.
 
     Args:
         arguments: The arguments. Defaults to `None`, for those of the process.
+        prepare: Called before a command that needs Keras runs. Defaults to `None`.
 
     Returns:
         The exit status.
@@ -44,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["keras-sal", *arguments])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    choose_backend()
     try:
+        if prepare and getattr(options, "needs_keras", True):
+            prepare()
         return options.run(options)
     except KeyboardInterrupt:
         print("keras-sal: interrupted", file=sys.stderr)
@@ -54,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def choose_backend() -> None:
+    """Name an installed backend to Keras, which takes TensorFlow whether it is there or not."""
+    installed = [backend for backend in BACKENDS if find_spec(backend)]
+    if installed and "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", installed[0])
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="keras-sal", description="Streaming Anchor Loss for Keras 3")
@@ -61,7 +81,3 @@ def parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add_parser(commands)
     return top
-
-
-if __name__ == "__main__":
-    sys.exit(main())

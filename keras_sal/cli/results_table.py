@@ -15,6 +15,8 @@ def print_results(results: Mapping[str, Any], console: Console) -> None:
         results: Results of `keras_sal.evaluation.results.evaluate`.
         console: Where to print them.
     """
+    from keras_sal.evaluation.results import describe_budget
+
     rows = []
     for system in results["systems"]:
         for condition, scored in system["conditions"].items():
@@ -24,7 +26,7 @@ def print_results(results: Mapping[str, Any], console: Console) -> None:
             )
             rows.append([system["name"], condition, _frr(scored["at_budget"]), *at_threshold])
     console.table(
-        f"{results['word']!r} at {results['fa_per_hour']:g} false alarms an hour",
+        f"{results['word']!r} at {describe_budget(results)}",
         ["", "noise", "missed", "at dev threshold", "FA/h there", "P50 / P90 there"],
         rows,
     )

@@ -10,6 +10,7 @@ from keras_sal.cli.arguments import (
     SUPPORTED_BUDGET,
     Parser,
     add_false_alarm_budget,
+    add_resume,
     add_seed,
     add_speech_synthesis,
     positive,
@@ -17,8 +18,14 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.results_table import print_footprint, print_results
 
+FOLDERS = {
+    "positives": "folders of recordings of the word alone, ann-1.wav said by ann",
+    "negatives": "folders of other speech; a folder inside is named after what is said in it",
+    "noise": "folders of noise",
+}
 KINDS = ("gru", "conv", "conv-gru")
 SIZES = ("nano", "micro", "small")
 LOSSES = ("sal", "sa+fl", "safl", "cross-entropy", "focal")
@@ -47,12 +54,14 @@ def add_parser(commands: Commands) -> None:
             'train my_recordings --word "hey robot"',
             "train my_recordings --word computer --model conv --output computer_conv",
             'train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx',
+            "train --word computer --positives mine --negatives speech tv --noise fan",
             "train my_recordings --word computer --resume --fa-per-hour 0.5",
         ],
         notes="DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by "
         "ann, noise/ has noise. Without a table, and where its rows are all of one split, speakers "
-        "are dealt out to train, dev and test. `keras-sal align DIR` finds when the words of a "
-        "table are said.",
+        "are dealt out to train, dev and test; where one speaker alone says the word, the "
+        "recordings are, and the figures hold for that voice. `keras-sal align DIR` finds when the "
+        "words of a table are said.",
     )
     parser.add_argument(
         "directory",
@@ -60,26 +69,34 @@ def add_parser(commands: Commands) -> None:
         metavar="DIR",
         help=f"folder of recordings (default: {RECORDINGS}, else all speech is synthesised)",
     )
-    parser.add_argument("--recordings", metavar="DIR", help="the same as DIR")
+    parser.add_argument("--recordings", metavar="DIR", help="the same as DIR (default: DIR)")
+    _add_folders(parser.add_argument_group("recordings in several folders, instead of DIR"))
     parser.add_argument(
         "--resplit",
         action="store_true",
         help="deal the speakers out to train, dev and test, whatever the table says",
     )
-    parser.add_argument("--word", required=True, help="the wake word, as in the column text")
+    parser.add_argument(
+        "--word",
+        required=True,
+        help="the wake word, as in the column text; one detector hears one word",
+    )
     parser.add_argument(
         "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
     add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
     add_seed(parser, "weights, streams and crops")
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="convert the model again that was trained in OUT with the same options",
-    )
+    add_resume(parser)
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
     _add_synthesis(parser.add_argument_group("synthetic speech in the train split"))
+
+
+def _add_folders(group: Parser) -> None:
+    for name, text in FOLDERS.items():
+        group.add_argument(
+            f"--{name}", nargs="+", action="extend", default=[], metavar="DIR", help=text
+        )
 
 
 def _add_model(group: Parser) -> None:
@@ -145,19 +162,21 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
-    from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
-
     if options.directory and options.recordings:
         raise ValueError(
             "`DIR` must be given once. Received: "
             f"{options.directory!r} and --recordings {options.recordings!r}. Leave one out."
         )
+    _check_folders(options)
     console = Console()
+    with console.stage("Load the libraries"):
+        import_quietly("tensorflow")
+        from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
     word = " ".join(options.word.casefold().split())
     output = Path(options.output or f"keras_sal_{word.replace(' ', '_')}")
     job = wake_word.WakeWordJob(
         word,
-        options.directory or options.recordings,
+        _tabulate(output, word, options) or options.directory or options.recordings,
         training=TrainingOptions(**values(options, TRAINING)),
         speech=SyntheticSpeech(options.synthetic, **values(options, SPEECH)),
         **values(options, JOB),
@@ -175,3 +194,29 @@ def run(options: argparse.Namespace) -> int:
     console.say(f"{output / 'cache'} holds {kept / 1e6:.0f} MB for another run; delete it at will")
     console.say(f"Try it with: keras-sal detect {output / 'firmware'} --microphone")
     return 0
+
+
+def _check_folders(options: argparse.Namespace) -> None:
+    """Refuse folders of a kind without those of the other, or beside a folder of all."""
+    given = [name for name in FOLDERS if getattr(options, name)]
+    if given and (options.directory or options.recordings):
+        raise ValueError(
+            f"`--{given[0]}` must be given instead of a folder of all recordings. Received: "
+            f"{options.directory or options.recordings!r} too. Leave one out."
+        )
+    lacking = [name for name in ("positives", "negatives") if name not in given]
+    if given and lacking:
+        raise ValueError(
+            f"`--{lacking[0]}` must be given with `--{given[0]}`; a detector learns the word from "
+            "its recordings and from others. Received: none. Name a folder."
+        )
+
+
+def _tabulate(output: Path, word: str, options: argparse.Namespace) -> Path | None:
+    """Write one table for the folders of each kind, if they are given."""
+    if not options.positives:
+        return None
+    from keras_sal.data import tabulate_folders
+
+    folders = (getattr(options, name) for name in FOLDERS)
+    return tabulate_folders(output / "recordings", word, *folders)

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_sal.cli import feature_streams
 from keras_sal.cli.arguments import (
+    BUDGET,
     FRAME_TIMES,
     TRIGGER,
     add_cache,
@@ -22,7 +23,6 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 
-BUDGET = 1.0
 SCORING = FRAME_TIMES | TRIGGER
 
 
@@ -55,10 +55,10 @@ def add_parser(commands: Commands) -> None:
         "--streams",
         metavar="NPZ",
         help="feature streams (frames, features) instead of recordings; with NAME.anchors_s, times "
-        "of events",
+        "of events (default: those of the recordings)",
     )
     add_false_alarm_budget(parser, BUDGET, purpose="at which misses are compared")
-    parser.add_argument("--json", metavar="FILE", help="file to write all figures to")
+    parser.add_argument("--json", metavar="FILE", help="file for all figures (default: none)")
     trigger = parser.add_argument_group("trigger")
     add_numbers(trigger, FRAME_TIMES, unset="those of frames of 10 ms")
     add_numbers(trigger, TRIGGER)

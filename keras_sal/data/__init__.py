@@ -5,6 +5,7 @@ In the order of use:
 1. `load_recordings` reads a folder of recordings; `keras_sal.data.recordings` describes its layout.
    `find_recordings` and `require_recordings` locate it. `partition` separates the recordings of a
    word from the others. `load_word_recordings` does all of this in the way of the commands.
+   `tabulate_folders` makes a table of folders of the word and of other sound.
 2. `split_by_speaker` and `check_splits` prepare the splits train, dev and test; `find_duplicates`
    and `group_duplicates` find recordings of one utterance. A `SplitRecord` keeps the splits that a
    detector was made with, so that it is never tested on what it was trained on.
@@ -26,6 +27,7 @@ data sets, and `keras_sal.data.synthesis` makes recordings with synthetic voices
 
 from keras_sal.data.duplicates import find_duplicates, group_duplicates
 from keras_sal.data.evaluation_set import evaluation_streams
+from keras_sal.data.folder_table import tabulate_folders
 from keras_sal.data.location import find_recordings, require_recordings
 from keras_sal.data.noise_tracks import NoiseVariety
 from keras_sal.data.placed_recording import PlacedRecording
@@ -62,5 +64,6 @@ __all__ = [
     "partition",
     "require_recordings",
     "split_by_speaker",
+    "tabulate_folders",
     "training_streams",
 ]

@@ -1,7 +1,8 @@
 """Splits: recordings to train on, to choose a threshold on (dev), and to test on.
 
 No speaker is in two splits: a detector that is tested on voices it was trained on looks better than
-it is.
+it is. Only where one speaker says the word in all recordings, these are split one by one, and the
+figures hold for that voice.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recordi
     same way.
 
     Speakers of the word are weighted by how often they say it, the others by the duration of their
-    recordings. A recording of an unknown speaker counts as a speaker of its own. Of each kind, the
+    recordings. A recording of an unknown speaker counts as a speaker of its own, and so does each
+    of a speaker who alone says the word: the detector is then for that voice. Of each kind, the
     speaker with the greatest weight goes first, each to the split that lacks most of its share.
 
     Args:
@@ -61,13 +63,38 @@ def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recordi
         [('dev', 'b'), ('test', 'a')]
     """
     positives, _ = partition(recordings, word)
-    said = Counter(map(_speaker, positives))
+    alone = only_speaker(recordings, word)
+
+    def unit(recording: Recording) -> Speaker:
+        speaker = _speaker(recording)
+        return str(recording.path) if speaker == alone else speaker
+
+    said = Counter(map(unit, positives))
     heard_s: defaultdict[Speaker, float] = defaultdict(float)
     for recording in recordings:
-        heard_s[_speaker(recording)] += recording.duration_s
+        heard_s[unit(recording)] += recording.duration_s
     others = {speaker: time_s for speaker, time_s in heard_s.items() if speaker not in said}
     splits = _deal(said) | _deal(others)
-    return [replace(recording, split=splits[_speaker(recording)]) for recording in recordings]
+    return [replace(recording, split=splits[unit(recording)]) for recording in recordings]
+
+
+def only_speaker(recordings: Sequence[Recording], word: str) -> tuple[str, str] | None:
+    """Return the speaker who alone says the word in several recordings.
+
+    Args:
+        recordings: A sequence of `keras_sal.data.Recording`.
+        word: Wake word.
+
+    Returns:
+        Corpus and name of the speaker; `None` if others say it too, or a speaker is unknown.
+
+    Raises:
+        ValueError: If no recording's text is `word`.
+    """
+    positives, _ = partition(recordings, word)
+    speakers = set(map(_speaker, positives))
+    [first, *others] = speakers
+    return None if others or len(positives) < 2 or isinstance(first, str) else first
 
 
 def check_splits(

@@ -10,7 +10,7 @@ from keras_sal.data.recordings import Recording, load_recordings
 from keras_sal.data.recordings_table import SPLITS, TABLE
 from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
-from keras_sal.data.splits import split_by_speaker
+from keras_sal.data.splits import only_speaker, split_by_speaker
 from keras_sal.typing import PathLike
 
 
@@ -50,8 +50,19 @@ def load_word_recordings(
         say(f"There is no {TABLE}: each folder is named by what is said in it")
     dealt = without_table or resplit or len({recording.split for recording in listed}) == 1
     if dealt:
+        alone = only_speaker(listed, word)
         listed = split_by_speaker(listed, word)
-        say("Their speakers are dealt out to train, dev and test")
+        if alone is None:
+            say("Their speakers are dealt out to train, dev and test")
+        else:
+            say(f"Only {alone[1]} says {word!r}: recordings are dealt out to train, dev and test")
+            warnings.warn(
+                f"all recordings of {word!r} are of one speaker, {alone[1]}, so the detector is "
+                "tested on the voice that it learned: its figures hold for this voice, and other "
+                "voices may be missed more often. A speaker is what stands before the dash of a "
+                "file's name, or the column speaker of the table.",
+                stacklevel=2,
+            )
     recordings = apply_split_records(records, listed, folder)
     if not dealt:
         _warn_of_moved(listed, recordings)

@@ -109,7 +109,7 @@ from keras_sal.detection.exact_intervals import (
     poisson_interval,
     poisson_upper,
 )
-from keras_sal.detection.false_alarm_budget import NegativeHoursWarning
+from keras_sal.detection.false_alarm_budget import NegativeHoursWarning, supported_fa_per_hour
 from keras_sal.detection.hit_rule import Matches, match_events
 from keras_sal.detection.multiclass import ClassReport, class_curves, class_report
 from keras_sal.detection.operating_points import Latency, OperatingPoint, operating_point
@@ -145,6 +145,7 @@ __all__ = [
     "paired_bootstrap",
     "poisson_interval",
     "poisson_upper",
+    "supported_fa_per_hour",
     "threshold_record",
     "tune",
 ]

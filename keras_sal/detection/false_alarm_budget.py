@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_sal.checks import require
 from keras_sal.detection.exact_intervals import poisson_upper
 from keras_sal.typing import Array
 
+LEAST_ALARMS = 3.1  # the 95 % bound of none is 3.0
 ROUNDING = 1 + 1e-9  # so that 3 false alarms in 3 hours are within a budget of 1 an hour
 
 
@@ -33,6 +35,24 @@ def require_budget(fa_per_hour: float, max_fa_per_hour: float) -> None:
         f"curve was computed. Received: fa_per_hour={fa_per_hour}. "
         "Raise `max_fa_per_hour` of `det_curve` to see more of it.",
     )
+
+
+def supported_fa_per_hour(hours: float) -> float:
+    """Return the lowest budget that hours of negative audio can support, in whole numbers.
+
+    No false alarm in H hours only says that there are at most 3/H an hour (95 %).
+
+    Args:
+        hours: float > 0, hours of negative audio.
+
+    Returns:
+        float, false alarms an hour, at least 1.
+
+    Example:
+        >>> supported_fa_per_hour(10.0), supported_fa_per_hour(0.38)
+        (1.0, 9.0)
+    """
+    return float(max(1, math.ceil(LEAST_ALARMS / hours)))
 
 
 def warn_of_few_hours(hours: float, fa_per_hour: float, *, stacklevel: int) -> bool:

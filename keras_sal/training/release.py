@@ -13,13 +13,14 @@ import keras
 from keras_sal.checks import require
 from keras_sal.data import SplitRecord, Stream
 from keras_sal.data.split_record import RECORD
+from keras_sal.data.synthesis import PACKAGES as SYNTHESIS
 from keras_sal.detection import DetCurve, threshold_record
 from keras_sal.evaluation.labels import read_word_times
 from keras_sal.evaluation.predictions import FILE, Predictions, collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
-from keras_sal.extras import require_package
+from keras_sal.extras import require_packages
 from keras_sal.files import temporary_sibling, write_json
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
@@ -35,14 +36,10 @@ LEAST_POSTERIOR = 0.5  # that the conversion to integers asks for
 FIRMWARE = "firmware"
 COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
-_PACKAGES = {  # extra: purpose, packages by the names they are imported by
-    "audio": (
-        "read and alter recordings",
-        ("soundfile", "soxr", "pymicro_features", "python_stretch", "pyroomacoustics"),
-    ),
-    "export": ("make firmware", ("tensorflow", "tflite_micro", "flatbuffers")),
-    "report": ("write a report", ("matplotlib", "jinja2")),
-}
+PACKAGES = (
+    *("soundfile", "soxr", "pymicro_features", "python_stretch", "pyroomacoustics"),
+    *("tensorflow", "tflite_micro", "flatbuffers", "matplotlib", "jinja2"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,15 +69,18 @@ class ReleasePlan:
     seed: int = 0
 
 
-def check_packages() -> None:
-    """Refuse to begin if a package is missing that the release needs.
+def check_packages(*, synthesis: bool = False) -> None:
+    """Refuse to begin if a package is missing that the job needs, and name all that are.
+
+    Args:
+        synthesis: Whether speech is to be synthesised. Defaults to `False`.
 
     Raises:
         ImportError: If one is missing.
     """
-    for extra, (purpose, packages) in _PACKAGES.items():
-        for package in packages:
-            require_package(package, purpose, extra=extra)
+    if synthesis:
+        require_packages((*PACKAGES, *SYNTHESIS), "train on synthetic speech", extra="demo")
+    require_packages(PACKAGES, "train a detector and release it", extra="train")
 
 
 def prepare_output(output: PathLike) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
+from keras_sal.detection import supported_fa_per_hour
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.typing import PathLike, Progress
 
@@ -38,16 +38,14 @@ class SplitStreams:
         }
 
     def supported_fa_per_hour(self) -> float:
-        """Return the least false-alarm rate that dev and each test condition can support.
-
-        No false alarm in H hours only says that there are at most 3/H an hour (95 %).
+        """Return the lowest false-alarm budget that dev and each test condition can support.
 
         Returns:
             False alarms per hour, at least 1.
         """
         dev = _hours(stream for streams in self.dev.values() for stream in streams)
         test = [_hours(streams) for streams in self.test.values()]
-        return max(1.0, math.ceil(3.1 / min(dev, *test)))
+        return supported_fa_per_hour(min(dev, *test))
 
 
 def make_streams(

@@ -9,8 +9,6 @@ for. Its threshold is chosen on dev with the quantised model, and the figures co
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +16,16 @@ from typing import Any
 
 import keras
 
-from keras_sal import __version__
-from keras_sal.data import Recording, SplitRecord, Stream
-from keras_sal.files import write_atomically
+from keras_sal.data import SplitRecord, Stream, find_recordings
 from keras_sal.progress import Reporter, SilentReporter
-from keras_sal.runtime.keras_file import load_keras_file
 from keras_sal.training import recipe, release
-from keras_sal.training.job_recordings import JobRecordings, SyntheticSpeech, collect_recordings
+from keras_sal.training.job_recordings import (
+    JobRecordings,
+    SyntheticSpeech,
+    collect_recordings,
+    count_utterances,
+)
+from keras_sal.training.kept_model import kept_path, load_or_train
 from keras_sal.training.recipe import TrainingOptions
 from keras_sal.training.split_streams import make_streams
 from keras_sal.typing import PathLike
@@ -106,7 +107,8 @@ def train_wake_word(
     output, reporter = Path(output), reporter or SilentReporter()
     seed = job.training.seed
     loss = recipe.make_loss(job.loss, strength=job.strength, reach=job.reach)
-    release.check_packages()
+    alone = find_recordings(job.recordings) is None
+    release.check_packages(synthesis=count_utterances(job.speech, alone=alone) > 0)
     release.prepare_output(output)
     found = collect_recordings(
         job.word,
@@ -127,18 +129,12 @@ def train_wake_word(
         reporter=reporter,
     )
     options = _described(job, loss, found)
-    kept = output / "cache" / _file_name(job.kind, options, found.recordings)
-    if resume and kept.is_file():
-        reporter.say(f"Trained before: {kept}")
-        model = load_keras_file(kept)
-    else:
-        checkpoint = kept.with_suffix(".npz")
-        if not resume:
-            checkpoint.unlink(missing_ok=True)
-        model = _trained(job, loss, streams.train, checkpoint, reporter)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, model.save)
-        checkpoint.unlink(missing_ok=True)
+    model = load_or_train(
+        kept_path(output / "cache", job.kind, options, found.recordings),
+        lambda checkpoint: _trained(job, loss, streams.train, checkpoint, reporter),
+        resume=resume,
+        reporter=reporter,
+    )
     plan = release.ReleasePlan(
         job.word,
         found.folder,
@@ -190,10 +186,3 @@ def _described(job: WakeWordJob, loss: keras.losses.Loss, found: JobRecordings) 
         "refine": job.refine,
         "synthetic": found.added,
     }
-
-
-def _file_name(kind: str, options: dict[str, Any], recordings: Sequence[Recording]) -> str:
-    """Return a file name for the detector that these options and recordings lead to."""
-    rows = [(str(r.path), r.split, r.text, r.duration_s, r.onset_s, r.offset_s) for r in recordings]
-    text = json.dumps([__version__, options, rows], sort_keys=True, default=str)
-    return f"trained-{kind}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"

@@ -17,8 +17,7 @@ def test_stages_are_lines_where_there_is_no_terminal(capsys):
         stage.progress(1, 2)
         stage.named_progress("Make streams: dev", 1, None)
         assert list(stage.track(["a", "b"])) == ["a", "b"]
-    lines = [line for line in capsys.readouterr().out.splitlines() if line]
-    assert lines == ["Make streams ...", "Make streams: 0 s"]
+    assert capsys.readouterr().out.splitlines() == ["Make streams ...", "Make streams: 0 s"]
 
 
 def test_warnings_are_said_once(capsys):

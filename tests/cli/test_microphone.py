@@ -169,7 +169,7 @@ def test_says_which_package_and_which_library_are_missing(folder, capsys, monkey
     arguments = ["detect", str(folder / "loud.keras"), "--microphone"]
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
     assert cli.main(arguments) == 1
-    assert 'pip install "keras-sal[live]"' in capsys.readouterr().err
+    assert "[live]" in capsys.readouterr().err.partition("pip install ")[2]
     monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr(extras.importlib, "import_module", without_portaudio)
     assert cli.main(arguments) == 1

@@ -2,12 +2,16 @@
 
 import argparse
 import inspect
+import os
+import resource
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import keras_sal
 from keras_sal import cli
 from keras_sal.cli import arguments, program
 from keras_sal.cli.program import COMMANDS
@@ -18,20 +22,33 @@ from keras_sal.runtime import RUNTIMES
 pytestmark = pytest.mark.any_backend
 
 NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS]
-HELP_WITHOUT_PACKAGES = """
-import sys, types
-package = types.ModuleType("keras_sal")  # in the place of the one that imports Keras
-package.__path__ = [sys.argv[1]]
-sys.modules["keras_sal"] = package
-from keras_sal.cli import main
-for arguments in (["--help"], *([name, "--help"] for name in sys.argv[2:])):
-    try:
-        main(arguments)
-    except SystemExit as end:
-        assert end.code == 0
-heavy = {"keras", "numpy", "rich", "tensorflow", "jax", "torch", "soundfile", "matplotlib"}
-assert not heavy & set(sys.modules), heavy & set(sys.modules)
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+ENTRY_POINT = tomllib.loads(PYPROJECT.read_text())["project"]["scripts"]["keras-sal"]
+MODULE, FUNCTION = ENTRY_POINT.split(":")
+# What the console script runs; `--imported` has it print the modules that were imported.
+PROGRAM = f"""
+import sys
+from {MODULE} import {FUNCTION}
+printing = "--imported" in sys.argv and not sys.argv.remove("--imported")
+try:
+    status = {FUNCTION}()
+finally:
+    if printing:
+        print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(status)
 """
+HEAVY = {"keras", "numpy", "rich", "tensorflow", "jax", "torch", "soundfile", "matplotlib"}
+HELP_S = 0.3
+
+
+def run_program(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
 
 
 def actions(name):
@@ -40,16 +57,55 @@ def actions(name):
     return commands.choices[name]._actions
 
 
-def test_help_imports_no_other_package():
-    folder = str(Path(cli.__file__).parents[1])
-    finished = subprocess.run(
-        [sys.executable, "-c", HELP_WITHOUT_PACKAGES, folder, *NAMES],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.stderr == ""
-    assert finished.stdout.count("usage: keras-sal") == 1 + len(COMMANDS)
+@pytest.mark.parametrize("arguments", [[], *([name] for name in NAMES)], ids=str)
+def test_help_imports_no_other_package(arguments):
+    finished = run_program(*arguments, "--help", "--imported")
+    assert finished.returncode == 0
+    assert finished.stdout.startswith(" ".join(["usage: keras-sal", *arguments]))
+    imported = set(finished.stderr.split())
+    assert MODULE in imported
+    assert not HEAVY & imported
+
+
+def test_help_is_quick():
+    def processor_time_s():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert run_program("train", "--help").returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(processor_time_s() for _ in range(3)) < HELP_S
+
+
+def test_a_command_finds_the_whole_package(tmp_path):
+    """Its module is made before its `__init__` has run; a model that is loaded needs all of it."""
+    path, streams = str(tmp_path / "model.keras"), str(tmp_path / "none.npz")
+    keras_sal.models.conv_detector(features=4, size="nano").save(path)
+    finished = run_program("verify", path, path, "--streams", streams, KERAS_BACKEND="jax")
+    assert finished.returncode == 1
+    assert "keras-sal: " in finished.stderr
+    assert "none.npz" in finished.stderr
+
+
+def test_a_command_runs_on_an_installed_backend(tmp_path):
+    missing = str(tmp_path / "missing")
+    environment = {"KERAS_HOME": str(tmp_path)}
+    finished = run_program("tabulate", missing, "--imported", KERAS_BACKEND="jax", **environment)
+    assert finished.returncode == 1
+    assert "keras-sal: `DIR` must be a folder" in finished.stderr
+    assert "jax" in finished.stderr.split()
+    assert "tensorflow" not in finished.stderr.split()
+
+
+def test_the_fastest_installed_backend_is_chosen(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(program, "find_spec", lambda name: name in ("tensorflow", "torch"))
+    program.choose_backend()
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
+    monkeypatch.setattr(program, "find_spec", lambda name: True)
+    program.choose_backend()
+    assert os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,6 +122,8 @@ def test_help_says_every_default(name, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for action in actions(name):
         assert action.help, action.dest
+        if action.default is None and action.option_strings and not action.required:
+            assert "(default: " in action.help, action.dest
         if isinstance(action.default, bool | list | None) or action.default is argparse.SUPPRESS:
             continue
         if action.default != "":
@@ -103,6 +161,13 @@ def test_the_defaults_of_training_are_those_of_the_jobs():
         for name, value in vars(job).items():
             if name in demo:
                 assert demo[name] == value, name
+
+
+@pytest.mark.parametrize("name", ["train", "demo", "evaluate", "compare", "export", "verify"])
+def test_the_default_budget_is_the_same_in_every_command(name):
+    [budget] = [a for a in actions(name) if a.dest == "fa_per_hour"]
+    said = arguments.SUPPORTED_BUDGET if name in ("train", "demo") else budget.help
+    assert budget.default == arguments.BUDGET or f"{arguments.BUDGET:g}" in said
 
 
 def test_the_default_budget_of_verify_is_that_of_the_function():

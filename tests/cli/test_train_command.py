@@ -333,10 +333,12 @@ def test_missing_packages_are_named_before_the_work(tmp_path, monkeypatch):
     from keras_sal import extras
 
     real = extras.importlib.util.find_spec
+    missing = ("soxr", "tflite_micro", "jinja2")
     monkeypatch.setattr(
-        extras.importlib.util, "find_spec", lambda name: None if name == "jinja2" else real(name)
+        extras.importlib.util, "find_spec", lambda name: None if name in missing else real(name)
     )
-    with pytest.raises(ImportError, match=r'jinja2.*pip install "keras-sal\[report\]"'):
+    all_at_once = r"`soxr`, `tflite_micro` and `jinja2` are needed .*pip install .*\[train\]"
+    with pytest.raises(ImportError, match=all_at_once):
         train_wake_word(tmp_path / "out", WakeWordJob("computer", tmp_path))
     assert not (tmp_path / "out").exists()
 
@@ -345,3 +347,44 @@ def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr(job_recordings, "find_recordings", lambda _: None)
     with pytest.raises(ValueError, match=r"`recordings` must name a folder where no speech is to"):
         train_wake_word(tmp_path / "out", WakeWordJob("computer", speech=SyntheticSpeech(0)))
+
+
+def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch):
+    jobs = []
+
+    def train(output, job, **_):
+        jobs.append(job)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(wake_word, "train_wake_word", train)
+    for name in ("mine/ann-1.wav", "speech/bob-1.wav", "tv/news.wav", "fan/fan.wav"):
+        (tmp_path / name).parent.mkdir()
+        soundfile.write(tmp_path / name, np.random.default_rng(0).normal(size=8000), 16_000)
+    monkeypatch.chdir(tmp_path)
+    command = (
+        "train --word Computer --positives mine --negatives speech tv --noise fan --output out"
+    )
+    assert cli.main(command.split()) == 1
+    [job] = jobs
+    recordings = load_word_recordings(job.recordings, "computer")
+    assert {(r.path.name, r.text, r.noise) for r in recordings} == {
+        ("ann-1.wav", "computer", False),
+        ("bob-1.wav", "", False),
+        ("news.wav", "", False),
+        ("fan.wav", "", True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["all", "--positives", "a", "--negatives", "b"], "`--positives` must be given instead of"),
+        (["--positives", "a"], "`--negatives` must be given with `--positives`"),
+        (["--noise", "a"], "`--positives` must be given with `--noise`"),
+    ],
+)
+def test_folders_that_do_not_go_together(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "--word", "computer", *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from keras_sal.data import Recording, check_splits, split_by_speaker
-from keras_sal.data.splits import SHARES
+from keras_sal.data.splits import SHARES, only_speaker
 
 pytestmark = pytest.mark.any_backend
 
@@ -44,6 +44,22 @@ def test_speakers_of_the_word_and_others_reach_every_split():
     for split in SHARES:
         assert of_split(parted, split, "computer")
         assert of_split(parted, split, "alexa")
+
+
+def test_one_speaker_of_the_word_is_split_by_recording():
+    """Ten of ann's, her other recordings one by one too; bob stays in one split."""
+    found = [said("computer", "ann", take) for take in range(20)]
+    found += [said("alexa", speaker, take) for speaker in ("ann", "bob") for take in range(5)]
+    assert only_speaker(found, "computer") == ("", "ann")
+    parted = split_by_speaker(found, "computer")
+    assert [len(of_split(parted, s, "computer")) for s in SHARES] == [12, 4, 4]
+    assert len({r.split for r in parted if r.speaker == "bob"}) == 1
+
+
+@pytest.mark.parametrize("speakers", [("ann", "bob"), ("",), ("ann", "")])
+def test_several_or_unknown_speakers_are_not_one(speakers):
+    found = [said("computer", speaker, take) for speaker in speakers for take in range(3)]
+    assert only_speaker(found, "computer") is None
 
 
 def test_the_same_whatever_the_order():
@@ -94,7 +110,7 @@ def test_rejects_recordings_that_cannot_be_trained_on(recordings, message):
         check_splits(recordings, "computer")
 
 
-@pytest.mark.parametrize("speakers", [["rec"], ["ann", "bob"]])
+@pytest.mark.parametrize("speakers", [["rec", "take"], ["ann", "bob"]])
 def test_says_that_there_are_too_few_speakers_to_deal_out(speakers):
     """`rec-1.wav`, `rec-2.wav`: what stands before the dash is no speaker, but is taken for one."""
     found = [said("computer", speaker, take) for speaker in speakers for take in range(20)]

@@ -336,5 +336,5 @@ def test_numbers_as_they_are_shown(cell, text, sort):
 
 def test_missing_packages_are_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'draw a report.*pip install "keras-sal\[report\]"'):
+    with pytest.raises(ImportError, match=r"draw a report.*pip install .*\[report\]"):
         figures.Artist(LIGHT)

@@ -82,6 +82,16 @@ class TestDemo:
         error = np.abs(posterior - on_chip[:, 0]).mean()
         assert error < 1e-2  # a toy, trained for seconds, in 8 bits
 
+    def test_resume_trains_no_second_time(self, finished, tones, monkeypatch):
+        output, _ = finished
+        before = (output / "model.keras").read_bytes()
+        job = DemoJob(recordings=tones, hours=HOURS, training=TRAINING, fa_per_hour=20.0)
+        for name in ("train", "refine_anchors"):
+            monkeypatch.setattr(recipe, name, lambda *_, **__: pytest.fail("trained again"))
+        monkeypatch.setattr(demo.release, "write_release", lambda models, *_: list(models))
+        assert run_demo(output, job, resume=True) == ["cross entropy", "SA+FL"]
+        assert (output / "model.keras").read_bytes() == before
+
     def test_the_firmware_finds_the_word(self, finished, tones):
         output, _ = finished
         detector = StreamingDetector.from_bundle(output / "firmware")
@@ -133,6 +143,43 @@ def test_results_say_what_was_typed(tmp_path, monkeypatch):
     arguments = ["demo", str(tmp_path / "out"), "--word", "hey robot", "--steps", "5"]
     assert cli.main(arguments) == 1
     assert shlex.split(asked["command"]) == ["keras-sal", *arguments]
+
+
+def test_synthetic_speech_is_trained_on_as_it_is(tmp_path, monkeypatch):
+    """Its times are exact, so that no anchor is to be refined."""
+    trained = []
+    rows = write_tones(tmp_path / "tones", train=12, dev=2, test=2)
+    monkeypatch.setattr(demo, "find_recordings", lambda _: None)
+    monkeypatch.setattr(demo, "_synthetic_recordings", lambda *_: rows)
+    monkeypatch.setattr(recipe, "refine_anchors", lambda *_, **__: pytest.fail("refined"))
+    monkeypatch.setattr(demo.release, "check_packages", lambda synthesis: None)
+
+    def train(model, loss, streams, *_, **__):
+        trained.append((loss.name, streams))
+        return model
+
+    monkeypatch.setattr(recipe, "train", train)
+    monkeypatch.setattr(demo.release, "write_release", lambda models, *_: models)
+    keep_pitch(monkeypatch)
+    run_demo(tmp_path / "out", DemoJob(hours=0.02, training=TRAINING, fa_per_hour=20.0))
+    (first, streams), (second, same) = trained
+    assert first != second
+    assert streams is same
+
+
+def test_ends_with_what_to_do_next(tmp_path, monkeypatch, capsys):
+    system = {"name": "int8", "conditions": {}, "flash_bytes": 1, "arena_bytes": 1, "operators": []}
+    results = {"word": "computer", "fa_per_hour": 9.0, "systems": [system], "warnings": []}
+    results["stream_sets"] = [{"split": "test", "hours": 0.36}]
+    monkeypatch.setattr(demo, "run_demo", lambda *_, **__: results)
+    assert cli.main(["demo", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    budget = "at 9 false alarms an hour, the lowest budget that 22 minutes of test can support"
+    assert budget in " ".join(shown.split())
+    assert lines[-2].endswith((tmp_path / "out" / "report.html").as_uri())
+    assert lines[-1].startswith("Next: ")
+    assert "keras-sal train" in lines[-1]
 
 
 @pytest.mark.parametrize("option", ["--steps", "--hours", "--fa-per-hour"])

@@ -127,6 +127,15 @@ def rows_of(folder: Path, layout: str) -> list[Row]:
     return rows
 
 
+def sound_files(folder: Path) -> list[Path]:
+    """Return the sound files in a folder and in those inside it, as `tabulate` finds them.
+
+    Args:
+        folder: The folder.
+    """
+    return [path for path in _files(folder) if path.suffix.lower() in SOUND_SUFFIXES]
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and in the folders it links to, each once."""
     own = [folder] if folder.is_dir() else []

@@ -27,6 +27,6 @@ before one is made), `prompts` (the texts), `voices` (their assignment to splits
 `engine_processes`, and `clip_worker`, the script that each of these processes runs.
 """
 
-from keras_sal.data.synthesis.speech_folder import RECIPE_VERSION, synthesize
+from keras_sal.data.synthesis.speech_folder import PACKAGES, RECIPE_VERSION, synthesize
 
-__all__ = ["RECIPE_VERSION", "synthesize"]
+__all__ = ["PACKAGES", "RECIPE_VERSION", "synthesize"]

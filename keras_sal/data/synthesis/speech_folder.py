@@ -19,6 +19,7 @@ from keras_sal.data.recordings_table import TABLE
 from keras_sal.data.synthesis.engine_processes import run_jobs
 from keras_sal.data.synthesis.plan import plan, write_jobs
 from keras_sal.data.synthesis.voices import ENGINES, VoiceModel, kokoro_model, piper_model
+from keras_sal.extras import require_packages
 from keras_sal.typing import PathLike, Progress
 
 RECIPE_VERSION = 1  # raised whenever the same arguments come to give other recordings
@@ -105,7 +106,13 @@ def synthesize(
     if _is_made(directory, recipe):
         return directory
     packages = PACKAGES | ({"kokoro_onnx": "kokoro-onnx"} if kokoro else {})
-    _require_packages(packages)
+    require_packages(PACKAGES, "synthesise speech by engines that are GPL-3", extra="demo")
+    if kokoro and importlib.util.find_spec("kokoro_onnx") is None:
+        raise ImportError(
+            "`kokoro_onnx` is needed to speak with Kokoro and is not installed. Install it with: "
+            "pip install kokoro-onnx",
+            name="kokoro_onnx",
+        )
     recordings, assignment = plan(
         word, utterances, negatives_s, seed, near=near, engines=engines, models=models
     )
@@ -213,15 +220,6 @@ def _is_made(directory: Path, recipe: dict[str, Any]) -> bool:
         f"asked for {recipe}. Give another folder, or delete this one.",
     )
     return True
-
-
-def _require_packages(packages: dict[str, str]) -> None:
-    missing = [name for module, name in packages.items() if not importlib.util.find_spec(module)]
-    if missing:
-        raise ImportError(
-            f"`synthesize` needs {', '.join(missing)}; the speech engines are GPL-3 and no part of "
-            'a plain installation. Install them with: pip install "keras-sal[demo]"'
-        )
 
 
 def _write_table(path, rows):

@@ -15,6 +15,7 @@ from keras_sal.evaluation.report.examples import choose_examples
 from keras_sal.evaluation.report.inputs import KERNEL, ReportInputs
 from keras_sal.evaluation.report.page import Section, interval, render, short_number
 from keras_sal.evaluation.report.pictures import Illustrator
+from keras_sal.evaluation.results import describe_budget
 from keras_sal.files import atomic_folder, json_ready, write_atomically
 from keras_sal.typing import PathLike, Progress
 
@@ -92,7 +93,7 @@ def _lead(results: Mapping[str, Any]) -> str:
     return (
         f"{count} system{'s' * (count > 1)} on the same test streams: {named}. Below, each at its "
         "threshold, chosen on other recordings for at most "
-        f"{results['fa_per_hour']:g} false alarms an hour unless it ships with one; in brackets "
+        f"{describe_budget(results)}, unless it ships with one; in brackets "
         f"the exact {100 * results['level']:g} % intervals."
     )
 

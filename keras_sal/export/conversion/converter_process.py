@@ -22,7 +22,7 @@ from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import layers_of_operators
 from keras_sal.export.tflite.repair import repair
-from keras_sal.extras import require_package
+from keras_sal.extras import require_packages
 from keras_sal.typing import Array, ArrayLike
 
 if TYPE_CHECKING:
@@ -194,18 +194,18 @@ def check_choice(argument: str, value: Any, choices: Collection[Any], advice: st
     )
 
 
-def check_packages(packages: Iterable[str], purpose: str) -> None:
-    """Refuse before any work if a package of the `export` extra is missing.
+def check_packages(packages: Iterable[str], purpose: str, extra: str = "export") -> None:
+    """Refuse before any work if packages are missing, and name all of them.
 
     Args:
         packages: Names of the packages.
         purpose: What they are needed for, as a verb phrase.
+        extra: Extra that installs them. Defaults to `"export"`.
 
     Raises:
         ImportError: If one of them is not installed.
     """
-    for package in packages:
-        require_package(package, purpose)
+    require_packages(packages, purpose, extra)
 
 
 def _save_calibration(

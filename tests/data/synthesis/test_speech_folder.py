@@ -329,6 +329,6 @@ def test_rejects_directory_with_another_synthesis(tmp_path):
 
 def test_missing_packages_name_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(util, "find_spec", lambda name: None if name == "piper" else object())
-    with pytest.raises(ImportError, match=r'needs piper-tts; .*pip install "keras-sal\[demo\]"'):
+    with pytest.raises(ImportError, match=r"`piper` is needed .*GPL-3.*pip install .*\[demo\]"):
         synthesize("computer", tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

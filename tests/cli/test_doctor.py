@@ -1,0 +1,47 @@
+"""`keras-sal doctor`: what is missing, all at once."""
+
+import pytest
+
+from keras_sal import cli, extras
+from keras_sal.cli import doctor
+
+pytestmark = pytest.mark.any_backend
+
+
+def without(monkeypatch, *distributions):
+    real = extras._version
+    monkeypatch.setattr(
+        extras, "_version", lambda name: None if name in distributions else real(name)
+    )
+
+
+def test_lists_all_that_is_missing_with_one_line(monkeypatch, capsys):
+    without(monkeypatch, "soxr", "jinja2", "tflite-micro", "sounddevice")
+    assert cli.main(["doctor", "train", "live"]) == 1
+    shown = capsys.readouterr().out
+    [train] = [line for line in shown.splitlines() if line.strip().startswith("train ")]
+    assert all(name in shown for name in ("jinja2>=3.1", "soxr>=0.5", "tflite-micro"))
+    assert "train, evaluate" in train
+    assert f"For train: {extras.install_command('train')}" in shown
+    assert f"For all of them: {extras.install_command('train', 'live')}" in shown
+
+
+def test_nothing_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "missing_requirements", lambda extra: [])
+    assert cli.main(["doctor", "train"]) == 0
+    shown = capsys.readouterr().out
+    assert "nothing" in shown
+    assert "pip install" not in shown
+    assert "Commands run on" in shown
+
+
+def test_a_backend_must_be_there(monkeypatch, capsys):
+    without(monkeypatch, *doctor.BACKENDS)
+    assert cli.main(["doctor"]) == 1
+    line = extras.install_command("jax")
+    assert f"Keras must have a backend, such as JAX: {line}" in capsys.readouterr().out
+
+
+def test_every_extra_for_users_is_listed():
+    listed = {*doctor.EXTRAS, *doctor.BACKENDS}
+    assert set(extras._optional_requirements()) - listed == {"all", "docs", "test", "dev"}
