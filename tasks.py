@@ -2,8 +2,8 @@
 
 python3 tasks.py demo [arguments of `keras-sal demo`]
 python3 tasks.py test [arguments of pytest]      the tests and doctests, on every Keras backend
-python3 tasks.py core [arguments of pytest]      the tests with Keras, NumPy and JAX only
-python3 tasks.py lowest [arguments of pytest]    the same with the lowest versions allowed
+python3 tasks.py core [arguments of pytest]      the tests with Keras, NumPy and JAX only, in their
+                                                 latest and in the lowest versions allowed
 python3 tasks.py lint                            the linter, the formatter and the type checker
 python3 tasks.py docs [arguments of mkdocs]      the site, with its tutorials and examples run
 """
@@ -25,9 +25,13 @@ HERE = Path(__file__).resolve().parent
 # would still pick a newer build with gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
-# The longest first. What can't depend on the backend runs on the first of them.
-BACKENDS = ("jax", "tensorflow", "torch")
-ELSEWHERE = ("-m", "not any_backend")
+# What can't depend on the backend runs once. The longest come first.
+TESTS = (
+    ("jax", "any_backend"),
+    ("tensorflow", "not any_backend"),
+    ("jax", "not any_backend"),
+    ("torch", "not any_backend"),
+)
 
 
 @contextlib.contextmanager
@@ -108,21 +112,30 @@ def test(*arguments):
     environment.install(TORCH)
     environment.install("--editable", ".[dev]")
 
-    def tested(backend):
-        selected = () if backend == BACKENDS[0] else ELSEWHERE
-        return environment.output(
-            "python", "-m", "pytest", *selected, *arguments, KERAS_BACKEND=backend
-        )
+    return _run_side_by_side(
+        {
+            f"{backend}, {marker}": (environment, backend, ("-m", marker, *arguments))
+            for backend, marker in TESTS
+        }
+    )
 
-    print(f"Testing on {', '.join(BACKENDS)}", flush=True)
+
+def _run_side_by_side(tests):
+    """Runs `{title: (environment, backend, arguments of pytest)}`, and says which failed."""
+
+    def tested(job):
+        environment, backend, arguments = job
+        return environment.output("python", "-m", "pytest", *arguments, KERAS_BACKEND=backend)
+
+    print(f"Testing: {'; '.join(tests)}", flush=True)
     failed = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for backend, (status, output) in zip(BACKENDS, pool.map(tested, BACKENDS), strict=True):
-            print(f"\nKERAS_BACKEND={backend}\n{output}", flush=True)
+        for title, (status, output) in zip(tests, pool.map(tested, tests.values()), strict=True):
+            print(f"\nTests: {title}\n{output}", flush=True)
             if status:
-                failed.append(backend)
+                failed.append(title)
     if failed:
-        print(f"Failed on {', '.join(failed)}")
+        print(f"Failed: {'; '.join(failed)}")
     return bool(failed)
 
 
@@ -134,21 +147,16 @@ def requirements(*extras):
 
 
 def core(*arguments):
-    """Runs the tests where no optional package is installed."""
-    return _core(".venv-core", requirements("jax"), arguments)
-
-
-def lowest(*arguments):
-    """Runs the tests with the lowest versions of the core that `pyproject.toml` allows."""
-    versions = [requirement.replace(">=", "==") for requirement in requirements("jax")]
-    return _core(".venv-lowest", versions, arguments)
-
-
-def _core(folder, packages, arguments):
-    environment = Environment(folder)
-    environment.install(*packages, "pytest>=8", "hypothesis>=6.100")
-    environment.install("--no-deps", "--editable", ".")
-    return environment.run("python", "-m", "pytest", "tests", *arguments, KERAS_BACKEND="jax")
+    """Runs the tests where no optional package is installed, in latest and in lowest versions."""
+    latest = requirements("jax")
+    lowest = [requirement.replace(">=", "==") for requirement in latest]
+    tests = {}
+    for name, packages in (("latest", latest), ("lowest", lowest)):
+        environment = Environment(f".venv-{name}")
+        environment.install(*packages, "pytest>=8", "hypothesis>=6.100")
+        environment.install("--no-deps", "--editable", ".")
+        tests[f"{name} versions"] = environment, "jax", ("tests", *arguments)
+    return _run_side_by_side(tests)
 
 
 def lint(*arguments):
@@ -179,7 +187,6 @@ TASKS = {
     "demo": demo,
     "test": test,
     "core": core,
-    "lowest": lowest,
     "lint": lint,
     "docs": docs,
 }
