@@ -135,12 +135,7 @@ def _write(
 ) -> Path:
     """Write results, predictions and report to a folder."""
     from keras_sal.evaluation import report
-    from keras_sal.evaluation.predictions import FILE
-    from keras_sal.files import write_json
 
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "results.json", results)
-    systems.predictions.save(folder / FILE)
     with console.stage("Draw the report") as stage:
         return report.write(
             folder,

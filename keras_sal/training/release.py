@@ -16,12 +16,12 @@ from keras_sal.data.split_record import RECORD
 from keras_sal.data.synthesis import PACKAGES as SYNTHESIS
 from keras_sal.detection import DetCurve, threshold_record
 from keras_sal.evaluation.labels import read_word_times
-from keras_sal.evaluation.predictions import FILE, Predictions, collect_predictions
+from keras_sal.evaluation.predictions import Predictions, collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
 from keras_sal.extras import require_packages
-from keras_sal.files import temporary_sibling, write_json
+from keras_sal.files import temporary_sibling
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
@@ -210,8 +210,6 @@ class _Release:
         footprint = {name: firmware.manifest[name] for name in _FOOTPRINT}
         results = self._evaluate(predictions, {released: footprint})
         self.plan.splits.write(self.folder / RECORD)
-        write_json(self.folder / "results.json", results)
-        predictions.save(self.folder / FILE)
         self._write_report(predictions, results)
         return results
 

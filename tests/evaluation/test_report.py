@@ -1,6 +1,7 @@
 """The page, looked at in a real browser, and what is chosen to be on it."""
 
 import copy
+import json
 import re
 
 import numpy as np
@@ -11,14 +12,21 @@ from toned import ODD, tone_weights, tones
 from unrendered import unrendered_figures
 
 from keras_sal.data import evaluation_streams, load_recordings
-from keras_sal.evaluation import report
+from keras_sal.evaluation import Predictions, evaluate, predictions_from_posteriors, report
 from keras_sal.evaluation.predictions import collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.report import figures, page
-from keras_sal.evaluation.report.example_figure import KernelCurve, Trace, draw_example
+from keras_sal.evaluation.report.example_cards import ROWS, SIZE
+from keras_sal.evaluation.report.example_figure import (
+    FeatureImage,
+    KernelCurve,
+    SpokenText,
+    Trace,
+    draw_example,
+)
 from keras_sal.evaluation.report.examples import Example, choose_examples
+from keras_sal.evaluation.report.sounds import sounds
 from keras_sal.evaluation.report.themes import DARK, LIGHT
-from keras_sal.evaluation.results import evaluate
 
 pytestmark = pytest.mark.any_backend
 
@@ -193,10 +201,46 @@ def test_names_do_not_become_markup(shown):
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize("width", [360, 768, 1200, 1600])
 def test_fits_into_any_window(shown, width):
     opened = shown(width=width)
     assert opened.run("document.documentElement.scrollWidth") == width
+
+
+CUT = """[...document.querySelectorAll(".scroll, td, th, dd, dt, h1, h2, p, li")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map((e) => e.outerHTML)"""
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_cut_off(chromium, tmp_path, width):
+    """Long names of systems, files and operators, too."""
+    predictions = made_predictions()
+    details = {
+        name: {
+            "model": f"models/{'long' * 10}.tflite",
+            "runtime": "TensorFlow Lite Micro",
+            "sha256": "b" * 64,
+            "operators": ["FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "LOGISTIC", "TANH", "MUL"],
+            **dict.fromkeys(("bytes", "arena_bytes", "macs", "parameters"), 1234567),
+        }
+        for name in predictions.systems
+    }
+    protocol = ScoringProtocol(30.0, replicates=10)
+    results = evaluate(predictions, protocol, details=details)
+    with unrendered_figures():
+        page = report.write(tmp_path, predictions, results, most=1)
+    assert chromium.open(page.as_uri(), width=width).run(CUT) == []
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "height"), [(1200, 900), (360, 740)])
+def test_first_screen_has_the_verdict_and_the_advice(shown, width, height):
+    bottoms = shown(width=width, height=height).run(
+        """[".verdict", ".card ul"].map((each) =>
+          document.querySelector(each).getBoundingClientRect().bottom)"""
+    )
+    assert max(bottoms) <= height
 
 
 @needs_browser
@@ -244,7 +288,9 @@ def test_shows_what_there_is_without_recordings(tmp_path):
     assert {"det-1.png", "latency-1.png", "miss-0.png"} <= names
     assert "of-another-report.png" not in names
     assert "<audio" not in html
-    assert "No threshold: nothing that this system does on dev is within the budget." in html
+    assert "No threshold within 30 false alarms an hour hits an event on dev." in html
+    assert json.loads((tmp_path / "results.json").read_text())["word"] == "computer"
+    assert Predictions.load(tmp_path).systems == ["good", "poor"]
     assert len(names) == 10
     assert html.count("<article") == 6  # of two conditions, a miss and two hits of `good`
 
@@ -290,6 +336,72 @@ def test_an_example_needs_neither_features_nor_a_threshold():
     sizes = [size(), size(0.5), size(0.5, [(5.0, 0.9)]), size(0.5, [(5.0, 0.9)], kernel=kernel)]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 4
+
+
+def test_cards_are_small():
+    """Twenty of them, as a report on two conditions has, are below 3 MB with figures and sounds."""
+    rng = np.random.default_rng(0)
+    example = Example("miss", "clean", 0, 2.0, 2.0, "computer", "a.flac", "", {})
+    times_s = np.arange(0.5, 3.5, 0.01)
+    noise = rng.uniform(0, 0.4, (2, 300))
+    traces = [Trace(str(each[0]), times_s, each, 0.9, [(2.1, 0.95)], 0.5, 1.0) for each in noise]
+    spoken = [SpokenText("computer", 1.2, 2.0)]
+    features = np.outer(np.sin(times_s * 5), np.arange(40)) // 1
+    image = FeatureImage(np.array([0.5, 3.5]), features)
+    svg = figures.Artist(LIGHT).draw(
+        *(draw_example, example, traces), image=image, spoken=spoken, size=SIZE, rows=ROWS
+    )
+    pytest.importorskip("soundfile", reason="no soundfile: the audio extra is not installed")
+    hiss = type("Hiss", (), {"samples": lambda self: rng.normal(0, 0.1, 48_000)})()
+    [sound] = sounds([example], {"clean": [hiss]})
+    assert len(page.data_uri(sound, "audio/mpeg")) < 25_000
+    assert 20 * (2 * len(page.data_uri(svg, "")) + len(page.data_uri(sound, ""))) < 2_500_000
+
+
+def test_figures_look_the_same_when_they_are_compact(monkeypatch):
+    def plot(artist, axes):
+        axes.plot([0, 1.23456], [0, 2.34567], alpha=0.123)
+
+    small = figures.Artist(LIGHT).draw(plot).decode()
+    monkeypatch.setattr(figures, "compact", lambda svg: svg)
+    large = figures.Artist(LIGHT).draw(plot).decode()
+    assert "stroke-opacity: 0.123" in small
+    numbers = [
+        [
+            float(each)
+            for each in re.findall(r"-?[\d.]+", " ".join(re.findall(r' d="([^"]+)"', svg)))
+        ]
+        for svg in (small, large)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.1)
+    assert len(small) < len(large)
+
+
+def test_report_on_posteriors_of_ones_own(tmp_path):
+    """Neither sound nor words: a sensor, two systems, thresholds from dev."""
+    rng = np.random.default_rng(0)
+    anchors_s = {split: [[20.0, 50.0], [30.0], []] for split in ("dev", "test")}
+
+    def posteriors(height):
+        found = rng.uniform(0, 0.3, (3, 600, 1))
+        for row, anchors in zip(found, anchors_s["test"], strict=True):
+            row[[round(each / 0.1) for each in anchors]] = height
+        return found
+
+    systems = {
+        name: {split: posteriors(height) for split in anchors_s}
+        for name, height in (("ours", 0.9), ("theirs", 0.1))
+    }
+    predictions = predictions_from_posteriors(
+        systems, anchors_s, frame_step_s=0.1, event="double shake"
+    )
+    results = evaluate(predictions, ScoringProtocol(60.0, replicates=10))
+    with unrendered_figures():
+        html = report.write(tmp_path / "new", predictions, results, most=1).read_text()
+    assert "Detecting “double shake”" in html
+    assert "3 events in" in html
+    assert results["systems"][0]["conditions"]["as given"]["at_threshold"]["frr"] == 0.0
+    assert results["systems"][0]["name"] == "ours"
 
 
 def is_clean(example):

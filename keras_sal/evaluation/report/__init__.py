@@ -7,6 +7,7 @@ without a mouse.
 In the order in which a reader meets them:
 
 - `report`: `write`, and the order of the sections.
+- `verdict`: whether a system is good enough, and what would make it better.
 - `page`: the parts of a page (sections, tables, pictures), rendered to HTML with `page.html`,
   `page.css` and `page.js`.
 - `tables`: the tables, from the results.

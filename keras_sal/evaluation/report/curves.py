@@ -42,7 +42,7 @@ def curves_section(inputs: ReportInputs, illustrator: Illustrator) -> Section:
         "Misses against false alarms at every threshold: lower and further left is better. "
         f"Bands are {100 * results['level']:g} % intervals over recordings; marks are the "
         "thresholds chosen on dev. Left of 3/H, no false alarm in all the hours of negatives "
-        "can't be told from that rate. Latency counts from the anchor, the end of the word.",
+        "can't be told from that rate. Latency counts from the anchor of the event.",
         pictures=[*det, *latency],
         tables=[tables.operating_points(results), tables.whole_curve(results)],
     )

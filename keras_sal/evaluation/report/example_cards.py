@@ -32,7 +32,7 @@ from keras_sal.typing import Progress
 TITLES = {"miss": "Worst misses", "false alarm": "Worst false alarms", "hit": "Typical hits"}
 SIZE, SIZE_WITHOUT_FEATURES = (4.8, 3.9), (4.8, 3.1)
 ROWS = (1, 2.2)  # relative heights of features and scores
-KERNEL_POINTS = 601
+KERNEL_POINTS = 201
 
 
 def examples_section(
@@ -98,7 +98,7 @@ def _card(
         "where": f"{example.file}{speaker}; {stream.name} at {example.time_s:.2f} s",
         "picture": picture,
         "verdicts": list(example.verdicts.items()),
-        "audio": data_uri(sound, "audio/flac") if sound else "",
+        "audio": data_uri(sound, "audio/mpeg") if sound else "",
     }
 
 

@@ -101,8 +101,7 @@ def draw_example(
     if image is not None:
         upper, axes = axes
         _draw_features(upper, image, example.time_s)
-        outline = artist.matplotlib.patheffects.withStroke(linewidth=2, foreground="black")
-        _write_texts(upper, spoken, example.time_s, outline)
+        _write_texts(upper, spoken, example.time_s)
     if example.anchor_s is not None:
         _draw_hit_window(theme, axes, example.anchor_s - example.time_s, traces)
     if kernel is not None:
@@ -143,7 +142,7 @@ def _draw_features(axes: Any, image: FeatureImage, zero_s: float) -> None:
     axes.set_ylabel("features")
 
 
-def _write_texts(axes: Any, spoken: Sequence[SpokenText], zero_s: float, outline: Any) -> None:
+def _write_texts(axes: Any, spoken: Sequence[SpokenText], zero_s: float) -> None:
     """Write each text where it begins, as much of it as there is room for."""
     for text, start_s, end_s in spoken:
         start, end = max(start_s - zero_s, -BEFORE_S), min(end_s - zero_s, AFTER_S)
@@ -161,7 +160,7 @@ def _write_texts(axes: Any, spoken: Sequence[SpokenText], zero_s: float, outline
             color="white",
             va="top",
             parse_math=False,
-            path_effects=[outline],
+            bbox={"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1},
         )
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_sal.evaluation.plots import draw_band, draw_frr, label_det_axes
 from keras_sal.evaluation.report.themes import Theme
 from keras_sal.extras import import_package
 from keras_sal.typing import ArrayLike
 
-LONGEST_LABEL = 36
+LONGEST_LABEL = 30
 DOTS_PER_INCH = 160
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_PATH_DATA = re.compile(r' d="[^"]*"')
+_TENTHS = re.compile(r"(\.\d)\d+")
+_LINE_BREAK = re.compile(r"\s*\n\s*")
 
 
 class Artist:
@@ -28,7 +34,6 @@ class Artist:
 
     def __init__(self, theme: Theme) -> None:
         self.matplotlib = import_package("matplotlib", "draw a report", extra="report")
-        import_package("matplotlib.patheffects", "draw a report", extra="report")
         self.theme = theme
 
     def draw(
@@ -65,7 +70,26 @@ class Artist:
             image = io.BytesIO()
             metadata = {"Date": None} if kind == "svg" else {}
             figure.savefig(image, format=kind, dpi=DOTS_PER_INCH, metadata=metadata)
-        return image.getvalue()
+        return compact(image.getvalue()) if kind == "svg" else image.getvalue()
+
+
+def compact(svg: bytes) -> bytes:
+    r"""Leave out of an SVG what isn't seen: metadata, indents, digits beyond a tenth of a point.
+
+    Args:
+        svg: The content of an SVG file.
+
+    Returns:
+        The content of one that looks the same.
+
+    Example:
+
+    >>> compact(b'<path d="M 0.1234 2.0071\nL 3 4"/>\n  <text x="0.25">a</text>')
+    b'<path d="M 0.1 2.0 L 3 4"/> <text x="0.25">a</text>'
+    """
+    text = _METADATA.sub("", svg.decode("utf-8"))
+    text = _PATH_DATA.sub(lambda path: _TENTHS.sub(r"\1", path[0]), text)
+    return _LINE_BREAK.sub(" ", text).encode("utf-8")
 
 
 def draw_det(artist: Artist, axes: Any, results: Mapping[str, Any], condition: str) -> None:
@@ -83,24 +107,17 @@ def draw_det(artist: Artist, axes: Any, results: Mapping[str, Any], condition: s
     for index, system in enumerate(results["systems"]):
         scored = system["conditions"][condition]
         band = {key: np.array(values or [], "float64") for key, values in scored["band"].items()}
-        x, y = band["fa_per_hour"][1:], 100 * band["frr"][1:]
-        low, high = 100 * band["low"][1:], 100 * band["high"][1:]
-        axes.step(x, y, where="post", label=plain(system["name"]), zorder=3, **theme.line(index))
+        x, y, low, high = (band[key][1:] for key in ("fa_per_hour", "frr", "low", "high"))
+        draw_frr(axes, x, y, label=plain(system["name"]), zorder=3, **theme.line(index))
         if len(low):
-            color = theme.line(index)["color"]
-            axes.fill_between(x, low, high, step="post", color=color, alpha=0.15, linewidth=0)
+            draw_band(axes, x, low, high, color=theme.line(index)["color"])
             highest = max(highest, *high[x >= budget], 0)
         highest = max(highest, y.max(initial=0))
         if point := scored["at_threshold"]:
             rate = max(point["fa_per_hour"], x[0])
             if rate <= x[-1]:
-                axes.plot([rate], [100 * point["frr"]], zorder=4, **theme.marker(index))
-    axes.set_xscale("log")
-    axes.set_xlim(x[0], x[-1])
-    axes.set_ylim(0, min(100, 1.08 * highest) or 100)
-    axes.set_xlabel("false alarms an hour")
-    axes.set_ylabel("missed words, %")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+                axes.plot([rate], [point["frr"]], zorder=4, **theme.marker(index))
+    label_det_axes(axes, (x[0], x[-1]), highest)
     _vertical_line(theme, axes, budget, f"budget {budget:g}/h", "--", "bottom")
     if hours and x[0] < 3 / hours < x[-1]:
         _vertical_line(theme, axes, 3 / hours, f"3/H = {3 / hours:.2g}/h", ":", "top")

@@ -109,7 +109,7 @@ def render(
     Args:
         title: Heading of the page.
         lead: Paragraph below it.
-        cards: A card of each system: `{"name", "conditions", "excuse"}`.
+        cards: A card of each system: `{"name", "conditions", "verdict"}`.
         warnings: Texts that say how far the figures can be trusted.
         sections: The sections, in order.
 

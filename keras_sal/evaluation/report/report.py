@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.evaluation.labels import WordTimes
-from keras_sal.evaluation.predictions import Predictions
+from keras_sal.evaluation.predictions import FILE, Predictions
 from keras_sal.evaluation.report import tables
 from keras_sal.evaluation.report.curves import curves_section
 from keras_sal.evaluation.report.example_cards import examples_section
@@ -15,14 +15,16 @@ from keras_sal.evaluation.report.examples import choose_examples
 from keras_sal.evaluation.report.inputs import KERNEL, ReportInputs
 from keras_sal.evaluation.report.page import Section, interval, render, short_number
 from keras_sal.evaluation.report.pictures import Illustrator
+from keras_sal.evaluation.report.verdict import judge
 from keras_sal.evaluation.results import describe_budget
-from keras_sal.files import atomic_folder, json_ready, write_atomically
+from keras_sal.files import atomic_folder, json_ready, write_atomically, write_json
 from keras_sal.typing import PathLike, Progress
 
 if TYPE_CHECKING:
     from keras_sal.data import Stream
 
 PAGE = "report.html"
+RESULTS = "results.json"
 FIGURES = "figures"
 
 
@@ -37,10 +39,13 @@ def write(
     most: int = 4,
     progress: Progress | None = None,
 ) -> Path:
-    """Write `report.html`, which needs no file beside it, and its figures as PNG files.
+    """Write `report.html`, which needs no file beside it, and what it is made from.
+
+    These are its figures as PNG files, `results.json` and `posteriors.npz`. For posteriors of your
+    own, from any framework, see `keras_sal.evaluation.predictions_from_posteriors`.
 
     Args:
-        folder: Folder to write to, which exists.
+        folder: Folder to write to; made if it is missing.
         predictions: Predictions of the systems.
         results: Their results, from `keras_sal.evaluation.results.evaluate` or `results.json`.
         streams: By condition, the streams of the test split. Defaults to `None`: the page has
@@ -61,7 +66,11 @@ def write(
     """
     inputs = ReportInputs(predictions, json_ready(results), streams or {}, word_times or {}, kernel)
     examples = choose_examples(predictions, inputs.results, inputs.word_times, most)
-    with atomic_folder(Path(folder) / FIGURES) as figures:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / RESULTS, inputs.results)
+    predictions.save(folder / FILE)
+    with atomic_folder(folder / FIGURES) as figures:
         illustrator = Illustrator(figures)
         curves = curves_section(inputs, illustrator)
         listening = examples_section(inputs, examples, illustrator, progress)
@@ -69,7 +78,7 @@ def write(
     html = render(
         title=f"Detecting “{results['word']}”",
         lead=_lead(results),
-        cards=[_system_card(system) for system in results["systems"]],
+        cards=[_system_card(system, results["fa_per_hour"]) for system in results["systems"]],
         warnings=results["warnings"],
         sections=[
             curves,
@@ -79,7 +88,7 @@ def write(
             _reproduction_section(results),
         ],
     )
-    path = Path(folder) / PAGE
+    path = folder / PAGE
     write_atomically(path, html)
     return path
 
@@ -87,18 +96,16 @@ def write(
 def _lead(results: Mapping[str, Any]) -> str:
     test = [each for each in results["stream_sets"] if each["split"] == "test"]
     named = ", ".join(
-        f"{each['condition']} ({each['events']} words in {each['hours']:.1f} h)" for each in test
+        f"{each['condition']} ({each['events']} events in {each['hours']:.1f} h)" for each in test
     )
-    count = len(results["systems"])
     return (
-        f"{count} system{'s' * (count > 1)} on the same test streams: {named}. Below, each at its "
-        "threshold, chosen on other recordings for at most "
-        f"{describe_budget(results)}, unless it ships with one; in brackets "
-        f"the exact {100 * results['level']:g} % intervals."
+        f"Is it good enough, and what would make it better? On {named}, at the threshold chosen "
+        f"on other recordings for at most {describe_budget(results)}, or shipped; in brackets the "
+        f"exact {100 * results['level']:g} % intervals."
     )
 
 
-def _system_card(system: Mapping[str, Any]) -> dict[str, Any]:
+def _system_card(system: Mapping[str, Any], budget: float) -> dict[str, Any]:
     """The figures of a system at the top of the page."""
     conditions = []
     for name, scored in system["conditions"].items():
@@ -114,11 +121,7 @@ def _system_card(system: Mapping[str, Any]) -> dict[str, Any]:
             ("latency P50", late[0], f"P90 {late[1]}"),
         ]
         conditions.append((name, figures))
-    return {
-        "name": system["name"],
-        "conditions": conditions,
-        "excuse": "No threshold: nothing that this system does on dev is within the budget.",
-    }
+    return {"name": system["name"], "conditions": conditions, "verdict": judge(system, budget)}
 
 
 def _systems_section(results: Mapping[str, Any]) -> Section:
@@ -135,7 +138,7 @@ def _words_section(results: Mapping[str, Any]) -> Section:
     return Section(
         "words",
         "What triggers falsely",
-        "What was being said, or had been said last, when a system fired at its threshold "
+        "What was being said, or which recording was playing, when a system fired at its threshold "
         "outside all hit windows.",
         tables=tables.triggered_by(results),
     )

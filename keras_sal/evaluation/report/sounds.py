@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 def sounds(
     examples: Sequence[Example], streams: Mapping[str, Sequence[Stream]]
 ) -> list[bytes | None]:
-    """Return the sound around each example as FLAC. The samples of each stream are made once.
+    """Return the sound around each example as MP3, which every browser plays.
+
+    The samples of each stream are made once.
 
     Args:
         examples: The examples.
         streams: By condition, the streams of the test split.
 
     Returns:
-        For each example the content of a FLAC file, or `None` where its condition has no streams.
+        For each example the content of an MP3 file, or `None` where its condition has no streams.
 
     Raises:
         ImportError: If soundfile is missing.
@@ -44,6 +46,6 @@ def sounds(
             begin = max(0, round((time_s - BEFORE_S) * SAMPLE_RATE))
             end = round((time_s + AFTER_S) * SAMPLE_RATE)
             file = io.BytesIO()
-            soundfile.write(file, samples[begin:end], SAMPLE_RATE, "PCM_16", format="FLAC")
+            soundfile.write(file, samples[begin:end], SAMPLE_RATE, "MPEG_LAYER_III", format="MP3")
             found[index] = file.getvalue()
     return found

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
+from keras_sal.evaluation.plots import DASHES
+
 MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -37,7 +38,8 @@ class Theme:
     def style(self) -> dict[str, Any]:
         """The settings of matplotlib."""
         return {
-            "font.family": "DejaVu Sans",
+            "font.family": "sans-serif",
+            "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
             "font.size": 9,
             "axes.edgecolor": self.faint,
             "axes.labelcolor": self.ink,
@@ -56,6 +58,8 @@ class Theme:
             "legend.fontsize": 8.5,
             "legend.handlelength": 3.2,
             "savefig.facecolor": self.paper,
+            "path.simplify_threshold": 0.5,
+            "svg.fonttype": "none",
             "svg.hashsalt": "keras_sal",
             "text.color": self.ink,
             "xtick.color": self.faint,
