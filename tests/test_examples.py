@@ -134,6 +134,22 @@ def test_multimodal_trigger(few, cache):
 
 
 @whole_run
+def test_gesture(few, cache):
+    output = run(
+        "gesture.py",
+        *("--epochs", "8", "--hours", "0.25", "--fa-per-hour", "60"),
+        few=few,
+        cache=cache,
+    )
+    trained = losses(output)
+    assert len(trained) == 8
+    assert trained[-1] < 0.8 * trained[0]
+    [figures] = [line for line in output.splitlines() if line.startswith("test: ")]
+    events = int(re.search(r"misses \d+ of (\d+)", figures)[1])
+    assert check_figures(figures, events) < 0.5 * events
+
+
+@whole_run
 def test_deploy_micro(few, cache, tmp_path):
     output = run(
         "deploy_micro.py",

@@ -74,7 +74,7 @@ class AnchorSchedule(keras.callbacks.Callback):
     >>> import numpy as np
     >>> loss = keras_sal.StreamingAnchorLoss()
     >>> schedule = keras_sal.AnchorSchedule(loss, strength=lambda epoch: 0.0 if epoch < 2 else 5.0)
-    >>> model = keras_sal.models.gru_detector(features=3)
+    >>> model = keras_sal.models.gru_detector(features=3, feature_max=1)
     >>> model.compile("adam", loss=loss, metrics=schedule.metrics)
     >>> x, y = np.zeros((1, 7, 3)), keras_sal.AnchorTargets()(np.zeros((1, 7)))
     >>> history = model.fit(x, y, epochs=3, callbacks=[schedule], verbose=0)

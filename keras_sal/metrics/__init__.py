@@ -12,7 +12,7 @@ as if it were a label and reports a meaningless number, and `keras.metrics.AUC` 
 
 >>> import keras_sal
 >>> from keras_sal import metrics
->>> model = keras_sal.models.gru_detector(features=3)
+>>> model = keras_sal.models.gru_detector(features=3, feature_max=1)
 >>> loss = keras_sal.StreamingAnchorLoss()
 >>> model.compile("adam", loss, metrics=[metrics.FrameAUC(), metrics.FRRAtFalseAlarms(1.0)])
 """

@@ -11,6 +11,9 @@ flash; the tables in their docstrings list the costs. Flash and arena there are 
 are those of int8, and four times as many in float32; multiply-adds are those of 100 frames a
 second. `keras_sal.streaming.costs(model)` gives these figures for any model.
 
+They read any sensor: features are divided by `feature_max`, the largest reading that matters. Only
+the 40 features of the front-end of TensorFlow Lite Micro need no `feature_max`.
+
 Which one? `gru_detector` remembers without limit in the least memory: start with it.
 `conv_detector` suits hardware that favours convolutions, and forgets after a known time.
 `conv_gru_detector` reads several frames at once before its GRU, and can give fewer outputs than it

@@ -10,6 +10,7 @@ from keras import layers
 from keras_sal.typing import Tensor
 
 SIZES = ("nano", "micro", "small")
+MICRO_FEATURES, MICRO_MAX = 40, 26.0  # of the front-end of TensorFlow Lite Micro
 
 
 def sizes_or_defaults(size: str, sizes: Mapping[str, Mapping[str, Any]], **given: Any) -> list[Any]:
@@ -32,15 +33,31 @@ def check_sizes(**sizes: tuple[Any, int]) -> None:
             )
 
 
-def scale_features(clips: Tensor, feature_max: float, name: str = "scale") -> Tensor:
-    """Divide features by the largest value that the front-end gives."""
-    if not feature_max > 0:
+def scale_features(
+    clips: Tensor,
+    feature_max: float | None,
+    *,
+    argument: str = "feature_max",
+    name: str = "scale",
+) -> Tensor:
+    """Divide features by the largest value that the sensor or the front-end gives."""
+    features = clips.shape[-1]
+    if feature_max is None and features != MICRO_FEATURES:
         raise ValueError(
-            "`feature_max` must be positive; features are divided by it. "
-            f"Received: feature_max={feature_max!r}. Give the largest value that the front-end "
-            "produces, or 1 for features that are scaled already."
+            f"`{argument}` must be given for {features} features; they are divided by it, and only "
+            f"the {MICRO_FEATURES} of the front-end of TensorFlow Lite Micro are known to reach "
+            f"{MICRO_MAX:g}. Received: none. Give the largest absolute value that matters, such as "
+            "float(numpy.percentile(abs(x), 99.9)) of your training set, or 1 for features that "
+            "are scaled already."
         )
-    return layers.Rescaling(1.0 / feature_max, name=name)(clips)
+    largest = MICRO_MAX if feature_max is None else feature_max
+    if not largest > 0:
+        raise ValueError(
+            f"`{argument}` must be positive; features are divided by it. "
+            f"Received: {argument}={feature_max!r}. Give the largest absolute value that matters, "
+            "or 1 for features that are scaled already."
+        )
+    return layers.Rescaling(1.0 / largest, name=name)(clips)
 
 
 def dense_over_frames(x: Tensor, units: int, frames: int, **options: Any) -> Tensor:

@@ -32,7 +32,7 @@ def conv_detector(
     *,
     size: str = "micro",
     frames_per_output: int = 1,
-    feature_max: float = 26.0,
+    feature_max: float | None = None,
     dropout: float = 0.0,
     name: str = "conv_detector",
 ) -> keras.Model:
@@ -60,7 +60,8 @@ def conv_detector(
     | `"small"` | 40,801 | 3.7 M | 7,360 bytes | 93 frames | 59 KB | 25.6 KB |
 
     Args:
-        features: Features of one frame. Defaults to 40.
+        features: Features of one frame: channels of a sensor, or bands of a front-end. Defaults to
+            40, those of the front-end of TensorFlow Lite Micro.
         channels: Width of every convolution. Defaults to 16, 40 or 80, by `size`.
         kernel_frames: Taps of every depthwise convolution, > 1. Defaults to 9, 9 or 5, by `size`.
         dilations: Frames between the taps, one number for each block. Defaults to (1, 6), (1, 2, 4)

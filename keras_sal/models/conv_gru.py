@@ -30,7 +30,7 @@ def conv_gru_detector(
     *,
     size: str = "micro",
     frames_per_output: int = 1,
-    feature_max: float = 26.0,
+    feature_max: float | None = None,
     dropout: float = 0.0,
     name: str = "conv_gru_detector",
 ) -> keras.Model:
@@ -54,7 +54,8 @@ def conv_gru_detector(
     | `"small"` | 48,489 | 4.7 M | 344 bytes | unlimited | 59 KB | 9.0 KB |
 
     Args:
-        features: Features of one frame. Defaults to 40.
+        features: Features of one frame: channels of a sensor, or bands of a front-end. Defaults to
+            40, those of the front-end of TensorFlow Lite Micro.
         channels: Width of the convolution. Defaults to 16, 32 or 64, by `size`.
         kernel_frames: Taps of the depthwise convolution, > 1. Defaults to 5.
         gru_units: Units of the GRU. Defaults to 16, 40 or 88, by `size`.

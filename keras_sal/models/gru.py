@@ -28,7 +28,7 @@ def gru_detector(
     *,
     size: str = "micro",
     frames_per_output: int = 1,
-    feature_max: float = 26.0,
+    feature_max: float | None = None,
     dropout: float = 0.0,
     name: str = "gru_detector",
 ) -> keras.Model:
@@ -49,21 +49,25 @@ def gru_detector(
     | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 20 KB | 6.5 KB |
     | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 57 KB | 6.5 KB |
 
-    The front-end of TensorFlow Lite Micro gives features from 0 to 26. They are divided by
-    `feature_max`, a constant, and not normalised by statistics of the training set: the converter
-    folds the division into the weights of the next layer, so that it costs the device neither an
-    operator nor precision.
+    Features are divided by `feature_max`, one constant, and not normalised by statistics of the
+    training set: the converter folds the division into the weights of the next layer, so that it
+    costs the device neither an operator nor precision. The front-end of TensorFlow Lite Micro gives
+    40 features from 0 to 26. For any other sensor take the largest absolute value that matters: an
+    accelerometer that reads up to 4 g has `feature_max=4`. Bring channels of different units to
+    one range before, as the device will have to.
 
     Args:
-        features: Features of one frame. Defaults to 40.
+        features: Features of one frame: channels of a sensor, or bands of a front-end. Defaults to
+            40, those of the front-end of TensorFlow Lite Micro.
         dense_units: Units of the layer before the GRU; 0 leaves it out. Defaults to 16, 32 or
             64, by `size`.
         gru_units: Units of the GRU. Defaults to 20, 48 or 96, by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         frames_per_output: Input frames for each output frame, at least 1. Defaults to 1.
-        feature_max: Largest value of a feature, > 0; 1 for features that are scaled already.
-            Defaults to 26, the front-end of TensorFlow Lite Micro.
+        feature_max: Largest absolute value of a feature that matters, > 0; 1 for features that are
+            scaled already. Defaults to `None`, which is 26 for 40 features, those of the front-end
+            of TensorFlow Lite Micro; for other numbers of features it must be given.
         dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Defaults to 0.
         name: Name of the model.
 
@@ -72,7 +76,7 @@ def gru_detector(
         `(batch, time / frames_per_output, classes)`; its last layer is named `posterior`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or `feature_max` is missing.
 
     Example:
 
@@ -80,6 +84,11 @@ def gru_detector(
     >>> model = gru_detector()
     >>> model.count_params(), model.output_shape
     (13169, (None, None, 1))
+
+    For an accelerometer with three axes:
+
+    >>> gru_detector(features=3, feature_max=4, size="nano").input_shape
+    (None, None, 3)
     """
     dense_units, gru_units = sizes_or_defaults(
         size, SIZES, dense_units=dense_units, gru_units=gru_units

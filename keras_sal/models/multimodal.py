@@ -31,7 +31,7 @@ def multimodal_detector(
     fast_units: int | None = None,
     slow_units: int | None = None,
     gru_units: int | None = None,
-    fast_max: float = 26.0,
+    fast_max: float | None = None,
     slow_max: float = 1.0,
     dropout: float = 0.0,
     name: str = "multimodal_detector",
@@ -65,8 +65,10 @@ def multimodal_detector(
         fast_units: Units for the fast stream. Defaults to 12, 24 or 48, by `size`.
         slow_units: Units for the slow stream. Defaults to 8, 16 or 32, by `size`.
         gru_units: Units of the GRU. Defaults to 16, 40 or 88, by `size`.
-        fast_max: Largest value of a fast feature, > 0. Defaults to 26, as for `gru_detector`.
-        slow_max: Largest value of a slow feature, > 0. Defaults to 1.
+        fast_max: Largest absolute value of a fast feature that matters, > 0. Defaults to `None`, as
+            `feature_max` of `gru_detector`.
+        slow_max: Largest absolute value of a slow feature that matters, > 0. Defaults to 1, for
+            features that are scaled already.
         dropout: Fraction of the inputs of the GRU dropped in training, in [0, 1). Defaults to 0.
         name: Name of the model.
 
@@ -101,7 +103,7 @@ def multimodal_detector(
     fast = keras.Input((None, fast_features), name="fast")
     slow = keras.Input((None, slow_features), name="slow")
     x = layers.Dense(fast_units, use_bias=False, name="fast_dense")(
-        scale_features(fast, fast_max, "fast_scale")
+        scale_features(fast, fast_max, argument="fast_max", name="fast_scale")
     )
     x = batch_norm_relu(x, "fast_dense")
     x = layers.Conv1D(
@@ -109,7 +111,7 @@ def multimodal_detector(
     )(x)
     x = batch_norm_relu(x, "fast_to_slow")
     y = layers.Dense(slow_units, activation="relu", name="slow_dense")(
-        scale_features(slow, slow_max, "slow_scale")
+        scale_features(slow, slow_max, argument="slow_max", name="slow_scale")
     )
     both = layers.Concatenate(name="both")([x, y])
     posteriors = posterior_layer(gru_layer(both, gru_units, dropout), classes)

@@ -1,4 +1,4 @@
-"""Edits of clips that keep their anchors: crop, pad, shift, stretch, concatenate.
+"""Edits of clips that keep their anchors: crop, windows, pad, shift, stretch, concatenate.
 
 Augmentation must never separate an anchor from its frame. Every edit takes features and packed
 targets together and returns both, as NumPy arrays, for one clip `(time, ...)` or for a batch of
@@ -25,7 +25,7 @@ Features may be one array, several in a dict, list or tuple (`{"audio": ..., "mo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -66,6 +66,76 @@ def crop(features: Any, targets: ArrayLike, start: int, frames: int) -> tuple[An
         return np.asarray(x)[(slice(None),) * axis + (slice(start, start + frames),)]
 
     return _map_features(kept, features), kept(targets)
+
+
+def windows(
+    recordings: Sequence[Any],
+    targets: Sequence[ArrayLike] | Array,
+    frames: int,
+    overlap: int = 0,
+) -> tuple[Any, Array]:
+    """Cut long recordings into clips of equal length, to train on.
+
+    Make the targets of whole recordings first. Then an event that lies across the edge of a clip
+    keeps its true anchor: its frames keep their labels in both clips, and its anchor counts in the
+    distances of both, even in the one that it is not in. With an `overlap` as long as the longest
+    event, every event is whole in some clip.
+
+    Clips begin every `frames - overlap` frames. The last clip of a recording ends where the
+    recording ends, so it may overlap the one before it by more. A recording that is shorter than a
+    clip is padded at its end with zeros, which get label -1.
+
+    Args:
+        recordings: List of features, one entry for each recording: an array `(time, ...)`, or
+            several in a dict, list or tuple. Times may differ.
+        targets: Packed targets of each recording: a list of arrays `(time, channels + 1)`, or one
+            array `(recordings, longest time, channels + 1)`, whose frames beyond the end of a
+            recording are left out, as `AnchorTargets` makes of `RecordingEvents.padded`.
+        frames: Integer >= 1, the number of frames of a clip.
+        overlap: Integer, 0 <= overlap < frames, the frames that a clip shares with the next one.
+            Defaults to 0.
+
+    Returns:
+        `(features, targets)` of all clips, `(clips, frames, ...)`, in the order of the recordings.
+
+    Raises:
+        ValueError: If `frames` or `overlap` is out of range, there are no recordings, or the shapes
+            don't fit.
+
+    Example:
+
+    >>> from keras_sal import AnchorTargets
+    >>> recording = np.arange(10.0)[:, None]
+    >>> events = np.array([[[3, 5]]])  # across the edge of clips of 4 frames
+    >>> targets = AnchorTargets(frames=10, anchor="offset")(events)
+    >>> x, y = windows([recording], targets, frames=4)
+    >>> x[..., 0].astype(int).tolist()
+    [[0, 1, 2, 3], [4, 5, 6, 7], [6, 7, 8, 9]]
+    >>> y[:2, :, 0].astype(int).tolist(), y[:2, :, 1].astype(int).tolist()
+    ([[0, 0, 0, 1], [1, 1, 0, 0]], [[-5, -4, -3, -2], [-1, 0, 1, 2]])
+    """
+    require(
+        _is_count(frames, least=1) and _is_count(overlap) and overlap < frames,
+        "`frames` must be a whole number >= 1, and `overlap` one from 0 to frames - 1; clips must "
+        f"move on. Received: frames={frames!r}, overlap={overlap!r}. Half of the frames is a usual "
+        "overlap.",
+    )
+    require(
+        len(recordings) == len(targets) > 0,
+        "`recordings` and `targets` must have an entry for each recording, at least one. Received: "
+        f"{len(recordings)} recordings, {len(targets)} targets. Give a single recording as a list "
+        "of one.",
+    )
+    cut = []
+    for features, packed in zip(recordings, targets, strict=True):
+        time = len(keras.tree.flatten(features)[0])
+        missing = max(0, frames - time)
+        features, packed = pad(features, np.asarray(packed)[:time], after=missing)
+        last = time + missing - frames
+        starts = [*range(0, last, frames - overlap), last]
+        cut += [crop(features, packed, start, frames) for start in starts]
+    x, y = zip(*cut, strict=True)
+    return keras.tree.map_structure(lambda *arrays: np.stack(arrays), *x), np.stack(y)
 
 
 def pad(

@@ -47,7 +47,7 @@ class TestEveryDetector:
     def test_learns_under_jit(self, detector):
         """The label of a frame is whether the first feature of the last one was high."""
         keras.utils.set_random_seed(1)
-        model = detector(5, 8)
+        model = detector(5, 8, feature_max=26)
         model.compile(keras.optimizers.Adam(0.03), "binary_crossentropy", jit_compile="auto")
         clips = np.random.default_rng(1).uniform(0, 26, (32, 10, 5)).astype("float32")
         labels = np.roll(clips[..., :1] > 13, 1, axis=1)
@@ -66,6 +66,16 @@ class TestEveryDetector:
     def test_rejects_feature_max_out_of_range(self, detector):
         with pytest.raises(ValueError, match=r"`feature_max` must be positive.*feature_max=-1"):
             detector(feature_max=-1)
+
+    def test_asks_for_the_range_of_other_sensors(self, detector):
+        """26 is that of a front-end with 40 features; readings of 2 g would be near 0."""
+        with pytest.raises(ValueError, match=r"`feature_max` must be given for 3 features.*99.9"):
+            detector(features=3)
+        scale = {
+            each: detector(features=each[0], feature_max=each[1]).get_layer("scale").scale
+            for each in ((3, 4.0), (40, None), (40, 1.0))
+        }
+        assert scale == {(3, 4.0): 1 / 4, (40, None): 1 / 26, (40, 1.0): 1.0}
 
 
 @pytest.mark.parametrize("detector", [*DETECTORS, multimodal_detector])
