@@ -146,8 +146,29 @@ def test_drawings_are_valid_and_complete():
     floors = drawing.read_floors()
     names = [each.text for each in ET.fromstring(drawing.draw_floors(floors)).iter("text")]
     assert sorted(names) == sorted(room for floor in floors for room in floor)
-    labels = {each.text for each in ET.fromstring(drawing.draw_anchor()).iter("text")}
-    assert {"anchor", "detection", "kernel", "posterior"} <= labels
+
+
+def test_the_stored_picture_is_what_the_package_draws():
+    """Numbers may differ by the last digit between backends."""
+    stored = (DOCS / "anchor.svg").read_text(encoding="utf-8")
+    drawn = load("drawing").picture()
+    number = re.compile(r"\d+\.\d")
+    assert number.sub("0", stored) == number.sub("0", drawn), "run python docs/builder/drawing.py"
+    assert [float(each) for each in number.findall(stored)] == pytest.approx(
+        [float(each) for each in number.findall(drawn)], abs=0.11
+    )
+    assert len(stored) < 10_000
+    labels = {each.text for each in ET.fromstring(stored).iter("{http://www.w3.org/2000/svg}text")}
+    assert {"anchor", "detection", "event", "kernel", "posterior", "threshold"} <= labels
+
+
+def test_the_picture_shows_a_detection_at_the_threshold():
+    drawing = load("drawing")
+    circle = ET.fromstring(drawing.picture()).find("{http://www.w3.org/2000/svg}circle")
+    late = float(circle.get("cx")) / drawing.FRAME_WIDTH - drawing.EVENT[1]
+    height = (drawing.BASE - float(circle.get("cy"))) / drawing.TOP
+    assert 0 < late < 10
+    assert drawing.THRESHOLD <= height < drawing.THRESHOLD + 0.15
 
 
 def test_citation_names_this_version():
