@@ -104,8 +104,8 @@ class StreamingAnchorLoss(FrameLoss):
         "safl"   (1 + strength * k(d_t)) * (1 - p_t)**gamma * CE_t
 
     With `strength=0`, `"sal"` is frame-wise cross entropy and the others are the focal loss. The
-    paper's abstract fixes the property, a penalty that rises towards the anchor, and the focal sum
-    and product; these kernels and constants are this package's own.
+    paper's abstract says that the penalty is higher near anchors and that there are focal
+    variations; these formulas, kernels and constants were made from it and are this package's own.
 
     Reference:
         U. Sarawgi et al., "Streaming Anchor Loss: Augmenting Supervision with Temporal

@@ -113,7 +113,7 @@ def make_loss(
 
     Args:
         name: `"sal"`, `"sa+fl"` (default), `"safl"`, `"cross-entropy"` or `"focal"`. With the rest
-            of the recipe they miss about as much on our recordings: see "Which loss" in the README.
+            of the recipe they miss about as much on our recordings: see `docs/results/losses.md`.
         strength: Strength of an anchor loss, >= 0. Defaults to `None`, for that of the loss.
         reach: Reach of an anchor loss in outputs of the detector, > 0. Defaults to `None`, for that
             of the loss.
