@@ -40,8 +40,8 @@ class HyperParameter(keras.metrics.Metric):
         """Do nothing: the value outlives an epoch."""
 
     def result(self) -> Tensor:
-        """Return the value."""
-        return ops.convert_to_tensor(self.value)
+        """Return the value, copied: JAX reuses the memory of the variable in the next step."""
+        return ops.copy(ops.convert_to_tensor(self.value))
 
     def get_config(self) -> dict[str, Any]:  # noqa: D102
         return {"name": self.name, "value": float(self.value), "dtype": self.dtype}

@@ -70,6 +70,23 @@ def test_values_show_in_the_history():
     assert history["reach_after"] == [9.0, 9.0, 9.0]
 
 
+def test_callbacks_read_the_values_after_a_validation():
+    """On JAX the step of the validation takes over the memory of the variables."""
+    read = []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: read.append(float(logs["strength"]))
+    )
+    loss = keras_sal.StreamingAnchorLoss()
+    schedule = keras_sal.AnchorSchedule(loss, strength=lambda epoch: 2.0 * epoch)
+    model = frozen_model()
+    model.compile("sgd", loss=loss, metrics=schedule.metrics)
+    history = model.fit(
+        *data(), validation_data=data(), epochs=3, callbacks=[schedule, note], verbose=0
+    )
+    assert read == [0.0, 2.0, 4.0]
+    assert [float(each) for each in history.history["val_strength"]] == [0.0, 2.0, 4.0]
+
+
 def test_every_batch_counts_steps_over_epochs():
     asked = []
     loss = keras_sal.StreamingAnchorLoss()
