@@ -80,7 +80,7 @@ def test_help_is_quick():
 def test_a_command_finds_the_whole_package(tmp_path):
     """Its module is made before its `__init__` has run; a model that is loaded needs all of it."""
     path, streams = str(tmp_path / "model.keras"), str(tmp_path / "none.npz")
-    keras_sal.models.conv_detector(features=4, size="nano").save(path)
+    keras_sal.models.conv_detector(features=4, feature_max=1, size="nano").save(path)
     finished = run_program("verify", path, path, "--streams", streams, KERAS_BACKEND="jax")
     assert finished.returncode == 1
     assert "keras-sal: " in finished.stderr

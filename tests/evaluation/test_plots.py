@@ -107,5 +107,5 @@ def test_rejects_several_classes(axes):
 
 def test_missing_matplotlib_is_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'draw a plot.*pip install "keras-sal\[report\]"'):
+    with pytest.raises(ImportError, match=r"draw a plot.*pip install .*\[report\]"):
         plot_det(curve())
