@@ -16,7 +16,7 @@ from keras_sal import files, models, provenance
 from keras_sal.data import StreamBatches
 from keras_sal.runtime import open_runner, predict
 from loss_study.losses import make_loss
-from loss_study.tasks import FRAMES_PER_OUTPUT, EventStream, Streams, Task
+from loss_study.tasks import FEATURE_MAX, FRAMES_PER_OUTPUT, EventStream, Streams, Task
 
 NETWORKS = {"gru": models.gru_detector, "conv": models.conv_detector}
 EPOCHS, BATCH_SIZE, WEIGHT_DECAY = 4, 32, 0.01
@@ -106,7 +106,10 @@ def train(
     """Train a network from the weights and on the crops of a seed."""
     keras.utils.set_random_seed(seed)
     model = NETWORKS[cell.network](
-        features=task.features, size=cell.size, frames_per_output=FRAMES_PER_OUTPUT
+        features=task.features,
+        size=cell.size,
+        frames_per_output=FRAMES_PER_OUTPUT,
+        feature_max=FEATURE_MAX,
     )
     batches = StreamBatches(
         streams,
