@@ -64,7 +64,7 @@ class Scoring:
             "frame_step_s=0.01.",
         )
         require(
-            0 < self.frame_step_s < math.inf,
+            0 < self.frame_step_s < math.inf and not _is_flag(self.frame_step_s),
             "`frame_step_s` must be a positive number of seconds; it is the time from one "
             f"frame to the next. Received: frame_step_s={self.frame_step_s}. "
             "A 10 ms step is 0.01.",
@@ -74,13 +74,13 @@ class Scoring:
         for name in ("smooth_frames", "on_frames"):
             value = getattr(self, name)
             require(
-                not isinstance(value, bool) and hasattr(value, "__index__") and value >= 1,
+                not _is_flag(value) and hasattr(value, "__index__") and value >= 1,
                 f"`{name}` must be an integer >= 1; it counts frames. "
                 f"Received: {name}={value}. 1 switches it off.",
             )
         require_step_within_window(self.frame_step_s, self.early_s + self.max_delay_s)
         require(
-            self.hysteresis is None or 0 <= self.hysteresis < 1,
+            self.hysteresis is None or (0 <= self.hysteresis < 1 and not _is_flag(self.hysteresis)),
             "`hysteresis` must be in [0, 1) or None; it is a distance between posteriors. "
             f"Received: hysteresis={self.hysteresis}. None switches it off.",
         )
@@ -145,7 +145,7 @@ def require_seconds(name: str, value: float) -> None:
         ValueError: If it is not a finite number of at least 0.
     """
     require(
-        0 <= value < math.inf,
+        0 <= value < math.inf and not _is_flag(value),
         f"`{name}` must be a number of seconds, 0 or more. Received: {name}={value}.",
     )
 
@@ -167,3 +167,8 @@ def require_step_within_window(frame_step_s: float, window_s: float) -> None:
         f"frame_step_s={frame_step_s}, a window of {window_s:g} s. Did you give milliseconds? A "
         "10 ms step is 0.01.",
     )
+
+
+def _is_flag(value: object) -> bool:
+    """Whether a value is `True` or `False`, which Python takes for 1 and 0."""
+    return isinstance(value, bool | np.bool_)

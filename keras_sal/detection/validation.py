@@ -11,6 +11,9 @@ from keras_sal.checks import require
 from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
 from keras_sal.typing import Array, ArrayLike
 
+FLAGS = "b"  # NumPy's kind of truth values
+NO_NUMBERS = "SUOcmM"  # its kinds of text, objects, complex numbers and times
+
 
 def validate_delay_frames(delay_frames: int) -> int:
     """Check a number of outputs at the start of a stream that belong to no frame.
@@ -47,7 +50,7 @@ def validate_thresholds(threshold: ArrayLike, classes: int) -> Array:
     Raises:
         ValueError: If the shape or a value is wrong.
     """
-    levels = np.atleast_1d(np.asarray(threshold, dtype="float64"))
+    levels = np.atleast_1d(_real_numbers(threshold, "threshold", FLAGS).astype("float64"))
     require(
         levels.shape in ((1,), (classes,)),
         f"`threshold` must be one number, or one for each of the {classes} classes. "
@@ -75,7 +78,7 @@ def validate_posterior(posterior: ArrayLike, name: str, *, classes: bool = False
     Raises:
         ValueError: If the shape or a value is wrong.
     """
-    posterior = np.asarray(posterior)
+    posterior = _real_numbers(posterior, name)
     if posterior.dtype not in ("float32", "float64"):
         posterior = posterior.astype("float64")
     if posterior.ndim == 2 and posterior.shape[1] == 1:
@@ -118,7 +121,7 @@ def validate_anchors(anchors_s: ArrayLike, name: str) -> Array:
     Raises:
         ValueError: If the shape or a value is wrong.
     """
-    anchors = np.asarray(anchors_s, dtype="float64")
+    anchors = _real_numbers(anchors_s, name, FLAGS).astype("float64")
     require(
         anchors.ndim == 1,
         f"`{name}` must have shape (events,). Received: {name} of shape {anchors.shape}. "
@@ -265,3 +268,14 @@ def validate_boundaries(boundaries_s: Sequence[ArrayLike] | None, streams: int) 
                 f"Received: boundaries_s[{index}]={each.tolist()}."
             )
     return boundaries
+
+
+def _real_numbers(values: ArrayLike, name: str, refused: str = "") -> Array:
+    """Return values as an array; text, which NumPy would convert, and objects are refused."""
+    array = np.asarray(values)
+    require(
+        array.dtype.kind not in NO_NUMBERS + refused,
+        f"`{name}` must hold real numbers; nothing else can be compared with them. Received: "
+        f"{name} of dtype {array.dtype}. Convert the numbers, and leave out what is none.",
+    )
+    return array

@@ -5,11 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_sal.detection import (
-    det_curve,
-    detect,
-    operating_point,
-)
+from keras_sal.detection import Scoring, det_curve, detect, operating_point
 
 pytestmark = pytest.mark.any_backend
 
@@ -78,6 +74,29 @@ def test_rejects_lists_of_different_lengths(anchors):
 def test_rejects_no_streams():
     with pytest.raises(ValueError, match="one array for each stream, and at least one"):
         det_curve([], [], frame_step_s=1.0)
+
+
+@pytest.mark.parametrize("values", [["1_0"], ["0.5"], [None], [0.5j]])
+def test_rejects_what_is_no_number(values):
+    """NumPy would read text as numbers, and `None` as nan."""
+    for posterior, anchors in ((values, []), ([0.5], values)):
+        with pytest.raises(ValueError, match="must hold real numbers"):
+            det_curve([posterior], [anchors], frame_step_s=1.0)
+    with pytest.raises(ValueError, match="`threshold` must hold real numbers"):
+        detect([0.5], values[0], frame_step_s=1.0)
+
+
+def test_rejects_truth_values():
+    """`hysteresis=False` would be a hysteresis of 0, which latches the trigger."""
+    with pytest.raises(ValueError, match=r"`threshold` must hold real numbers.*bool"):
+        detect([0.5], True, frame_step_s=1.0)
+    with pytest.raises(ValueError, match=r"`anchors_s\[0\]` must hold real numbers.*bool"):
+        det_curve([[0.5]], [[True]], frame_step_s=1.0)
+    for name in ("hysteresis", "refractory_s", "frame_offset_s", "early_s", "max_delay_s"):
+        with pytest.raises(ValueError, match=rf"`{name}` must be .*{name}=False"):
+            Scoring(**{"frame_step_s": 1.0, name: False})
+    with pytest.raises(ValueError, match=r"`frame_step_s` must be a positive number.*=True"):
+        Scoring(frame_step_s=True)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, math.nan, 50])
