@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 PACKAGE = Path(__file__).parents[1] / "keras_sal"
-collect_ignore = ["support"]  # imported by the tests by their own names
+collect_ignore = ["support", "fuzz"]  # imported by the tests by their own names
 WITHOUT_KERAS = ("augmentation", "cli", "data", "detection", "evaluation", "export")
 
 # Property tests try the same examples in every run, so that a failure is found again.
