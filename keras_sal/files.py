@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import glob
 import hashlib
 import json
@@ -32,6 +33,10 @@ DAMAGED_ARRAYS = (
 """What NumPy raises for `.npz` files that are damaged."""
 
 ABANDONED_S = 24 * 3600.0  # age of what another machine left unfinished
+UNWRITABLE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # no space
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR),  # no such place
+)
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 HERE = -100  # AT_FDCWD of Linux
 
@@ -130,6 +135,9 @@ def temporary_sibling(path: Path) -> Iterator[Path]:
 
     Yields:
         A path that nothing exists at, and that no other thread or process uses.
+
+    Raises:
+        OSError: If the disk is full, or the folder can't be written to; the message names `path`.
     """
     sweep(path)
     name = f".{os.getpid()}-{_machine()}-{uuid.uuid4().hex[:8]}.{path.name}"
@@ -137,6 +145,10 @@ def temporary_sibling(path: Path) -> Iterator[Path]:
     temporary = path.with_name(name)
     try:
         yield temporary
+    except OSError as error:
+        if error.errno in UNWRITABLE and temporary.name in str(error.filename or temporary):
+            raise _unwritable(path, error) from error
+        raise
     finally:
         _remove(temporary)
         _unfinished.discard(name)
@@ -158,6 +170,15 @@ def sweep(path: Path) -> None:
             continue  # another process was quicker
         if old or (machine == _machine() and not _is_running(int(pid))):
             _remove(left)
+
+
+def _unwritable(path: Path, error: OSError) -> OSError:
+    """The same error about a path, not about a temporary one that is gone."""
+    return OSError(
+        error.errno,
+        f"`path` must be a place that can be written to; {error.strerror}. Received: "
+        f"path={str(path)!r}, which stays as it was. Free space there, or choose another folder.",
+    )
 
 
 def _is_running(pid: int) -> bool:

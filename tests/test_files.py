@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disks import full_disk, read_only
 
 from keras_sal import files
 
@@ -39,6 +40,49 @@ def test_write_leaves_nothing_half_written(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         files.write_atomically(tmp_path / "results.json", fail)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits files by what POSIX has for it")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: files.write_atomically(path, 4000 * "new"),
+        lambda path: files.write_json(path, 4000 * ["new"]),
+        lambda path: files.write_atomically(path, lambda file: np.savez(file, np.zeros(4000))),
+    ],
+)
+def test_full_disk_and_read_only_folder(tmp_path, write):
+    """What stood there stays, nothing is left beside it, and the error names the file."""
+    path = tmp_path / "results.npz"
+    path.write_text("old")
+    for unwritable, reason in (
+        (full_disk(1000), "too large|No space"),
+        (read_only(tmp_path), "Read-only|Permission"),
+    ):
+        with unwritable, pytest.raises(OSError, match=rf"{reason}.*path='.*/results\.npz'"):
+            write(path)
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits files by what POSIX has for it")
+def test_folder_on_a_full_disk(tmp_path):
+    path = tmp_path / "bundle"
+    path.mkdir()
+    (path / "old").touch()
+    with (
+        pytest.raises(OSError, match=r"path='.*/bundle'"),
+        full_disk(1000),
+        files.atomic_folder(path) as folder,
+    ):
+        (folder / "new").write_bytes(bytes(5000))
+    assert [each.name for each in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        files.write_atomically(tmp_path / "x", lambda path: Path("elsewhere").read_bytes())
 
 
 def test_not_a_number_is_null_in_json(tmp_path):

@@ -8,6 +8,7 @@ all of them in one file, which is replaced in one step.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,24 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self.batches, self.hard_negatives = batches, hard_negatives
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the state after this epoch, which Keras counts from 0."""
+        """Write the state after this epoch, which Keras counts from 0.
+
+        If it can't be written, as on a full disk, a warning says so, and the training goes on.
+        """
         variables = _variables(self.model)
         state: dict[str, Any] = {name: _to_array(each) for name, each in variables.items()}
         alarms = self.hard_negatives.alarms if self.hard_negatives else []
         state["alarms"] = np.array([alarm[:3] for alarm in alarms], "float64").reshape(-1, 3)
         state["epochs"] = np.array(epoch + 1)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, lambda path: np.savez(path, **state))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, lambda path: np.savez(path, **state))
+        except OSError as error:
+            warnings.warn(
+                f"The state of the training after epoch {epoch + 1} could not be kept; the "
+                f"training goes on, and {self.path} stays as it was. {error}",
+                stacklevel=2,
+            )
 
     def restore(self, model: keras.Model) -> int:
         """Bring the model, the batches and the hard negatives to the state in the file.

@@ -1,68 +1,22 @@
 """Trainings that are interrupted and go on end in the weights of those that are not."""
 
-import itertools
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from full_disks import full_disk, read_only
+from small_training import EPOCHS, fit, make_batches, training
 
-from keras_sal import AnchorTargets, FrameCrossEntropy
-from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
 from keras_sal.training import EpochCheckpoint, HardNegatives
 
-EPOCHS = 4
-
-
-def streams():
-    word = Recording(Path("word.wav"), "train", "go", 1.0, 0.2, 0.6)
-    noise = np.random.default_rng(0).normal(size=(2, 398, 3)).astype("float32")
-    placed = (PlacedRecording(word, 2.0, class_index=0),)
-    return [Stream(str(index), placed, 4.0, features=x) for index, x in enumerate(noise)]
-
-
-def make_batches():
-    targets = AnchorTargets(50, "offset", after_frames=9, frame_step_s=0.01, frame_offset_s=0.03)
-    return StreamBatches(streams(), targets, batches=2, batch_size=4, seed=1)
-
-
-def training(path, units=4):
-    """A model with dropout, its batches and its checkpoint, as at the start of a process."""
-    keras.utils.set_random_seed(3)
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((None, 3)),
-            layers.Dense(units, "relu"),
-            layers.Dropout(0.5, seed=1),
-            layers.BatchNormalization(),
-            layers.Dense(1, "sigmoid"),
-        ]
-    )
-    model.compile(keras.optimizers.Adam(0.05), loss=FrameCrossEntropy())
-    batches = make_batches()
-    return model, batches, EpochCheckpoint(path, batches)
-
-
-def fit(model, batches, checkpoint, initial_epoch, interrupt_after=None):
-    """Train up to the last epoch, or until an exception in the middle of an epoch."""
-    steps = itertools.count(1)
-
-    def interrupt(batch, logs):
-        if next(steps) == interrupt_after:
-            raise InterruptedError
-
-    interruption = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
-    model.fit(
-        batches,
-        epochs=EPOCHS,
-        initial_epoch=initial_epoch,
-        callbacks=[checkpoint, interruption],
-        shuffle=False,
-        verbose=0,
-    )
-    return [np.copy(weights) for weights in model.get_weights()]  # PyTorch shares their memory
+SUPPORT = Path(__file__).parents[1] / "support"
+ROOT = SUPPORT.parents[1]
 
 
 def test_goes_on_to_the_same_weights(tmp_path):
@@ -80,6 +34,43 @@ def test_goes_on_to_the_same_weights(tmp_path):
     assert checkpoint.restore(model) == 2  # the third epoch was interrupted
     for one, other in zip(fit(model, batches, checkpoint, 2), expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
+def test_a_killed_process_loses_one_epoch_at_most(tmp_path):
+    """It is killed when half of the third checkpoint is written; another process goes on."""
+    path = tmp_path / "state.npz"
+    program = f"import small_training; small_training.fit_until_killed({str(path)!r}, 2)"
+    paths = os.pathsep.join(map(str, (SUPPORT, ROOT)))
+    environment = os.environ | {"PYTHONPATH": paths, "KERAS_BACKEND": keras.backend.backend()}
+    killed = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len(list(tmp_path.iterdir())) == 2  # the second checkpoint, and half of the third
+    model, batches, checkpoint = training(path)
+    assert checkpoint.restore(model) == 2
+    resumed = fit(model, batches, checkpoint, initial_epoch=2)
+    assert list(tmp_path.iterdir()) == [path]
+    expected = fit(*training(tmp_path / "whole.npz"), initial_epoch=0)
+    for one, other in zip(resumed, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.any_backend
+@pytest.mark.skipif(os.name == "nt", reason="limits files by what POSIX has for it")
+def test_training_goes_on_when_the_disk_is_full(tmp_path):
+    """And the checkpoint before stays."""
+    path = tmp_path / "state.npz"
+    model, checkpoint = saved(path)
+    before = path.read_bytes()
+    warned = pytest.warns(UserWarning, match=r"after epoch 4 could not be kept.*state\.npz")
+    with full_disk(len(before) // 2), warned:
+        checkpoint.on_epoch_end(3)
+    with read_only(tmp_path), warned:
+        checkpoint.on_epoch_end(3)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [before]
+    assert checkpoint.restore(model) == 2
+    checkpoint.on_epoch_end(3)
+    assert checkpoint.restore(model) == EPOCHS
 
 
 @pytest.mark.any_backend
