@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_sal.data.fields import number
 from keras_sal.data.text_files import read_text
 
 TABLE = "recordings.csv"
@@ -116,7 +117,7 @@ def check_duration(given: str, duration_s: float) -> None:
         ValueError: If they differ by more than 0.05 s.
     """
     try:
-        fits = not given.strip() or abs(float(given) - duration_s) <= SLACK_S
+        fits = not given.strip() or abs(number(given) - duration_s) <= SLACK_S
     except ValueError:
         fits = False
     if not fits:
@@ -143,7 +144,7 @@ def parse_times(onset: str, offset: str, duration_s: float) -> tuple[float, floa
     """
     received = f"Received: onset_s={onset}, offset_s={offset}"
     try:
-        onset_s, offset_s = (float(time) if time.strip() else math.nan for time in (onset, offset))
+        onset_s, offset_s = (number(time) if time.strip() else math.nan for time in (onset, offset))
     except ValueError as error:
         raise ValueError(
             f"`onset_s` and `offset_s` must be numbers or empty; they are seconds. {received}. "

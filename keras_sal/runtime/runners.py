@@ -208,7 +208,7 @@ def _open_tflite(path: Path, runtime: str | None) -> Runner:
     from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
     if runtime is None:
-        inputs, _ = Flatbuffer(path.read_bytes()).tensor_infos()
+        inputs, _ = Flatbuffer.from_file(path).tensor_infos()
         integers = any(info.scale is not None for info in inputs)
         runtime = "micro" if integers else "litert"
     if internal_state.is_internal(path):  # which a plain runner can't reset

@@ -25,14 +25,12 @@ from keras_sal.files import temporary_sibling
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
-from keras_sal.runtime.runners import predict
 from keras_sal.training.recipe import TRIGGER_OPTIONS
 from keras_sal.training.split_streams import SplitStreams
 from keras_sal.training.temperature import apply_temperature
 from keras_sal.typing import Array, PathLike
 
 CALIBRATION_STREAMS = 12
-LEAST_POSTERIOR = 0.5  # that the conversion to integers asks for
 FIRMWARE = "firmware"
 COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
@@ -117,25 +115,6 @@ def calibration_sequences(streams: Sequence[Stream]) -> list[Array]:
     """
     ranked = sorted(streams, key=lambda stream: -len(stream.events))
     return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
-
-
-def check_posteriors(runner: Any, sequences: Sequence[Array]) -> None:
-    """Refuse a detector that stays below 0.5 on the streams that it was trained on.
-
-    Args:
-        runner: A runner of the detector.
-        sequences: Features of training streams with events.
-
-    Raises:
-        ValueError: If it does.
-    """
-    peak = max((float(p.max()) for p in predict(runner, sequences)), default=0.0)
-    require(
-        peak >= LEAST_POSTERIOR,
-        f"The detector must reach a posterior of {LEAST_POSTERIOR:g} on its training streams; it "
-        "has not learned the word, and its quantised form could not show it. Received: at most "
-        f"{peak:.3g}. Train more steps (`--steps`), or give more recordings of the word.",
-    )
 
 
 def write_release(
@@ -230,8 +209,6 @@ class _Release:
 
     def _convert(self, model: keras.Model, runner: Any) -> Any:
         sequences = drop_remainder(runner, calibration_sequences(self.plan.streams.train))
-        if self.plan.quantization != "float32":
-            check_posteriors(runner, sequences)
         return micro.convert(
             model,
             self.folder / "cache.tflite",

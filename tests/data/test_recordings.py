@@ -99,6 +99,11 @@ class TestLoadRecordings:
             (keyword(onset_s=-0.1), r"`onset_s` must be at least 0.*onset_s=-0\.1"),
             (keyword(onset_s=""), r"both be given or both be empty.*onset_s=, offset_s=0\.7"),
             (keyword(onset_s="soon"), "must be numbers or empty; they are seconds.*onset_s=soon"),
+            (keyword(onset_s="0_0"), "must be numbers or empty; they are seconds.*onset_s=0_0"),
+            (
+                keyword(duration_s="0_1", samples=np.zeros(16_000)),
+                "length of the file, 1.000 s.*=0_1",
+            ),
             (
                 keyword(duration_s=2.0, samples=np.zeros(16_000)),
                 "length of the file, 1.000 s.*=2.0",

@@ -124,10 +124,18 @@ def test_rejects_calibration_without_positives(gru, tmp_path):
     with pytest.raises(
         ValueError,
         match=r"(?s)`calibration` must contain positives.*400 frames.*channel 0 of `posterior` "
-        r"never passes 0\.5 \(highest: 0\.\d+",
+        r"never passes 0\.5 \(highest: 0\.\d+\)\. Train .* further \(`keras-sal train --steps`",
     ):
         micro.convert(gru, path, [background_only(0), background_only(1)])
     assert not path.exists()
+
+
+def test_command_has_the_option_that_the_error_names(capsys):
+    from keras_sal.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "--steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ Attempts run in a process of their own: one that takes more than 5 s (of
 processor time) is a hang, one that ends the process is a death, and another process goes on behind
 it. `--seed` and the number of an attempt make its inputs again: `--first NUMBER --inputs 1`.
 
-Writes `benchmarks/results/fuzz.json`, an entry for each kind and backend; the exit status is 1 if
+Writes `benchmarks/results/fuzz.json`, an entry for each kind, backend and seed; the exit status is 1 if
 there was any failure.
 """
 
@@ -149,11 +149,11 @@ def run_kind(kind: str, inputs: int, seed: int, first: int) -> dict:
 
 
 def store(path: Path, entry: dict) -> None:
-    """Put an entry in the place of the one of its kind and backend."""
+    """Put an entry in the place of the one of its kind, backend and seed."""
     from keras_sal import files, provenance
 
     stored = json.loads(path.read_text())["kinds"] if path.exists() else []
-    key = ("kind", "backend")
+    key = ("kind", "backend", "seed")
     others = [each for each in stored if any(each[name] != entry[name] for name in key)]
     entry |= {"versions": provenance.versions(), "machine": provenance.machine()}
     kinds = sorted([*others, entry], key=lambda each: [str(each[name]) for name in key])

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from keras_sal.checks import require
-from keras_sal.data.alignment.fields import is_number, number, split_lines
 from keras_sal.data.alignment.row_filter import RowFilter
 from keras_sal.data.alignment.validation import Entry
+from keras_sal.data.fields import is_number, number, split_lines
 
 DELIMITERS = ",;\t|"
 COLUMNS = ("onset_s", "offset_s", "text", "file")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_sal.checks import require
-from keras_sal.data.alignment.fields import split_lines
 from keras_sal.data.alignment.validation import Entry
+from keras_sal.data.fields import split_lines
 from keras_sal.extras import import_package
 
 ARROW = "-->"

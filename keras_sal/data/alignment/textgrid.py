@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from keras_sal.checks import require
-from keras_sal.data.alignment.fields import number
 from keras_sal.data.alignment.validation import Entry
+from keras_sal.data.fields import number
 
 TOKEN = re.compile(
     r"""(?P<comment>![^\r\n]*)|"(?P<string>[^"]*(?:""[^"]*)*)"|(?P<flag><[^<>\s]*>)|(?P<word>\S+)"""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from keras_sal.data.alignment.events import TOLERANCE_S, Event, Events, summarize_skipped
-from keras_sal.data.alignment.fields import number
+from keras_sal.data.fields import number
 
 WHOLE_NUMBERS_IN_MS_FROM = 20.0  # median length of events from which whole numbers are refused
 NUMBERS_IN_MS_FROM = 100.0  # the same for fractions: half a minute of speech is no mistake

@@ -234,6 +234,6 @@ def _no_positives_error(report: dict[str, Any], min_posterior: float) -> ValueEr
         "`calibration` must contain positives that the model detects; without them the range of "
         "the logits is never seen and the quantized posterior saturates. Received: "
         f"{report['frames']} frames over which channel {channel} of `{name}` never passes "
-        f"{min_posterior:g} (highest: {peak:.3g}). Add recordings of the event, train the model "
-        "further, or lower `min_posterior`."
+        f"{min_posterior:g} (highest: {peak:.3g}). Train the model further (`keras-sal train "
+        "--steps`), give more recordings of the event, or convert to float32."
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_sal.data.alignment import read_events
-from keras_sal.data.alignment.fields import number, split_lines
+from keras_sal.data.fields import number, split_lines
 
 pytestmark = pytest.mark.any_backend
 NA = "<NA>"

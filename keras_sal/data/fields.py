@@ -1,4 +1,4 @@
-"""Lines and numbers of event files, as their formats define them."""
+"""Lines and numbers of tables and event files, as their formats define them."""
 
 from __future__ import annotations
 
