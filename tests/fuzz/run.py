@@ -7,12 +7,12 @@ Each kind is a module beside this one with a function `attempt(random, folder)`,
 input or a batch of them and returns a `Counter` of the outcomes: "agreed" with the independent
 oracle, or "refused" by a `ValueError`. Its `prepare()`, if it has one, makes what all attempts
 need. An `AssertionError` is a difference from the oracle, any other exception a crash.
-Attempts run in a process of their own: one that takes more than 5 s (of
-processor time) is a hang, one that ends the process is a death, and another process goes on behind
-it. `--seed` and the number of an attempt make its inputs again: `--first NUMBER --inputs 1`.
+Attempts run in a process of their own: one that takes more than 5 s (of processor time) is a hang,
+one that ends the process is a death, and another process goes on behind it. `--seed` and the number
+of an attempt make its inputs again: `--first NUMBER --inputs 1`.
 
-Writes `benchmarks/results/fuzz.json`, an entry for each kind, backend and seed; the exit status is 1 if
-there was any failure.
+Writes `benchmarks/results/fuzz.json`, an entry for each kind, backend and seed; the exit status is
+1 if there was any failure.
 """
 
 from __future__ import annotations
