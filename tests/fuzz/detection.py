@@ -55,20 +55,26 @@ def attempt(random, folder):
     anchors = [
         rng.uniform(0, scoring.time_s(len(p) - 1) + 1e-9, random.randint(0, 4)) for p in posteriors
     ]
+    given = random.choice((None, [a + rng.uniform(0, 0.3, len(a)) for a in anchors]))
+    ends = anchors if given is None else given
     scores = [reference_scores(p, scoring.smooth_frames) for p in posteriors]
-    curve = det_curve(posteriors, anchors, max_fa_per_hour=math.inf, **rule)
+    options = {"event_ends_s": given, **rule}
+    curve = det_curve(posteriors, anchors, max_fa_per_hour=math.inf, **options)
     hours = sum(
-        reference_negative_hours(len(p), a, scoring)
-        for p, a in zip(posteriors, anchors, strict=True)
+        reference_negative_hours(len(p), a, scoring, e)
+        for p, a, e in zip(posteriors, anchors, ends, strict=True)
     )
     assert math.isclose(curve.hours, hours, abs_tol=1e-12), (curve.hours, hours)
     for threshold in _thresholds(random, scores, scoring):
         each = [
-            reference_counts(s, a, threshold, scoring) for s, a in zip(scores, anchors, strict=True)
+            reference_counts(s, a, threshold, scoring, e)
+            for s, a, e in zip(scores, anchors, ends, strict=True)
         ]
-        expected = sum(alarms for alarms, _ in each), sum(len(late) for _, late in each)
-        point = operating_point(posteriors, anchors, threshold, **rule)
-        assert (point.false_alarms, point.hits) == expected, (rule, threshold, point, expected)
+        alarms, latencies, repeats = zip(*each, strict=True)
+        expected = sum(alarms), sum(map(len, latencies)), sum(repeats)
+        point = operating_point(posteriors, anchors, threshold, **options)
+        found = point.false_alarms, point.hits, point.repeats
+        assert found == expected, (rule, threshold, point, expected)
         if threshold > curve.floor:
             on_curve = curve.point(threshold)
             assert repr(on_curve) == repr(point), (rule, on_curve, point)
