@@ -38,6 +38,11 @@ class Console:
         width = None if sys.stdout.isatty() else WIDTH
         self._rich = RichConsole(highlight=False, markup=False, width=width)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody sees what is shown."""
+        return self._rich.is_terminal
+
     def say(self, text: str) -> None:
         """Print a line.
 
@@ -74,7 +79,7 @@ class Console:
         )
 
         started = time.monotonic()
-        if not self._rich.is_terminal:
+        if not self.is_terminal:
             self.say(f"{name} ...")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(
@@ -82,7 +87,7 @@ class Console:
             TimeElapsedColumn(),
             console=self._rich,
             transient=True,
-            disable=not self._rich.is_terminal,
+            disable=not self.is_terminal,
         ) as bars:
             yield Stage(bars, bars.add_task(name, total=None))
         self.say(f"{name}: {time.monotonic() - started:.0f} s")

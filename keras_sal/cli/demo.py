@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import webbrowser
 from pathlib import Path
 
 from keras_sal.cli.arguments import (
@@ -59,6 +60,9 @@ def add_parser(commands: Commands) -> None:
     add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
     add_seed(parser, "weights, streams and crops")
     add_resume(parser)
+    parser.add_argument(
+        "--no-browser", action="store_true", help="do not open the report, as a terminal does"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,7 +93,10 @@ def run(options: argparse.Namespace) -> int:
     print_footprint(shipped, console)
     console.say(f"Operators: {', '.join(shipped['operators'])}")
     output = Path(options.output).resolve()
+    report = (output / "report.html").as_uri()
     console.say(f"Artefacts in {output}: model.keras, firmware/, report.html, results.json")
-    console.say(f"Look at the report and listen to it: {(output / 'report.html').as_uri()}")
+    console.say(f"Look at the report and listen to it: {report}")
+    if console.is_terminal and not options.no_browser:
+        webbrowser.open(report)
     console.say(NEXT)
     return 0

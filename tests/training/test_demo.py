@@ -3,6 +3,7 @@
 import functools
 import json
 import shlex
+import webbrowser
 
 import keras
 import numpy as np
@@ -167,11 +168,19 @@ def test_synthetic_speech_is_trained_on_as_it_is(tmp_path, monkeypatch):
     assert streams is same
 
 
-def test_ends_with_what_to_do_next(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def pages(monkeypatch):
+    """The pages that a browser is asked to open, while `demo` trains nothing."""
     system = {"name": "int8", "conditions": {}, "flash_bytes": 1, "arena_bytes": 1, "operators": []}
     results = {"word": "computer", "fa_per_hour": 9.0, "systems": [system], "warnings": []}
     results["stream_sets"] = [{"split": "test", "hours": 0.36}]
     monkeypatch.setattr(demo, "run_demo", lambda *_, **__: results)
+    pages = []
+    monkeypatch.setattr(webbrowser, "open", pages.append)
+    return pages
+
+
+def test_ends_with_what_to_do_next(tmp_path, pages, capsys):
     assert cli.main(["demo", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr().out
     lines = shown.splitlines()
@@ -180,6 +189,14 @@ def test_ends_with_what_to_do_next(tmp_path, monkeypatch, capsys):
     assert lines[-2].endswith((tmp_path / "out" / "report.html").as_uri())
     assert lines[-1].startswith("Next: ")
     assert "keras-sal train" in lines[-1]
+    assert pages == []
+
+
+@pytest.mark.parametrize(("options", "opened"), [([], 1), (["--no-browser"], 0)])
+def test_opens_the_report_on_a_terminal(tmp_path, pages, monkeypatch, options, opened):
+    monkeypatch.setattr(Console, "is_terminal", True)
+    assert cli.main(["demo", str(tmp_path / "out"), *options]) == 0
+    assert pages == opened * [(tmp_path / "out" / "report.html").as_uri()]
 
 
 @pytest.mark.parametrize("option", ["--steps", "--hours", "--fa-per-hour"])
