@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_sal.audio.decoded_sound import require_channels, require_peak
 from keras_sal.audio.samples import SAMPLE_RATE, resample
+from keras_sal.audio.sound_checks import require_channels, require_peak
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
 

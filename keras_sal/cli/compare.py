@@ -1,4 +1,4 @@
-"""`keras-sal compare`: the difference of two systems on the same streams."""
+"""`keras-sal compare`: differences between systems on the same streams."""
 
 from __future__ import annotations
 

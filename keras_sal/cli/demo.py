@@ -1,4 +1,4 @@
-"""`keras-sal demo`: recordings to a verified model for a microcontroller, once through."""
+"""`keras-sal demo`: the whole way from recordings to a verified model for a microcontroller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libraries in C++ print when they are imported, which no setting of theirs turns off."""
+"""Silencing of the messages that C++ libraries print when they are imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program `keras-sal`: its commands, and what happens to their errors."""
+"""The program `keras-sal`: runs a command and prints its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings that the commands use beside a model: with the splits that the model was made with."""
+"""Recordings for commands on a trained model, in the splits that the model was made with."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _blocks(sound: Any, source: str, block_s: float) -> Generator[Array, None, i
     import numpy as np
 
     from keras_sal.audio import SAMPLE_RATE
-    from keras_sal.audio.decoded_sound import require_channels, require_peak
+    from keras_sal.audio.sound_checks import require_channels, require_peak
     from keras_sal.runtime.stream_resampler import StreamResampler
 
     rate = sound.samplerate

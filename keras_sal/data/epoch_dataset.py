@@ -1,4 +1,4 @@
-"""Data sets of batches that follow from the number of the epoch and the place in it alone."""
+"""Data sets whose batches depend only on the epoch and the index of the batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines and numbers of tables and event files, as their formats define them."""
+"""Parsing of the lines and numbers in tables and event files."""
 
 from __future__ import annotations
 

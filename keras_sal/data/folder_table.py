@@ -1,4 +1,4 @@
-"""A table of recordings from folders as people have them: one of the word, others without it."""
+"""A table of recordings made from a folder of positives and folders of negatives."""
 
 from __future__ import annotations
 

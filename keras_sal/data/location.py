@@ -1,4 +1,4 @@
-"""Location of the recordings: given, named by the environment, or beside the checkout."""
+"""Search for the folder of recordings: as given, by environment variable, beside the checkout."""
 
 import os
 from pathlib import Path

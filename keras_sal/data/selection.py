@@ -1,4 +1,4 @@
-"""Selection of recordings: positives and negatives of a wake word, and what of them is usable."""
+"""Selection of the usable positives and negatives of a wake word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of streams as a `tf.data.Dataset` or a `grain.MapDataset`.
+"""Data sources: batches of streams as a `tf.data.Dataset` or a `grain.MapDataset`.
 
 Use them in pipelines that are built with one of the two; `model.fit` takes `StreamBatches` as they
 are. The elements are the batches of all epochs in a row (`at(0, 0)`, `at(0, 1)` and so on). They

@@ -37,8 +37,8 @@ def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recordi
     same way.
 
     Speakers of the word are weighted by how often they say it, the others by the duration of their
-    recordings. A recording of an unknown speaker counts as a speaker of its own, and so does each
-    of a speaker who alone says the word: the detector is then for that voice. Of each kind, the
+    recordings. Each recording of an unknown speaker counts as a speaker. If only one speaker says
+    the word, so does each of theirs: the detector is then for that voice. Of each kind, the
     speaker with the greatest weight goes first, each to the split that lacks most of its share.
 
     Args:

@@ -38,8 +38,8 @@ def training_streams(
     """Lay augmented recordings into streams to train on, in random order, until they fill `hours`.
 
     Each recording is drawn about as often as the others of its kind, each time with another gain,
-    speed and room. Recordings of other wake words are negatives like all others: the rate at which
-    they come up is their share of the negatives.
+    speed and room. Recordings of other wake words are negatives like all others: they are drawn
+    as often as their share of the negatives.
 
     Args:
         recordings: A sequence of `Recording`, from `load_recordings`.

@@ -1,4 +1,4 @@
-"""Recordings of a wake word with their splits, loaded in the one way that all commands share."""
+"""Loading of a wake word's recordings and their splits, for all commands."""
 
 from __future__ import annotations
 

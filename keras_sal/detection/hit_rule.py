@@ -143,7 +143,7 @@ def hit_windows(anchors_s: Array, frames: int, rule: Scoring) -> tuple[Array, Ar
 def event_spans(
     anchors_s: Array, event_ends_s: Array, frames: int, rule: Scoring
 ) -> tuple[Array, Array]:
-    """Convert the stretches without false alarms, hit windows and events that last, to frames.
+    """Convert the stretches that hold no false alarms to frames: hit windows, and events that last.
 
     Args:
         anchors_s: array `(events,)`, seconds, rising.

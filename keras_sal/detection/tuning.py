@@ -50,8 +50,8 @@ def tune(
     """Try every combination of trigger settings on development data.
 
     The best has the lowest FRR within the false-alarm budget, and within the latency budget if
-    there is one; of those that share it, the one with the lowest median latency, then the one
-    that was named first.
+    there is one; between equals the lower median latency decides, then the order of the
+    arguments.
 
     Args:
         posteriors: list of arrays `(frames,)` in [0, 1], as for `det_curve`.

@@ -136,10 +136,11 @@ def evaluate(
         predictions: `Predictions`, with dev streams (unless all thresholds are shipped) and test
             streams.
         protocol: `ScoringProtocol`.
-        shipped: dict, by system what it ships with, used instead of a choice on dev: `{"scoring":
-            {...}, "threshold": {"threshold": ..., ...}}`; either may be missing. Defaults to
-            none.
-        details: dict, by system more fields of its results, such as its file. Defaults to none.
+        shipped: dict from the name of a system to the trigger and threshold that it ships with,
+            used instead of a choice on dev: `{"scoring": {...}, "threshold": {"threshold": ...,
+            ...}}`; either may be missing. Defaults to none.
+        details: dict from the name of a system to further fields of its results, such as its file.
+            Defaults to none.
         provenance: dict, `provenance` of the results. Defaults to none.
         progress: Function called as `progress(done, total)`, or `None` (default).
 

@@ -5,9 +5,10 @@
     report.write_json("verification.json")
 
 Every file is run frame by frame in its runtime, its state carried, and compared with the output of
-the Keras model for the whole streams. A recurrent integer model differs between runtimes by some
-steps of its posterior, and by more on a single steep frame. So integer files are bounded by their
-*mean* error, and by the misses at the same false-alarm rate, which matter in the end.
+the Keras model for the whole streams. A recurrent integer model differs between runtimes by a few
+quantization steps, and by more on frames where the posterior rises steeply. So integer files are
+bounded by their *mean* error, and by the misses at the same false-alarm rate, which matter in the
+end.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def verify(
             name if the model has several frame inputs.
         anchors_s: For each stream the times of its anchors, seconds. Adds misses at the same
             false-alarm rate, and latency; needs `frame_step_s`. Defaults to `None`.
-        fa_per_hour: Budget of false alarms per hour for those, >= 0. Defaults to 1.
+        fa_per_hour: False-alarm budget per hour at which misses are compared, >= 0; used with
+            `anchors_s`. Defaults to 1.
         channel: Output channel that is scored against `anchors_s`. Defaults to 0.
         delay_frames: By how many output frames the outputs of the files are late, an integer >= 0.
             Defaults to `None`: by as many as `keras_sal.streaming.step_model` needs for `model`.

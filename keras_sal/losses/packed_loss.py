@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_sal.anchors import IGNORE, pack, unpack
 from keras_sal.checks import require
+from keras_sal.losses.fit_checks import check_fit_checks
 from keras_sal.losses.frame_weights import expand_weight, kept_frames
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong, to_numpy
-from keras_sal.losses.running_fit import check_running_fit
 from keras_sal.typing import Tensor
 
 MEANS = ("sum_over_batch_size", "mean")
@@ -76,7 +76,7 @@ class PackedLoss(keras.losses.Loss):
         values = self._values(labels, distance, y_pred)
         traced = to_numpy(y_pred[:0]) is None
         if values is not None:
-            first = check_running_fit(self, values.from_logits)
+            first = check_fit_checks(self, values.from_logits)
             if not traced and (first or not self._seen_values):
                 self._seen_values = check_values(values) or self._seen_values
 

@@ -2,7 +2,7 @@
 
 Where values can be seen, a wrong one is an error that names it. Inside a compiled step they can't
 be seen. There the loss becomes a number that no right values lead to: `-inf` if `y_true` is wrong,
-`nan` if `y_pred` is, with a gradient of 0. `keras_sal.losses.running_fit` turns either into an
+`nan` if `y_pred` is, with a gradient of 0. `keras_sal.losses.fit_checks` turns either into an
 error on the first batch of `fit`. Both use the same predicates, of NumPy or of `keras.ops`.
 """
 

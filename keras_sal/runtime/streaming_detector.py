@@ -78,9 +78,10 @@ class StreamingDetector:
         runtime: `"keras"`, `"micro"`, `"litert"` or `"onnx"`. Defaults to `None`, which chooses by
             the kind of model.
         delay_frames: By how many output frames the outputs of a model with look-ahead are late, an
-            integer >= 0. As many outputs are dropped at the start of a stream; the others have the
-            time at which they come. Defaults to `None`, which takes `delay_frames` of the runner.
-            A `.tflite` or `.onnx` file does not state it, which counts as 0.
+            integer >= 0. That many outputs are dropped at the start of a stream. The times of the
+            others are those at which they come, the delay included. Defaults to `None`, which takes
+            `delay_frames` of the runner. A `.tflite` or `.onnx` file does not state it, which
+            counts as 0.
         **scoring: Arguments of the trigger, as in `keras_sal.detection.Scoring`: `smooth_frames`,
             `on_frames`, `hysteresis`, `refractory_s`, and `frame_step_s`, `frame_offset_s` of the
             *posteriors*. With a `MicroFrontend` the times are known; without one `frame_step_s` is

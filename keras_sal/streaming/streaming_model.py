@@ -57,8 +57,8 @@ def step_model(
 
     A model that looks k frames ahead (`padding="same"`, `ZeroPadding1D((1, 1))`, a convolution
     without padding) can stream if its outputs may be k frames late: the posterior of step t + k is
-    that of frame t of the clip. Every branch waits for the latest, and layers with a memory begin
-    with the first frame of the clip, as they do in the clip. The first k outputs belong to no
+    that of frame t of the clip. All branches are delayed to match the latest. Layers with a memory
+    start at the first frame of the clip. The first k outputs belong to no
     frame. At the end of a clip each layer that looks ahead sees zeros. A stream has no end, so the
     last k posteriors of a padded clip have no counterpart. `delay_frames` reads k from the model.
 
@@ -127,8 +127,8 @@ def chunk_model(
     frame.
 
     Recurrent layers run in the loop of the backend, compiled in `predict_on_batch`. JAX and XLA
-    compile again for each new number of frames: cut a recording into chunks of one size (some
-    thousand frames) and a rest.
+    compile again for each new number of frames: cut a recording into chunks of equal size (a
+    few thousand frames) and a shorter last one.
 
     Args:
         model: As for `step_model`.

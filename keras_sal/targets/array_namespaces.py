@@ -1,4 +1,4 @@
-"""NumPy, Keras and TensorFlow under the same names, so that arithmetic is written once.
+"""One array interface to NumPy, Keras and TensorFlow.
 
 TensorFlow serves `tf.data` pipelines under another Keras backend. `take` reads from a flat array;
 `count` counts how often each whole number below `size` occurs in one.

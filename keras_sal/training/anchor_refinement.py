@@ -6,7 +6,7 @@ amount of its own. A model trained on them can't learn these amounts, so it fire
 of each event. The anchors are moved to that place, and the training goes on: expectation
 maximisation in its "hard" form, as in the training of speech recognisers.
 
-Labels of recordings don't tell where within the event all anchors together belong. A causal model
+The labels do not determine a common shift of all anchors. A causal model
 fires a little late, and anchors that followed it would drift later and later. So the common part of
 all moves is taken out, and the mean place stays that of the first anchors.
 

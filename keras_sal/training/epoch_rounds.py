@@ -1,4 +1,4 @@
-"""A Keras callback that acts after some of the epochs."""
+"""Base class of the callbacks that act after every n-th epoch."""
 
 from __future__ import annotations
 

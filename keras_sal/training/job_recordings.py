@@ -76,8 +76,8 @@ def collect_recordings(
         speech: Options of synthetic speech.
         output: Folder below which synthetic speech is written.
         reporter: Receiver of the progress.
-        resplit: Whether to split the speakers into train, dev and test, as always if the table has
-            one split only. Defaults to `False`.
+        resplit: Whether to split by speaker even if the table has splits. A table with one split is
+            always split. Defaults to `False`.
         seed: Seed of the synthetic speech. Defaults to 0.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A trained detector that is kept, so that an interrupted or repeated job goes on from it."""
+"""Storage of a trained detector, so that an interrupted or repeated job can resume."""
 
 from __future__ import annotations
 

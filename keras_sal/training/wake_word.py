@@ -39,8 +39,8 @@ class WakeWordJob:
         word: The wake word.
         recordings: Folder of recordings. Defaults to `None`, for that of
             `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
-        resplit: Whether to split the speakers into train, dev and test anew, as always if the table
-            has one split only; see `keras_sal.data.splits`. Defaults to `False`.
+        resplit: Whether to split by speaker even if the table has splits. A table with one split
+            is always split; see `keras_sal.data.splits`. Defaults to `False`.
         speech: Options of synthetic speech.
         kind: `"gru"` (default), `"conv"` or `"conv-gru"`.
         size: `"nano"`, `"micro"` (default) or `"small"`.

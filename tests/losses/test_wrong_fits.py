@@ -7,8 +7,8 @@ from keras import layers
 
 from keras_sal import AnchorTargets, FrameCrossEntropy, MaxPoolingLoss, StreamingAnchorLoss
 from keras_sal.anchors import NO_ANCHOR
+from keras_sal.losses.fit_checks import FirstBatch
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong
-from keras_sal.losses.running_fit import FirstBatch
 from keras_sal.metrics import FrameAUC
 
 TIME = 12
@@ -182,7 +182,7 @@ def test_the_check_is_made_once_for_a_fit():
     assert len(calls) < 6 if compiled else len(calls) >= 16
 
 
-def test_the_check_leaves_the_state_of_a_running_fit_alone(monkeypatch):
+def test_the_check_leaves_the_state_of_a_fit_checks_alone(monkeypatch):
     """On JAX `callback.model` attaches the state, in a thread beside the steps that change it."""
 
     def attach(callback):

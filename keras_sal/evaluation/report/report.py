@@ -1,4 +1,4 @@
-"""The report: the sections of the page, in order."""
+"""Writing of the report: the sections of its page, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's side of a conversion: what happens before and after the converter process."""
+"""Start of the converter process, with the checks before and after it."""
 
 from __future__ import annotations
 

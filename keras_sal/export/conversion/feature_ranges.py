@@ -1,4 +1,4 @@
-"""Features that an int8 input rounds away, because others beside them are much larger.
+"""Check for features that an int8 input rounds to nothing beside much larger ones.
 
 All features of an input share one scale. It spans the range of the largest, in 255 steps, so that a
 feature of a small range may have a step or two left. `Rescaling` or `Normalization` in the model

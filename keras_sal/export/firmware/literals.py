@@ -1,4 +1,4 @@
-"""Numbers and texts as C++ has them, and float32 levels that compare as float64 does in Python."""
+"""C++ literals of numbers and texts, and float32 thresholds that decide as Python's float64."""
 
 from __future__ import annotations
 

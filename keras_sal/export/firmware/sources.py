@@ -1,4 +1,4 @@
-"""The C++ sources of a bundle that depend on the model, and access to those that don't."""
+"""The C++ sources of a bundle: generated for the model, or copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the `.tflite` file of a step model must fulfil before it is handed out."""
+"""Final checks of the `.tflite` file of a step model."""
 
 from __future__ import annotations
 

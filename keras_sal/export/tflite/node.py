@@ -1,4 +1,4 @@
-"""An operator of a damaged or sound file with its tensors, as the rules of operators see it."""
+"""An operator of a `.tflite` file, valid or damaged, with its tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The walk through a model that calls each of its layers on the frames of one step."""
+"""Builder of a step: calls each layer of a model on the frames of one step."""
 
 from __future__ import annotations
 

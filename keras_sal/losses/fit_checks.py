@@ -1,4 +1,4 @@
-"""Checks of the model, the metrics and the first batch of the `fit` that calls a loss.
+"""Checks that a loss makes when `fit` starts: the model, the metrics and the first batch.
 
 A loss receives tensors only. Some mistakes don't show in them: a sigmoid before a loss of logits, a
 metric that can't read packed targets. And in a compiled step the tensors have no values. Keras
@@ -37,7 +37,7 @@ class RunningFit(NamedTuple):
     callbacks: keras.callbacks.CallbackList | None
 
 
-def running_fit() -> RunningFit | None:
+def fit_checks() -> RunningFit | None:
     """Return the innermost call that trains or evaluates a model, or `None`."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -53,7 +53,7 @@ def running_fit() -> RunningFit | None:
     return None
 
 
-def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> bool:
+def check_fit_checks(loss: keras.losses.Loss, from_logits: bool | None) -> bool:
     """Check the `fit` that calls a loss, once, and have its first batch checked.
 
     Args:
@@ -66,7 +66,7 @@ def check_running_fit(loss: keras.losses.Loss, from_logits: bool | None) -> bool
     Raises:
         ValueError: If the model or its metrics don't suit the loss.
     """
-    found = running_fit()
+    found = fit_checks()
     if found is None:
         return False
     if found.callbacks is not None:
