@@ -297,7 +297,7 @@ def test_without_the_package(streams, cache, monkeypatch):
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: None if name == "array_record" else once(name)
     )
-    with pytest.warns(UserWarning, match=r"not be kept.*array_record.*keras-sal\[audio\]"):
+    with pytest.warns(UserWarning, match=r"not be kept.*array_record.*\[audio\]"):
         found = compute_features(streams, cache=cache)
     assert_same(found, compute_features(streams))
 
