@@ -119,7 +119,7 @@ def test_speech_onset(few, cache):
 def test_multimodal_trigger(few, cache):
     output = run(
         "multimodal_trigger.py",
-        *("--epochs", "15", "--hours", "0.1", "--fa-per-hour", "600"),
+        *("--epochs", "6", "--hours", "0.1", "--fa-per-hour", "600"),
         few=few,
         cache=cache,
     )

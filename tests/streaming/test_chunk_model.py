@@ -121,7 +121,7 @@ class TestEveryLayer:
             assert_close(streamed, expected, name)
 
     @pytest.mark.slow
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(random_models(), st.lists(st.sampled_from([0, 1, 3, 7]), min_size=1, max_size=3))
     def test_random_stacks(self, model, sizes):
         clip = random_clip(frames=9)

@@ -254,7 +254,7 @@ def models_that_look_ahead(draw):
 
 @pytest.mark.slow
 class TestRandomStacks:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(models_that_look_ahead())
     def test_equal_whole_clip(self, model):
         delay = delay_frames(step_model(model, max_delay_frames=ANY))
