@@ -1,7 +1,7 @@
 """The verdict: whether a system is good enough, why, and what would make it better.
 
-The false-alarm budget is the user's. Misses are held against `ALLOWED_FRR`, which is what shipped
-wake words aim at. A system is good enough only where the upper bounds of both, at 95 %, are within
+The false-alarm budget is the user's. Misses are held against `ALLOWED_FRR`, a choice of this
+package. A system is good enough only where the upper bounds of both, at 95 %, are within
 them, too; otherwise the recordings can't tell.
 """
 
