@@ -45,7 +45,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from keras_sal import anchors, layers, losses, metrics, models, streaming, targets
-from keras_sal.audio import LogMel  # registers the layer, so that saved models load
+from keras_sal.audio import LogMel, MicroFeatures  # registers the layers, so that models load
 from keras_sal.losses import (
     AnchorSchedule,
     FrameCrossEntropy,

@@ -5,9 +5,11 @@
 2. `MicroFrontend` computes the 40 features of the TensorFlow Lite Micro front-end every 10 ms, in
    chunks of any size, and `features` those of a whole recording. A detector is trained on exactly
    the features that the device computes.
-3. `LogMel` is another front-end at the same frame times: a Keras layer for training on a GPU from
+3. `MicroFeatures` computes the same features in a Keras layer, to train from sound or to have the
+   front-end in the model.
+4. `LogMel` is another front-end at the same frame times: a Keras layer for training on a GPU from
    sound, for detectors that don't run on microcontrollers. `LogMelFrontend` feeds it with chunks.
-4. `output_times` gives the times of a detector's outputs, and `energy_db` the short-time energy.
+5. `output_times` gives the times of a detector's outputs, and `energy_db` the short-time energy.
 
 Frame `t` is complete `FRAME_OFFSET_S + t * FRAME_STEP_S` seconds after the first sample: its window
 covers the 30 ms before that moment.
@@ -19,6 +21,7 @@ covers the 30 ms before that moment.
 
 from keras_sal.audio.energy import energy_db
 from keras_sal.audio.log_mel import LogMel, LogMelFrontend
+from keras_sal.audio.micro_features import MicroFeatures
 from keras_sal.audio.micro_frontend import (
     FEATURES,
     FRAME_OFFSET_S,
@@ -42,6 +45,7 @@ __all__ = [
     "SAMPLE_RATE",
     "LogMel",
     "LogMelFrontend",
+    "MicroFeatures",
     "MicroFrontend",
     "audio_info",
     "check_format",
