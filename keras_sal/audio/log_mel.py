@@ -169,6 +169,22 @@ class LogMel(keras.layers.Layer):
             frames = max(0, (samples - self.window) // self.step + 1)
         return batch, frames, self.channels
 
+    @property
+    def streaming_window(self) -> tuple[int, int]:
+        """Samples of a window, and from one window to the next."""
+        return self.window, self.step
+
+    def stream_windows(self, samples: Tensor) -> Tensor:
+        """Compute the features of as many windows as there are.
+
+        Args:
+            samples: `(batch, samples)`: floats in `[-1, 1]`, or `int16`.
+
+        Returns:
+            `(batch, frames, channels)`.
+        """
+        return self.call(samples)
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
         config = super().get_config()

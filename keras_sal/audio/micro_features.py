@@ -41,8 +41,9 @@ class MicroFeatures(keras.layers.Layer):
 
     Use it to train from sound, augmented on the fly, a detector whose device computes the features
     of `MicroFrontend`; or as the first layer of a model that takes samples,
-    `model = keras.Sequential([MicroFeatures(), detector])`, where there is no such front-end: on a
-    phone, on a server, in a browser.
+    `model = keras.Sequential([keras.Input((None,)), MicroFeatures(), detector])`, where there is no
+    such front-end: on a phone, on a server, in a browser. It streams: see
+    `keras_sal.streaming.step_model`.
 
     A window of 30 ms every 10 ms goes through a 16-bit Fourier transform and 40 mel filters with
     integer weights. With the amplitude `s[c, t]` that comes out of filter `c` at frame `t`,
@@ -55,9 +56,8 @@ class MicroFeatures(keras.layers.Layer):
 
     Even channels have the first smoothing `a`, odd ones the second. All of it is rounded to
     integers where the C code does so, because quiet bands hold little but the rounding errors of
-    loud ones. Numbers that float32 can't hold are rounded once more: about one feature in 10,000 is
-    0.0390625 above or below that of `MicroFrontend`. Where a number is rounded, the gradient is
-    that of the number.
+    loud ones. What float32 can't hold is rounded once more: about two features in a million differ
+    from those of `MicroFrontend`. Where a number is rounded, the gradient is that of the number.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`. Computations are in `float32` whatever the
@@ -131,6 +131,39 @@ class MicroFeatures(keras.layers.Layer):
         config = super().get_config()
         config.pop("autocast", None)
         return config
+
+    @property
+    def streaming_window(self) -> tuple[int, int]:
+        """Samples of a window, and from one window to the next."""
+        return self.window, self.step
+
+    def stream_windows(self, samples: Tensor) -> Tensor:
+        """Compute what the mel filters give for as many windows as there are.
+
+        Args:
+            samples: `(batch, samples)`: floats in `[-1, 1]`, or `int16`.
+
+        Returns:
+            `(batch, frames, 40)`: integers in float32.
+        """
+        return self._amplitudes(samples)
+
+    def streaming_state_spec(self) -> list[tuple[int, ...]]:
+        """Return the shape of the noise estimate."""
+        return [(FEATURES,)]
+
+    def stream_step(self, amplitudes: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Compute the features of one frame.
+
+        Args:
+            amplitudes: What the mel filters give, `(batch, 40)`.
+            states: The noise estimate before it.
+
+        Returns:
+            The features, and the next states.
+        """
+        noise = _next_noise(states[0], amplitudes)
+        return self._features(amplitudes, noise), [noise]
 
     def _amplitudes(self, samples: Tensor) -> Tensor:
         """What the mel filters give: integers, `(batch, frames, 40)`."""

@@ -67,7 +67,8 @@ def step_model(
 
     Args:
         model: Built functional or `Sequential` model of causal layers. Its inputs are
-            `(batch, time, features)`, or have more axes after time.
+            `(batch, time, features)`, or have more axes after time, or are samples `(batch, time)`
+            for a front-end such as `keras_sal.audio.MicroFeatures`.
         batch_size: Number of streams run side by side, an integer >= 1, or `None` to leave it free.
             Defaults to `None`.
         max_delay_frames: How many frames late the outputs may be, an integer >= 0, in output
@@ -250,16 +251,18 @@ def _streaming_model(
 
 def _check_inputs(graph: keras.Model) -> None:
     for clip in graph.inputs:
+        are_samples = clip.shape[1:] == (None,)
         advice = "Give the clips a feature axis of fixed size: keras.Input((None, 1))."
         if len(clip.shape) == 2 and clip.shape[1] is not None:
             advice = (
                 f"Give it a time axis: keras.Input((None, {clip.shape[1]})). What stays the same "
-                "in a clip is given with every frame."
+                "in a clip is given with every frame. If these are samples, their number must be "
+                "free: keras.Input((None,))."
             )
         require(
-            len(clip.shape) >= 3 and None not in clip.shape[2:],
-            "`model` must take clips of shape (batch, time, features); a stream is cut along "
-            "time, and a frame has a fixed size. Received: input "
+            are_samples or (len(clip.shape) >= 3 and None not in clip.shape[2:]),
+            "`model` must take clips of shape (batch, time, features) or samples of shape (batch, "
+            "time); a stream is cut along time, and a frame has a fixed size. Received: input "
             f"{clip.name!r} of shape {clip.shape} in model {graph.name!r}. {advice}",
         )
 

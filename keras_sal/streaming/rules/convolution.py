@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MANY_FRAMES = 100_000  # more than a kernel spans
 
 
-def _over_window(
+def over_window(
     layer: layers.Layer,
     builder: StepBuilder,
     frames: Frames,
@@ -55,6 +55,19 @@ def _over_window(
     instead: str = "",
 ) -> list[Frames]:
     """Call `compute` on the window that `span` frames of padded input come from.
+
+    Args:
+        layer: The layer.
+        builder: The `StepBuilder`.
+        frames: The frames.
+        compute: What the layer computes of a window, `(batch, frames, ...)`, without padding.
+        padding: Frames of zeros put before and after the clip. Defaults to none.
+        span: Frames that one output frame is computed from. Defaults to 1.
+        stride: Frames from one output frame to the next. Defaults to 1.
+        instead: What to use where nothing may look ahead, a sentence.
+
+    Returns:
+        The frames of the output, as a list of one.
 
     With N frames of the stream so far, the input is known up to its frame N + ahead - 1. Frame j of
     the output needs input frames up to stride * j - before + span - 1.
@@ -112,7 +125,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
 
     before, after = in_time
     instead = "Crop the end of the clip only."
-    return _over_window(layer, builder, frames, crop_other_axes, (-before, -after), instead=instead)
+    return over_window(layer, builder, frames, crop_other_axes, (-before, -after), instead=instead)
 
 
 @rule.register(layers.ZeroPadding1D | layers.ZeroPadding2D)
@@ -124,7 +137,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
         is_padded = any(any(pair) for pair in others)
         return ops.pad(window, [(0, 0), (0, 0), *others, (0, 0)]) if is_padded else window
 
-    return _over_window(layer, builder, frames, pad_other_axes, in_time)
+    return over_window(layer, builder, frames, pad_other_axes, in_time)
 
 
 @rule.register(
@@ -144,7 +157,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
     )
     _check_window(layer, frames, span, stride)
     instead = f"Put ZeroPadding of ({span - stride}, 0) frames before it."
-    return _over_window(layer, builder, frames, layer, (0, 0), span, stride, instead)
+    return over_window(layer, builder, frames, layer, (0, 0), span, stride, instead)
 
 
 @rule.register(
@@ -179,7 +192,7 @@ def _(layer: Any, builder: StepBuilder, frames: Frames, **kwargs: Any) -> list[F
     else:
         _reject_left_out(layer)
     convolve = layer if needs_no_padding else UnpaddedConv(layer)
-    return _over_window(layer, builder, frames, convolve, in_time, span, stride, instead)
+    return over_window(layer, builder, frames, convolve, in_time, span, stride, instead)
 
 
 def _check_activation(layer: Any, frames: Frames) -> None:

@@ -14,6 +14,14 @@ A custom layer streams if it has two methods besides `call`. This one smooths it
             mean = 0.9 * states[0] + 0.1 * frame
             return mean, [mean]                   # the output for this frame, the next states
 
+A layer that computes each frame from a window of its input, such as a front-end that takes samples,
+has a property and a method for that. What they give goes to `stream_step`, if the layer has one:
+
+        streaming_window = (480, 160)    # samples of a window, and from one window to the next
+
+        def stream_windows(self, clips): # (batch, samples), or more axes: as many windows as fit
+            ...                          # (batch, windows, features), as many as `call` returns
+
 States start as zeros. Test in the layer's own tests that `call` and `stream_step` give the same
 numbers.
 """
@@ -28,6 +36,7 @@ import keras
 from keras import ops
 
 from keras_sal.layers import CausalDepthwiseConv1D
+from keras_sal.streaming.rules.convolution import over_window
 from keras_sal.streaming.rules.delay import validity, zero_invalid
 from keras_sal.streaming.rules.frames import Frames, LayerStep
 from keras_sal.streaming.rules.recurrent import for_each_frame, reject_padded_start
@@ -42,7 +51,7 @@ if TYPE_CHECKING:
 def is_custom(layer: keras.Operation) -> bool:
     """Return whether a layer defines its step, or its `call` is written outside Keras."""
     call = layer.call
-    if hasattr(layer, "stream_step"):
+    if hasattr(layer, "stream_step") or hasattr(layer, "streaming_window"):
         return True
     if getattr(call, "__func__", None) is CausalDepthwiseConv1D.call:
         return False
@@ -64,9 +73,11 @@ def custom_rule(
         The frames that it returns, as a list of one.
 
     Raises:
-        ValueError: If the layer has no `stream_step`, or several inputs.
+        ValueError: If the layer has neither `stream_step` nor `streaming_window`, or several
+            inputs.
     """
-    if not hasattr(layer, "stream_step"):
+    has_step, has_windows = hasattr(layer, "stream_step"), hasattr(layer, "streaming_window")
+    if not has_step and not has_windows:
         raise unsupported_error(
             layer,
             "what a custom layer does along time cannot be known",
@@ -81,6 +92,28 @@ def custom_rule(
             "Concatenate the inputs before it.",
         ),
     )
+    if has_windows:
+        [frames] = _over_its_windows(layer, builder, frames)
+    return _frame_by_frame(layer, builder, frames) if has_step else [frames]
+
+
+def _over_its_windows(
+    layer: keras.layers.Layer, builder: StepBuilder, frames: Frames
+) -> list[Frames]:
+    span, stride = layer.streaming_window
+    instead = "Take no more than the outputs of a stream can wait for."
+    windows = OwnWindows(layer, dtype=_inner_dtype(layer))
+    return over_window(layer, builder, frames, windows, span=span, stride=stride, instead=instead)
+
+
+def _inner_dtype(layer: keras.layers.Layer) -> str:
+    """Return the type of what a layer remembers."""
+    return layer.compute_dtype if layer.autocast else layer.variable_dtype
+
+
+def _frame_by_frame(
+    layer: keras.layers.Layer, builder: StepBuilder, frames: Frames
+) -> list[Frames]:
     reject_padded_start(layer, frames)
     # Converted files contain the names that Keras gives to layers of these two classes.
     frame_step, chunk_step = OwnStep(layer), OwnChunk(layer)
@@ -94,7 +127,7 @@ def custom_rule(
 
     def make_step(frames: Frames, *valid: Frames) -> LayerStep:
         shapes = layer.streaming_state_spec()
-        states = [builder.new_state(shape, layer.compute_dtype) for shape in shapes]
+        states = [builder.new_state(shape, _inner_dtype(layer)) for shape in shapes]
         next_states: Sequence[Tensor]
         if frames.chunked:
             inputs = [frames.tensor, *states, *(is_valid.tensor for is_valid in valid)]
@@ -107,6 +140,24 @@ def custom_rule(
         return LayerStep([outputs], states, next_states)
 
     return builder.call(layer, make_step, frames, *validity(builder, frames))
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class OwnWindows(WeightSharingLayer):
+    """The `stream_windows` of a layer as a layer."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Build the layer for such clips, if it is not built."""
+        if not self.layer.built:
+            self.layer.build(shape)
+
+    def call(self, window: Tensor) -> Tensor:
+        """Call `stream_windows`."""
+        return ops.cast(self.layer.stream_windows(window), self.compute_dtype)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the layer's own output, which has as many frames and features."""
+        return self.layer.compute_output_shape(shape)
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")

@@ -17,7 +17,7 @@ class WeightSharingLayer(layers.Layer):
     """
 
     def __init__(self, layer: layers.Layer, **kwargs: Any) -> None:
-        super().__init__(**{"dtype": layer.dtype_policy, **kwargs})
+        super().__init__(**{"dtype": layer.dtype_policy, "autocast": layer.autocast, **kwargs})
         self.layer = layer
 
     def get_config(self) -> dict[str, Any]:
