@@ -48,6 +48,8 @@ def convert(
     Args:
         model: Whole-clip Keras model `(batch, time, features)` to `(batch, time, classes)` that
             `keras_sal.streaming.step_model` can stream, or a step model made by it; on any backend.
+            To have the front-end in the file, give the step model of a model that begins with it:
+            `step_model(model, max_delay_frames=2)`.
         path: Where to write the `.tflite` file. It appears complete or not at all.
         calibration: Iterable of feature sequences `(frames, features)` with positives among them;
             needed for `"int8"` only. For several frame inputs, dicts of such arrays by input name.

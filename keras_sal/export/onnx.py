@@ -46,7 +46,8 @@ def convert(
     Args:
         model: Whole-clip Keras model `(batch, time, features)` to `(batch, time, classes)` that
             `keras_sal.streaming.step_model` can stream; on any backend. With `form="step"`, a step
-            model made by it is accepted too.
+            model made by it is accepted too, such as `step_model(model, max_delay_frames=2)` of a
+            model that begins with `keras_sal.audio.MicroFeatures`.
         path: Where to write the `.onnx` file. It appears complete or not at all.
         form: `"step"` (default): one frame with explicit state, for live streams. `"clip"`: the
             model as it is, any number of frames at once, for scoring recordings.

@@ -24,7 +24,7 @@ MAX_ALL_BYTES = 1 << 32
 NAME = re.compile(r"[A-Za-z0-9_./:-]+")
 ITEM_BYTES = {
     "float32": 4, "float16": 2, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8,
-    "uint32": 4, "bool": 1, "resource": 4,
+    "uint32": 4, "bool": 1, "resource": 4, "complex64": 8,
 }  # fmt: skip
 ZERO_POINTS = {"int8": (-128, 127), "uint8": (0, 255)}  # of wider types they are 0
 SMALLEST_SCALE, LARGEST_SCALE = 1e-20, 1e20
