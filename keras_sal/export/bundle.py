@@ -17,6 +17,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `frame_step_s`, `frame_offset_s`: output `t` is computed at `offset + t * step` seconds.
 - `delay_frames`: by how many outputs the model is late; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
+- `frontend_cost`: its `flash_bytes`, `ram_bytes`, `stack_bytes` and `instructions` a frame on a
+  Cortex-M4, or null.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
   `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
 - `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.

@@ -12,6 +12,7 @@ from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
+from keras_sal.export.firmware.contents import MICRO_FRONTEND_COST
 from keras_sal.export.firmware.contents import TRIGGER as TRIGGER_NAMES
 from keras_sal.runtime import StreamingDetector
 
@@ -71,7 +72,8 @@ def files(folder):
 def test_folder_holds_what_a_firmware_engineer_needs(written, model):
     assert set(files(written.folder)) == {
         "README.md", "detector.cc", "detector.h", "detector_settings.cc", "detector_settings.h",
-        "frontend.h", "interpreter.h", "main.cc", "manifest.json", "micro_frontend.h",
+        "frontend.h", "frontend_tables.h", "interpreter.h", "main.cc", "manifest.json",
+        "micro_frontend.cc", "micro_frontend.h",
         "model.tflite", "model_data.cc", "model_data.h", "op_resolver.h", "tflm_interpreter.h",
         "trigger.cc", "trigger.h",
     }  # fmt: skip
@@ -89,6 +91,7 @@ def test_manifest_says_it_all(written, model, threshold):
     assert manifest["states"] == [["state_0", "state_0_next"], ["state_1", "state_1_next"]]
     assert manifest["classes"] == ["computer"]
     assert manifest["frontend"]["kind"] == "micro"
+    assert manifest["frontend_cost"] == MICRO_FRONTEND_COST
     assert manifest["trigger"] == {
         "threshold": threshold,
         **{name: TRIGGER[name] for name in TRIGGER_NAMES},
@@ -153,6 +156,8 @@ def test_readme_names_every_file_and_figure(written, model):
     assert f"{model.flash_bytes:,} bytes of flash" in text
     assert f"{model.arena_bytes:,} bytes" in text
     assert "says which of its classes (computer)" in text
+    assert "2,148 bytes of RAM" in text
+    assert "trigger.cc model_data.cc micro_frontend.cc yours.cc" in text
     for name in set(files(written.folder)) - {"README.md"}:
         stem = name.rsplit(".", 1)[0]
         assert name in text or f"{stem}.h/.cc" in text

@@ -24,12 +24,12 @@ STATES = {
 }
 FRONTEND_SECTIONS = {
     "frontend_rows": "| `frontend.h` | parameters of the front-end the model was trained on |\n"
-    "| `micro_frontend.h` | computes its features, with TensorFlow's micro front-end |\n",
-    "espidf_frontend": "\nThe component has the micro front-end already.\n",
-    "zephyr_frontend": "\nThe module's library may lack the micro front-end: then add the sources "
-    "of\n`tensorflow/lite/experimental/microfrontend/lib` and of kissfft to the application.\n",
-    "arduino_frontend": "\nThe micro front-end must be in that library, or beside the sketch: its "
-    "sources are in\n`tensorflow/lite/experimental/microfrontend/lib` of TensorFlow Lite Micro.\n",
+    "| `micro_frontend.h/.cc`, `frontend_tables.h` | compute its features |\n",
+    "frontend_note": "\nThe front-end needs no TensorFlow, kissfft or heap. It gives the same "
+    "features as\n`keras_sal.audio.MicroFrontend` in Python, to the bit, however the samples "
+    "are cut into chunks\n(`MicroFrontend::Read` takes any number).\n",
+    "frontend_source": " micro_frontend.cc",
+    "frontend_zephyr_source": " src/micro_frontend.cc",
 }
 
 
@@ -72,8 +72,8 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         threshold=_threshold_text(manifest),
         yours=f"{function}\nvoid OnDetection(const char* name, float score);",
         source=source,
-        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h`, "
-        + ("`micro_frontend.h` and `main.cc`" if hears_audio else "and `main.cc`"),
+        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `main.cc`",
+        frontend_cost=_frontend_row(manifest["frontend_cost"]),
     )
 
 
@@ -89,6 +89,15 @@ def markdown_text(text: str) -> str:
     """
     in_one_line = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(text))
     return re.sub(r"([\\`*<>\[\]|#&!])", r"\\\1", in_one_line)
+
+
+def _frontend_row(cost: Mapping[str, int] | None) -> str:
+    if cost is None:
+        return ""
+    return (
+        f"| front-end | {cost['flash_bytes']:,} bytes of flash, "
+        f"{cost['ram_bytes']:,} bytes of RAM, {cost['instructions']:,} instructions every 10 ms (Cortex-M4, `-Os`) |\n"
+    )
 
 
 def _threshold_text(manifest: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from replays import tensor_info
 
 from keras_sal.detection import Scoring
 from keras_sal.export.firmware import sources
-from keras_sal.export.firmware.contents import FIXED, MICRO_FRONTEND
+from keras_sal.export.firmware.contents import FIXED, FRONTEND, MICRO_FRONTEND
 from keras_sal.export.firmware.readme import markdown_text
 from keras_sal.export.signature import Signature
 from keras_sal.export.step_runner import TensorInfo
@@ -54,7 +54,7 @@ def test_front_end_is_that_of_the_package():
 def test_sources_come_with_the_package():
     folder = resources.files("keras_sal.export.firmware").joinpath("cpp")
     names = {file.name for file in folder.iterdir()}
-    assert names >= {*FIXED, "README.md", "main_audio.cc", "main_frames.cc", "frontend.h"}
+    assert names >= {*FIXED, "README.md", "main_audio.cc", "main_frames.cc", *FRONTEND}
     assert "namespace keras_sal" in folder.joinpath("detector.cc").read_text()
 
 

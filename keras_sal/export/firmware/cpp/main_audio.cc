@@ -33,7 +33,7 @@ void setup() {
   static keras_sal::TflmInterpreter interpreter(keras_sal::kModelData, resolver, arena,
                                                 sizeof(arena));
   static keras_sal::Detector made(&interpreter);
-  if (frontend.Begin() && interpreter.Begin() && made.Begin()) detector = &made;
+  if (interpreter.Begin() && made.Begin()) detector = &made;
 }
 
 void loop() {
