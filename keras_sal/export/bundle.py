@@ -21,7 +21,10 @@ refuses a folder whose files have changed. Format 1 of the manifest:
   Cortex-M4, or null.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
   `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
-- `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.
+- `flash_bytes`, `macs` (a step), `operators`, `resource_variables`.
+- `arena_bytes`: measured with reference kernels on a 64-bit host. `arenas`: what is needed with
+  `reference`, `cmsis_nn` and `esp_nn` kernels, by `keras_sal.export.scratch`.
+- `namespace`: that of the model in C++.
 - `sha256`: of every other file. `versions`: of the packages that wrote it.
 """
 
@@ -102,7 +105,8 @@ def write(
     Args:
         model: The converted model, or the path of its `.tflite` file.
         folder: Where to write; its parent exists. The folder appears complete or not at all. A
-            bundle at this path is replaced then; any other folder is refused.
+            bundle at this path is replaced then; any other folder is refused. The C++ namespace of
+            the model is made of its name.
         threshold: Float in [0, 1], or one for each class, or a record by
             `keras_sal.detection.threshold_record`, which brings its trigger along.
         class_names: Names of the classes. Defaults to `"detection"`, or `"class_0"` and so on.
@@ -133,6 +137,7 @@ def write(
     level, record, trigger = _check_trigger(threshold, scoring)
     contents = Contents(
         model,
+        name=folder.absolute().name,
         class_names=_check_names(class_names, classes),
         thresholds=_check_thresholds(level, classes),
         threshold_record=record,

@@ -10,9 +10,11 @@
 
 #include "detector.h"
 
+namespace model = keras_sal::model_bundle;
+
 namespace {
 
-using keras_sal::Value;
+using model::Value;
 
 enum Event : int32_t { kNothing = 0, kReset = 1, kFailure = 2, kNotFinite = 3, kSpoiled = 4 };
 
@@ -22,14 +24,14 @@ constexpr int kMostValues = 4096;
 class Replay : public keras_sal::Interpreter {
  public:
   explicit Replay(FILE* file) : file_(file) {
-    for (int i = 0; i < keras_sal::kNumFrames; ++i) {
-      inputs_[keras_sal::kFrames[i].input] = keras_sal::kFrames[i].values;
+    for (int i = 0; i < model::kNumFrames; ++i) {
+      inputs_[model::kFrames[i].input] = model::kFrames[i].values;
     }
-    for (int i = 0; i < keras_sal::kNumStates; ++i) {
-      inputs_[keras_sal::kStates[i].input] = keras_sal::kStates[i].values;
-      outputs_[keras_sal::kStates[i].output] = keras_sal::kStates[i].values;
+    for (int i = 0; i < model::kNumStates; ++i) {
+      inputs_[model::kStates[i].input] = model::kStates[i].values;
+      outputs_[model::kStates[i].output] = model::kStates[i].values;
     }
-    outputs_[keras_sal::kPosteriorOutput] = keras_sal::kClasses;
+    outputs_[model::kPosteriorOutput] = model::kClasses;
   }
 
   keras_sal::Tensor Input(int index) override { return At(inputs_, index); }
@@ -97,18 +99,25 @@ int main() {
   if (file == nullptr || outputs == nullptr) return 2;
 
   static Replay another(file);
-  another.Forget(keras_sal::kPosteriorOutput);
-  static keras_sal::Detector refused(&another);
-  if (refused.Begin()) return 3;
+  another.Forget(model::kPosteriorOutput);
+  static model::Detector refused(&another);
+  if (refused.Begin() != keras_sal::Setup::kTensors) return 3;
+  const float nothing[model::kFrameValues] = {};
+  if (refused.Step(nothing) || refused.Reset()) return 11;
 
   static Replay interpreter(file);
-  static keras_sal::Detector detector(&interpreter);
-  if (!detector.Begin() || interpreter.resets != 1) return 4;
+  static model::Detector detector(&interpreter);
+  if (detector.posterior() != 0.0f || detector.score() != 0.0f || detector.detected()) return 12;
+  if (detector.Step(nothing)) return 13;
+  if (detector.Begin() != keras_sal::Setup::kReady || interpreter.resets != 1) return 4;
+  for (int c : {-1, model::kClasses}) {
+    if (detector.posterior(c) != 0.0f || detector.score(c) != 0.0f || detector.detected(c)) return 14;
+  }
   int32_t event = kNothing;
-  float frame[keras_sal::kFrameValues];
+  float frame[model::kFrameValues];
   while (fread(&event, sizeof(event), 1, file) == 1) {
     if (event == kReset && !detector.Reset()) return 5;
-    if (fread(frame, sizeof(float), keras_sal::kFrameValues, file) != keras_sal::kFrameValues) {
+    if (fread(frame, sizeof(float), model::kFrameValues, file) != model::kFrameValues) {
       return 6;
     }
     interpreter.fails = event == kFailure;
@@ -116,7 +125,7 @@ int main() {
     const bool fails = event == kFailure || event == kNotFinite || event == kSpoiled;
     if (detector.Step(frame) == fails) return 7;
     if (interpreter.wrong) return 8;
-    for (int c = 0; c < keras_sal::kClasses; ++c) {
+    for (int c = 0; c < model::kClasses; ++c) {
       const float output[3] = {detector.posterior(c), detector.score(c),
                                detector.detected(c) ? 1.0f : 0.0f};
       if (fwrite(output, sizeof(output), 1, outputs) != 1) return 9;

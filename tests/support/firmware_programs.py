@@ -36,7 +36,8 @@ def run(command, **options):
 def compile_only(file, *, standard="c++14", flags=(), include=()):
     includes = [f"-I{folder}" for folder in (Path(file).parent, *include)]
     command = ["g++", f"-std={standard}", *WARNINGS, *DIALECT, *flags, *includes]
-    run([*command, "-fsyntax-only", file])
+    conversions = ["-Wconversion", "-Wsign-conversion"]
+    run([*command, *conversions, "-fsyntax-only", file])
 
 
 class Host:
@@ -44,10 +45,10 @@ class Host:
 
     name = "host"
 
-    def build(self, files, folder, include):
+    def build(self, files, folder, *include):
         program = folder / "program"
         command = ["g++", "-std=c++14", "-g", *WARNINGS, *DIALECT, *SANITIZERS]
-        run([*command, f"-I{include}", *files, "-o", program])
+        run([*command, *(f"-I{each}" for each in include), *files, "-o", program])
         return [program]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_sal import audio, provenance
 from keras_sal.detection import Scoring
+from keras_sal.export import scratch
 from keras_sal.export.firmware import sources
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT_SUFFIX
@@ -48,11 +49,9 @@ MICRO_FRONTEND_COST = {
 FIXED = (
     "detector.cc",
     "detector.h",
-    "interpreter.h",
     "tflm_interpreter.h",
-    "trigger.cc",
-    "trigger.h",
 )
+SHARED = ("interpreter.h", "trigger.cc", "trigger.h")  # by all models of a firmware
 
 
 @dataclasses.dataclass
@@ -61,6 +60,7 @@ class Contents:
 
     Attributes:
         model: The model in its interpreter.
+        name: Name of the model, from which its namespace in C++ is made.
         class_names: Name of each class.
         thresholds: Threshold of each class.
         threshold_record: How the threshold was chosen.
@@ -72,6 +72,7 @@ class Contents:
 
     model: MicroModel
     _: dataclasses.KW_ONLY
+    name: str
     class_names: list[str]
     thresholds: list[float]
     threshold_record: Mapping[str, Any]
@@ -84,6 +85,8 @@ class Contents:
         self.file = Flatbuffer(self.content)
         self.positions = self.file.positions()
         self.resource_variables = self.file.resource_variables()
+        self.arenas = scratch.arenas(self.file, self.model.arena_bytes)
+        self.namespace = sources.namespace_of(self.name)
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, without the hashes of the files."""
@@ -107,6 +110,8 @@ class Contents:
             "threshold": self.threshold_record,
             "flash_bytes": len(self.content),
             "arena_bytes": self.model.arena_bytes,
+            "arenas": self.arenas,
+            "namespace": f"keras_sal::{self.namespace}",
             "macs": self.model.macs,
             "operators": list(self.model.operators),
             "resource_variables": self.resource_variables,
@@ -115,21 +120,27 @@ class Contents:
 
     def sources(self) -> dict[str, str]:
         """Return the C++ sources by file name."""
-        frontend = FRONTEND if self.frontend else ()
+        model = self.namespace
+        shared = (*SHARED, *FRONTEND) if self.frontend else SHARED
+        main = "main_audio.cc" if self.frontend else "main_frames.cc"
         return {
-            **sources.model_data(self.content),
-            "op_resolver.h": sources.op_resolver(self.model.operators, self.resource_variables),
+            **sources.model_data(self.content, model),
+            "op_resolver.h": sources.op_resolver(
+                self.model.operators, model, self.resource_variables
+            ),
             **sources.detector_settings(
                 self.model,
                 self.positions,
+                model=model,
                 scoring=self.scoring,
                 thresholds=self.thresholds,
                 class_names=self.class_names,
-                arena_bytes=self.model.arena_bytes,
+                arenas=self.arenas,
                 delay_frames=self.delay_frames,
             ),
-            **{name: sources.fixed(name) for name in (*FIXED, *frontend)},
-            "main.cc": sources.fixed("main_audio.cc" if self.frontend else "main_frames.cc"),
+            **{name: sources.fixed(name, model) for name in FIXED},
+            **{name: sources.fixed(name) for name in shared},
+            "main.cc": sources.fixed(main, model),
         }
 
     def _entry(self, info: TensorInfo) -> dict[str, Any]:

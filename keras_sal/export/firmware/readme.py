@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_sal.export.firmware import sources
+from keras_sal.export.scratch import with_margin
 
 # The values with which a part of the trigger has no effect.
 WITHOUT_EFFECT = {
@@ -64,7 +65,10 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         classes=", ".join(map(markdown_text, manifest["classes"])),
         quantization=manifest["quantization"],
         flash_bytes=f"{manifest['flash_bytes']:,}",
-        arena_bytes=f"{manifest['arena_bytes']:,}",
+        arenas=_arenas_text(manifest["arenas"]),
+        namespace=manifest["namespace"],
+        macro=f"KERAS_SAL_{manifest['namespace'].split('::')[-1].upper()}_ARENA_BYTES",
+        shared=f"{'`trigger.cc` and `micro_frontend.cc`' if hears_audio else '`trigger.cc`'}",
         macs=f"{manifest['macs']:,}",
         state=STATES[manifest["state"]],
         operators=" ".join(manifest["operators"]),
@@ -91,12 +95,17 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*<>\[\]|#&!])", r"\\\1", in_one_line)
 
 
+def _arenas_text(arenas: Mapping[str, int]) -> str:
+    kernels = {"reference": "reference kernels", "cmsis_nn": "CMSIS-NN", "esp_nn": "ESP-NN"}
+    return ", ".join(f"{with_margin(arenas[key]):,} bytes for {kernels[key]}" for key in kernels)
+
+
 def _frontend_row(cost: Mapping[str, int] | None) -> str:
     if cost is None:
         return ""
     return (
-        f"| front-end | {cost['flash_bytes']:,} bytes of flash, "
-        f"{cost['ram_bytes']:,} bytes of RAM, {cost['instructions']:,} instructions every 10 ms (Cortex-M4, `-Os`) |\n"
+        f"| front-end | {cost['flash_bytes']:,} bytes of flash, {cost['ram_bytes']:,} of RAM, "
+        f"{cost['instructions']:,} instructions every 10 ms (Cortex-M4, `-Os`) |\n"
     )
 
 

@@ -17,12 +17,14 @@ from keras_sal.export.firmware.literals import (
     float_threshold,
     text_literal,
 )
+from keras_sal.export.scratch import with_margin
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import StepRunner, TensorInfo, dequantize
 from keras_sal.typing import Array
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
 BYTES_A_LINE = 16
+NAMESPACE = "model_name"  # in `cpp`
 BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
 IRREGULAR = {
@@ -33,26 +35,47 @@ IRREGULAR = {
 }
 
 
-def fixed(name: str) -> str:
-    """Return the text of a file that is the same for every model.
+def fixed(name: str, model: str | None = None) -> str:
+    """Return the text of a file that is the same for every model but for its namespace.
 
     Args:
         name: Name of the file in `keras_sal/export/firmware/cpp`.
+        model: Namespace of the model, as `namespace_of` gives it. Defaults to `None`, for files
+            that several models share.
     """
     folder = resources.files("keras_sal.export.firmware").joinpath("cpp")
-    return folder.joinpath(name).read_text(encoding="utf-8")
+    text = folder.joinpath(name).read_text(encoding="utf-8")
+    if model is None:
+        return text
+    return text.replace(NAMESPACE, model).replace(NAMESPACE.upper(), model.upper())
 
 
-def model_data(content: bytes) -> dict[str, str]:
+def namespace_of(name: str) -> str:
+    """Return the C++ namespace of a model, so that several fit in one firmware.
+
+    Args:
+        name: Name of the model, any text.
+
+    Example:
+        >>> namespace_of("Hey-you 2"), namespace_of("señor")
+        ('model_hey_you_2', 'model_se_u00f1_or')
+    """
+    plain = re.sub(r"[^\x00-\x7f]", lambda found: f"_u{ord(found[0]):04x}_", name.lower())
+    return "model_" + re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def model_data(content: bytes, model: str) -> dict[str, str]:
     """Return `model_data.h` and `model_data.cc`, which hold the model as a constant array.
 
     Args:
         content: Bytes of the `.tflite` file.
+        model: Namespace of the model.
 
     Returns:
         The texts by file name.
     """
     header = _header(
+        model,
         "MODEL_DATA",
         "The bytes of model.tflite.",
         ["#include <stddef.h>"],
@@ -67,14 +90,15 @@ def model_data(content: bytes) -> dict[str, str]:
         *("    " + ", ".join(f"0x{byte:02x}" for byte in line) + "," for line in lines),
         "};",
     ]
-    return {"model_data.h": header, "model_data.cc": _source("model_data.h", source)}
+    return {"model_data.h": header, "model_data.cc": _source(model, "model_data.h", source)}
 
 
-def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
+def op_resolver(operators: Sequence[str], model: str, resource_variables: int = 0) -> str:
     """Return `op_resolver.h`, which registers the operators of a model and no others.
 
     Args:
         operators: Names of the operators.
+        model: Namespace of the model.
         resource_variables: Number of variables in which the model keeps its state. Defaults to 0.
 
     Raises:
@@ -90,6 +114,7 @@ def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
         f"resolver->{resolver_method(name)}() == kTfLiteOk" for name in operators
     )
     return _header(
+        model,
         "OP_RESOLVER",
         "The operators of the model, and no others.",
         ['#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"'],
@@ -121,10 +146,11 @@ def detector_settings(
     runner: StepRunner,
     positions: Mapping[str, int],
     *,
+    model: str,
     scoring: Scoring,
     thresholds: Sequence[float],
     class_names: Sequence[str],
-    arena_bytes: int,
+    arenas: Mapping[str, int],
     delay_frames: int = 0,
 ) -> dict[str, str]:
     """Return `detector_settings.h` and `.cc`: tensors, scales and the numbers of the trigger.
@@ -132,10 +158,11 @@ def detector_settings(
     Args:
         runner: The model.
         positions: Position of each input and output in the interpreter, by name.
+        model: Namespace of the model.
         scoring: The trigger.
         thresholds: Threshold of each class.
         class_names: Name of each class.
-        arena_bytes: Size of the tensor arena.
+        arenas: Arena by kernels, as by `keras_sal.export.scratch.arenas`.
         delay_frames: Outputs at the start of a stream that belong to no frame. Defaults to 0.
 
     Returns:
@@ -157,8 +184,11 @@ def detector_settings(
         f"constexpr int kSmoothFrames = {scoring.smooth_frames};",
         "extern const char* const kClassNames[kClasses];",
         "extern const TriggerRule kTriggerRules[kClasses];",
+        *_arena(model, arenas),
         "",
-        f"constexpr size_t kArenaBytes = {arena_bytes};",
+        'static_assert(sizeof(float) == 4, "floats must be those of IEEE 754");',
+        "static_assert(kFrameValues > 0 && kClasses > 0 && kSmoothFrames > 0 && kDelayFrames >= 0,",
+        '              "these numbers belong to one model");',
     ]
     source = [
         *_posterior_function(output),
@@ -175,12 +205,13 @@ def detector_settings(
     includes = ["#include <math.h>"] if "expf" in "\n".join(source) else []
     return {
         "detector_settings.h": _header(
+            model,
             "DETECTOR_SETTINGS",
             "The numbers of this model and its trigger.",
             ["#include <stddef.h>", "#include <stdint.h>", "", '#include "trigger.h"'],
             header,
         ),
-        "detector_settings.cc": _source("detector_settings.h", source, includes),
+        "detector_settings.cc": _source(model, "detector_settings.h", source, includes),
     }
 
 
@@ -293,8 +324,37 @@ def _array(declaration: str, rows: Iterable[str]) -> list[str]:
     return [f"constexpr {declaration}[] = {{", *(f"    {{{row}" for row in rows), "};"]
 
 
-def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str]) -> str:
-    guard = f"KERAS_SAL_{name}_H_"
+def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
+    """The arena by target: ESP-IDF has ESP-NN; Arm with DSP or MVE is taken to have CMSIS-NN."""
+    macro = f"KERAS_SAL_{model.upper()}_ARENA_BYTES"
+
+    def case(condition: str, kernels: str) -> list[str]:
+        least = arenas[kernels]
+        return [
+            condition,
+            f"constexpr size_t kLeastArenaBytes = {least};",
+            f"constexpr size_t kArenaBytes = {with_margin(least)};",
+        ]
+
+    return [
+        "",
+        "// The tensor arena: what the interpreter needs on a 64-bit computer, what the kernels of",
+        "// the target ask for, and an eighth more. Define the macro to set a size you measured.",
+        "constexpr size_t kArenaAlignment = 16;",
+        f"#if defined({macro})",
+        f"constexpr size_t kLeastArenaBytes = {macro};",
+        "constexpr size_t kArenaBytes = kLeastArenaBytes;",
+        *case("#elif defined(ESP_PLATFORM)", "esp_nn"),
+        *case("#elif defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)", "cmsis_nn"),
+        *case("#else", "reference"),
+        "#endif",
+    ]
+
+
+def _header(
+    model: str, name: str, comment: str, includes: Iterable[str], body: Iterable[str]
+) -> str:
+    guard = f"KERAS_SAL_{model.upper()}_{name}_H_"
     return "\n".join(
         [
             f"// {comment} Written by keras_sal.",
@@ -304,11 +364,11 @@ def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str
             "",
             *includes,
             "",
-            "namespace keras_sal {",
+            *_opening(model),
             "",
             *body,
             "",
-            "}  // namespace keras_sal",
+            *_closing(model),
             "",
             f"#endif  // {guard}",
             "",
@@ -316,18 +376,26 @@ def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str
     )
 
 
-def _source(header: str, body: Iterable[str], includes: Sequence[str] = ()) -> str:
+def _opening(model: str) -> list[str]:
+    return ["namespace keras_sal {", f"namespace {model} {{"]
+
+
+def _closing(model: str) -> list[str]:
+    return [f"}}  // namespace {model}", "}  // namespace keras_sal"]
+
+
+def _source(model: str, header: str, body: Iterable[str], includes: Sequence[str] = ()) -> str:
     return "\n".join(
         [
             f'#include "{header}"',
             "",
             *includes,
             *([""] if includes else []),
-            "namespace keras_sal {",
+            *_opening(model),
             "",
             *body,
             "",
-            "}  // namespace keras_sal",
+            *_closing(model),
             "",
         ]
     )
