@@ -73,11 +73,11 @@ def files(folder):
 
 def test_folder_holds_what_a_firmware_engineer_needs(written, model):
     assert set(files(written.folder)) == {
-        "README.md", "detector.cc", "detector.h", "detector_settings.cc", "detector_settings.h",
-        "frontend.h", "frontend_tables.h", "interpreter.h", "main.cc", "manifest.json",
-        "micro_frontend.cc", "micro_frontend.h",
-        "model.tflite", "model_data.cc", "model_data.h", "op_resolver.h", "tflm_interpreter.h",
-        "trigger.cc", "trigger.h",
+        "README.md", "golden.cc", "self_test.cc", "self_test.h", "self_test_data.cc",
+        "self_test_data.h", "detector.cc", "detector.h", "detector_settings.cc",
+        "detector_settings.h", "frontend.h", "frontend_tables.h", "interpreter.h", "main.cc",
+        "manifest.json", "micro_frontend.cc", "micro_frontend.h", "model.tflite", "model_data.cc",
+        "model_data.h", "op_resolver.h", "tflm_interpreter.h", "trigger.cc", "trigger.h",
     }  # fmt: skip
     assert written.model_path.read_bytes() == model.path.read_bytes()
 
@@ -162,7 +162,7 @@ def test_readme_names_every_file_and_figure(written, model):
     for needed in written.manifest["arenas"].values():
         assert f"{with_margin(needed):,} bytes for" in text
     assert "says which of its classes (computer)" in text
-    assert "2,148 bytes of RAM" in text
+    assert "2,148 of RAM" in text
     assert "trigger.cc model_data.cc micro_frontend.cc yours.cc" in text
     for name in set(files(written.folder)) - {"README.md"}:
         stem = name.rsplit(".", 1)[0]
@@ -363,7 +363,7 @@ def test_two_bundles_fit_in_one_firmware(written, model, folder, tmp_path):
         "static model_lights::Detector second(nullptr);\n"
         "int main() {\n"
         "  return first.Begin() == second.Begin() && first.Begin() == Setup::kTensors &&\n"
-        "         model_bundle::kModelData != model_lights::kModelData ? 0 : 1;\n"
+        "         &model_bundle::kModelData[0] != &model_lights::kModelData[0] ? 0 : 1;\n"
         "}\n"
     )
     own = ("detector.cc", "detector_settings.cc", "model_data.cc")

@@ -111,7 +111,7 @@ def streams_of(events):
     return zip(starts, [*starts[1:], len(events)], strict=True)
 
 
-def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0):
+def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0, golden=None):
     """The sources of a detector for `runner`."""
     names = [f"class_{c}" for c in range(len(thresholds))]
     texts = sources.detector_settings(
@@ -126,6 +126,9 @@ def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=
     )
     texts |= {name: sources.fixed(name, NAMESPACE) for name in FIXED}
     texts |= {name: sources.fixed(name) for name in SHARED}
+    if golden:
+        texts |= sources.self_test_data(golden, NAMESPACE, scoring)
+        texts["golden.cc"] = sources.fixed("golden_frames.cc", NAMESPACE)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in ("detector.cc", "detector_settings.cc", "trigger.cc")]

@@ -9,7 +9,7 @@ from typing import Any
 from keras_sal import audio, provenance
 from keras_sal.detection import Scoring
 from keras_sal.export import scratch
-from keras_sal.export.firmware import sources
+from keras_sal.export.firmware import golden, sources
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import TensorInfo
@@ -49,6 +49,8 @@ MICRO_FRONTEND_COST = {
 FIXED = (
     "detector.cc",
     "detector.h",
+    "self_test.cc",
+    "self_test.h",
     "tflm_interpreter.h",
 )
 SHARED = ("interpreter.h", "trigger.cc", "trigger.h")  # by all models of a firmware
@@ -122,7 +124,7 @@ class Contents:
         """Return the C++ sources by file name."""
         model = self.namespace
         shared = (*SHARED, *FRONTEND) if self.frontend else SHARED
-        main = "main_audio.cc" if self.frontend else "main_frames.cc"
+        kind = "audio" if self.frontend else "frames"
         return {
             **sources.model_data(self.content, model),
             "op_resolver.h": sources.op_resolver(
@@ -140,8 +142,20 @@ class Contents:
             ),
             **{name: sources.fixed(name, model) for name in FIXED},
             **{name: sources.fixed(name) for name in shared},
-            "main.cc": sources.fixed(main, model),
+            **sources.self_test_data(self._golden(), model, self.scoring),
+            "main.cc": sources.fixed(f"main_{kind}.cc", model),
+            "golden.cc": sources.fixed(f"golden_{kind}.cc", model),
         }
+
+    def _golden(self) -> golden.Golden:
+        runner = type(self.model)(self.model.path)  # another one, whose state may change
+        return golden.golden(
+            runner,
+            hears_audio=self.frontend is not None,
+            scoring=self.scoring,
+            thresholds=self.thresholds,
+            delay_frames=self.delay_frames,
+        )
 
     def _entry(self, info: TensorInfo) -> dict[str, Any]:
         return {"name": info.name, "index": self.positions[info.name]} | info._asdict()

@@ -66,6 +66,7 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         quantization=manifest["quantization"],
         flash_bytes=f"{manifest['flash_bytes']:,}",
         arenas=_arenas_text(manifest["arenas"]),
+        golden="two seconds of sound" if hears_audio else "100 frames",
         namespace=manifest["namespace"],
         macro=f"KERAS_SAL_{manifest['namespace'].split('::')[-1].upper()}_ARENA_BYTES",
         shared=f"{'`trigger.cc` and `micro_frontend.cc`' if hears_audio else '`trigger.cc`'}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection import Scoring
+from keras_sal.export.firmware.golden import SEED, Golden
 from keras_sal.export.firmware.literals import (
     comment_text,
     float_literal,
@@ -24,6 +25,7 @@ from keras_sal.typing import Array
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
 BYTES_A_LINE = 16
+SELF_TEST = "KERAS_SAL_SELF_TEST"  # the macro with which it is compiled
 NAMESPACE = "model_name"  # in `cpp`
 BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
@@ -215,6 +217,64 @@ def detector_settings(
     }
 
 
+def self_test_data(golden: Golden, model: str, scoring: Scoring) -> dict[str, str]:
+    """Return `self_test_data.h` and `.cc`, which hold what the self-test must compute.
+
+    Args:
+        golden: The results in Python.
+        model: Namespace of the model.
+        scoring: The trigger.
+
+    Returns:
+        The texts by file name.
+    """
+    steps = [
+        ", ".join(f"{{{float_literal(p)}, {mark}}}" for p, mark in zip(*row, strict=True))
+        for row in zip(golden.posteriors, golden.marks.tolist(), strict=True)
+    ]
+    header = [
+        "struct GoldenStep {",
+        "  float posterior;",
+        "  uint8_t marks;  // 1: the detector detects, 2: the trigger with `kGoldenRules` fires",
+        "};",
+        "",
+        f"constexpr uint32_t kGoldenSeed = {SEED};",
+        f"constexpr float kGoldenFrameStep = {float_literal(golden.frame_step)};",
+        f"constexpr float kPosteriorTolerance = {float_literal(golden.tolerance)};",
+        f"constexpr int kGoldenSteps = {len(steps)};",
+        f"constexpr int kGoldenFrames = {len(golden.hashes)};",
+        "extern const GoldenStep kGolden[kGoldenSteps][kClasses];",
+        "extern const TriggerRule kGoldenRules[kClasses];",
+        "extern const uint32_t kGoldenFeatures[];  // a hash of each frame of the front-end",
+    ]
+    rules = [f"    {{{_trigger_rule(scoring, level)}}}," for level in golden.thresholds]
+    hashes = [f"    {number:#010x}u," for number in golden.hashes or [0]]
+    source = [
+        "const GoldenStep kGolden[kGoldenSteps][kClasses] = {",
+        *(f"    {{{step}}}," for step in steps),
+        "};",
+        "",
+        "const TriggerRule kGoldenRules[kClasses] = {",
+        *rules,
+        "};",
+        "",
+        "const uint32_t kGoldenFeatures[] = {",
+        *hashes,
+        "};",
+    ]
+    guarded = _source(model, "self_test_data.h", source)
+    return {
+        "self_test_data.h": _header(
+            model,
+            "SELF_TEST_DATA",
+            "What the self-test must compute.",
+            ["#include <stdint.h>", "", '#include "detector_settings.h"'],
+            header,
+        ),
+        "self_test_data.cc": f"#if defined({SELF_TEST})\n\n{guarded}\n#endif  // {SELF_TEST}\n",
+    }
+
+
 def is_logit(info: TensorInfo) -> bool:
     """Return whether an output is a logit, whose posterior is its sigmoid."""
     return info.name.startswith("logit")
@@ -348,6 +408,7 @@ def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
         *case("#elif defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)", "cmsis_nn"),
         *case("#else", "reference"),
         "#endif",
+        'static_assert(kArenaBytes % kArenaAlignment == 0, "the arena is a multiple of 16 bytes");',
     ]
 
 

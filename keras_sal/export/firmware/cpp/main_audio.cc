@@ -13,6 +13,7 @@
 #include "frontend.h"
 #include "micro_frontend.h"
 #include "model_data.h"
+#include "self_test.h"
 #include "tensorflow/lite/micro/micro_log.h"
 #include "tflm_interpreter.h"
 
@@ -46,6 +47,14 @@ void setup() {
     return;
   }
   detector = &made;
+#if defined(KERAS_SAL_SELF_TEST)
+  const model::Difference found = model::SelfTest(detector);
+  if (found.part == model::Difference::kNothing) {
+    MicroPrintf("Self-test: OK.");
+  } else {
+    MicroPrintf("Self-test: %s %d.", model::TextOf(found.part), found.index);
+  }
+#endif
 }
 
 void loop() {

@@ -11,6 +11,7 @@
 
 #include "detector.h"
 #include "model_data.h"
+#include "self_test.h"
 #include "tensorflow/lite/micro/micro_log.h"
 #include "tflm_interpreter.h"
 
@@ -41,6 +42,14 @@ void setup() {
     return;
   }
   detector = &made;
+#if defined(KERAS_SAL_SELF_TEST)
+  const model::Difference found = model::SelfTest(detector);
+  if (found.part == model::Difference::kNothing) {
+    MicroPrintf("Self-test: OK.");
+  } else {
+    MicroPrintf("Self-test: %s %d.", model::TextOf(found.part), found.index);
+  }
+#endif
 }
 
 void loop() {
