@@ -23,7 +23,7 @@ refuses a folder whose files have changed. Format 1 of the manifest:
   `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
 - `flash_bytes`, `macs` (a step), `operators`, `resource_variables`.
 - `arena_bytes`: measured with reference kernels on a 64-bit host. `arenas`: what is needed with
-  `reference`, `cmsis_nn` and `esp_nn` kernels, by `keras_sal.export.scratch`.
+  `reference`, `cmsis_nn`, `cmsis_nn_mve` and `esp_nn` kernels, by `keras_sal.export.scratch`.
 - `namespace`: that of the model in C++.
 - `sha256`: of every other file. `versions`: of the packages that wrote it.
 """

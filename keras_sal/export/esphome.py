@@ -121,7 +121,7 @@ def write(
                 "probability_cutoff": cutoff(level),
                 "feature_step_size": 10,
                 "sliding_window_size": smooth_frames,
-                "tensor_arena_size": scratch.with_margin(arena_bytes),
+                "tensor_arena_size": scratch.with_margin(arena_bytes, "esp_nn"),
                 "minimum_esphome_version": MINIMUM_VERSION,
             },
         }

@@ -3,9 +3,9 @@
 Convolutions of CMSIS-NN and ESP-NN rearrange inputs and weights in scratch memory, which comes out
 of the tensor arena. Scratch memory is shared by the operators, so the largest counts.
 
-Facts, read in 2026: the `get_buffer_size` functions of CMSIS-NN 99f736a (the larger of DSP and MVE
-kernels) and the `get_scratch_size` functions of ESP-NN d45b843 (1.2.3) for the ESP32-S3, whose
-needs are the largest of Espressif's chips, as esp-tflite-micro 1.4.0 calls them.
+Facts, read in 2026: the `get_buffer_size` functions of CMSIS-NN 99f736a for DSP and for MVE, and
+the `get_scratch_size` functions of ESP-NN d45b843 (1.2.3) for the ESP32-S3, whose needs are the
+largest of Espressif's chips, as esp-tflite-micro 1.4.0 calls them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
-ARENA_MARGIN = 1.125  # versions of the interpreter and of the kernels differ
+# On a 32-bit device the interpreter's own structures take half the space, which leaves a fifth to a
+# quarter of the arena free. Kernels of ESP-NN want more from version to version.
+ARENA_MARGINS = {"reference": 1.125, "cmsis_nn": 1.0, "cmsis_nn_mve": 1.0, "esp_nn": 1.125}
 ARENA_GRAIN_BYTES = 16
 CMSIS_NN_BLOCK = 124  # channels that an MVE kernel takes at once
 SAME = 0  # the schema's number of padding that keeps the size
@@ -71,28 +73,30 @@ def arenas(file: Flatbuffer, reference_bytes: int) -> dict[str, int]:
         reference_bytes: Its arena with reference kernels on a 64-bit machine.
 
     Returns:
-        Bytes for `"reference"`, `"cmsis_nn"` and `"esp_nn"`, multiples of 16. They are bounds for a
-        32-bit device, where the interpreter's own structures take half the space.
+        Bytes for `"reference"`, `"cmsis_nn"` (Cortex-M4, M7, M33), `"cmsis_nn_mve"` (Cortex-M55,
+        M85) and `"esp_nn"`, multiples of 16. They are bounds for a 32-bit device.
     """
     found = convolutions(file)
     dense = [file.shape(op.outputs[0])[-1] for op in file.operators() if _is_dense(op.name)]
-    cmsis_nn = max([*map(_cmsis_nn, found), *(4 * width for width in dense), 0])
+    mve = max([*map(_cmsis_nn_mve, found), *(4 * width for width in dense), 0])
     esp_nn = max([*(_esp_nn(c) for c in found if c.dtype == "int8"), *_softmaxes(file), 0])
-    scratch = {"reference": 0, "cmsis_nn": cmsis_nn, "esp_nn": esp_nn}
+    dsp = max([*map(_cmsis_nn, found), 0])
+    scratch = {"reference": 0, "cmsis_nn": dsp, "cmsis_nn_mve": mve, "esp_nn": esp_nn}
     return {name: _up(reference_bytes + more, ARENA_GRAIN_BYTES) for name, more in scratch.items()}
 
 
-def with_margin(arena_bytes: int) -> int:
-    """Return the arena to reserve, an eighth more and a multiple of 16.
+def with_margin(arena_bytes: int, kernels: str) -> int:
+    """Return the arena to reserve, a multiple of 16.
 
     Args:
         arena_bytes: The arena that a model needs.
+        kernels: A key of `arenas`.
 
     Example:
-        >>> with_margin(8000)
-        9008
+        >>> with_margin(8000, "esp_nn"), with_margin(8000, "cmsis_nn")
+        (9008, 8000)
     """
-    return _up(math.ceil(ARENA_MARGIN * arena_bytes), ARENA_GRAIN_BYTES)
+    return _up(math.ceil(ARENA_MARGINS[kernels] * arena_bytes), ARENA_GRAIN_BYTES)
 
 
 def convolutions(file: Flatbuffer) -> list[Convolution]:
@@ -136,11 +140,17 @@ def _softmaxes(file: Flatbuffer) -> list[int]:
 
 
 def _cmsis_nn(conv: Convolution) -> int:
+    if conv.depthwise:
+        return 2 * conv.channels * conv.window
+    if conv.dtype == "int8" and conv.window == 1:
+        return 0
+    return 4 * _up(conv.window * conv.channels, 4)
+
+
+def _cmsis_nn_mve(conv: Convolution) -> int:
     value_bytes = 2 if conv.dtype == "int16" else 1
     if conv.depthwise:
-        narrow = 2 * conv.channels * conv.window
-        wide = 4 * max(CMSIS_NN_BLOCK, conv.channels) * conv.window * value_bytes + 8
-        return max(narrow, wide)
+        return 4 * max(CMSIS_NN_BLOCK, conv.channels) * conv.window * value_bytes + 8
     if conv.dtype == "int8" and conv.window == 1:
         return 0
     return 4 * _up(conv.window * conv.channels, 16) * value_bytes

@@ -159,8 +159,8 @@ def test_readme_names_every_file_and_figure(written, model):
     text = (written.folder / "README.md").read_text()
     assert not re.search(r"\$[a-z]", text), "a placeholder was left"
     assert f"{model.flash_bytes:,} bytes of flash" in text
-    for needed in written.manifest["arenas"].values():
-        assert f"{with_margin(needed):,} bytes for" in text
+    for kernels, needed in written.manifest["arenas"].items():
+        assert f"{with_margin(needed, kernels):,} bytes for" in text
     assert "says which of its classes (computer)" in text
     assert "2,148 of RAM" in text
     assert "trigger.cc model_data.cc micro_frontend.cc yours.cc" in text
@@ -379,6 +379,7 @@ def test_arena_is_that_of_the_target(written, tmp_path):
         "reference": [],
         "esp_nn": ["-DESP_PLATFORM"],
         "cmsis_nn": ["-D__ARM_FEATURE_DSP=1"],
+        "cmsis_nn_mve": ["-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1"],
         "own": ["-DKERAS_SAL_MODEL_BUNDLE_ARENA_BYTES=4096"],
     }
     for kernels, flags in targets.items():

@@ -121,7 +121,7 @@ def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=
         scoring=scoring,
         thresholds=thresholds,
         class_names=names,
-        arenas={"reference": 1024, "cmsis_nn": 1024, "esp_nn": 1024},
+        arenas={"reference": 1024, "cmsis_nn": 1024, "cmsis_nn_mve": 1024, "esp_nn": 1024},
         delay_frames=delay_frames,
     )
     texts |= {name: sources.fixed(name, NAMESPACE) for name in FIXED}

@@ -97,8 +97,14 @@ def markdown_text(text: str) -> str:
 
 
 def _arenas_text(arenas: Mapping[str, int]) -> str:
-    kernels = {"reference": "reference kernels", "cmsis_nn": "CMSIS-NN", "esp_nn": "ESP-NN"}
-    return ", ".join(f"{with_margin(arenas[key]):,} bytes for {kernels[key]}" for key in kernels)
+    kernels = {
+        "reference": "reference kernels",
+        "cmsis_nn": "CMSIS-NN (Cortex-M4, M7, M33)",
+        "cmsis_nn_mve": "CMSIS-NN with MVE (Cortex-M55, M85)",
+        "esp_nn": "ESP-NN",
+    }
+    reserved = {key: with_margin(arenas[key], key) for key in kernels}
+    return ", ".join(f"{reserved[key]:,} bytes for {text}" for key, text in kernels.items())
 
 
 def _frontend_row(cost: Mapping[str, int] | None) -> str:

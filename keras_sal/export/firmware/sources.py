@@ -393,19 +393,20 @@ def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
         return [
             condition,
             f"constexpr size_t kLeastArenaBytes = {least};",
-            f"constexpr size_t kArenaBytes = {with_margin(least)};",
+            f"constexpr size_t kArenaBytes = {with_margin(least, kernels)};",
         ]
 
     return [
         "",
         "// The tensor arena: what the interpreter needs on a 64-bit computer, what the kernels of",
-        "// the target ask for, and an eighth more. Define the macro to set a size you measured.",
+        "// the target ask for, and a margin. Define the macro to set a size that you measured.",
         "constexpr size_t kArenaAlignment = 16;",
         f"#if defined({macro})",
         f"constexpr size_t kLeastArenaBytes = {macro};",
         "constexpr size_t kArenaBytes = kLeastArenaBytes;",
         *case("#elif defined(ESP_PLATFORM)", "esp_nn"),
-        *case("#elif defined(__ARM_FEATURE_DSP) || defined(__ARM_FEATURE_MVE)", "cmsis_nn"),
+        *case("#elif defined(__ARM_FEATURE_MVE)", "cmsis_nn_mve"),
+        *case("#elif defined(__ARM_FEATURE_DSP)", "cmsis_nn"),
         *case("#else", "reference"),
         "#endif",
         'static_assert(kArenaBytes % kArenaAlignment == 0, "the arena is a multiple of 16 bytes");',

@@ -94,7 +94,7 @@ def test_names_of_tensors_stay_in_their_comments():
         thresholds=[0.5],
         class_names=["x"],
         model="model_x",
-        arenas={"reference": 16, "cmsis_nn": 32, "esp_nn": 48},
+        arenas={"reference": 16, "cmsis_nn": 32, "cmsis_nn_mve": 32, "esp_nn": 48},
     )
     for line in texts["detector_settings.h"].splitlines():
         assert not line.lstrip().startswith("int x")
