@@ -54,7 +54,19 @@ def speech(rng, samples):
     return 9_000 * voiced + rng.normal(0, 60, samples)
 
 
+def unwindowed(rng, samples):
+    """Square waves in quadrature that the window makes flat, at full scale: the sums wrap."""
+    level = 1010 / (np.maximum(table("kWindow"), 1) / 4096)
+    pair, odd = np.divmod(np.arange(480), 2)
+    waves = []
+    for _ in range(-(-samples // 480)):
+        turns = rng.integers(5, 250) * pair / 256 + rng.uniform() - odd / 4
+        waves.append(level * np.sign(np.cos(2 * np.pi * turns)))
+    return np.concatenate(waves)[:samples]
+
+
 SOUNDS = {
+    "unwindowed": unwindowed,
     "speech": speech,
     "noise of any level": lambda rng, n: (
         rng.normal(0, 1, n) * 10 ** (2.2 + 2.4 * np.sin(np.arange(n) / 3000))
@@ -114,6 +126,11 @@ def test_features_are_those_of_python_to_the_bit(machine, sound, tmp_path):
     np.testing.assert_array_equal(features_in_cpp(program, samples, sizes, tmp_path), expected)
     assert len(expected) > 50 * SECONDS[name]
     assert sound in ("silence", "one bit") or len(np.unique(expected)) > 20
+
+
+@needs_compiler
+def test_roots_are_rounded_and_saturated(folder, tmp_path):
+    run(Host().build([PROGRAMS / "check_root.cc"], tmp_path, folder))
 
 
 @needs_compiler
