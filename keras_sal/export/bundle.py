@@ -50,6 +50,8 @@ from keras_sal.export.internal_state import InternalModel, is_internal
 from keras_sal.export.manifest import MANIFEST, read_manifest
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.files import atomic_folder, json_ready
 from keras_sal.typing import PathLike
 
@@ -123,7 +125,8 @@ def write(
     Raises:
         ImportError: If a package of the `export` extra is missing.
         ValueError: If an argument is unusable.
-        ExportError: If the model runs in no interpreter of TensorFlow Lite Micro.
+        ExportError: If the model runs in no interpreter of TensorFlow Lite Micro, or stops there
+            with the kernels of CMSIS-NN.
 
     Example:
 
@@ -208,6 +211,7 @@ def _check_signature(model: MicroModel) -> TensorInfo:
         f"`keras_sal.export.micro.convert` makes them. Received: {sorted(dtypes)}. "
         "Convert it with that.",
     )
+    gates.check_cmsis_nn(Flatbuffer.from_file(model.path), {})
     return output
 
 
