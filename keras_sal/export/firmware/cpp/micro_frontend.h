@@ -1,7 +1,7 @@
 // The features of the model: 40 numbers of 16-bit samples every 10 ms, in integer arithmetic.
 //
-// The features are those of TensorFlow Lite Micro's micro front-end, to the bit, whatever was done
-// in its float32 tables, which are constants here. No heap, exceptions or RTTI; C++11.
+// The features are those of TensorFlow Lite Micro's micro front-end, to the bit. The tables that it
+// computes in float32 at the start are constants here. No heap, exceptions or RTTI; C++11.
 
 #ifndef KERAS_SAL_MICRO_FRONTEND_H_
 #define KERAS_SAL_MICRO_FRONTEND_H_
