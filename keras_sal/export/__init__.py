@@ -12,7 +12,8 @@ A reader meets, in this order:
   `signature` (which tensors are frames, states, posteriors) and `sequences` (checks of features).
 - `verify`: compares these files with the float model, over the same streams;
   `verification_report` holds the result.
-- `footprint`: flash, arena and operators of a file; `arena` finds its smallest arena.
+- `footprint`: flash, arena and operators of a file; `arena` finds its smallest arena,
+  `scratch` what optimised kernels want beyond it.
 - `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
 - `internal_state`: files that keep their state themselves; `esphome` writes one for
   micro_wake_word.

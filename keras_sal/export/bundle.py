@@ -17,9 +17,14 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `frame_step_s`, `frame_offset_s`: output `t` is computed at `offset + t * step` seconds.
 - `delay_frames`: by how many outputs the model is late; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
+- `frontend_cost`: its `flash_bytes`, `ram_bytes`, `stack_bytes` and `instructions` a frame on a
+  Cortex-M4, or null.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
   `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
-- `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.
+- `flash_bytes`, `macs` (a step), `operators`, `resource_variables`.
+- `arena_bytes`: measured with reference kernels on a 64-bit host. `arenas`: what is needed with
+  `reference`, `cmsis_nn`, `cmsis_nn_mve` and `esp_nn` kernels, by `keras_sal.export.scratch`.
+- `namespace`: that of the model in C++.
 - `sha256`: of every other file. `versions`: of the packages that wrote it.
 """
 
@@ -45,6 +50,8 @@ from keras_sal.export.internal_state import InternalModel, is_internal
 from keras_sal.export.manifest import MANIFEST, read_manifest
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.files import atomic_folder, json_ready
 from keras_sal.typing import PathLike
 
@@ -100,7 +107,8 @@ def write(
     Args:
         model: The converted model, or the path of its `.tflite` file.
         folder: Where to write; its parent exists. The folder appears complete or not at all. A
-            bundle at this path is replaced then; any other folder is refused.
+            bundle at this path is replaced then; any other folder is refused. The C++ namespace of
+            the model is made of its name.
         threshold: Float in [0, 1], or one for each class, or a record by
             `keras_sal.detection.threshold_record`, which brings its trigger along.
         class_names: Names of the classes. Defaults to `"detection"`, or `"class_0"` and so on.
@@ -117,7 +125,8 @@ def write(
     Raises:
         ImportError: If a package of the `export` extra is missing.
         ValueError: If an argument is unusable.
-        ExportError: If the model runs in no interpreter of TensorFlow Lite Micro.
+        ExportError: If the model runs in no interpreter of TensorFlow Lite Micro, or stops there
+            with the kernels of CMSIS-NN.
 
     Example:
 
@@ -131,6 +140,7 @@ def write(
     level, record, trigger = _check_trigger(threshold, scoring)
     contents = Contents(
         model,
+        name=folder.absolute().name,
         class_names=_check_names(class_names, classes),
         thresholds=_check_thresholds(level, classes),
         threshold_record=record,
@@ -201,6 +211,7 @@ def _check_signature(model: MicroModel) -> TensorInfo:
         f"`keras_sal.export.micro.convert` makes them. Received: {sorted(dtypes)}. "
         "Convert it with that.",
     )
+    gates.check_cmsis_nn(Flatbuffer.from_file(model.path), {})
     return output
 
 

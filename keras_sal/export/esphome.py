@@ -30,6 +30,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection.validation import validate_thresholds
+from keras_sal.export import scratch
 from keras_sal.export.conversion.float_model import as_step_model
 from keras_sal.export.errors import ExportError
 from keras_sal.export.firmware.sources import is_logit
@@ -60,7 +61,6 @@ FEATURES = 40
 FRAME_SCALE, FRAME_ZERO_POINT = 666 / 256 / 25.6, -128
 BYTE_SCALE, BYTE_ZERO_POINT = 1 / 256, 0
 CUTOFF_STEPS = 255
-ARENA_MARGIN = 1.25  # kernels of ESP-NN want scratch memory
 MINIMUM_VERSION = "2024.7.0"
 
 
@@ -107,7 +107,8 @@ def write(
     name = folder.name
     with atomic_folder(folder) as unfinished:
         (unfinished / f"{name}.tflite").write_bytes(content)
-        arena_bytes = InternalModel(unfinished / f"{name}.tflite").arena_bytes
+        reference = InternalModel(unfinished / f"{name}.tflite").arena_bytes
+        arena_bytes = scratch.arenas(Flatbuffer(content), reference)["esp_nn"]
         manifest = {
             "type": "micro",
             "wake_word": wake_word,
@@ -120,7 +121,7 @@ def write(
                 "probability_cutoff": cutoff(level),
                 "feature_step_size": 10,
                 "sliding_window_size": smooth_frames,
-                "tensor_arena_size": 16 * math.ceil(ARENA_MARGIN * arena_bytes / 16),
+                "tensor_arena_size": scratch.with_margin(arena_bytes, "esp_nn"),
                 "minimum_esphome_version": MINIMUM_VERSION,
             },
         }

@@ -124,6 +124,7 @@ def convert(
     gates.check_control_flow(file, layers)
     if quantization != "float32":
         gates.check_quantized(file, layers)
+        gates.check_cmsis_nn(file, layers)
     content = file.tobytes()
     Flatbuffer(content)  # which checks it
     arena_bytes = _measure_arena(file, content, layers)

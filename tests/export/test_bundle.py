@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
+from keras_sal.export.firmware.contents import MICRO_FRONTEND_COST
 from keras_sal.export.firmware.contents import TRIGGER as TRIGGER_NAMES
+from keras_sal.export.scratch import with_margin
 from keras_sal.runtime import StreamingDetector
 
 pytestmark = pytest.mark.any_backend
@@ -70,10 +73,11 @@ def files(folder):
 
 def test_folder_holds_what_a_firmware_engineer_needs(written, model):
     assert set(files(written.folder)) == {
-        "README.md", "detector.cc", "detector.h", "detector_settings.cc", "detector_settings.h",
-        "frontend.h", "interpreter.h", "main.cc", "manifest.json", "micro_frontend.h",
-        "model.tflite", "model_data.cc", "model_data.h", "op_resolver.h", "tflm_interpreter.h",
-        "trigger.cc", "trigger.h",
+        "README.md", "golden.cc", "self_test.cc", "self_test.h", "self_test_data.cc",
+        "self_test_data.h", "detector.cc", "detector.h", "detector_settings.cc",
+        "detector_settings.h", "frontend.h", "frontend_tables.h", "interpreter.h", "main.cc",
+        "manifest.json", "micro_frontend.cc", "micro_frontend.h", "model.tflite", "model_data.cc",
+        "model_data.h", "op_resolver.h", "tflm_interpreter.h", "trigger.cc", "trigger.h",
     }  # fmt: skip
     assert written.model_path.read_bytes() == model.path.read_bytes()
 
@@ -89,6 +93,7 @@ def test_manifest_says_it_all(written, model, threshold):
     assert manifest["states"] == [["state_0", "state_0_next"], ["state_1", "state_1_next"]]
     assert manifest["classes"] == ["computer"]
     assert manifest["frontend"]["kind"] == "micro"
+    assert manifest["frontend_cost"] == MICRO_FRONTEND_COST
     assert manifest["trigger"] == {
         "threshold": threshold,
         **{name: TRIGGER[name] for name in TRIGGER_NAMES},
@@ -97,6 +102,9 @@ def test_manifest_says_it_all(written, model, threshold):
     assert (manifest["frame_step_s"], manifest["frame_offset_s"]) == (0.01, 0.03)
     assert manifest["flash_bytes"] == model.flash_bytes
     assert manifest["arena_bytes"] == model.arena_bytes
+    assert manifest["arenas"]["reference"] == model.arena_bytes
+    assert manifest["arenas"]["esp_nn"] >= model.arena_bytes
+    assert manifest["namespace"] == "keras_sal::model_bundle"
     assert manifest["macs"] == model.macs
     assert manifest["operators"] == list(model.operators)
     assert (manifest["state"], manifest["resource_variables"]) == ("explicit", 0)
@@ -151,8 +159,11 @@ def test_readme_names_every_file_and_figure(written, model):
     text = (written.folder / "README.md").read_text()
     assert not re.search(r"\$[a-z]", text), "a placeholder was left"
     assert f"{model.flash_bytes:,} bytes of flash" in text
-    assert f"{model.arena_bytes:,} bytes" in text
+    for kernels, needed in written.manifest["arenas"].items():
+        assert f"{with_margin(needed, kernels):,} bytes for" in text
     assert "says which of its classes (computer)" in text
+    assert "2,148 of RAM" in text
+    assert "trigger.cc model_data.cc micro_frontend.cc yours.cc" in text
     for name in set(files(written.folder)) - {"README.md"}:
         stem = name.rsplit(".", 1)[0]
         assert name in text or f"{stem}.h/.cc" in text
@@ -289,7 +300,97 @@ def test_every_source_compiles_without_a_warning(written, folder, model, standar
             compile_only(source, standard=standard, include=[PROGRAMS])
 
 
+ARDUINO_CORE = PROGRAMS / "arduino"
+
+
 @needs_compiler
 @pytest.mark.parametrize("platform", ["ARDUINO=10819", "ESP_PLATFORM"])
 def test_example_compiles_for_platforms_with_a_main_of_their_own(written, platform):
-    compile_only(written.folder / "main.cc", flags=[f"-D{platform}"], include=[PROGRAMS])
+    include = [PROGRAMS, ARDUINO_CORE]
+    compile_only(written.folder / "main.cc", flags=[f"-D{platform}"], include=include)
+
+
+@needs_compiler
+def test_arduino_core_finds_setup_and_loop(written, tmp_path):
+    include = [f"-I{folder}" for folder in (written.folder, PROGRAMS, ARDUINO_CORE)]
+    main = [written.folder / "main.cc", "-o", tmp_path / "main.o"]
+    run(["g++", "-std=c++17", "-DARDUINO=10819", *include, "-c", *main])
+    symbols = run(["nm", tmp_path / "main.o"]).split()
+    assert {"setup", "loop"} <= set(symbols)
+
+
+FAKE = PROGRAMS / "tensorflow" / "fake.cc"
+
+
+@needs_compiler
+def test_set_up_says_which_stage_failed_in_arenas_of_all_sizes(written, tmp_path):
+    files = [PROGRAMS / "check_setup.cc", FAKE, *sorted(written.folder.glob("*.cc"))]
+    files = [file for file in files if file.name != "main.cc"]
+    run(Host().build(files, tmp_path, written.folder, PROGRAMS), cwd=tmp_path)
+
+
+@needs_compiler
+def test_example_prints_why_it_ends_and_fails(written, tmp_path):
+    yours = tmp_path / "yours.cc"
+    yours.write_text(
+        "#include <stdint.h>\n"
+        '#include "tensorflow/fake.h"\n'
+        "bool ReadSamples(int16_t*, int) { return false; }\n"
+        "void OnDetection(const char*, float) {}\n"
+        "static const bool kFails = TheFake().allocates = false;\n"
+        "bool Fails() { return kFails; }\n"
+    )
+    files = [yours, FAKE, *sorted(written.folder.glob("*.cc"))]
+    program = Host().build(files, tmp_path, written.folder, PROGRAMS)
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "No detector: the tensors could not be allocated in the arena.\n"
+
+
+@needs_compiler
+def test_two_bundles_fit_in_one_firmware(written, model, folder, tmp_path):
+    other = bundle.write(model, folder / "lights", threshold=0.5, frame_step_s=0.01)
+    main = tmp_path / "main.cc"
+    headers = ("detector.h", "model_data.h", "op_resolver.h", "tflm_interpreter.h")
+    main.write_text(
+        "".join(
+            f'#include "{made.folder / header}"\n'
+            for made in (written, other)
+            for header in headers
+        )
+        + "using namespace keras_sal;\n"
+        "static model_bundle::Detector first(nullptr);\n"
+        "static model_lights::Detector second(nullptr);\n"
+        "int main() {\n"
+        "  return first.Begin() == second.Begin() && first.Begin() == Setup::kTensors &&\n"
+        "         &model_bundle::kModelData[0] != &model_lights::kModelData[0] ? 0 : 1;\n"
+        "}\n"
+    )
+    own = ("detector.cc", "detector_settings.cc", "model_data.cc")
+    files = [main, FAKE, written.folder / "trigger.cc"]
+    files += [made.folder / name for made in (written, other) for name in own]
+    run(Host().build(files, tmp_path, PROGRAMS), cwd=tmp_path)
+
+
+@needs_compiler
+def test_arena_is_that_of_the_target(written, tmp_path):
+    arenas = written.manifest["arenas"]
+    targets = {
+        "reference": [],
+        "esp_nn": ["-DESP_PLATFORM"],
+        "cmsis_nn": ["-D__ARM_FEATURE_DSP=1"],
+        "cmsis_nn_mve": ["-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1"],
+        "own": ["-DKERAS_SAL_MODEL_BUNDLE_ARENA_BYTES=4096"],
+    }
+    for kernels, flags in targets.items():
+        least = arenas.get(kernels, 4096)
+        check = tmp_path / f"{kernels}.cc"
+        check.write_text(
+            f'#include "{written.folder}/detector_settings.h"\n'
+            "namespace model = keras_sal::model_bundle;\n"
+            f'static_assert(model::kLeastArenaBytes == {least}, "");\n'
+            f'static_assert(model::kArenaBytes >= {least}, "");\n'
+            f'static_assert(model::kArenaBytes <= {least} * 9 / 8 + 16, "");\n'
+            'static_assert(model::kArenaBytes % model::kArenaAlignment == 0, "");\n'
+        )
+        compile_only(check, flags=flags)

@@ -36,7 +36,8 @@ def run(command, **options):
 def compile_only(file, *, standard="c++14", flags=(), include=()):
     includes = [f"-I{folder}" for folder in (Path(file).parent, *include)]
     command = ["g++", f"-std={standard}", *WARNINGS, *DIALECT, *flags, *includes]
-    run([*command, "-fsyntax-only", file])
+    conversions = ["-Wconversion", "-Wsign-conversion"]
+    run([*command, *conversions, "-fsyntax-only", file])
 
 
 class Host:
@@ -44,10 +45,10 @@ class Host:
 
     name = "host"
 
-    def build(self, files, folder, include):
+    def build(self, files, folder, *include, flags=()):
         program = folder / "program"
-        command = ["g++", "-std=c++14", "-g", *WARNINGS, *DIALECT, *SANITIZERS]
-        run([*command, f"-I{include}", *files, "-o", program])
+        command = ["g++", "-std=c++14", "-g", *WARNINGS, *DIALECT, *SANITIZERS, *flags]
+        run([*command, *(f"-I{each}" for each in include), *files, "-o", program])
         return [program]
 
 
@@ -56,17 +57,18 @@ class CortexM4:
 
     name = "cortex-m4"
 
-    def build(self, files, folder, include):
+    def build(self, files, folder, *include, flags=()):
         for tool in (CROSS_COMPILER, EMULATOR):
             if not shutil.which(tool):
                 pytest.skip(f"needs {tool}")
         if reason := no_cross_library():
             pytest.skip(reason)
         program = folder / "program.elf"
-        command = [CROSS_COMPILER, "-std=c++14", "-O2", *CORTEX_M4, *WARNINGS, *DIALECT]
+        command = [CROSS_COMPILER, "-std=c++14", "-O2", *CORTEX_M4, *WARNINGS, *DIALECT, *flags]
         linking = ["--specs=rdimon.specs", "-nostartfiles", "-T", PROGRAMS / "cortex_m.ld"]
         startup = PROGRAMS / "startup.cc"
-        run([*command, f"-I{include}", *files, startup, *linking, "-o", program])
+        includes = [f"-I{each}" for each in include]
+        run([*command, *includes, *files, startup, *linking, "-o", program])
         machine = [EMULATOR, "-M", "mps2-an386", "-nographic", "-monitor", "none"]
         return [*machine, "-semihosting-config", "enable=on,target=native", "-kernel", program]
 

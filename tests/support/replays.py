@@ -4,9 +4,11 @@ import numpy as np
 
 from keras_sal.detection import Trigger
 from keras_sal.export.firmware import sources
+from keras_sal.export.firmware.contents import FIXED, SHARED
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 
 NOTHING, RESET, FAILURE, NOT_FINITE, SPOILED = range(5)  # as in check_detector.cc
+NAMESPACE = "model_bundle"  # as in check_detector.cc
 REFUSED = (FAILURE, NOT_FINITE, SPOILED)  # events of steps that fail
 
 
@@ -109,19 +111,24 @@ def streams_of(events):
     return zip(starts, [*starts[1:], len(events)], strict=True)
 
 
-def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0):
+def write_settings(runner, positions, folder, thresholds, scoring, delay_frames=0, golden=None):
     """The sources of a detector for `runner`."""
     names = [f"class_{c}" for c in range(len(thresholds))]
     texts = sources.detector_settings(
         runner,
         positions,
+        model=NAMESPACE,
         scoring=scoring,
         thresholds=thresholds,
         class_names=names,
-        arena_bytes=1024,
+        arenas={"reference": 1024, "cmsis_nn": 1024, "cmsis_nn_mve": 1024, "esp_nn": 1024},
         delay_frames=delay_frames,
     )
-    fixed = ("detector.h", "detector.cc", "trigger.h", "trigger.cc", "interpreter.h")
-    for name, text in (texts | {name: sources.fixed(name) for name in fixed}).items():
+    texts |= {name: sources.fixed(name, NAMESPACE) for name in FIXED}
+    texts |= {name: sources.fixed(name) for name in SHARED}
+    if golden:
+        texts |= sources.self_test_data(golden, NAMESPACE, scoring)
+        texts["golden.cc"] = sources.fixed("golden_frames.cc", NAMESPACE)
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in ("detector.cc", "detector_settings.cc", "trigger.cc")]

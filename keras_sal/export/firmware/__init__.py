@@ -4,5 +4,6 @@
 - `sources`: the sources that hold a model, its tensors and the numbers of its trigger.
 - `literals`: numbers and texts as C++ writes them.
 - `readme`: the README of a bundle.
+- `golden`: what the self-test of a bundle must compute.
 - `contents`: manifest and sources of a bundle, from the same numbers.
 """

@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_sal import audio, provenance
 from keras_sal.detection import Scoring
-from keras_sal.export.firmware import sources
+from keras_sal.export import scratch
+from keras_sal.export.firmware import golden, sources
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import TensorInfo
@@ -36,14 +37,23 @@ MICRO_FRONTEND = {
     "log_scale_shift": 6,
     "feature_scale": 0.0390625,
 }
+FRONTEND = ("frontend.h", "frontend_tables.h", "micro_frontend.cc", "micro_frontend.h")
+# Of `micro_frontend.cc`, by arm-none-eabi-g++ 12.2 with -Os for a Cortex-M4: code and tables, an
+# object, the stack of its deepest call, the instructions of a frame.
+MICRO_FRONTEND_COST = {
+    "flash_bytes": 4730,
+    "ram_bytes": 2148,
+    "stack_bytes": 152,
+    "instructions": 74_300,
+}
 FIXED = (
     "detector.cc",
     "detector.h",
-    "interpreter.h",
+    "self_test.cc",
+    "self_test.h",
     "tflm_interpreter.h",
-    "trigger.cc",
-    "trigger.h",
 )
+SHARED = ("interpreter.h", "trigger.cc", "trigger.h")  # by all models of a firmware
 
 
 @dataclasses.dataclass
@@ -52,6 +62,7 @@ class Contents:
 
     Attributes:
         model: The model in its interpreter.
+        name: Name of the model, from which its namespace in C++ is made.
         class_names: Name of each class.
         thresholds: Threshold of each class.
         threshold_record: How the threshold was chosen.
@@ -63,6 +74,7 @@ class Contents:
 
     model: MicroModel
     _: dataclasses.KW_ONLY
+    name: str
     class_names: list[str]
     thresholds: list[float]
     threshold_record: Mapping[str, Any]
@@ -75,6 +87,8 @@ class Contents:
         self.file = Flatbuffer(self.content)
         self.positions = self.file.positions()
         self.resource_variables = self.file.resource_variables()
+        self.arenas = scratch.arenas(self.file, self.model.arena_bytes)
+        self.namespace = sources.namespace_of(self.name)
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, without the hashes of the files."""
@@ -92,11 +106,14 @@ class Contents:
             "delay_frames": self.delay_frames,
             "classes": self.class_names,
             "frontend": self.frontend,
+            "frontend_cost": dict(MICRO_FRONTEND_COST) if self.frontend else None,
             "trigger": {"threshold": self.thresholds if several else self.thresholds[0]}
             | {name: getattr(self.scoring, name) for name in TRIGGER},
             "threshold": self.threshold_record,
             "flash_bytes": len(self.content),
             "arena_bytes": self.model.arena_bytes,
+            "arenas": self.arenas,
+            "namespace": f"keras_sal::{self.namespace}",
             "macs": self.model.macs,
             "operators": list(self.model.operators),
             "resource_variables": self.resource_variables,
@@ -105,22 +122,40 @@ class Contents:
 
     def sources(self) -> dict[str, str]:
         """Return the C++ sources by file name."""
-        frontend = ("frontend.h", "micro_frontend.h") if self.frontend else ()
+        model = self.namespace
+        shared = (*SHARED, *FRONTEND) if self.frontend else SHARED
+        kind = "audio" if self.frontend else "frames"
         return {
-            **sources.model_data(self.content),
-            "op_resolver.h": sources.op_resolver(self.model.operators, self.resource_variables),
+            **sources.model_data(self.content, model),
+            "op_resolver.h": sources.op_resolver(
+                self.model.operators, model, self.resource_variables
+            ),
             **sources.detector_settings(
                 self.model,
                 self.positions,
+                model=model,
                 scoring=self.scoring,
                 thresholds=self.thresholds,
                 class_names=self.class_names,
-                arena_bytes=self.model.arena_bytes,
+                arenas=self.arenas,
                 delay_frames=self.delay_frames,
             ),
-            **{name: sources.fixed(name) for name in (*FIXED, *frontend)},
-            "main.cc": sources.fixed("main_audio.cc" if self.frontend else "main_frames.cc"),
+            **{name: sources.fixed(name, model) for name in FIXED},
+            **{name: sources.fixed(name) for name in shared},
+            **sources.self_test_data(self._golden(), model, self.scoring),
+            "main.cc": sources.fixed(f"main_{kind}.cc", model),
+            "golden.cc": sources.fixed(f"golden_{kind}.cc", model),
         }
+
+    def _golden(self) -> golden.Golden:
+        runner = type(self.model)(self.model.path)  # another one, whose state may change
+        return golden.golden(
+            runner,
+            hears_audio=self.frontend is not None,
+            scoring=self.scoring,
+            thresholds=self.thresholds,
+            delay_frames=self.delay_frames,
+        )
 
     def _entry(self, info: TensorInfo) -> dict[str, Any]:
         return {"name": info.name, "index": self.positions[info.name]} | info._asdict()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_sal.export.firmware import sources
+from keras_sal.export.scratch import with_margin
 
 # The values with which a part of the trigger has no effect.
 WITHOUT_EFFECT = {
@@ -24,12 +25,12 @@ STATES = {
 }
 FRONTEND_SECTIONS = {
     "frontend_rows": "| `frontend.h` | parameters of the front-end the model was trained on |\n"
-    "| `micro_frontend.h` | computes its features, with TensorFlow's micro front-end |\n",
-    "espidf_frontend": "\nThe component has the micro front-end already.\n",
-    "zephyr_frontend": "\nThe module's library may lack the micro front-end: then add the sources "
-    "of\n`tensorflow/lite/experimental/microfrontend/lib` and of kissfft to the application.\n",
-    "arduino_frontend": "\nThe micro front-end must be in that library, or beside the sketch: its "
-    "sources are in\n`tensorflow/lite/experimental/microfrontend/lib` of TensorFlow Lite Micro.\n",
+    "| `micro_frontend.h/.cc`, `frontend_tables.h` | compute its features |\n",
+    "frontend_note": "\nThe front-end needs no TensorFlow, kissfft or heap. It gives the same "
+    "features as\n`keras_sal.audio.MicroFrontend` in Python, to the bit, however the samples "
+    "are cut into chunks\n(`MicroFrontend::Read` takes any number).\n",
+    "frontend_source": " micro_frontend.cc",
+    "frontend_zephyr_source": " src/micro_frontend.cc",
 }
 
 
@@ -64,7 +65,11 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         classes=", ".join(map(markdown_text, manifest["classes"])),
         quantization=manifest["quantization"],
         flash_bytes=f"{manifest['flash_bytes']:,}",
-        arena_bytes=f"{manifest['arena_bytes']:,}",
+        arenas=_arenas_text(manifest["arenas"]),
+        golden="two seconds of sound" if hears_audio else "100 frames",
+        namespace=manifest["namespace"],
+        macro=f"KERAS_SAL_{manifest['namespace'].split('::')[-1].upper()}_ARENA_BYTES",
+        shared=f"{'`trigger.cc` and `micro_frontend.cc`' if hears_audio else '`trigger.cc`'}",
         macs=f"{manifest['macs']:,}",
         state=STATES[manifest["state"]],
         operators=" ".join(manifest["operators"]),
@@ -72,8 +77,8 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         threshold=_threshold_text(manifest),
         yours=f"{function}\nvoid OnDetection(const char* name, float score);",
         source=source,
-        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h`, "
-        + ("`micro_frontend.h` and `main.cc`" if hears_audio else "and `main.cc`"),
+        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `main.cc`",
+        frontend_cost=_frontend_row(manifest["frontend_cost"]),
     )
 
 
@@ -89,6 +94,26 @@ def markdown_text(text: str) -> str:
     """
     in_one_line = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(text))
     return re.sub(r"([\\`*<>\[\]|#&!])", r"\\\1", in_one_line)
+
+
+def _arenas_text(arenas: Mapping[str, int]) -> str:
+    kernels = {
+        "reference": "reference kernels",
+        "cmsis_nn": "CMSIS-NN (Cortex-M4, M7, M33)",
+        "cmsis_nn_mve": "CMSIS-NN with MVE (Cortex-M55, M85)",
+        "esp_nn": "ESP-NN",
+    }
+    reserved = {key: with_margin(arenas[key], key) for key in kernels}
+    return ", ".join(f"{reserved[key]:,} bytes for {text}" for key, text in kernels.items())
+
+
+def _frontend_row(cost: Mapping[str, int] | None) -> str:
+    if cost is None:
+        return ""
+    return (
+        f"| front-end | {cost['flash_bytes']:,} bytes of flash, {cost['ram_bytes']:,} of RAM, "
+        f"{cost['instructions']:,} instructions every 10 ms (Cortex-M4, `-Os`) |\n"
+    )
 
 
 def _threshold_text(manifest: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection import Scoring
+from keras_sal.export.firmware.golden import SEED, Golden
 from keras_sal.export.firmware.literals import (
     comment_text,
     float_literal,
@@ -17,12 +18,15 @@ from keras_sal.export.firmware.literals import (
     float_threshold,
     text_literal,
 )
+from keras_sal.export.scratch import with_margin
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import StepRunner, TensorInfo, dequantize
 from keras_sal.typing import Array
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
 BYTES_A_LINE = 16
+SELF_TEST = "KERAS_SAL_SELF_TEST"  # the macro with which it is compiled
+NAMESPACE = "model_name"  # in `cpp`
 BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
 IRREGULAR = {
@@ -33,26 +37,47 @@ IRREGULAR = {
 }
 
 
-def fixed(name: str) -> str:
-    """Return the text of a file that is the same for every model.
+def fixed(name: str, model: str | None = None) -> str:
+    """Return the text of a file that is the same for every model but for its namespace.
 
     Args:
         name: Name of the file in `keras_sal/export/firmware/cpp`.
+        model: Namespace of the model, as `namespace_of` gives it. Defaults to `None`, for files
+            that several models share.
     """
     folder = resources.files("keras_sal.export.firmware").joinpath("cpp")
-    return folder.joinpath(name).read_text(encoding="utf-8")
+    text = folder.joinpath(name).read_text(encoding="utf-8")
+    if model is None:
+        return text
+    return text.replace(NAMESPACE, model).replace(NAMESPACE.upper(), model.upper())
 
 
-def model_data(content: bytes) -> dict[str, str]:
+def namespace_of(name: str) -> str:
+    """Return the C++ namespace of a model, so that several fit in one firmware.
+
+    Args:
+        name: Name of the model, any text.
+
+    Example:
+        >>> namespace_of("Hey-you 2"), namespace_of("señor")
+        ('model_hey_you_2', 'model_se_u00f1_or')
+    """
+    plain = re.sub(r"[^\x00-\x7f]", lambda found: f"_u{ord(found[0]):04x}_", name.lower())
+    return "model_" + re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def model_data(content: bytes, model: str) -> dict[str, str]:
     """Return `model_data.h` and `model_data.cc`, which hold the model as a constant array.
 
     Args:
         content: Bytes of the `.tflite` file.
+        model: Namespace of the model.
 
     Returns:
         The texts by file name.
     """
     header = _header(
+        model,
         "MODEL_DATA",
         "The bytes of model.tflite.",
         ["#include <stddef.h>"],
@@ -67,14 +92,15 @@ def model_data(content: bytes) -> dict[str, str]:
         *("    " + ", ".join(f"0x{byte:02x}" for byte in line) + "," for line in lines),
         "};",
     ]
-    return {"model_data.h": header, "model_data.cc": _source("model_data.h", source)}
+    return {"model_data.h": header, "model_data.cc": _source(model, "model_data.h", source)}
 
 
-def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
+def op_resolver(operators: Sequence[str], model: str, resource_variables: int = 0) -> str:
     """Return `op_resolver.h`, which registers the operators of a model and no others.
 
     Args:
         operators: Names of the operators.
+        model: Namespace of the model.
         resource_variables: Number of variables in which the model keeps its state. Defaults to 0.
 
     Raises:
@@ -90,6 +116,7 @@ def op_resolver(operators: Sequence[str], resource_variables: int = 0) -> str:
         f"resolver->{resolver_method(name)}() == kTfLiteOk" for name in operators
     )
     return _header(
+        model,
         "OP_RESOLVER",
         "The operators of the model, and no others.",
         ['#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"'],
@@ -121,10 +148,11 @@ def detector_settings(
     runner: StepRunner,
     positions: Mapping[str, int],
     *,
+    model: str,
     scoring: Scoring,
     thresholds: Sequence[float],
     class_names: Sequence[str],
-    arena_bytes: int,
+    arenas: Mapping[str, int],
     delay_frames: int = 0,
 ) -> dict[str, str]:
     """Return `detector_settings.h` and `.cc`: tensors, scales and the numbers of the trigger.
@@ -132,10 +160,11 @@ def detector_settings(
     Args:
         runner: The model.
         positions: Position of each input and output in the interpreter, by name.
+        model: Namespace of the model.
         scoring: The trigger.
         thresholds: Threshold of each class.
         class_names: Name of each class.
-        arena_bytes: Size of the tensor arena.
+        arenas: Arena by kernels, as by `keras_sal.export.scratch.arenas`.
         delay_frames: Outputs at the start of a stream that belong to no frame. Defaults to 0.
 
     Returns:
@@ -157,8 +186,11 @@ def detector_settings(
         f"constexpr int kSmoothFrames = {scoring.smooth_frames};",
         "extern const char* const kClassNames[kClasses];",
         "extern const TriggerRule kTriggerRules[kClasses];",
+        *_arena(model, arenas),
         "",
-        f"constexpr size_t kArenaBytes = {arena_bytes};",
+        'static_assert(sizeof(float) == 4, "floats must be those of IEEE 754");',
+        "static_assert(kFrameValues > 0 && kClasses > 0 && kSmoothFrames > 0 && kDelayFrames >= 0,",
+        '              "these numbers belong to one model");',
     ]
     source = [
         *_posterior_function(output),
@@ -175,12 +207,71 @@ def detector_settings(
     includes = ["#include <math.h>"] if "expf" in "\n".join(source) else []
     return {
         "detector_settings.h": _header(
+            model,
             "DETECTOR_SETTINGS",
             "The numbers of this model and its trigger.",
             ["#include <stddef.h>", "#include <stdint.h>", "", '#include "trigger.h"'],
             header,
         ),
-        "detector_settings.cc": _source("detector_settings.h", source, includes),
+        "detector_settings.cc": _source(model, "detector_settings.h", source, includes),
+    }
+
+
+def self_test_data(golden: Golden, model: str, scoring: Scoring) -> dict[str, str]:
+    """Return `self_test_data.h` and `.cc`, which hold what the self-test must compute.
+
+    Args:
+        golden: The results in Python.
+        model: Namespace of the model.
+        scoring: The trigger.
+
+    Returns:
+        The texts by file name.
+    """
+    steps = [
+        ", ".join(f"{{{float_literal(p)}, {mark}}}" for p, mark in zip(*row, strict=True))
+        for row in zip(golden.posteriors, golden.marks.tolist(), strict=True)
+    ]
+    header = [
+        "struct GoldenStep {",
+        "  float posterior;",
+        "  uint8_t marks;  // 1: the detector detects, 2: the trigger with `kGoldenRules` fires",
+        "};",
+        "",
+        f"constexpr uint32_t kGoldenSeed = {SEED};",
+        f"constexpr float kGoldenFrameStep = {float_literal(golden.frame_step)};",
+        f"constexpr float kPosteriorTolerance = {float_literal(golden.tolerance)};",
+        f"constexpr int kGoldenSteps = {len(steps)};",
+        f"constexpr int kGoldenFrames = {len(golden.hashes)};",
+        "extern const GoldenStep kGolden[kGoldenSteps][kClasses];",
+        "extern const TriggerRule kGoldenRules[kClasses];",
+        "extern const uint32_t kGoldenFeatures[];  // a hash of each frame of the front-end",
+    ]
+    rules = [f"    {{{_trigger_rule(scoring, level)}}}," for level in golden.thresholds]
+    hashes = [f"    {number:#010x}u," for number in golden.hashes or [0]]
+    source = [
+        "const GoldenStep kGolden[kGoldenSteps][kClasses] = {",
+        *(f"    {{{step}}}," for step in steps),
+        "};",
+        "",
+        "const TriggerRule kGoldenRules[kClasses] = {",
+        *rules,
+        "};",
+        "",
+        "const uint32_t kGoldenFeatures[] = {",
+        *hashes,
+        "};",
+    ]
+    guarded = _source(model, "self_test_data.h", source)
+    return {
+        "self_test_data.h": _header(
+            model,
+            "SELF_TEST_DATA",
+            "What the self-test must compute.",
+            ["#include <stdint.h>", "", '#include "detector_settings.h"'],
+            header,
+        ),
+        "self_test_data.cc": f"#if defined({SELF_TEST})\n\n{guarded}\n#endif  // {SELF_TEST}\n",
     }
 
 
@@ -293,8 +384,39 @@ def _array(declaration: str, rows: Iterable[str]) -> list[str]:
     return [f"constexpr {declaration}[] = {{", *(f"    {{{row}" for row in rows), "};"]
 
 
-def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str]) -> str:
-    guard = f"KERAS_SAL_{name}_H_"
+def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
+    """The arena by target: ESP-IDF has ESP-NN; Arm with DSP or MVE is taken to have CMSIS-NN."""
+    macro = f"KERAS_SAL_{model.upper()}_ARENA_BYTES"
+
+    def case(condition: str, kernels: str) -> list[str]:
+        least = arenas[kernels]
+        return [
+            condition,
+            f"constexpr size_t kLeastArenaBytes = {least};",
+            f"constexpr size_t kArenaBytes = {with_margin(least, kernels)};",
+        ]
+
+    return [
+        "",
+        "// The tensor arena: what the interpreter needs on a 64-bit computer, what the kernels of",
+        "// the target ask for, and a margin. Define the macro to set a size that you measured.",
+        "constexpr size_t kArenaAlignment = 16;",
+        f"#if defined({macro})",
+        f"constexpr size_t kLeastArenaBytes = {macro};",
+        "constexpr size_t kArenaBytes = kLeastArenaBytes;",
+        *case("#elif defined(ESP_PLATFORM)", "esp_nn"),
+        *case("#elif defined(__ARM_FEATURE_MVE)", "cmsis_nn_mve"),
+        *case("#elif defined(__ARM_FEATURE_DSP)", "cmsis_nn"),
+        *case("#else", "reference"),
+        "#endif",
+        'static_assert(kArenaBytes % kArenaAlignment == 0, "the arena is a multiple of 16 bytes");',
+    ]
+
+
+def _header(
+    model: str, name: str, comment: str, includes: Iterable[str], body: Iterable[str]
+) -> str:
+    guard = f"KERAS_SAL_{model.upper()}_{name}_H_"
     return "\n".join(
         [
             f"// {comment} Written by keras_sal.",
@@ -304,11 +426,11 @@ def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str
             "",
             *includes,
             "",
-            "namespace keras_sal {",
+            *_opening(model),
             "",
             *body,
             "",
-            "}  // namespace keras_sal",
+            *_closing(model),
             "",
             f"#endif  // {guard}",
             "",
@@ -316,18 +438,26 @@ def _header(name: str, comment: str, includes: Iterable[str], body: Iterable[str
     )
 
 
-def _source(header: str, body: Iterable[str], includes: Sequence[str] = ()) -> str:
+def _opening(model: str) -> list[str]:
+    return ["namespace keras_sal {", f"namespace {model} {{"]
+
+
+def _closing(model: str) -> list[str]:
+    return [f"}}  // namespace {model}", "}  // namespace keras_sal"]
+
+
+def _source(model: str, header: str, body: Iterable[str], includes: Sequence[str] = ()) -> str:
     return "\n".join(
         [
             f'#include "{header}"',
             "",
             *includes,
             *([""] if includes else []),
-            "namespace keras_sal {",
+            *_opening(model),
             "",
             *body,
             "",
-            "}  // namespace keras_sal",
+            *_closing(model),
             "",
         ]
     )

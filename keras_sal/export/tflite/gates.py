@@ -56,6 +56,43 @@ def check_quantized(file: Flatbuffer, layers: LayersOfOperators) -> None:
         )
 
 
+def stops_in_cmsis_nn(file: Flatbuffer, op: Operator) -> bool:
+    """Return whether TensorFlow Lite Micro's CMSIS-NN kernel stops at an assertion in an operator.
+
+    Since 27 September 2024 (47b5450) its fully connected kernel takes int8 layers with outputs of
+    more than two dimensions and a depth that 4 divides for convolutions. If their weights have one
+    scale, it asserts that the index of a scratch buffer is at least 4, which it need not be.
+
+    Args:
+        file: The file.
+        op: One of its operators.
+    """
+    if op.name != "FULLY_CONNECTED" or file.dtype(op.inputs[0]) != "int8":
+        return False
+    depth = file.shape(op.inputs[1])[-1]
+    flat = len(file.shape(op.outputs[0])) <= 2
+    return not flat and depth % 4 == 0 and file.scale(op.inputs[1]) is not None
+
+
+def check_cmsis_nn(file: Flatbuffer, layers: LayersOfOperators) -> None:
+    """Refuse layers at which the firmware stops if it has the kernels of CMSIS-NN.
+
+    Args:
+        file: The file.
+        layers: The layers of its operators, for the error message.
+
+    Raises:
+        ExportError: If the file holds such a layer.
+    """
+    if found := [op for op in file.operators() if stops_in_cmsis_nn(file, op)]:
+        raise ExportError(
+            f"The model holds {_describe(found, layers)} in int8 with outputs of more than two "
+            "dimensions: TensorFlow Lite Micro stops there at an assertion of its own if it has "
+            "the kernels of CMSIS-NN. Convert the model again with "
+            "`keras_sal.export.micro.convert`, which gives these outputs two dimensions."
+        )
+
+
 def check_states(file: Flatbuffer) -> None:
     """Refuse a state that leaves the model in another type, shape or scale than it came in.
 

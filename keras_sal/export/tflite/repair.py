@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.editor import Editor
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import layer_of
 
@@ -20,7 +24,7 @@ WITH_BIAS = {"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
 def repair(file: Flatbuffer, layers: Mapping[str, str]) -> None:
-    """Tie the states, name and order the inputs and outputs, and remove what no runtime reads.
+    """Tie states, flatten dense outputs, name and order tensors, and remove what nothing reads.
 
     Args:
         file: A file as the converter wrote it; changed in place.
@@ -28,6 +32,7 @@ def repair(file: Flatbuffer, layers: Mapping[str, str]) -> None:
     """
     signature = Signature.from_names(file.inputs, file.outputs)
     tie_states(file, signature)
+    flatten_dense(file)
     file.graph.inputs = [file.inputs[name] for name in signature.inputs]
     file.graph.outputs = [file.outputs[name] for name in signature.outputs]
     _rename_tensors(file, layers)
@@ -65,6 +70,47 @@ def tie_states(file: Flatbuffer, signature: Signature) -> None:
                 _rescale_bias(file, op.inputs[2], old_scale / new_scale)
         tied, followed = file.tensor(target).quantization, file.tensor(source).quantization
         tied.scale, tied.zeroPoint = followed.scale, followed.zeroPoint
+
+
+def flatten_dense(file: Flatbuffer) -> None:
+    """Give two dimensions to outputs at which a kernel of CMSIS-NN stops.
+
+    The converter mostly reshapes them next, which then costs nothing; else RESHAPE is added.
+
+    Args:
+        file: The file, changed in place.
+    """
+    editor, operators = Editor(file), []
+    for described, op in zip(file.operators(), list(file.graph.operators or ()), strict=True):
+        operators.append(op)
+        if not gates.stops_in_cmsis_nn(file, described):
+            continue
+        (output,) = described.outputs
+        readers = [other for other in file.operators() if output in other.inputs]
+        if readers and all(other.name == "RESHAPE" for other in readers):
+            _flatten(file.tensor(output))
+        else:
+            operators.append(_reshape_after(file, editor, op))
+        op.builtinOptions.keepNumDims = False
+    file.graph.operators = operators
+
+
+def _flatten(tensor: Any) -> None:
+    tensor.shape = [int(np.prod(tensor.shape[:-1])), int(tensor.shape[-1])]
+    tensor.shapeSignature = None
+
+
+def _reshape_after(file: Flatbuffer, editor: Editor, op: Any) -> Any:
+    """Let a layer write to a tensor of two dimensions, and return what makes its output of it."""
+    (output,) = op.outputs
+    flat = copy.deepcopy(file.tensor(output))
+    shape = [int(size) for size in flat.shape]
+    _flatten(flat)
+    file.graph.tensors.append(flat)
+    op.outputs = [len(file.graph.tensors) - 1]
+    return editor.operator(
+        "RESHAPE", list(op.outputs), [output], ReshapeOptions={"newShape": shape}
+    )
 
 
 def _rescale_bias(file: Flatbuffer, index: int, ratio: float) -> None:

@@ -11,7 +11,7 @@ from replays import tensor_info
 
 from keras_sal.detection import Scoring
 from keras_sal.export.firmware import sources
-from keras_sal.export.firmware.contents import FIXED, MICRO_FRONTEND
+from keras_sal.export.firmware.contents import FIXED, FRONTEND, MICRO_FRONTEND, SHARED
 from keras_sal.export.firmware.readme import markdown_text
 from keras_sal.export.signature import Signature
 from keras_sal.export.step_runner import TensorInfo
@@ -28,11 +28,12 @@ def test_resolver_methods_are_those_of_tensorflow(tmp_path):
         "LOGISTIC", "MAX_POOL_2D", "PADV2", "RELU6", "SPACE_TO_BATCH_ND", "SPLIT_V",
         "STRIDED_SLICE", "UNIDIRECTIONAL_SEQUENCE_LSTM", "VAR_HANDLE",
     ]  # fmt: skip
-    (tmp_path / "op_resolver.h").write_text(sources.op_resolver(operators, 3))
+    (tmp_path / "op_resolver.h").write_text(sources.op_resolver(operators, "model_x", 3))
     (tmp_path / "main.cc").write_text(
         '#include "op_resolver.h"\n'
-        "bool F(keras_sal::OpResolver* r) { return keras_sal::RegisterOperators(r); }\n"
-        'static_assert(keras_sal::kNumResourceVariables == 3, "");\n'
+        "namespace model = keras_sal::model_x;\n"
+        "bool F(model::OpResolver* r) { return model::RegisterOperators(r); }\n"
+        'static_assert(model::kNumResourceVariables == 3, "");\n'
     )
     compile_only(tmp_path / "main.cc", include=[PROGRAMS])
 
@@ -54,7 +55,7 @@ def test_front_end_is_that_of_the_package():
 def test_sources_come_with_the_package():
     folder = resources.files("keras_sal.export.firmware").joinpath("cpp")
     names = {file.name for file in folder.iterdir()}
-    assert names >= {*FIXED, "README.md", "main_audio.cc", "main_frames.cc", "frontend.h"}
+    assert names >= {*FIXED, *SHARED, "README.md", "main_audio.cc", "main_frames.cc", *FRONTEND}
     assert "namespace keras_sal" in folder.joinpath("detector.cc").read_text()
 
 
@@ -67,6 +68,14 @@ def test_posterior_table_is_the_sigmoid():
     assert np.all(np.diff(table) >= 0)
     logits = (np.arange(-128, 128) + 3) * 0.125
     np.testing.assert_allclose(table, 1 / (1 + np.exp(-logits)), rtol=1e-6)
+
+
+def test_namespaces_are_identifiers_and_differ():
+    names = ["computer", "Hey, you", "hey  you 2", "class", "1st", "señor", "senor", "да", "не"]
+    spaces = [sources.namespace_of(name) for name in names]
+    assert len(set(spaces)) == len(names)
+    assert all(re.fullmatch(r"model(_[a-z0-9]+)+", space) for space in spaces), spaces
+    assert sources.namespace_of("---") == "model_"
 
 
 HOSTILE = "state_0\nint x = system(0);  // \\"
@@ -84,7 +93,8 @@ def test_names_of_tensors_stay_in_their_comments():
         scoring=Scoring(frame_step_s=0.01),
         thresholds=[0.5],
         class_names=["x"],
-        arena_bytes=16,
+        model="model_x",
+        arenas={"reference": 16, "cmsis_nn": 32, "cmsis_nn_mve": 32, "esp_nn": 48},
     )
     for line in texts["detector_settings.h"].splitlines():
         assert not line.lstrip().startswith("int x")
@@ -95,7 +105,7 @@ def test_names_of_tensors_stay_in_their_comments():
 @pytest.mark.parametrize("name", ["Evil();//", "A\nB", "lower_case", ""])
 def test_custom_operators_are_refused(name):
     with pytest.raises(ValueError, match="`model` must hold operators of TensorFlow Lite only"):
-        sources.op_resolver(["ADD", name])
+        sources.op_resolver(["ADD", name], "model_x")
 
 
 def test_readme_shows_names_as_they_are():

@@ -6,6 +6,7 @@
 #include <limits>
 
 namespace keras_sal {
+namespace model_name {
 namespace {
 
 // Converts a feature to the type of the input: rounded half away from zero, saturated.
@@ -34,26 +35,39 @@ bool IsFinite(Integer) {
   return true;
 }
 
+size_t BytesOf(int values) { return static_cast<size_t>(values) * sizeof(Value); }
+
 bool Holds(const Tensor& tensor, int values) {
-  return tensor.data != nullptr && tensor.bytes == values * sizeof(Value);
+  return tensor.data != nullptr && tensor.bytes == BytesOf(values);
+}
+
+// Whether the interpreter holds the model of these settings.
+bool HasTensors(Interpreter* interpreter) {
+  if (interpreter == nullptr) return false;
+  for (int i = 0; i < kNumFrames; ++i) {
+    if (!Holds(interpreter->Input(kFrames[i].input), kFrames[i].values)) return false;
+  }
+  for (int i = 0; i < kNumStates; ++i) {
+    if (!Holds(interpreter->Input(kStates[i].input), kStates[i].values)) return false;
+    if (!Holds(interpreter->Output(kStates[i].output), kStates[i].values)) return false;
+  }
+  return Holds(interpreter->Output(kPosteriorOutput), kClasses);
 }
 
 }  // namespace
 
-bool Detector::Begin() {
-  for (int i = 0; i < kNumFrames; ++i) {
-    if (!Holds(interpreter_->Input(kFrames[i].input), kFrames[i].values)) return false;
-  }
-  for (int i = 0; i < kNumStates; ++i) {
-    if (!Holds(interpreter_->Input(kStates[i].input), kStates[i].values)) return false;
-    if (!Holds(interpreter_->Output(kStates[i].output), kStates[i].values)) return false;
-  }
-  if (!Holds(interpreter_->Output(kPosteriorOutput), kClasses)) return false;
+Setup Detector::Begin() {
+  ready_ = false;
+  if (!HasTensors(interpreter_)) return Setup::kTensors;
   for (int c = 0; c < kClasses; ++c) triggers_[c].Begin(&kTriggerRules[c], history_[c]);
-  return Reset();
+  ready_ = true;
+  if (Reset()) return Setup::kReady;
+  ready_ = false;
+  return Setup::kState;
 }
 
 bool Detector::Reset() {
+  if (!ready_) return false;
   Value* state = states_;
   for (int i = 0; i < kNumStates; ++i) {
     for (int k = 0; k < kStates[i].values; ++k) *state++ = kStates[i].zero;
@@ -68,6 +82,7 @@ bool Detector::Reset() {
 }
 
 bool Detector::Step(const float* frame) {
+  if (!ready_) return false;
   for (int k = 0; k < kFrameValues; ++k) {
     if (!IsFinite(frame[k])) return false;
   }
@@ -77,7 +92,7 @@ bool Detector::Step(const float* frame) {
   }
   const Value* state = states_;
   for (int i = 0; i < kNumStates; ++i) {
-    memcpy(interpreter_->Input(kStates[i].input).data, state, kStates[i].values * sizeof(Value));
+    memcpy(interpreter_->Input(kStates[i].input).data, state, BytesOf(kStates[i].values));
     state += kStates[i].values;
   }
   if (!interpreter_->Invoke()) return false;
@@ -89,7 +104,7 @@ bool Detector::Step(const float* frame) {
   // Inputs and outputs may share memory, so all states leave it before any comes back.
   Value* next = states_;
   for (int i = 0; i < kNumStates; ++i) {
-    memcpy(next, interpreter_->Output(kStates[i].output).data, kStates[i].values * sizeof(Value));
+    memcpy(next, interpreter_->Output(kStates[i].output).data, BytesOf(kStates[i].values));
     next += kStates[i].values;
   }
   if (early_ > 0) {
@@ -103,4 +118,5 @@ bool Detector::Step(const float* frame) {
   return true;
 }
 
+}  // namespace model_name
 }  // namespace keras_sal

@@ -11,6 +11,7 @@ namespace keras_sal {
 constexpr int kSampleRate = 16000;
 constexpr int kWindowMs = 30;
 constexpr int kStepMs = 10;
+constexpr int kWindowSamples = kSampleRate / 1000 * kWindowMs;
 constexpr int kStepSamples = kSampleRate / 1000 * kStepMs;
 constexpr int kFeatures = 40;
 constexpr float kLowerBandHz = 125.0f;
@@ -26,27 +27,7 @@ constexpr int kLogScaleShift = 6;
 
 // Converts a value of the front-end's output to a feature of the model.
 constexpr float kFeatureScale = 0.0390625f;
-inline float FeatureOf(uint16_t value) { return value * kFeatureScale; }
-
-// Fills a `FrontendConfig` of `tensorflow/lite/experimental/microfrontend/lib/frontend_util.h`.
-template <typename FrontendConfig>
-void FillFrontendConfig(FrontendConfig* config) {
-  config->window.size_ms = kWindowMs;
-  config->window.step_size_ms = kStepMs;
-  config->filterbank.num_channels = kFeatures;
-  config->filterbank.lower_band_limit = kLowerBandHz;
-  config->filterbank.upper_band_limit = kUpperBandHz;
-  config->noise_reduction.smoothing_bits = kNoiseSmoothingBits;
-  config->noise_reduction.even_smoothing = kNoiseEvenSmoothing;
-  config->noise_reduction.odd_smoothing = kNoiseOddSmoothing;
-  config->noise_reduction.min_signal_remaining = kNoiseMinSignalRemaining;
-  config->pcan_gain_control.enable_pcan = 1;
-  config->pcan_gain_control.strength = kPcanStrength;
-  config->pcan_gain_control.offset = kPcanOffset;
-  config->pcan_gain_control.gain_bits = kPcanGainBits;
-  config->log_scale.enable_log = 1;
-  config->log_scale.scale_shift = kLogScaleShift;
-}
+inline float FeatureOf(uint32_t value) { return static_cast<float>(value) * kFeatureScale; }
 
 }  // namespace keras_sal
 

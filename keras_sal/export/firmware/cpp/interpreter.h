@@ -7,6 +7,30 @@
 
 namespace keras_sal {
 
+// What a set-up ended with: `kReady`, or the stage that failed.
+enum class Setup {
+  kReady,
+  kOperators,   // an operator could not be registered
+  kSchema,      // the model is of another version of the file format
+  kArena,       // the arena is smaller than the model needs or not aligned to 16 bytes
+  kAllocation,  // the interpreter could not allocate the tensors in the arena
+  kTensors,     // the model has other inputs and outputs than the detector
+  kState,       // the interpreter could not reset the state that it keeps itself
+};
+
+inline const char* TextOf(Setup setup) {
+  switch (setup) {
+    case Setup::kReady: return "ready";
+    case Setup::kOperators: return "an operator could not be registered";
+    case Setup::kSchema: return "the model is of another version of the file format";
+    case Setup::kArena: return "the arena is too small or not aligned to 16 bytes";
+    case Setup::kAllocation: return "the tensors could not be allocated in the arena";
+    case Setup::kTensors: return "the model has other inputs and outputs than the detector";
+    case Setup::kState: return "the state could not be reset";
+  }
+  return "unknown";
+}
+
 // The memory of an input or output; `data` is null if there is no such tensor.
 struct Tensor {
   void* data;

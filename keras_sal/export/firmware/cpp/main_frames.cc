@@ -5,9 +5,14 @@
 
 #include <stdint.h>
 
+#if defined(ARDUINO)
+#include <Arduino.h>  // says which linkage `setup` and `loop` have
+#endif
+
 #include "detector.h"
 #include "model_data.h"
-#include "op_resolver.h"
+#include "self_test.h"
+#include "tensorflow/lite/micro/micro_log.h"
 #include "tflm_interpreter.h"
 
 // Waits for the next frame and writes its `count` features, computed as for training. Return false
@@ -19,27 +24,40 @@ void OnDetection(const char* name, float score);
 
 namespace {
 
-alignas(16) uint8_t arena[keras_sal::kArenaBytes];
-keras_sal::Detector* detector = nullptr;  // null if the set-up failed
+namespace model = keras_sal::model_name;
+
+alignas(model::kArenaAlignment) uint8_t arena[model::kArenaBytes];
+model::Detector* detector = nullptr;  // null if the set-up failed
 bool running = true;
 
 }  // namespace
 
 void setup() {
-  static keras_sal::OpResolver resolver;
-  if (!keras_sal::RegisterOperators(&resolver)) return;
-  static keras_sal::TflmInterpreter interpreter(keras_sal::kModelData, resolver, arena,
-                                                sizeof(arena));
-  static keras_sal::Detector made(&interpreter);
-  if (interpreter.Begin() && made.Begin()) detector = &made;
+  static model::TflmInterpreter interpreter(model::kModelData, arena, sizeof(arena));
+  static model::Detector made(&interpreter);
+  keras_sal::Setup setup = interpreter.Begin();
+  if (setup == keras_sal::Setup::kReady) setup = made.Begin();
+  if (setup != keras_sal::Setup::kReady) {
+    MicroPrintf("No detector: %s.", keras_sal::TextOf(setup));
+    return;
+  }
+  detector = &made;
+#if defined(KERAS_SAL_SELF_TEST)
+  const model::Difference found = model::SelfTest(detector);
+  if (found.part == model::Difference::kNothing) {
+    MicroPrintf("Self-test: OK.");
+  } else {
+    MicroPrintf("Self-test: %s %d.", model::TextOf(found.part), found.index);
+  }
+#endif
 }
 
 void loop() {
-  static float frame[keras_sal::kFrameValues];
-  running = detector != nullptr && ReadFrame(frame, keras_sal::kFrameValues) &&
+  static float frame[model::kFrameValues];
+  running = detector != nullptr && ReadFrame(frame, model::kFrameValues) &&
             detector->Step(frame);
-  for (int c = 0; running && c < keras_sal::kClasses; ++c) {
-    if (detector->detected(c)) OnDetection(keras_sal::kClassNames[c], detector->score(c));
+  for (int c = 0; running && c < model::kClasses; ++c) {
+    if (detector->detected(c)) OnDetection(model::kClassNames[c], detector->score(c));
   }
 }
 
@@ -51,6 +69,6 @@ extern "C" void app_main() {
 #else
 int main() {
   for (setup(); running;) loop();
-  return 0;
+  return detector == nullptr ? 1 : 0;
 }
 #endif

@@ -1,42 +1,51 @@
-// The features of the model, computed by the micro front-end of TensorFlow Lite Micro.
+// The features of the model: 40 numbers of 16-bit samples every 10 ms, in integer arithmetic.
+//
+// The features are those of TensorFlow Lite Micro's micro front-end, to the bit. The tables that it
+// computes in float32 at the start are constants here. No heap, exceptions or RTTI; C++11.
 
 #ifndef KERAS_SAL_MICRO_FRONTEND_H_
 #define KERAS_SAL_MICRO_FRONTEND_H_
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "frontend.h"
-#include "tensorflow/lite/experimental/microfrontend/lib/frontend.h"
-#include "tensorflow/lite/experimental/microfrontend/lib/frontend_util.h"
 
 namespace keras_sal {
 
+// A window of 480 samples every 160: Fourier transform, mel filters, noise suppression, automatic
+// gain control (PCAN) and logarithm. One object takes about 2.2 KB; make it static.
 class MicroFrontend {
  public:
-  // Allocates the buffers on the heap. Call it once. False if there is no memory.
-  bool Begin() {
-    FrontendConfig config = {};
-    FillFrontendConfig(&config);
-    return FrontendPopulateState(&config, &state_, kSampleRate) == 1;
-  }
-
   // Forgets all samples so far.
-  void Reset() { FrontendReset(&state_); }
+  void Reset();
+
+  // Takes samples until a frame is complete or none is left, and returns how many it took.
+  // `*complete` says whether it has written `kFeatures` features to `frame`. The first frame takes
+  // `kWindowSamples` samples, every further one `kStepSamples`.
+  int Read(const int16_t* samples, int count, float* frame, bool* complete);
 
   // Takes the next `kStepSamples` samples and writes `kFeatures` features to `frame`. False until
-  // the first window is full.
-  bool Step(const int16_t* samples, float* frame) {
-    size_t read = 0;
-    const FrontendOutput output =
-        FrontendProcessSamples(&state_, samples, static_cast<size_t>(kStepSamples), &read);
-    if (output.size != static_cast<size_t>(kFeatures)) return false;
-    for (int i = 0; i < kFeatures; ++i) frame[i] = FeatureOf(output.values[i]);
-    return true;
-  }
+  // the first window is full. Use either `Step` or `Read` on a stream.
+  bool Step(const int16_t* samples, float* frame);
 
  private:
-  FrontendState state_ = {};
+  struct Complex {
+    int16_t real, imag;
+  };
+
+  static constexpr int kPoints = 256;  // of the complex transform of 512 real numbers
+
+  int Load();
+  void Transform();
+  void Butterfly(int first, int apart, int angle);
+  void Separate();
+  void Filter(int shift, float* frame);
+  uint32_t Denoise(uint32_t signal, int channel);
+
+  int16_t samples_[kWindowSamples] = {};
+  int filled_ = 0;
+  Complex points_[kPoints] = {};
+  uint32_t noise_[kFeatures] = {};
 };
 
 }  // namespace keras_sal

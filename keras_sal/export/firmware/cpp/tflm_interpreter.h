@@ -1,11 +1,14 @@
 // The interpreter of TensorFlow Lite Micro, as the detector uses it.
 
-#ifndef KERAS_SAL_TFLM_INTERPRETER_H_
-#define KERAS_SAL_TFLM_INTERPRETER_H_
+#ifndef KERAS_SAL_MODEL_NAME_TFLM_INTERPRETER_H_
+#define KERAS_SAL_MODEL_NAME_TFLM_INTERPRETER_H_
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include <new>
+
+#include "detector_settings.h"
 #include "interpreter.h"
 #include "op_resolver.h"
 #include "tensorflow/lite/micro/micro_allocator.h"
@@ -14,27 +17,59 @@
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace keras_sal {
+namespace model_name {
 
-// `model`, `resolver` and `arena` must outlive it. Make one static object of it.
+// `model` and `arena` must outlive it. Make one static object of it: nothing is freed at its end.
 class TflmInterpreter : public Interpreter {
  public:
-  TflmInterpreter(const unsigned char* model, const OpResolver& resolver, uint8_t* arena,
-                  size_t arena_bytes)
-      : model_(tflite::GetModel(model)),
-        allocator_(tflite::MicroAllocator::Create(arena, arena_bytes)),
-        interpreter_(model_, resolver, allocator_, Variables(allocator_)) {}
+  TflmInterpreter(const unsigned char* model, uint8_t* arena, size_t arena_bytes)
+      : model_(model), arena_(arena), arena_bytes_(arena_bytes) {}
+  TflmInterpreter(const TflmInterpreter&) = delete;
+  TflmInterpreter& operator=(const TflmInterpreter&) = delete;
 
-  // Allocates the tensors. False if the arena is too small or the file has another schema version.
-  bool Begin() {
-    return model_->version() == TFLITE_SCHEMA_VERSION &&
-           interpreter_.AllocateTensors() == kTfLiteOk;
+  // Makes the interpreter and its tensors in the arena, which must have `kLeastArenaBytes`: in a
+  // smaller one TensorFlow Lite Micro may crash. A further call starts afresh.
+  Setup Begin() {
+    End();
+    if (arena_ == nullptr || arena_bytes_ < kLeastArenaBytes ||
+        reinterpret_cast<uintptr_t>(arena_) % kArenaAlignment != 0) {
+      return Setup::kArena;
+    }
+    const tflite::Model* model = tflite::GetModel(model_);
+    if (model->version() != TFLITE_SCHEMA_VERSION) return Setup::kSchema;
+    if (!registered_ && !RegisterOperators(&resolver_)) return Setup::kOperators;
+    registered_ = true;
+    tflite::MicroAllocator* allocator = tflite::MicroAllocator::Create(arena_, arena_bytes_);
+    if (allocator == nullptr) return Setup::kAllocation;
+    tflite::MicroResourceVariables* variables = nullptr;
+    if (kNumResourceVariables > 0) {
+      variables = tflite::MicroResourceVariables::Create(allocator, kNumResourceVariables);
+      if (variables == nullptr) return Setup::kAllocation;
+    }
+    interpreter_ =
+        new (memory_) tflite::MicroInterpreter(model, resolver_, allocator, variables);
+    if (interpreter_->AllocateTensors() == kTfLiteOk) return Setup::kReady;
+    End();
+    return Setup::kAllocation;
   }
 
-  Tensor Input(int index) override { return Memory(interpreter_.input(index)); }
-  Tensor Output(int index) override { return Memory(interpreter_.output(index)); }
-  bool Invoke() override { return interpreter_.Invoke() == kTfLiteOk; }
+  // Of the arena, after `Begin`. Making the tensors took more than this.
+  size_t arena_used_bytes() const {
+    return interpreter_ == nullptr ? 0 : interpreter_->arena_used_bytes();
+  }
+
+  Tensor Input(int index) override {
+    if (interpreter_ == nullptr || index < 0) return Tensor{nullptr, 0};
+    return Memory(interpreter_->input(static_cast<size_t>(index)));
+  }
+  Tensor Output(int index) override {
+    if (interpreter_ == nullptr || index < 0) return Tensor{nullptr, 0};
+    return Memory(interpreter_->output(static_cast<size_t>(index)));
+  }
+  bool Invoke() override { return interpreter_ != nullptr && interpreter_->Invoke() == kTfLiteOk; }
   bool Reset() override {
-    return kNumResourceVariables == 0 || interpreter_.Reset() == kTfLiteOk;
+    if (interpreter_ == nullptr) return false;
+    return kNumResourceVariables == 0 || interpreter_->Reset() == kTfLiteOk;
   }
 
  private:
@@ -43,16 +78,21 @@ class TflmInterpreter : public Interpreter {
     return Tensor{tensor->data.raw, tensor->bytes};
   }
 
-  static tflite::MicroResourceVariables* Variables(tflite::MicroAllocator* allocator) {
-    if (kNumResourceVariables == 0) return nullptr;
-    return tflite::MicroResourceVariables::Create(allocator, kNumResourceVariables);
+  void End() {
+    if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
+    interpreter_ = nullptr;
   }
 
-  const tflite::Model* model_;
-  tflite::MicroAllocator* allocator_;
-  tflite::MicroInterpreter interpreter_;
+  const unsigned char* model_;
+  uint8_t* arena_;
+  size_t arena_bytes_;
+  OpResolver resolver_;
+  bool registered_ = false;
+  tflite::MicroInterpreter* interpreter_ = nullptr;  // in `memory_`, once `Begin` has made it
+  alignas(tflite::MicroInterpreter) unsigned char memory_[sizeof(tflite::MicroInterpreter)];
 };
 
+}  // namespace model_name
 }  // namespace keras_sal
 
-#endif  // KERAS_SAL_TFLM_INTERPRETER_H_
+#endif  // KERAS_SAL_MODEL_NAME_TFLM_INTERPRETER_H_

@@ -8,6 +8,8 @@
 
 #define TFLITE_SCHEMA_VERSION (3)
 
+void MicroPrintf(const char* format, ...);
+
 enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
 
 union TfLitePtrUnion {
@@ -51,6 +53,7 @@ class MicroInterpreter {
   TfLiteStatus Reset();
   TfLiteTensor* input(size_t index);
   TfLiteTensor* output(size_t index);
+  size_t arena_used_bytes() const;
 };
 
 }  // namespace tflite

@@ -1,0 +1,5 @@
+// As cores of ArduinoCore-API declare them.
+extern "C" {
+void setup();
+void loop();
+}

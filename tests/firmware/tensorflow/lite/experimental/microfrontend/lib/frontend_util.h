@@ -1,1 +1,0 @@
-#include "tensorflow/lite/experimental/microfrontend/lib/frontend.h"
