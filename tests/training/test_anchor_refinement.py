@@ -1,5 +1,6 @@
 """Refinement of anchors by the model under training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -151,6 +152,30 @@ def test_anchors_go_where_the_model_finds_them_but_do_not_drift(late):
     free = RefinedBatches(streams, made_targets(), keep_mean=False)
     free.refine(Oracle(streams, truth, late))
     np.testing.assert_allclose(errors_s(free, truth), late * STEP_S, atol=0.011)
+
+
+def test_each_class_keeps_its_mean():
+    """A model late by 0 frames for one class and by 12 for the other moves neither."""
+    streams, truth = made_streams(count=2, jitter_s=0.0)
+    first, second = streams
+    placed = tuple(replace(each, class_index=1) for each in second.placed)
+    streams = [first, replace(second, placed=placed)]
+    targets = AnchorTargets(**made_targets().get_config() | {"classes": 2, "encoding": "multi_hot"})
+    batches = RefinedBatches(streams, targets, batches=2)
+    oracles = [Oracle([first], truth, late=0), Oracle([second], truth, late=12)]
+
+    class Both:
+        def predict(self, windows, **_):
+            keys = [window[0].tobytes() for window in windows]
+            answers = np.full((*windows.shape[:2], 2), 0.01)
+            for index, oracle in enumerate(oracles):
+                own = [n for n, key in enumerate(keys) if key in oracle.windows]
+                answers[own, :, index] = oracle.predict(windows[own])[..., 0]
+            return answers
+
+    move = batches.refine(Both())
+    np.testing.assert_allclose(errors_s(batches, truth), 0.0, atol=0.011)
+    assert move["spread_s"] < 0.011
 
 
 def test_max_shift_and_step_size_bound_the_moves():
