@@ -18,7 +18,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `delay_frames`: by how many outputs the model is late; so many at the start belong to no frame.
 - `classes`: their names. `frontend`: its `kind` and parameters, or null for features of one's own.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
-  `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
+  `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`, or
+  for several classes by `join_threshold_records`.
 - `flash_bytes`, `arena_bytes` (64-bit host), `macs` (a step), `operators`, `resource_variables`.
 - `sha256`: of every other file. `versions`: of the packages that wrote it.
 """
@@ -102,7 +103,8 @@ def write(
         folder: Where to write; its parent exists. The folder appears complete or not at all. A
             bundle at this path is replaced then; any other folder is refused.
         threshold: Float in [0, 1], or one for each class, or a record by
-            `keras_sal.detection.threshold_record`, which brings its trigger along.
+            `keras_sal.detection.threshold_record`, which brings its trigger along; for several
+            classes by `keras_sal.detection.join_threshold_records`.
         class_names: Names of the classes. Defaults to `"detection"`, or `"class_0"` and so on.
         frontend: `"micro"` if the features are those of `keras_sal.audio.MicroFrontend`, else
             `None` (default).
