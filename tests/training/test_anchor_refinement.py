@@ -334,12 +334,27 @@ def test_from_clip_labels_alone(words):
         assert (stream.events[:, 1] <= stream.duration_s).all()
 
 
-def test_the_recipe_refines(words):
-    before_s, after_s = anchors_s(words), anchors_s(refine_anchors(words, steps=5, max_shift_s=0.1))
+@pytest.mark.parametrize("classes", [1, pytest.param(2, marks=pytest.mark.any_backend)])
+def test_the_recipe_refines(words, classes):
+    streams = [
+        replace(stream, placed=tuple(with_class(each, classes) for each in stream.placed))
+        for stream in words
+    ]
+    before_s = anchors_s(streams)
+    after_s = anchors_s(refine_anchors(streams, steps=5, max_shift_s=0.1, classes=classes))
     assert after_s.keys() == before_s.keys()
-    moves_s = [abs(after_s[path] - before_s[path]) for path in before_s]
-    assert 0 < max(moves_s) <= 0.1 + 1e-6
-    assert anchors_s(words) == before_s
+    for index in range(classes):
+        own = [path for path in before_s if int(path.stem) % classes == index]
+        moves_s = [abs(after_s[path] - before_s[path]) for path in own]
+        assert 0 < max(moves_s) <= 0.1 + 1e-6
+    assert anchors_s(streams) == before_s
+
+
+def with_class(placed, classes):
+    """The word of a class by the number of its recording."""
+    if placed.class_index is None:
+        return placed
+    return replace(placed, class_index=int(placed.recording.path.stem) % classes)
 
 
 @pytest.mark.any_backend  # test_the_recipe_refines trains on each
