@@ -23,7 +23,7 @@ from runs import BUDGET, Runs, hours_and_events, recipe_settings
 from utterances import utterance_frr, utterance_paths
 
 from keras_sal.detection import Scoring
-from keras_sal.evaluation.predictions import collect_predictions
+from keras_sal.evaluation.collection import collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import micro

@@ -9,6 +9,8 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from keras_sal.cli.command_parser import RepeatedText
+
 Parser: TypeAlias = "argparse._ActionsContainer"
 """A parser, or a group of its arguments."""
 
@@ -93,18 +95,38 @@ def add_numbers(parser: Parser, numbers: Mapping[str, Number], *, unset: str = "
         )
 
 
-def add_recordings(parser: Parser, otherwise: str = "") -> None:
+def add_recordings(parser: Parser, otherwise: str = "", *, several_words: bool = False) -> None:
     """Add `--recordings` and `--word`.
 
     Args:
         parser: A parser or a group of one.
         otherwise: What is used where no recordings are found. Defaults to `""`: nothing.
+        several_words: Whether `--word` may be repeated. Defaults to `False`.
     """
     default = f"{RECORDINGS}, else {otherwise}" if otherwise else RECORDINGS
     parser.add_argument(
         "--recordings", metavar="DIR", help=f"folder with recordings.csv (default: {default})"
     )
-    parser.add_argument("--word", default="computer", help="the wake word")
+    if several_words:
+        add_words(parser, "the wake word", default="computer")
+    else:
+        parser.add_argument("--word", default="computer", help="the wake word")
+
+
+def add_words(parser: Parser, purpose: str, **options: Any) -> None:
+    """Add `--word`, which may be repeated for a detector of several words.
+
+    Args:
+        parser: A parser or a group of one.
+        purpose: What the word is.
+        **options: Other arguments of `add_argument`.
+    """
+    parser.add_argument(
+        "--word",
+        action=RepeatedText,
+        help=f"{purpose}; repeat it for a detector that tells several apart, in their order",
+        **options,
+    )
 
 
 def add_splits(parser: Parser) -> None:

@@ -47,6 +47,23 @@ class _StoreOnce(argparse._StoreAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+class RepeatedText(argparse.Action):
+    """Stores a text, or the list of texts where it is given several times."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the text."""
+        given = namespace.__dict__.setdefault(GIVEN, {}).setdefault(self.dest, [])
+        if values not in given:
+            given.append(values)
+        setattr(namespace, self.dest, given[0] if len(given) == 1 else given)
+
+
 def add_command(
     commands: Commands,
     name: str,

@@ -19,7 +19,7 @@ from keras_sal.cli.arguments import (
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
-from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_streams
+from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_word_streams
 
 SCORING = TRIGGER | HIT_WINDOW
 TUNED = ("smooth_frames", "on_frames")
@@ -39,7 +39,10 @@ def add_parser(commands: Commands) -> None:
         examples=[
             "evaluate model.keras model.tflite --recordings my_recordings --word computer",
             "evaluate --bundle firmware --fa-per-hour 0.5 --report out",
+            'evaluate --bundle firmware --word "lights on" --word "lights off"',
         ],
+        notes="Of several words, each is scored like the only one of a detector, to which the "
+        "others are negatives, and has a report in a folder of its own below that of --report.",
     )
     parser.add_argument(
         "models",
@@ -61,7 +64,7 @@ def add_parser(commands: Commands) -> None:
         metavar="NAME",
         help="names of the models, then of the bundles (default: those of the files)",
     )
-    add_stream_arguments(parser)
+    add_stream_arguments(parser, several_words=True)
     add_false_alarm_budget(parser, BUDGET)
     add_bootstrap(parser)
     parser.add_argument(
@@ -91,22 +94,41 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
+    from keras_sal.data.wake_words import compared_words, folder_name
     from keras_sal.detection import Scoring
-    from keras_sal.evaluation.protocol import ScoringProtocol
-    from keras_sal.evaluation.results import evaluate
     from keras_sal.extras import require_packages
 
     if not options.models and not options.bundles:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
+    compared_words(options.word)
     require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")
     scoring = values(options, SCORING)
     if options.tune:
         scoring = {name: value for name, value in scoring.items() if name not in TUNED}
     Scoring(frame_step_s=1.0, **scoring)
     console = Console()
-    systems = predict_streams(
+    found = predict_word_streams(
         console, options.models, options.bundles, options, names=options.names
     )
+    several = not isinstance(options.word, str)
+    for systems in found:
+        folder = Path(options.report)
+        folder = folder / folder_name(systems.predictions.word) if several else folder
+        _score(console, folder, systems, scoring, options)
+    return 0
+
+
+def _score(
+    console: Console,
+    folder: Path,
+    systems: SystemPredictions,
+    scoring: dict[str, Any],
+    options: argparse.Namespace,
+) -> None:
+    """Score the systems on one word, write the report and print the results."""
+    from keras_sal.evaluation.protocol import ScoringProtocol
+    from keras_sal.evaluation.results import evaluate
+
     protocol = ScoringProtocol(
         options.fa_per_hour,
         scoring,
@@ -124,10 +146,9 @@ def run(options: argparse.Namespace) -> int:
             provenance=_provenance(options),
             progress=stage.progress,
         )
-    page = _write(console, Path(options.report), systems, results, options.examples)
+    page = _write(console, folder, systems, results, options.examples)
     print_results(results, console)
     console.say(f"Report: {page.resolve()}")
-    return 0
 
 
 def _write(

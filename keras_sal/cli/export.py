@@ -6,7 +6,7 @@ import argparse
 import functools
 import shlex
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ def add_parser(commands: Commands) -> None:
         examples=[
             "export model.keras firmware --recordings my_recordings --word computer",
             "export model.keras model.onnx --to onnx",
+            'export model.keras firmware --word "lights on" --word "lights off"',
         ],
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file")
@@ -80,7 +81,7 @@ def add_parser(commands: Commands) -> None:
         default="explicit",
         help="micro: whether the C++ detector or the interpreter carries the state",
     )
-    add_recordings(parser)
+    add_recordings(parser, several_words=True)
     add_splits(parser)
     add_cache(parser)
     parser.add_argument(
@@ -122,6 +123,7 @@ def run(options: argparse.Namespace) -> int:
     _check_output(options)
     if options.to == "esphome":
         _check_esphome_trigger(options)
+        _check_esphome_word(options.word)
     options.recordings = recordings_folder(options)
     if options.to in FIRMWARE and options.threshold is None and not options.recordings:
         raise ValueError(
@@ -133,6 +135,8 @@ def run(options: argparse.Namespace) -> int:
         from keras_sal.export import esphome
 
         esphome.check_model(model)
+    if options.to == "micro" and options.threshold is None:
+        _check_words(model, options.word)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
     console = Console()
@@ -173,6 +177,7 @@ def choose_threshold(
     fa_per_hour: float,
     *,
     data: str,
+    words: Sequence[str] | None = None,
     track: Callable[[list[Array]], Iterable[Array]] = iter,
     score: Callable[[Array], Array] | None = None,
     **scoring: Any,
@@ -180,27 +185,57 @@ def choose_threshold(
     """Choose the threshold for a false-alarm budget, with the model that ships.
 
     Args:
-        model: Runner with one class.
+        model: Runner.
         streams: Streams with anchors.
         fa_per_hour: The budget.
         data: Description of the streams, for the record.
+        words: The words that the model tells apart, in the order of its classes. Defaults to
+            `None`, for one class.
         track: Iterates over a list, such as `Stage.track`. Defaults to `iter`.
         score: Makes the scores that are compared with the threshold from the posteriors of a
             stream. Defaults to `None`: the posteriors, as `scoring` smooths them.
         **scoring: Fields of `keras_sal.detection.Scoring`.
 
     Returns:
-        The record of `keras_sal.detection.threshold_record`.
+        The record of `keras_sal.detection.threshold_record`; of several words, those of
+        `keras_sal.detection.join_threshold_records`.
     """
-    from keras_sal.detection import det_curve, threshold_record
+    import numpy as np
+
+    from keras_sal.detection import (
+        class_curves,
+        det_curve,
+        join_threshold_records,
+        threshold_record,
+    )
     from keras_sal.runtime import predict
 
     posteriors = [predict(model, [features])[0] for features in track(streams.features)]
     if score is not None:
         posteriors = [score(stream) for stream in posteriors]
     reach = max(MAX_FA_PER_HOUR, fa_per_hour)
-    curve = det_curve(posteriors, streams.anchors_s or [], max_fa_per_hour=reach, **scoring)
-    return threshold_record(curve, fa_per_hour, data=data)
+    if words is None:
+        curve = det_curve(posteriors, streams.anchors_s or [], max_fa_per_hour=reach, **scoring)
+        return threshold_record(curve, fa_per_hour, data=data)
+    events = [
+        np.stack([anchors_s, classes], axis=1)
+        for anchors_s, classes in zip(streams.anchors_s or [], streams.classes or [], strict=True)
+    ]
+    curves = class_curves(posteriors, events, max_fa_per_hour=reach, **scoring)
+    return join_threshold_records(
+        [threshold_record(curve, fa_per_hour, data=data) for curve in curves]
+    )
+
+
+def _check_words(model: keras.Model, word: str | list[str]) -> None:
+    """Refuse words that are not the classes of the model, for which thresholds are chosen."""
+    words, shape = [word] if isinstance(word, str) else word, model.output_shape
+    if isinstance(shape, tuple) and shape[-1] != len(words):
+        raise ValueError(
+            "`--word` must be given for each class of the model, in their order; each has a "
+            f"threshold of its own. Received: {words} for {shape[-1]} classes. Repeat it for the "
+            "others, or give `--threshold`."
+        )
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -224,6 +259,15 @@ def _check_esphome_trigger(options: argparse.Namespace) -> None:
                 f"{ESPHOME_REFRACTORY_S:g} s without a detection, so that the threshold would be "
                 f"chosen for another one. Received: {value}. Use `--smooth-frames` for the window."
             )
+
+
+def _check_esphome_word(word: str | list[str]) -> None:
+    """Refuse several words, for which the component has no model."""
+    if not isinstance(word, str):
+        raise ValueError(
+            "`--word` must be given once for `--to esphome`; a model of micro_wake_word has one "
+            f"output, for one word. Received: {word}. Train and export a detector for each."
+        )
 
 
 def _quantization(options: argparse.Namespace) -> str:
@@ -329,29 +373,34 @@ class _Export:
                 streams,
                 options.fa_per_hour,
                 data=f"dev, {options.quantization} model in TensorFlow Lite Micro",
+                words=None if isinstance(options.word, str) else options.word,
                 track=stage.track,
                 score=score,
                 **scoring,
             )
 
     def _write_bundle(self, converted: Any, threshold: Any) -> str:
+        from keras_sal.data.wake_words import list_words
         from keras_sal.export import bundle
 
         options = self.options
         from_recordings = bool(options.recordings)
+        named = from_recordings or not isinstance(options.word, str)
         frontend = options.frontend or ("micro" if from_recordings else "none")
         written = bundle.write(
             converted,
             Path(options.output),
             threshold=threshold,
-            class_names=options.class_names or ([options.word] if from_recordings else None),
+            class_names=options.class_names or (list_words(options.word) if named else None),
             frontend=None if frontend == "none" else frontend,
             **values(options, SCORING),
         )
-        manifest = written.manifest
+        manifest, thresholds = written.manifest, written.threshold
+        thresholds = thresholds if isinstance(thresholds, list) else [thresholds]
         return (
             f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
-            f"{manifest['arena_bytes']:,} bytes of arena, threshold {written.threshold:.6g}"
+            f"{manifest['arena_bytes']:,} bytes of arena, "
+            f"threshold {', '.join(f'{each:.6g}' for each in thresholds)}"
         )
 
     def _write_esphome(self, converted: Any, threshold: Any) -> str:

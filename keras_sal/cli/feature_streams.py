@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from keras_sal.data import Recording
+    from keras_sal.data.wake_words import Words
     from keras_sal.typing import Array, PathLike, Progress
 
 ANCHORS = ".anchors_s"
@@ -28,10 +29,13 @@ class FeatureStreams(NamedTuple):
         features: List of arrays `(frames, features)`.
         anchors_s: List of arrays with the anchors of each stream in seconds, or `None` where they
             are unknown.
+        classes: List of arrays with the class of each anchor. Defaults to `None`, where they are
+            unknown.
     """
 
     features: list[Array]
     anchors_s: list[Array] | None
+    classes: list[Array] | None = None
 
 
 def output_times(runner: Any, options: argparse.Namespace) -> dict[str, float]:
@@ -56,7 +60,7 @@ def output_times(runner: Any, options: argparse.Namespace) -> dict[str, float]:
 def calibration_streams(
     runner: Any,
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     *,
     cache: PathLike | None,
     progress: Progress,
@@ -66,7 +70,7 @@ def calibration_streams(
     Args:
         runner: Runner of the model.
         recordings: The recordings.
-        word: The wake word.
+        word: The wake word, or a list of several.
         cache: Folder of features, or `None`.
         progress: Called as `progress(done, total)`.
     """
@@ -83,7 +87,7 @@ def calibration_streams(
 def held_out_streams(
     runner: Any,
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     split: str,
     *,
     cache: PathLike | None,
@@ -94,7 +98,7 @@ def held_out_streams(
     Args:
         runner: Runner of the model.
         recordings: The recordings.
-        word: The wake word.
+        word: The wake word, or a list of several, which are classes in this order.
         split: `"dev"` or `"test"`.
         cache: Folder of features, or `None`.
         progress: Called as `progress(done, total)`.
@@ -110,7 +114,8 @@ def held_out_streams(
         )
     ]
     features = drop_remainder(runner, [stream.features for stream in streams])
-    return FeatureStreams(features, [stream.events[:, 1] for stream in streams])
+    events = [stream.events for stream in streams]
+    return FeatureStreams(features, [e[:, 1] for e in events], [e[:, 2] for e in events])
 
 
 def read_feature_streams(path: PathLike) -> FeatureStreams:

@@ -52,9 +52,14 @@ class SystemPredictions(NamedTuple):
     shipped: dict[str, dict[str, Any]]
 
 
-def add_stream_arguments(parser: Parser) -> None:
-    """Add the arguments that say over which streams, and in which runtime, systems are run."""
-    add_recordings(parser)
+def add_stream_arguments(parser: Parser, *, several_words: bool = False) -> None:
+    """Add the arguments that say over which streams, and in which runtime, systems are run.
+
+    Args:
+        parser: A parser or a group of one.
+        several_words: Whether `--word` may be repeated. Defaults to `False`.
+    """
+    add_recordings(parser, several_words=several_words)
     add_splits(parser)
     add_cache(parser)
     parser.add_argument(
@@ -70,7 +75,7 @@ def add_stream_arguments(parser: Parser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="index of the word among the classes of the outputs",
+        help="index of the word (of several, the first) among the classes of the outputs",
     )
     add_runtime(parser)
 
@@ -83,6 +88,19 @@ def predict_streams(
     names: Sequence[str] | None = None,
     others: Sequence[str] = (),
 ) -> SystemPredictions:
+    """Run systems over the streams of one word; see `predict_word_streams`."""
+    [found] = predict_word_streams(console, models, bundles, options, names, others)
+    return found
+
+
+def predict_word_streams(
+    console: Console,
+    models: Sequence[str],
+    bundles: Sequence[str],
+    options: argparse.Namespace,
+    names: Sequence[str] | None = None,
+    others: Sequence[str] = (),
+) -> list[SystemPredictions]:
     """Open models and bundles, make the streams, and run every system over them.
 
     Args:
@@ -94,28 +112,38 @@ def predict_streams(
         others: Paths of systems that these are compared with; what those were trained on is not
             tested on either. Defaults to none.
 
+    Returns:
+        What is found for each word of `options.word`, in their order.
+
     Raises:
         ValueError: If a bundle has other frame times than the recordings, or a name is missing.
     """
     from keras_sal.data import require_recordings
+    from keras_sal.data.wake_words import list_words
+    from keras_sal.evaluation.collection import collect_word_predictions
     from keras_sal.evaluation.labels import read_word_times
-    from keras_sal.evaluation.predictions import collect_predictions
 
     paths = [Path(path) for path in (*models, *bundles)]
     named = dict(zip(system_names(paths, names), paths, strict=True))
-    runners, details, shipped, times = {}, {}, {}, {}
+    runners, details = {}, {}
     for name, path in named.items():
         with console.stage(f"Open {name}"):
             runners[name], details[name] = _open(path, options.runtime)
-    for name in list(named)[len(models) :]:
-        shipped[name], times[name] = shipped_trigger(named[name])
+    words = list_words(options.word)
+    shipped = [
+        {
+            name: shipped_trigger(named[name], options.class_index + index, word)
+            for name in list(named)[len(models) :]
+        }
+        for index, word in enumerate(words)
+    ]
     folder = require_recordings(options.recordings)
     recordings = load_recordings_of([*paths, *others], folder, options, console)
     streams = _make_streams(console, recordings, options)
     with console.stage("Predict") as stage:
-        predictions = collect_predictions(
+        predictions = collect_word_predictions(
             runners,
-            options.word,
+            words,
             streams,
             class_index=options.class_index,
             root=folder,
@@ -123,10 +151,18 @@ def predict_streams(
                 f"Predict: {name}", done, total
             ),
         )
-    for name, bundle_times in times.items():
-        check_frame_times(name, bundle_times, predictions.times[name])
-    test = {condition: each for (split, condition), each in streams.items() if split == "test"}
-    return SystemPredictions(predictions, test, read_word_times(folder), details, shipped)
+    found = []
+    for index, (of_word, triggers) in enumerate(zip(predictions, shipped, strict=True)):
+        for name, (_, bundle_times) in triggers.items():
+            check_frame_times(name, bundle_times, of_word.times[name])
+        test = {
+            condition: [stream.only_class(index) for stream in each]
+            for (split, condition), each in streams.items()
+            if split == "test"
+        }
+        own = {name: trigger for name, (trigger, _) in triggers.items()}
+        found.append(SystemPredictions(of_word, test, read_word_times(folder), details, own))
+    return found
 
 
 def system_names(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[str]:
@@ -158,28 +194,42 @@ def system_names(paths: Sequence[Path], names: Sequence[str] | None = None) -> l
     return unique
 
 
-def shipped_trigger(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
+def shipped_trigger(
+    folder: Path, class_index: int = 0, word: str = ""
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Return what a bundle ships with.
 
     Args:
         folder: Folder of the bundle.
+        class_index: Index of a class of it. Defaults to 0.
+        word: The word that is scored by this class. Defaults to `""`, if it is unknown.
 
     Returns:
         Scoring and threshold, as `keras_sal.evaluation.results.evaluate` takes them; and the frame
         times of its outputs.
+
+    Raises:
+        ValueError: If the bundle lacks the class, or another of its classes has the word's name.
     """
     from keras_sal.export.bundle import read_manifest
 
     manifest = read_manifest(folder)
     trigger = manifest["trigger"]
     thresholds = trigger["threshold"]
-    threshold = thresholds[0] if isinstance(thresholds, list) else thresholds
-    record = {
-        key: value for key, value in (manifest["threshold"] or {}).items() if key != "scoring"
-    }
+    thresholds = thresholds if isinstance(thresholds, list) else [thresholds]
+    names = manifest["classes"] if word else [""] * len(thresholds)
+    if class_index not in range(len(names)) or word in set(names) - {names[class_index]}:
+        raise ValueError(
+            "`--class-index` and `--word` must name the classes of the bundle in their order, as "
+            f"each has a threshold of its own. Received: {word!r} as class {class_index} of "
+            f"{names} in {str(folder)!r}. Give --class-index, or all words."
+        )
+    record = manifest["threshold"] or {}
+    record = record["classes"][class_index] if "classes" in record else record
+    record = {key: value for key, value in record.items() if key != "scoring"}
     shipped = {
         "scoring": {name: trigger[name] for name in TRIGGER},
-        "threshold": {**record, "threshold": threshold, "rule": SHIPPED},
+        "threshold": {**record, "threshold": thresholds[class_index], "rule": SHIPPED},
     }
     return shipped, {name: manifest[name] for name in ("frame_step_s", "frame_offset_s")}
 

@@ -13,6 +13,7 @@ from keras_sal.cli.arguments import (
     add_resume,
     add_seed,
     add_speech_synthesis,
+    add_words,
     positive,
     values,
 )
@@ -55,13 +56,15 @@ def add_parser(commands: Commands) -> None:
             "train my_recordings --word computer --model conv --output computer_conv",
             'train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx',
             "train --word computer --positives mine --negatives speech tv --noise fan",
+            'train my_recordings --word "lights on" --word "lights off"',
             "train my_recordings --word computer --resume --fa-per-hour 0.5",
         ],
         notes="DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by "
         "ann, noise/ has noise. Without a table, and where its rows are all of one split, speakers "
         "are dealt out to train, dev and test; where one speaker alone says the word, the "
         "recordings are, and the figures hold for that voice. `keras-sal align DIR` finds when the "
-        "words of a table are said.",
+        "words of a table are said. Of several words, each has a threshold of its own and a report "
+        "in OUT/reports; their speech is not synthesised.",
     )
     parser.add_argument(
         "directory",
@@ -76,11 +79,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="deal the speakers out to train, dev and test, whatever the table says",
     )
-    parser.add_argument(
-        "--word",
-        required=True,
-        help="the wake word, as in the column text; one detector hears one word",
-    )
+    add_words(parser, "the wake word, as in the column text", required=True)
     parser.add_argument(
         "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
@@ -171,12 +170,13 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     with console.stage("Load the libraries"):
         import_quietly("tensorflow")
+        from keras_sal.data.wake_words import list_words
         from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
-    word = " ".join(options.word.casefold().split())
-    output = Path(options.output or f"keras_sal_{word.replace(' ', '_')}")
+    words = [" ".join(word.casefold().split()) for word in list_words(options.word)]
+    output = Path(options.output or f"keras_sal_{'_'.join(words).replace(' ', '_')}")
     job = wake_word.WakeWordJob(
-        word,
-        _tabulate(output, word, options) or options.directory or options.recordings,
+        words[0] if len(words) == 1 else words,
+        _tabulate(output, words[0], options) or options.directory or options.recordings,
         training=TrainingOptions(**values(options, TRAINING)),
         speech=SyntheticSpeech(options.synthetic, **values(options, SPEECH)),
         **values(options, JOB),
@@ -185,11 +185,18 @@ def run(options: argparse.Namespace) -> int:
         results = wake_word.train_wake_word(
             output, job, resume=options.resume, command=options.command_line, reporter=console
         )
-    print_results(results, console)
-    shipped = results["systems"][-1]
-    print_footprint(shipped, console)
-    console.say(f"Threshold {shipped['threshold']['threshold']:.6g}, in {output / 'firmware'}")
-    console.say(f"Artefacts in {output.resolve()}: model.keras, firmware/, report.html")
+    by_word = {words[0]: results} if len(words) == 1 else results
+    for found in by_word.values():
+        print_results(found, console)
+    shipped = {word: found["systems"][-1] for word, found in by_word.items()}
+    print_footprint(shipped[words[0]], console)
+    for word, system in shipped.items():
+        of_word = f" of {word!r}" if len(words) > 1 else ""
+        console.say(
+            f"Threshold{of_word} {system['threshold']['threshold']:.6g}, in {output / 'firmware'}"
+        )
+    page = "report.html" if len(words) == 1 else "reports/"
+    console.say(f"Artefacts in {output.resolve()}: model.keras, firmware/, {page}")
     kept = sum(file.stat().st_size for file in (output / "cache").rglob("*") if file.is_file())
     console.say(f"{output / 'cache'} holds {kept / 1e6:.0f} MB for another run; delete it at will")
     console.say(f"Try it with: keras-sal detect {output / 'firmware'} --microphone")
@@ -199,6 +206,11 @@ def run(options: argparse.Namespace) -> int:
 def _check_folders(options: argparse.Namespace) -> None:
     """Refuse folders of a kind without those of the other, or beside a folder of all."""
     given = [name for name in FOLDERS if getattr(options, name)]
+    if given and not isinstance(options.word, str):
+        raise ValueError(
+            f"`--{given[0]}` must be left out for several words; it holds one. Received: "
+            f"{len(options.word)} words. Give `DIR`, with a folder for each word and the others."
+        )
     if given and (options.directory or options.recordings):
         raise ValueError(
             f"`--{given[0]}` must be given instead of a folder of all recordings. Received: "

@@ -57,6 +57,13 @@ def add_parser(commands: Commands) -> None:
         help="feature streams (frames, features) instead of recordings; with NAME.anchors_s, times "
         "of events (default: those of the recordings)",
     )
+    parser.add_argument(
+        "--class-index",
+        type=int,
+        default=0,
+        metavar="N",
+        help="index of the word among the classes of the outputs",
+    )
     add_false_alarm_budget(parser, BUDGET, purpose="at which misses are compared")
     parser.add_argument("--json", metavar="FILE", help="file for all figures (default: none)")
     trigger = parser.add_argument_group("trigger")
@@ -90,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
             streams.features,
             anchors_s=streams.anchors_s,
             fa_per_hour=options.fa_per_hour,
+            channel=options.class_index,
             must_pass=False,
             **(scoring if streams.anchors_s is not None else {}),
         )

@@ -12,6 +12,7 @@ In the order of use:
 3. `training_streams` lays augmented recordings (`StreamAugmentation`, `NoiseVariety`) into streams
    to train on, and `evaluation_streams` unaltered ones into streams to score on. Both return
    `Stream`s of `PlacedRecording`s; `compute_features` does the same for streams that you lay out.
+   Where a list of words is given in place of a word, each is a class of the events.
 4. `StreamBatches` cuts random crops from streams for `model.fit`, and `StreamChunks` cuts chunks
    that continue from batch to batch, for stateful detectors. `keras_sal.data.sources` turns either
    into a `tf.data` or `grain` data set.

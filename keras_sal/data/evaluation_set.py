@@ -15,12 +15,13 @@ from keras_sal.data.recordings_table import SPLITS
 from keras_sal.data.selection import select_split
 from keras_sal.data.stream_builder import StreamBuilder
 from keras_sal.data.streams import Stream, compute_features
+from keras_sal.data.wake_words import Words, class_of, compared_words
 from keras_sal.typing import PathLike, Progress
 
 
 def evaluation_streams(
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     split: str,
     *,
     snr_db: float | None = None,
@@ -38,7 +39,8 @@ def evaluation_streams(
 
     Args:
         recordings: A sequence of `Recording`, from `load_recordings`.
-        word: Wake word. Its recordings are the events, all others negatives.
+        word: Wake word. Its recordings are the events, all others negatives. Of a list of several,
+            each is a class of events, numbered from 0.
         split: `"train"`, `"dev"` or `"test"`; only recordings of this split are used.
         snr_db: Signal-to-noise ratio in dB at which noise is played under every recording: the
             noise of the split, or pink noise if it has none. `None` (default) adds no noise.
@@ -74,7 +76,9 @@ def evaluation_streams(
     positives, negatives, noise = select_split(recordings, word, split, workers=workers)
     _warn_of_duplicates(positives, split, workers)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
-    labelled: list[tuple[Recording, int | None]] = [(recording, 0) for recording in positives]
+    words = compared_words(word)
+    labelled: list[tuple[Recording, int | None]]
+    labelled = [(recording, class_of(recording, words)) for recording in positives]
     labelled += [(recording, None) for recording in negatives]
     order = rng.permutation(len(labelled))
     total_s = sum(recording.duration_s + np.mean(pause_s) for recording, _ in labelled)

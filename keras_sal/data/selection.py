@@ -17,6 +17,7 @@ from keras_sal.data.alignment import energy_events
 from keras_sal.data.alignment.events import words_of
 from keras_sal.data.recordings import Recording, warn_of_refused
 from keras_sal.data.recordings_table import SPLITS
+from keras_sal.data.wake_words import Words, class_of, compared_words, is_said, quote
 from keras_sal.typing import Array
 
 MOST_TEXTS = 3  # texts in a line about what is left out
@@ -24,9 +25,11 @@ DITHER = 2.5 / 32768  # least range of 16-bit samples that is sound: more than o
 
 
 def partition(
-    recordings: Sequence[Recording], word: str
+    recordings: Sequence[Recording], word: Words
 ) -> tuple[list[Recording], list[Recording]]:
     """Return the recordings of the wake word, and those in which it is not said.
+
+    Of several words, the negatives are those in which none is said.
 
     Recordings that hold the word among others are neither: they are no negatives, and when the word
     is said in them is unknown. Recordings without text are negatives. Texts are compared by their
@@ -34,13 +37,13 @@ def partition(
 
     Args:
         recordings: A sequence of `Recording`.
-        word: Wake word (or words, as in `"smart mirror"`), in any case.
+        word: Wake word in any case, such as `"computer"` or `"smart mirror"`, or a list of several.
 
     Returns:
         `(positives, negatives)`, lists of `Recording`.
 
     Raises:
-        ValueError: If no recording's text is `word`.
+        ValueError: If no recording's text is `word`, or one of several is said in another.
 
     Example:
         >>> from pathlib import Path
@@ -51,23 +54,28 @@ def partition(
         (['computer'], ['alexa', ''])
     """
     texts = [" ".join(words_of(recording.text)) for recording in recordings]
-    said = " ".join(words_of(word))
-    positives = [r for r, text in zip(recordings, texts, strict=True) if text == said]
-    if not positives or not said:
+    words = compared_words(word)
+    for said in words:
+        if said and said in texts:
+            continue
         counts = Counter(recording.text for recording in recordings if recording.text)
         available = ", ".join(f"{text!r} ({count})" for text, count in counts.most_common(10))
         raise ValueError(
             f"`word` must be the whole text of some recordings; these are the positives. Received: "
             f"word={said!r}. Choose one of: {available or 'none, no recording has a text'}."
         )
-    among = _spaced(said)
-    return positives, [
-        r for r, text in zip(recordings, texts, strict=True) if among not in _spaced(text)
-    ]
+    positives: list[Recording] = []
+    negatives: list[Recording] = []
+    for recording, text in zip(recordings, texts, strict=True):
+        if text in words:
+            positives.append(recording)
+        elif not any(is_said(said, text) for said in words):
+            negatives.append(recording)
+    return positives, negatives
 
 
 def select_split(
-    recordings: Sequence[Recording], word: str, split: str, *, workers: int = 2
+    recordings: Sequence[Recording], word: Words, split: str, *, workers: int = 2
 ) -> tuple[list[Recording], list[Recording], list[Recording]]:
     """Return the usable recordings of a split, after decoding each of them once.
 
@@ -78,15 +86,16 @@ def select_split(
 
     Args:
         recordings: A sequence of `Recording`.
-        word: Wake word; see `partition`.
+        word: Wake word, or a list of several; see `partition`.
         split: `"train"`, `"dev"` or `"test"`.
         workers: Number of threads that read, at least 1. Defaults to 2.
 
     Returns:
-        `(positives, negatives, noise)`, lists of `Recording`; the noise is among the negatives.
+        `(positives, negatives, noise)`, lists of `Recording`; the noise is among the negatives. Of
+        several words, the positives of the first come first.
 
     Raises:
-        ValueError: If there are no positives or no negatives.
+        ValueError: If there are no positives (of each word) or no negatives.
     """
     if split not in SPLITS:
         raise ValueError(
@@ -97,18 +106,23 @@ def select_split(
         [r for r in part if r.split == split] for part in partition(recordings, word)
     )
     _warn_of_neither(recordings, word, split)
+    words = compared_words(word)
+    usable: list[Recording] = []
     with ThreadPoolExecutor(workers) as pool:
-        positives = _usable(positives, pool.map(_with_times, positives), "positives", split)
+        for index, said in enumerate(words):
+            own = [recording for recording in positives if class_of(recording, words) == index]
+            kind = "positives" if len(words) == 1 else f"positives of {said!r}"
+            usable += _usable(own, pool.map(_with_times, own), kind, split)
         negatives = _usable(negatives, pool.map(_with_level, negatives), "negatives", split)
-    return positives, negatives, [recording for recording in negatives if recording.noise]
+    return usable, negatives, [recording for recording in negatives if recording.noise]
 
 
-def among_others(recordings: Sequence[Recording], word: str) -> list[Recording]:
+def among_others(recordings: Sequence[Recording], word: Words) -> list[Recording]:
     """Return the recordings in which the wake word is said among others: neither kind.
 
     Args:
         recordings: A sequence of `Recording`.
-        word: Wake word; see `partition`.
+        word: Wake word, or a list of several; see `partition`.
 
     Returns:
         A list of `Recording`.
@@ -134,12 +148,12 @@ def describe_texts(recordings: Sequence[Recording]) -> str:
     return named + (f" and {len(texts) - MOST_TEXTS} more" if len(texts) > MOST_TEXTS else "")
 
 
-def _warn_of_neither(recordings: Sequence[Recording], word: str, split: str) -> None:
+def _warn_of_neither(recordings: Sequence[Recording], word: Words, split: str) -> None:
     neither = [r for r in among_others(recordings, word) if r.split == split]
     if neither:
         warnings.warn(
-            f"{len(neither)} recordings in {split} are left out, as {word!r} is said in them among "
-            f"other words: {describe_texts(neither)}.",
+            f"{len(neither)} recordings in {split} are left out, as {quote(word)} is said in them "
+            f"among other words: {describe_texts(neither)}.",
             stacklevel=3,
         )
 
@@ -208,8 +222,3 @@ def _with_level(recording: Recording) -> Recording | Exception:
     except (OSError, ValueError) as error:
         return error
     return recording
-
-
-def _spaced(text: str) -> str:
-    """The text with a space on both sides of each word; "robot's" holds the word "robot"."""
-    return f" {text} ".replace("'", " ")

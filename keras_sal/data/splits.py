@@ -18,6 +18,7 @@ from keras_sal.data.duplicates import find_duplicates
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SPLITS
 from keras_sal.data.selection import partition
+from keras_sal.data.wake_words import Words, class_of, compared_words
 
 SHARES = {"train": 0.6, "dev": 0.2, "test": 0.2}
 LEAST = {"train": 10, "dev": 1, "test": 1}
@@ -30,7 +31,7 @@ PURPOSES = {
 Speaker: TypeAlias = tuple[str, str] | str  # corpus and name, or the path of the recording
 
 
-def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recording]:
+def split_by_speaker(recordings: Sequence[Recording], word: Words) -> list[Recording]:
     """Split recordings by their speakers: 60 % to train, 20 % to dev, 20 % to test.
 
     Use it for recordings that are all of one split. The same recordings are always split in the
@@ -43,7 +44,7 @@ def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recordi
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        word: Wake word.
+        word: Wake word, or a list of several, which count as one here.
 
     Returns:
         The recordings, in their order, with their new splits.
@@ -78,12 +79,12 @@ def split_by_speaker(recordings: Sequence[Recording], word: str) -> list[Recordi
     return [replace(recording, split=splits[unit(recording)]) for recording in recordings]
 
 
-def only_speaker(recordings: Sequence[Recording], word: str) -> tuple[str, str] | None:
+def only_speaker(recordings: Sequence[Recording], word: Words) -> tuple[str, str] | None:
     """Return the speaker who alone says the word in several recordings.
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        word: Wake word.
+        word: Wake word, or a list of several.
 
     Returns:
         Corpus and name of the speaker; `None` if others say it too, or a speaker is unknown.
@@ -98,7 +99,7 @@ def only_speaker(recordings: Sequence[Recording], word: str) -> tuple[str, str] 
 
 
 def check_splits(
-    recordings: Sequence[Recording], word: str
+    recordings: Sequence[Recording], word: Words
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Refuse recordings that are too few to train a detector, choose its threshold and test it.
 
@@ -107,7 +108,7 @@ def check_splits(
 
     Args:
         recordings: A sequence of `keras_sal.data.Recording`.
-        word: Wake word.
+        word: Wake word, or a list of several.
 
     Returns:
         `(positives, negatives)`: their numbers by split, two dicts.
@@ -115,14 +116,17 @@ def check_splits(
     Raises:
         ValueError: If a split lacks the word or other recordings, or train has too few of the word.
     """
-    parts = partition(recordings, word)
-    positives, negatives = (
-        {split: sum(r.split == split for r in part) for split in SPLITS} for part in parts
-    )
-    for kind, part, counts, least in (
-        (f"times {word!r}", parts[0], positives, LEAST),
-        ("recordings without it", parts[1], negatives, dict.fromkeys(SPLITS, 1)),
+    positives, negatives = partition(recordings, word)
+    words = compared_words(word)
+    kinds = [
+        (f"times {said!r}", [r for r in positives if class_of(r, words) == index], LEAST)
+        for index, said in enumerate(words)
+    ]
+    for kind, part, least in (
+        *kinds,
+        ("recordings without it", negatives, dict.fromkeys(SPLITS, 1)),
     ):
+        counts = _count(part)
         lacking = [split for split in SPLITS if counts[split] < least[split]]
         if lacking:
             split = lacking[0]
@@ -131,8 +135,13 @@ def check_splits(
                 f"{PURPOSES[split]}. Received: "
                 f"{', '.join(f'{counts[each]} in {each}' for each in SPLITS)}. {_advice(part)}"
             )
-    _warn_of_leaks(parts[0])
-    return positives, negatives
+    _warn_of_leaks(positives)
+    return _count(positives), _count(negatives)
+
+
+def _count(recordings: Sequence[Recording]) -> dict[str, int]:
+    """The number of recordings in each split."""
+    return {split: sum(r.split == split for r in recordings) for split in SPLITS}
 
 
 def _warn_of_leaks(recordings: Sequence[Recording]) -> None:

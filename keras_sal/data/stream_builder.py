@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from keras_sal.audio import SAMPLE_RATE
 from keras_sal.data.placed_recording import PlacedRecording
 from keras_sal.data.recordings import Recording
 from keras_sal.data.streams import Stream
+
+Drawn = TypeVar("Drawn")
 
 
 class StreamBuilder:
@@ -61,21 +64,21 @@ class StreamBuilder:
         return Stream(name, tuple(self.placed), duration_s, seed, tuple(track), snr_db)
 
 
-def endless_shuffle(
-    recordings: Sequence[Recording], rng: np.random.Generator
-) -> Iterator[Recording]:
-    """Yield each recording once in random order, then all again in another order, without end.
+def endless_shuffle(items: Sequence[Drawn], rng: np.random.Generator) -> Iterator[Drawn]:
+    """Yield each item once in random order, then all again in another order, without end.
+
+    A single item takes nothing from the generator.
 
     Args:
-        recordings: The recordings.
+        items: The items, such as recordings.
         rng: A `numpy.random.Generator`.
 
     Yields:
-        The recordings.
+        The items.
     """
     while True:
-        for index in rng.permutation(len(recordings)):
-            yield recordings[index]
+        for index in rng.permutation(len(items)):
+            yield items[index]
 
 
 def on_sample(time_s: float) -> float:

@@ -74,6 +74,23 @@ class Stream:
         """Length in hours, events included."""
         return self.duration_s / 3600
 
+    def only_class(self, class_index: int) -> Stream:
+        """Return the stream for a detector of one class of its events: the others are negatives.
+
+        Args:
+            class_index: The class, which becomes class 0.
+
+        Returns:
+            A `Stream` of the same sound and features.
+        """
+        placed = tuple(
+            each
+            if each.class_index is None
+            else replace(each, class_index=0 if each.class_index == class_index else None)
+            for each in self.placed
+        )
+        return replace(self, placed=placed)
+
     def placed_at(self, time_s: float) -> PlacedRecording | None:
         """Return the last recording that started by a time, such as the time of a false alarm.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from keras_sal.data.selection import select_split
 from keras_sal.data.stream_augmentation import ROOMS, StreamAugmentation
 from keras_sal.data.stream_builder import StreamBuilder, endless_shuffle
 from keras_sal.data.streams import Stream, compute_features
+from keras_sal.data.wake_words import Words, class_of, compared_words
 from keras_sal.typing import PathLike, Progress
 
 PARTIAL_WORD = (0.2, 0.6)  # least and greatest part of a word that is heard
@@ -22,7 +24,7 @@ PARTIAL_WORD = (0.2, 0.6)  # least and greatest part of a word that is heard
 
 def training_streams(
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     *,
     split: str = "train",
     hours: float = 3.0,
@@ -43,10 +45,11 @@ def training_streams(
 
     Args:
         recordings: A sequence of `Recording`, from `load_recordings`.
-        word: Wake word. Its recordings are the events, all others negatives.
+        word: Wake word. Its recordings are the events, all others negatives. Of a list of several,
+            each is a class of events, numbered from 0; all come up equally often.
         split: Split to draw from; no other is touched. Defaults to `"train"`.
         hours: Length of all streams together, greater than 0. Defaults to 3.
-        events_per_minute: Mean rate of events, greater than 0. Defaults to 8.
+        events_per_minute: Mean rate of events of all words, greater than 0. Defaults to 8.
         stream_s: Approximate length of a stream in seconds, greater than 0. Defaults to 60.
         pause_s: Shortest and longest pause between recordings, in seconds. Defaults to
             `(0.1, 1.5)`.
@@ -79,7 +82,10 @@ def training_streams(
     in_range("pause_s", pause_s, 0)
     augmentation = StreamAugmentation() if augmentation is None else augmentation
     count = max(1, round(positive("hours", hours) * 3600 / positive("stream_s", stream_s)))
-    material = _Material(*select_split(recordings, word, split, workers=workers))
+    words = compared_words(word)
+    positives, negatives, noise = select_split(recordings, word, split, workers=workers)
+    by_word = [[r for r in positives if class_of(r, words) == each] for each in range(len(words))]
+    material = _Material(by_word, negatives, noise)
     share = material.share_of_positives(events_per_minute, pause_s, augmentation.partial_words)
     rng = np.random.default_rng([seed, SPLITS.index(split)])
     draws = _Draws(material, share, augmentation, rng)
@@ -96,9 +102,9 @@ def training_streams(
 
 @dataclass(frozen=True)
 class _Material:
-    """The usable recordings of a split; the noise is among the negatives."""
+    """The usable recordings of a split, positives by word; the noise is among the negatives."""
 
-    positives: list[Recording]
+    positives: list[list[Recording]]
     negatives: list[Recording]
     noise: list[Recording]
 
@@ -107,9 +113,9 @@ class _Material:
     ) -> float:
         """The probability of a positive that gives the rate of events on average."""
         pause = np.mean(pause_s)
-        positive_s = np.mean([recording.duration_s for recording in self.positives]) + pause
+        positive_s = _mean_of_words(self.positives, lambda said: said.duration_s) + pause
         negative_s = np.mean([recording.duration_s for recording in self.negatives]) + pause
-        part_s = np.mean([_mean_part_s(recording) for recording in self.positives]) + pause
+        part_s = _mean_of_words(self.positives, _mean_part_s) + pause
         others_s = partial_words * part_s + (1 - partial_words) * negative_s
         rate = positive("events_per_minute", events_per_minute) / 60
         share = rate * others_s / (1 - rate * (positive_s - negative_s))
@@ -143,8 +149,9 @@ class _Draws:
         rng: np.random.Generator,
     ) -> None:
         self._share, self._augmentation, self._rng = share, augmentation, rng
-        self._words = endless_shuffle(material.positives, rng)
-        self._partial_words = endless_shuffle(material.positives, rng)
+        self._classes = endless_shuffle(range(len(material.positives)), rng)
+        self._words = [endless_shuffle(said, rng) for said in material.positives]
+        self._partial_words = endless_shuffle([*itertools.chain(*material.positives)], rng)
         self._negatives = endless_shuffle(material.negatives, rng)
 
     def place(self, builder: StreamBuilder) -> PlacedRecording:
@@ -153,7 +160,8 @@ class _Draws:
         kind, class_index, part_s = rng.random(), None, None
         start_s = builder.draw_start_s()
         if kind < self._share:
-            recording, class_index = next(self._words), 0
+            class_index = next(self._classes)
+            recording = next(self._words[class_index])
         elif kind < self._share + augmentation.partial_words:
             recording = next(self._partial_words)
             part_s = self._part_of_word(recording)
@@ -183,6 +191,13 @@ class _Draws:
         if self._rng.random() < 0.5:
             return 0.0, recording.onset_s + part_s
         return recording.offset_s - part_s, recording.duration_s
+
+
+def _mean_of_words(
+    positives: Sequence[Sequence[Recording]], duration_s: Callable[[Recording], float]
+) -> float:
+    """The mean duration of what is drawn where all words come up equally often."""
+    return float(np.mean([np.mean([duration_s(each) for each in said]) for said in positives]))
 
 
 def _mean_part_s(recording: Recording) -> float:

@@ -11,12 +11,13 @@ from keras_sal.data.recordings_table import SPLITS, TABLE
 from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
 from keras_sal.data.splits import only_speaker, split_by_speaker
+from keras_sal.data.wake_words import Words, class_of, compared_words, quote
 from keras_sal.typing import PathLike
 
 
 def load_word_recordings(
     directory: PathLike,
-    word: str,
+    word: Words,
     *,
     resplit: bool = False,
     records: Sequence[SplitRecord] = (),
@@ -30,7 +31,7 @@ def load_word_recordings(
 
     Args:
         directory: Folder of recordings; see `keras_sal.data.recordings`.
-        word: Wake word.
+        word: Wake word, or a list of several for a detector that tells them apart.
         resplit: Whether to split the speakers whatever the table says. Defaults to `False`.
         records: Records of the splits of detectors; see `keras_sal.data.split_record`. Defaults to
             none.
@@ -41,7 +42,8 @@ def load_word_recordings(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If no recording is usable, or none has the text `word`.
+        ValueError: If no recording is usable, or none has the text `word`
+            (each, of several).
     """
     folder, say = Path(directory), say or (lambda line: None)
     without_table = folder.is_dir() and not (folder / TABLE).is_file()
@@ -55,9 +57,10 @@ def load_word_recordings(
         if alone is None:
             say("Their speakers are dealt out to train, dev and test")
         else:
-            say(f"Only {alone[1]} says {word!r}: recordings are dealt out to train, dev and test")
+            said = quote(word)
+            say(f"Only {alone[1]} says {said}: recordings are dealt out to train, dev and test")
             warnings.warn(
-                f"all recordings of {word!r} are of one speaker, {alone[1]}, so the detector is "
+                f"all recordings of {said} are of one speaker, {alone[1]}, so the detector is "
                 "tested on the voice that it learned: its figures hold for this voice, and other "
                 "voices may be missed more often. A speaker is what stands before the dash of a "
                 "file's name, or the column speaker of the table.",
@@ -87,18 +90,22 @@ def _warn_of_moved(listed: Sequence[Recording], recordings: Sequence[Recording])
         )
 
 
-def _say_counts(recordings: Sequence[Recording], word: str, say: Callable[[str], object]) -> None:
+def _say_counts(recordings: Sequence[Recording], word: Words, say: Callable[[str], object]) -> None:
     """Say how many recordings of each kind there are, and which are neither."""
     positives, negatives = partition(recordings, word)
+    words = compared_words(word)
     for split in SPLITS:
-        said = sum(recording.split == split for recording in positives)
+        counts = [0] * len(words)
+        for recording in positives:
+            counts[class_of(recording, words)] += recording.split == split
+        said = ", ".join(f"{n} times {each!r}" for n, each in zip(counts, words, strict=True))
         others = [recording for recording in negatives if recording.split == split]
         noise = sum(recording.noise for recording in others)
         played = f"{noise} of them noise" if noise else "none of them noise: pink noise is played"
-        say(f"  {split}: {said} times {word!r}, {len(others)} others, {played}")
+        say(f"  {split}: {said}, {len(others)} others, {played}")
     neither = among_others(recordings, word)
     if neither:
         say(
-            f"  left out: {len(neither)} in which {word!r} is said among other words, so that they "
-            f"are no negatives: {describe_texts(neither)}"
+            f"  left out: {len(neither)} in which {quote(word)} is said among other words, so that "
+            f"they are no negatives: {describe_texts(neither)}"
         )

@@ -117,7 +117,7 @@ from keras_sal.detection.resampling import bootstrap, paired_bootstrap
 from keras_sal.detection.scoring import Scoring
 from keras_sal.detection.threshold_sweep import det_curve
 from keras_sal.detection.trigger import Detection, Trigger, detect
-from keras_sal.detection.tuning import Tuning, threshold_record, tune
+from keras_sal.detection.tuning import Tuning, join_threshold_records, threshold_record, tune
 
 __all__ = [
     "ClassReport",
@@ -140,6 +140,7 @@ __all__ = [
     "det_curve",
     "detect",
     "event_f1",
+    "join_threshold_records",
     "match_events",
     "operating_point",
     "paired_bootstrap",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_sal.checks import require
@@ -132,6 +132,9 @@ def threshold_record(
 ) -> dict[str, Any]:
     """Choose the threshold for a false-alarm budget, and record how, for a manifest.
 
+    For a detector of several classes, join the records of its classes with
+    `join_threshold_records`.
+
     Args:
         curve: `DetCurve` of development data, made from the posteriors of the model that ships.
         fa_per_hour: float > 0, the false-alarm budget.
@@ -180,3 +183,36 @@ def threshold_record(
         for name, value in record.items()
     }
     return defined | {"scoring": dataclasses.asdict(curve.scoring)}
+
+
+def join_threshold_records(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Join the threshold records of the classes of a detector, for a manifest.
+
+    Args:
+        records: list of dicts from `threshold_record`, one for each class in their order, all of
+            one trigger.
+
+    Returns:
+        dict whose `"threshold"` is a list, with the records themselves as `"classes"`.
+
+    Raises:
+        ValueError: If there are no records, or their triggers differ.
+
+    Example:
+
+    >>> record = {"rule": "fewest misses", "threshold": 0.5, "scoring": {"on_frames": 1}}
+    >>> join_threshold_records([record, record | {"threshold": 0.7}])["threshold"]
+    [0.5, 0.7]
+    """
+    triggers = [each["scoring"] for each in records]
+    require(
+        len(records) > 0 and all(each == triggers[0] for each in triggers),
+        "`records` must have one trigger, that of all classes, and there must be at least one. "
+        f"Received: triggers={triggers}. Choose all thresholds with the same.",
+    )
+    return {
+        "rule": "a threshold for each class",
+        "threshold": [each["threshold"] for each in records],
+        "classes": [{k: v for k, v in each.items() if k != "scoring"} for each in records],
+        "scoring": triggers[0],
+    }

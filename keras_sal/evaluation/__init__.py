@@ -4,8 +4,10 @@ In the order in which an evaluation meets them:
 
 - `keras_sal.evaluation.annotations`: `StreamAnnotation`, the recordings and events of a stream
   without its sound; `StreamSet`, the streams of one split under one condition.
-- `keras_sal.evaluation.predictions`: `collect_predictions` runs systems over streams;
-  `Predictions` holds their posteriors, and reads and writes `posteriors.npz`.
+- `keras_sal.evaluation.predictions`: `Predictions` holds the posteriors of systems for streams, and
+  reads and writes `posteriors.npz`.
+- `keras_sal.evaluation.collection`: `collect_predictions` runs systems over streams, and
+  `collect_word_predictions` does so for systems that tell several words apart.
 - `keras_sal.evaluation.posteriors`: `predictions_from_posteriors`, for posteriors of your own.
 - `keras_sal.evaluation.protocol`: `ScoringProtocol`, the rules of scoring: the false-alarm budget,
   the trigger, the hit window, the intervals.
@@ -25,12 +27,13 @@ A typical evaluation:
 """
 
 from keras_sal.evaluation.annotations import RecordingAnnotation, StreamAnnotation, StreamSet
+from keras_sal.evaluation.collection import collect_predictions, collect_word_predictions
 from keras_sal.evaluation.comparison import differences, parity
 from keras_sal.evaluation.labels import WordTimes, count_labels, label_at, read_word_times
 from keras_sal.evaluation.outcomes import Outcome, find_outcomes
 from keras_sal.evaluation.plots import plot_det, plot_posteriors
 from keras_sal.evaluation.posteriors import predictions_from_posteriors
-from keras_sal.evaluation.predictions import Predictions, collect_predictions
+from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 
@@ -43,6 +46,7 @@ __all__ = [
     "StreamSet",
     "WordTimes",
     "collect_predictions",
+    "collect_word_predictions",
     "count_labels",
     "differences",
     "evaluate",

@@ -1,7 +1,7 @@
 """Predictions of several systems for the same streams, and the annotations of these streams.
 
 They are all that scoring, comparison and the report need, and they are stored in one file: neither
-the models nor the recordings are needed again. `collect_predictions` runs the systems.
+the models nor the recordings are needed again. `keras_sal.evaluation.collection` runs the systems.
 
 The file is an `.npz` with two kinds of arrays:
 
@@ -16,23 +16,18 @@ The file is an `.npz` with two kinds of arrays:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from keras_sal.audio import FRAME_OFFSET_S, FRAME_STEP_S, output_times
 from keras_sal.checks import require
 from keras_sal.detection import DetCurve, det_curve
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
 from keras_sal.files import DAMAGED_ARRAYS, write_atomically
-from keras_sal.runtime import runner_steps, runners
 from keras_sal.typing import Array, PathLike
-
-if TYPE_CHECKING:
-    from keras_sal.data import Stream
 
 FORMAT = 2
 FILE = "posteriors.npz"
@@ -265,81 +260,6 @@ class Predictions:
         return found
 
 
-def collect_predictions(
-    systems: Mapping[str, Any],
-    word: str,
-    material: Mapping[tuple[str, str], Sequence[Stream]],
-    *,
-    class_index: int = 0,
-    frame_step_s: float = FRAME_STEP_S,
-    frame_offset_s: float = FRAME_OFFSET_S,
-    root: PathLike = "",
-    progress: Callable[[str, int, int], object] | None = None,
-) -> Predictions:
-    """Run every system over every stream, each stream from a fresh state.
-
-    Args:
-        systems: dict, by name a runner as `keras_sal.runtime.open_runner` returns it, with
-            `stream(features)` and `reset()`; or a function from a list of streams to a list of
-            posteriors `(frames,)` or `(frames, classes)`.
-        word: str, the wake word that they detect.
-        material: dict, by `(split, condition)` a list of `keras_sal.data.Stream` with features.
-        class_index: int, index of the word among the classes. Defaults to 0.
-        frame_step_s: float, seconds from one frame of the features to the next. Defaults to 0.01.
-        frame_offset_s: float, time in seconds at which the first frame is complete. Defaults to
-            0.03.
-        root: Folder of the recordings; file names become relative to it. Defaults to `""`, which
-            keeps them.
-        progress: Function called as `progress(system, done, total)`, in streams; or `None`
-            (default).
-
-    Returns:
-        `Predictions`.
-
-    Raises:
-        ValueError: If a system has no output for some frames, or lacks the class.
-
-    Example:
-
-    >>> from keras_sal.data import PlacedRecording, Recording, Stream
-    >>> recording = Recording(Path("a.flac"), "test", "computer", 2.0, 0.5, 1.0)
-    >>> clips = (PlacedRecording(recording, start_s=1.0, class_index=0),)
-    >>> stream = Stream("one word", clips, 4.0, features=np.zeros((398, 40), "float32"))
-    >>> deaf = lambda streams: [np.zeros(len(stream.features)) for stream in streams]
-    >>> predictions = collect_predictions(
-    ...     {"deaf": deaf}, "computer", {("test", "clean"): [stream]}
-    ... )
-    >>> predictions.systems, predictions.streams("test")[0].anchors_s
-    (['deaf'], (2.0,))
-    """
-    stream_sets = tuple(
-        StreamSet(split, condition, tuple(StreamAnnotation.from_stream(s, root) for s in streams))
-        for (split, condition), streams in material.items()
-    )
-    total = sum(len(streams) for streams in material.values())
-    posteriors: dict[str, list[list[Array]]] = {}
-    times = {}
-    for name, system in systems.items():
-        stride, late = runner_steps.frames_per_output(system), getattr(system, "delay_frames", 0)
-        times[name] = output_times(
-            stride, delay_frames=late, frame_step_s=frame_step_s, frame_offset_s=frame_offset_s
-        )
-        posteriors[name], done = [], 0
-        for streams in material.values():
-            posteriors[name].append([])
-            for batch in _batches(system, streams):
-                if progress:
-                    progress(name, done, total)
-                posteriors[name][-1] += [
-                    _column(output, stream, stride, name, class_index)[late:]
-                    for output, stream in zip(_outputs(system, batch), batch, strict=True)
-                ]
-                done += len(batch)
-        if progress:
-            progress(name, total, total)
-    return Predictions(word, stream_sets, posteriors, times)
-
-
 def unused_name(name: str, taken: Collection[str]) -> str:
     """Return `name`, or the first of `name (2)`, `name (3)` and so on that is not taken.
 
@@ -355,37 +275,6 @@ def unused_name(name: str, taken: Collection[str]) -> str:
         number += 1
         free = f"{name} ({number})"
     return free
-
-
-def _batches(system: Any, streams: Sequence[Stream]) -> list[list[Stream]]:
-    """The streams that the system processes in one call."""
-    one_by_one = hasattr(system, "stream") and not hasattr(system, "predict")
-    return [[stream] for stream in streams] if one_by_one else [list(streams)]
-
-
-def _outputs(system: Any, streams: list[Stream]) -> Sequence[Array]:
-    if hasattr(system, "stream"):
-        return runners.predict(system, [stream.features for stream in streams])
-    return system(streams)
-
-
-def _column(output: Array, stream: Stream, stride: int, name: str, class_index: int) -> Array:
-    """The posterior of one class, `(frames,)`."""
-    output = np.asarray(output, "float32")
-    output = output[:, None] if output.ndim == 1 else output
-    frames = len(stream.features)
-    require(
-        output.ndim == 2 and len(output) == frames // stride,
-        "`systems` must have an output for every frame, (frames, classes); "
-        f"{name!r} does not. Received: outputs of shape {output.shape} for {frames} frames of "
-        f"{stream.name}.",
-    )
-    require(
-        0 <= class_index < output.shape[1],
-        f"`class_index` must be one of the {output.shape[1]} classes of {name!r}. "
-        f"Received: class_index={class_index}.",
-    )
-    return output[:, class_index]
 
 
 def _describe(predictions: Predictions) -> str:

@@ -20,7 +20,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `frontend_cost`: its `flash_bytes`, `ram_bytes`, `stack_bytes` and `instructions` a frame on a
   Cortex-M4, or null.
 - `trigger`: `threshold` (a list for several classes), `smooth_frames`, `on_frames`, `hysteresis`,
-  `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`.
+  `refractory_s`. `threshold`: how it was chosen, as by `keras_sal.detection.threshold_record`, or
+  for several classes by `join_threshold_records`.
 - `flash_bytes`, `macs` (a step), `operators`, `resource_variables`.
 - `arena_bytes`: measured with reference kernels on a 64-bit host. `arenas`: what is needed with
   `reference`, `cmsis_nn`, `cmsis_nn_mve` and `esp_nn` kernels, by `keras_sal.export.scratch`.
@@ -110,7 +111,8 @@ def write(
             bundle at this path is replaced then; any other folder is refused. The C++ namespace of
             the model is made of its name.
         threshold: Float in [0, 1], or one for each class, or a record by
-            `keras_sal.detection.threshold_record`, which brings its trigger along.
+            `keras_sal.detection.threshold_record`, which brings its trigger along; for several
+            classes by `keras_sal.detection.join_threshold_records`.
         class_names: Names of the classes. Defaults to `"detection"`, or `"class_0"` and so on.
         frontend: `"micro"` if the features are those of `keras_sal.audio.MicroFrontend`, else
             `None` (default).

@@ -75,9 +75,9 @@ def gru_layer(x: Tensor, units: int, dropout: float) -> Tensor:
     return layers.GRU(units, return_sequences=True, use_cudnn=False, name="gru")(x)
 
 
-def posterior_layer(x: Tensor, classes: int) -> Tensor:
-    """Apply the last layer: a sigmoid for one class, a softmax over several."""
-    activation = "sigmoid" if classes == 1 else "softmax"
+def posterior_layer(x: Tensor, classes: int, multi_label: bool = False) -> Tensor:
+    """Apply the last layer: a sigmoid for one class or for each, or a softmax over several."""
+    activation = "sigmoid" if classes == 1 or multi_label else "softmax"
     return layers.Dense(classes, activation=activation, name="posterior")(x)
 
 

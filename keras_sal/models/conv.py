@@ -30,6 +30,7 @@ def conv_detector(
     dilations: Sequence[int] | None = None,
     classes: int = 1,
     *,
+    multi_label: bool = False,
     size: str = "micro",
     frames_per_output: int = 1,
     feature_max: float | None = None,
@@ -67,6 +68,8 @@ def conv_detector(
         dilations: Frames between the taps, one number for each block. Defaults to (1, 6), (1, 2, 4)
             or (1, 2, 4, 8, 8), by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        multi_label: Whether each of several outputs is a sigmoid of its own, without a class for
+            the background. Defaults to `False`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         frames_per_output: Input frames for each output frame, at least 1. Defaults to 1.
         feature_max: As for `gru_detector`.
@@ -123,4 +126,4 @@ def conv_detector(
         x = layers.ReLU(name=f"relu_{i}")(layers.Add(name=f"add_{i}")([x, y]))
         if dropout:
             x = layers.SpatialDropout1D(dropout, name=f"dropout_{i}")(x)
-    return keras.Model(clips, posterior_layer(x, classes), name=name)
+    return keras.Model(clips, posterior_layer(x, classes, multi_label), name=name)

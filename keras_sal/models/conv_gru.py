@@ -28,6 +28,7 @@ def conv_gru_detector(
     gru_units: int | None = None,
     classes: int = 1,
     *,
+    multi_label: bool = False,
     size: str = "micro",
     frames_per_output: int = 1,
     feature_max: float | None = None,
@@ -60,6 +61,8 @@ def conv_gru_detector(
         kernel_frames: Taps of the depthwise convolution, > 1. Defaults to 5.
         gru_units: Units of the GRU. Defaults to 16, 40 or 88, by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        multi_label: Whether each of several outputs is a sigmoid of its own, without a class for
+            the background. Defaults to `False`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         frames_per_output: Input frames for each output frame, from 1 to `kernel_frames`. Defaults
             to 1.
@@ -112,4 +115,5 @@ def conv_gru_detector(
     x = batch_norm_relu(x, "depthwise")
     x = layers.Dense(channels, use_bias=False, name="pointwise")(x)
     x = batch_norm_relu(x, "pointwise")
-    return keras.Model(clips, posterior_layer(gru_layer(x, gru_units, dropout), classes), name=name)
+    posteriors = posterior_layer(gru_layer(x, gru_units, dropout), classes, multi_label)
+    return keras.Model(clips, posteriors, name=name)

@@ -26,6 +26,7 @@ def gru_detector(
     gru_units: int | None = None,
     classes: int = 1,
     *,
+    multi_label: bool = False,
     size: str = "micro",
     frames_per_output: int = 1,
     feature_max: float | None = None,
@@ -63,6 +64,8 @@ def gru_detector(
             64, by `size`.
         gru_units: Units of the GRU. Defaults to 20, 48 or 96, by `size`.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        multi_label: Whether each of several outputs is a sigmoid of its own, without a class for
+            the background. Defaults to `False`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         frames_per_output: Input frames for each output frame, at least 1. Defaults to 1.
         feature_max: Largest absolute value of a feature that matters, > 0; 1 for features that are
@@ -111,4 +114,4 @@ def gru_detector(
     if dense_units:
         x = dense_over_frames(x, dense_units, frames_per_output, activation="relu", name="dense")
     x = gru_layer(x, gru_units, dropout)
-    return keras.Model(clips, posterior_layer(x, classes), name=name)
+    return keras.Model(clips, posterior_layer(x, classes, multi_label), name=name)

@@ -27,6 +27,7 @@ def multimodal_detector(
     rate_ratio: int = 4,
     classes: int = 1,
     *,
+    multi_label: bool = False,
     size: str = "micro",
     fast_units: int | None = None,
     slow_units: int | None = None,
@@ -61,6 +62,8 @@ def multimodal_detector(
         slow_features: Features of one frame of the slow stream. Defaults to 6.
         rate_ratio: Fast frames for each slow frame, an integer >= 1. Defaults to 4.
         classes: Outputs a frame: 1 for a sigmoid, more for a softmax. Defaults to 1.
+        multi_label: Whether each of several outputs is a sigmoid of its own, without a class for
+            the background. Defaults to `False`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         fast_units: Units for the fast stream. Defaults to 12, 24 or 48, by `size`.
         slow_units: Units for the slow stream. Defaults to 8, 16 or 32, by `size`.
@@ -114,5 +117,5 @@ def multimodal_detector(
         scale_features(slow, slow_max, argument="slow_max", name="slow_scale")
     )
     both = layers.Concatenate(name="both")([x, y])
-    posteriors = posterior_layer(gru_layer(both, gru_units, dropout), classes)
+    posteriors = posterior_layer(gru_layer(both, gru_units, dropout), classes, multi_label)
     return keras.Model({"fast": fast, "slow": slow}, posteriors, name=name)

@@ -138,14 +138,15 @@ class RefinedBatches(keras.utils.PyDataset):
         max_shift_s: Greatest distance from an anchor to its first place, in seconds, > 0. Defaults
             to 0.5.
         step_size: Part of the way that an anchor goes each time, in `(0, 1]`. Defaults to 1.
-        keep_mean: Whether the common part of all moves is taken out. Defaults to `True`.
+        keep_mean: Whether the common part of all moves of a class is taken out. Defaults to `True`.
         **batching: `batch_size`, `batches`, `seed`, `workers` and other arguments of
             `StreamBatches`.
 
     Attributes:
         streams: The streams with their present anchors.
         moves: A dict for each refinement: `common_s`, the median of all moves (what `keep_mean`
-            takes out), and `spread_s`, the median distance from it.
+            takes out; of several classes, of each its own), and `spread_s`, the median distance
+            from it.
 
     Raises:
         ValueError: If an argument doesn't fit, or there are no positives in the streams.
@@ -237,11 +238,11 @@ class RefinedBatches(keras.utils.PyDataset):
         found_s, present_s = self._find(model), self.anchors_s()
         moves_s = {path: np.median(found) - present_s[path] for path, found in found_s.items()}
         common_s = float(np.median(list(moves_s.values()))) if moves_s else 0.0
-        spread_s = float(np.median(np.abs(np.array(list(moves_s.values())) - common_s)))
-        left_out_s = common_s if self.keep_mean else 0.0
+        own_s = self._without_common(moves_s)
+        spread_s = float(np.median(np.abs(list(own_s.values()))))
         moved_s = {
-            path: self._within_reach(path, present_s[path] + self.step_size * (move_s - left_out_s))
-            for path, move_s in moves_s.items()
+            path: self._within_reach(path, present_s[path] + self.step_size * move_s)
+            for path, move_s in (own_s if self.keep_mean else moves_s).items()
         }
         streams = [
             replace(stream, placed=tuple(self._moved(each, moved_s) for each in stream.placed))
@@ -252,6 +253,19 @@ class RefinedBatches(keras.utils.PyDataset):
         self._batches.epoch = epoch
         self.moves.append({"common_s": common_s, "spread_s": spread_s})
         return self.moves[-1]
+
+    def _without_common(self, moves_s: Mapping[Path, float]) -> dict[Path, float]:
+        """Return the moves without the part that is common to those of a class."""
+        classes = {
+            placed.recording.path: placed.class_index
+            for stream in self.streams
+            for placed in _positives(stream)
+        }
+        by_class = defaultdict(list)
+        for path, move_s in moves_s.items():
+            by_class[classes[path]].append(move_s)
+        common_s = {each: float(np.median(moves)) for each, moves in by_class.items()}
+        return {path: move_s - common_s[classes[path]] for path, move_s in moves_s.items()}
 
     def _find(self, model: keras.Model) -> dict[Path, list[float]]:
         """Find the anchor of each positive recording once for each time it is in a stream.

@@ -18,6 +18,7 @@ from keras_sal.data import (
     load_word_recordings,
     partition,
 )
+from keras_sal.data.wake_words import Words
 from keras_sal.progress import Reporter
 from keras_sal.typing import PathLike
 
@@ -59,7 +60,7 @@ class JobRecordings(NamedTuple):
 
 
 def collect_recordings(
-    word: str,
+    word: Words,
     folder: PathLike | None,
     speech: SyntheticSpeech,
     output: Path,
@@ -71,7 +72,7 @@ def collect_recordings(
     """Load the recordings of a job, and synthesise speech if there are none or it is asked for.
 
     Args:
-        word: The wake word.
+        word: The wake word, or a list of several, for which no speech is synthesised.
         folder: Folder of recordings, or `None`; see `keras_sal.data.find_recordings`.
         speech: Options of synthetic speech.
         output: Folder below which synthetic speech is written.
@@ -89,6 +90,15 @@ def collect_recordings(
     """
     found = find_recordings(folder)
     utterances = count_utterances(speech, alone=found is None)
+    if not isinstance(word, str):
+        if found is None or utterances:
+            raise ValueError(
+                "`recordings` must hold all of several words, and no speech may be synthesised; "
+                f"that is done for one word only. Received: word={list(word)}, "
+                f"{'no recordings' if found is None else f'{utterances} utterances'}. Record them, "
+                "or write a folder for each with `keras-sal synthesize`."
+            )
+        return JobRecordings(found, _load(found, word, resplit, reporter), {})
     options: dict[str, Any] = {"utterances": utterances, "seed": seed}
     options |= {"near": speech.near, "voices": speech.voices}
     options |= {"kokoro": speech.kokoro} if speech.kokoro else {}
@@ -138,7 +148,7 @@ def _synthesize(word: str, output: Path, reporter: Reporter, options: dict[str, 
         )
 
 
-def _load(folder: Path, word: str, resplit: bool, reporter: Reporter) -> list[Recording]:
+def _load(folder: Path, word: Words, resplit: bool, reporter: Reporter) -> list[Recording]:
     reporter.say(f"Recordings: {folder}")
     recordings = load_word_recordings(folder, word, resplit=resplit, say=reporter.say)
     positives, _ = check_splits(recordings, word)

@@ -73,7 +73,7 @@ class TrainingOptions:
     hard_negatives: bool = True
 
 
-def detector(kind: str = "gru", size: str = "micro") -> keras.Model:
+def detector(kind: str = "gru", size: str = "micro", *, classes: int = 1) -> keras.Model:
     """Return an untrained detector of the recipe, with one output for 30 ms.
 
     Compared with one output for each frame of 10 ms, the detector sees further back and trains on
@@ -83,6 +83,8 @@ def detector(kind: str = "gru", size: str = "micro") -> keras.Model:
     Args:
         kind: `"gru"`, `"conv"` or `"conv-gru"`. Defaults to `"gru"`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
+        classes: Number of words, each with a posterior of its own; see
+            `keras_sal.training.wake_word`. Defaults to 1.
 
     Returns:
         A `keras.Model`.
@@ -91,16 +93,16 @@ def detector(kind: str = "gru", size: str = "micro") -> keras.Model:
         >>> detector().count_params(), detector("conv").count_params()
         (13079, 11841)
     """
+    options: dict[str, Any] = {"size": size, "classes": classes, "multi_label": True}
+    options["frames_per_output"] = FRAMES_PER_OUTPUT
     if kind == "gru":
         dense_units = {"nano": 8, "micro": 22, "small": 48}[size]
-        return models.gru_detector(
-            size=size, dense_units=dense_units, frames_per_output=FRAMES_PER_OUTPUT
-        )
+        return models.gru_detector(dense_units=dense_units, **options)
     makers: dict[str, Callable[..., keras.Model]] = {
         "conv": models.conv_detector,
         "conv-gru": models.conv_gru_detector,
     }
-    return makers[kind](size=size, frames_per_output=FRAMES_PER_OUTPUT)
+    return makers[kind](**options)
 
 
 def make_loss(
@@ -108,6 +110,7 @@ def make_loss(
     *,
     strength: float | None = None,
     reach: float | tuple[float, float] | None = None,
+    classes: int = 1,
 ) -> keras.losses.Loss:
     """Return a loss by its name on the command line.
 
@@ -117,6 +120,7 @@ def make_loss(
         strength: Strength of an anchor loss, >= 0. Defaults to `None`, for that of the loss.
         reach: Reach of an anchor loss in outputs of the detector, > 0. Defaults to `None`, for that
             of the loss.
+        classes: Number of words; the losses of their posteriors are averaged. Defaults to 1.
 
     Returns:
         A loss over packed targets.
@@ -133,17 +137,20 @@ def make_loss(
         for option, value in (("strength", strength), ("reach", reach))
         if value is not None
     }
+    several = classes > 1
     if name not in BASELINES:
-        return StreamingAnchorLoss(name, **options)
+        return StreamingAnchorLoss(name, multi_label=several, **options)
     require(
         not options,
         f"{' and '.join(f'`{option}`' for option in options)} must be left out for a loss "
         f"without anchors. Received: {options}, loss={name!r}. Choose sal, sa+fl or safl.",
     )
-    return BASELINES[name]()
+    return BASELINES[name](multi_label=several)
 
 
-def word_targets(frames: int = CROP_FRAMES, frames_per_output: int = 1) -> AnchorTargets:
+def word_targets(
+    frames: int = CROP_FRAMES, frames_per_output: int = 1, *, classes: int = 1
+) -> AnchorTargets:
     """Return the targets of a wake word, whose end is the anchor.
 
     The label is 1 from 60 ms before the anchor to 250 ms after it, so that a detector may fire as
@@ -153,6 +160,7 @@ def word_targets(frames: int = CROP_FRAMES, frames_per_output: int = 1) -> Ancho
         frames: Frames of a clip, >= 1. Defaults to 400, which is 4 s. A remainder that does not
             fill an output frame is left out.
         frames_per_output: Frames for each output of the detector, >= 1. Defaults to 1.
+        classes: Number of words, each with a label of its own. Defaults to 1.
 
     Returns:
         An `AnchorTargets`.
@@ -167,6 +175,8 @@ def word_targets(frames: int = CROP_FRAMES, frames_per_output: int = 1) -> Ancho
         anchor="offset",
         before_frames=round(6 / frames_per_output),
         after_frames=round(25 / frames_per_output),
+        classes=classes,
+        encoding="sparse" if classes == 1 else "multi_hot",
         **times,
     )
 
@@ -177,13 +187,14 @@ def refine_anchors(
     steps: int = 400,
     seed: int = 0,
     max_shift_s: float = 0.5,
+    classes: int = 1,
     reporter: Reporter | None = None,
 ) -> list[Stream]:
     """Move the anchors of training streams to where a small model finds them.
 
     Event times that are good to 50 ms are early in one recording and late in the next, and a
     detector can't learn by how much. A GRU trained for a minute fires at the same place of each
-    word; the anchor moves there. On average anchors stay where they were. See
+    word; the anchor moves there. On average anchors of a word stay where they were. See
     `keras_sal.training.anchor_refinement`.
 
     Args:
@@ -192,6 +203,7 @@ def refine_anchors(
         seed: Seed of the weights and crops, given to `keras.utils.set_random_seed`. Defaults to 0.
         max_shift_s: Greatest distance from an anchor to its first place, in seconds, > 0. Defaults
             to 0.5.
+        classes: Number of words. Defaults to 1.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
@@ -200,13 +212,14 @@ def refine_anchors(
     keras.utils.set_random_seed(seed)
     batches = RefinedBatches(
         streams,
-        word_targets(),
+        word_targets(classes=classes),
         batches=max(1, steps // REFINEMENT_EPOCHS),
         seed=seed,
         max_shift_s=max_shift_s,
     )
-    model = models.gru_detector()
-    model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), loss=StreamingAnchorLoss())
+    model = models.gru_detector(classes=classes, multi_label=True)
+    loss = StreamingAnchorLoss(multi_label=classes > 1)
+    model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), loss=loss)
     with (reporter or SilentReporter()).stage("Refine anchors") as stage:
         callbacks = [AnchorRefinement(batches, first=3), stage.callback()]
         model.fit(batches, epochs=REFINEMENT_EPOCHS, shuffle=False, callbacks=callbacks, verbose=0)
@@ -228,7 +241,7 @@ def train(
     """Train a detector on random crops of streams.
 
     Args:
-        model: A detector `(batch, time, 40)` to `(batch, time / n, 1)`.
+        model: A detector `(batch, time, 40)` to `(batch, time / n, classes)`.
         loss: A loss over packed targets.
         streams: Training streams with features.
         options: A `TrainingOptions`. Defaults to `None`, for its defaults.

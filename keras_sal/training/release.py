@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import keras
@@ -14,9 +15,11 @@ from keras_sal.checks import require
 from keras_sal.data import SplitRecord, Stream
 from keras_sal.data.split_record import RECORD
 from keras_sal.data.synthesis import PACKAGES as SYNTHESIS
-from keras_sal.detection import DetCurve, threshold_record
+from keras_sal.data.wake_words import Words, folder_name, list_words
+from keras_sal.detection import DetCurve, join_threshold_records, threshold_record
+from keras_sal.evaluation.collection import collect_word_predictions
 from keras_sal.evaluation.labels import read_word_times
-from keras_sal.evaluation.predictions import Predictions, collect_predictions
+from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
@@ -32,6 +35,8 @@ from keras_sal.typing import Array, PathLike
 
 CALIBRATION_STREAMS = 12
 FIRMWARE = "firmware"
+REPORT = ("report.html", "results.json", "figures", "posteriors.npz")  # of one word
+REPORTS = "reports"  # folder with a folder of these for each of several words
 COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
 PACKAGES = (
@@ -45,7 +50,7 @@ class ReleasePlan:
     """What a release is made from, and how.
 
     Args:
-        word: The wake word.
+        word: The wake word, or a list of several in the order of the classes of the model.
         folder: Folder of its recordings.
         streams: Streams of the three splits.
         splits: Record of the splits of its recordings, for `splits.json`.
@@ -56,7 +61,7 @@ class ReleasePlan:
         seed: Seed of the bootstrap. Defaults to 0.
     """
 
-    word: str
+    word: Words
     folder: Path
     streams: SplitStreams
     splits: SplitRecord
@@ -125,20 +130,22 @@ def write_release(
 ) -> dict[str, Any]:
     """Evaluate models, make firmware of the best one, and write a report.
 
-    The best model has the fewest misses on dev at the budget. The threshold is chosen on dev with
-    the converted model. For int8, logits are divided by a temperature, see
-    `keras_sal.training.apply_temperature`. The artefacts appear together once all are made, and
-    replace those of an earlier release.
+    The best model has the fewest misses on dev at the budget, in the mean of several words. The
+    threshold of each word is chosen on dev with the converted model. For int8, logits are divided
+    by a temperature, see `keras_sal.training.apply_temperature`. The artefacts appear together once
+    all are made, and replace those of an earlier release.
 
     Args:
         models: Trained detectors by name.
         plan: What the release is made from.
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
-            figures, `results.json`, `posteriors.npz` and `splits.json`.
+            figures, `results.json`, `posteriors.npz` and `splits.json`. The report and the results
+            of each of several words are in `reports/`, in a folder named after it.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
-        The results as written to `results.json`; see `keras_sal.evaluation`.
+        The results as written to `results.json`; see `keras_sal.evaluation`. For a list of words a
+        dict of them by word.
 
     Raises:
         ValueError: If there are no models, or `output` holds something else than a bundle under the
@@ -154,7 +161,7 @@ def write_release(
         results = _Release(plan, made, reporter or SilentReporter()).write(models)
         made.replace(Path(output) / COMPLETE)
         _put_in_place(Path(output))
-    return results
+    return results[plan.word] if isinstance(plan.word, str) else results
 
 
 class _Release:
@@ -169,8 +176,8 @@ class _Release:
             seed=plan.seed,
         )
 
-    def write(self, models: Mapping[str, keras.Model]) -> dict[str, Any]:
-        """Write all artefacts, and return the results."""
+    def write(self, models: Mapping[str, keras.Model]) -> dict[str, dict[str, Any]]:
+        """Write all artefacts, and return the results by word."""
         quantization = self.plan.quantization
         if quantization == "int8":
             models = {name: apply_temperature(model) for name, model in models.items()}
@@ -178,25 +185,30 @@ class _Release:
         predictions = self._predict(runners)
         best = min(
             models,
-            key=lambda name: self._dev_curve(predictions, name).frr_at(self.plan.fa_per_hour),
+            key=lambda name: fmean(
+                self._dev_curve(each, name).frr_at(self.plan.fa_per_hour) for each in predictions
+            ),
         )
         released = f"{best}, {quantization}"
         models[best].save(self.folder / "model.keras")
         with self.reporter.stage(f"Convert {best} to {quantization} TensorFlow Lite Micro"):
             detector = self._convert(models[best], runners[best])
-        predictions = predictions.merge(self._predict({released: detector}))
-        firmware = self._write_firmware(detector, self._dev_curve(predictions, released))
+        converted = self._predict({released: detector})
+        predictions = [a.merge(b) for a, b in zip(predictions, converted, strict=True)]
+        firmware = self._write_firmware(detector, predictions, released)
         footprint = {name: firmware.manifest[name] for name in _FOOTPRINT}
-        results = self._evaluate(predictions, {released: footprint})
         self.plan.splits.write(self.folder / RECORD)
-        self._write_report(predictions, results)
+        results = {}
+        for index, each in enumerate(predictions):
+            results[each.word] = self._evaluate(each, {released: footprint})
+            self._write_report(index, each, results[each.word])
         return results
 
-    def _predict(self, systems: Mapping[str, Any]) -> Predictions:
+    def _predict(self, systems: Mapping[str, Any]) -> list[Predictions]:
         with self.reporter.stage(f"{' and '.join(systems)}: predict") as stage:
-            return collect_predictions(
+            return collect_word_predictions(
                 systems,
-                self.plan.word,
+                list_words(self.plan.word),
                 self.plan.streams.held_out,
                 root=self.plan.folder,
                 progress=lambda name, done, total: stage.progress(done, total),
@@ -216,16 +228,20 @@ class _Release:
             quantization=self.plan.quantization,
         )
 
-    def _write_firmware(self, detector: Any, curve: DetCurve) -> Any:
+    def _write_firmware(
+        self, detector: Any, predictions: Sequence[Predictions], name: str
+    ) -> bundle.Bundle:
+        data = f"dev, {self.plan.quantization} model in TensorFlow Lite Micro"
+        records = [
+            threshold_record(self._dev_curve(each, name), self.plan.fa_per_hour, data=data)
+            for each in predictions
+        ]
+        one = isinstance(self.plan.word, str)
         firmware = bundle.write(
             detector,
             self.folder / FIRMWARE,
-            threshold=threshold_record(
-                curve,
-                self.plan.fa_per_hour,
-                data=f"dev, {self.plan.quantization} model in TensorFlow Lite Micro",
-            ),
-            class_names=[self.plan.word],
+            threshold=records[0] if one else join_threshold_records(records),
+            class_names=list_words(self.plan.word),
             frontend="micro",
         )
         (self.folder / "cache.tflite").unlink()
@@ -251,15 +267,24 @@ class _Release:
                 progress=stage.progress,
             )
 
-    def _write_report(self, predictions: Predictions, results: Mapping[str, Any]) -> None:
+    def _write_report(
+        self, index: int, predictions: Predictions, results: Mapping[str, Any]
+    ) -> None:
         from keras_sal.evaluation import report
 
+        folder = self.folder
+        if not isinstance(self.plan.word, str):
+            folder = folder / REPORTS / folder_name(predictions.word)
+        streams = {
+            condition: [stream.only_class(index) for stream in streams]
+            for condition, streams in self.plan.streams.test.items()
+        }
         with self.reporter.stage("Draw the report") as stage:
             report.write(
-                self.folder,
+                folder,
                 predictions,
                 results,
-                streams=self.plan.streams.test,
+                streams=streams,
                 word_times=self.protocol.word_times,
                 progress=stage.progress,
             )
@@ -273,9 +298,21 @@ def _put_in_place(output: Path) -> None:
     complete = output / COMPLETE
     if not complete.is_dir():
         return
+    if (complete / REPORTS).is_dir():
+        _remove(output, REPORT)
+    elif (complete / REPORT[0]).is_file():
+        _remove(output, (REPORTS,))
     for artefact in list(complete.iterdir()):
         place = output / artefact.name
         if place.is_dir():
             shutil.rmtree(place)
         artefact.replace(place)
     complete.rmdir()
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    for path in (folder / name for name in names):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

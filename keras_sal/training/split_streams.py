@@ -1,4 +1,4 @@
-"""Streams of one wake word for the train, dev and test splits."""
+"""Streams of a wake word, or of several, for the train, dev and test splits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
+from keras_sal.data.wake_words import Words
 from keras_sal.detection import supported_fa_per_hour
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.typing import PathLike, Progress
@@ -50,7 +51,7 @@ class SplitStreams:
 
 def make_streams(
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     *,
     hours: float = 8.0,
     seed: int = 0,
@@ -61,7 +62,7 @@ def make_streams(
 
     Args:
         recordings: Recordings from `keras_sal.data.load_recordings`.
-        word: The wake word.
+        word: The wake word, or a list of several, whose events are classes in this order.
         hours: Total length of the training streams in hours, > 0. Defaults to 8.
         seed: Seed of the training streams. Dev and test are the same for each seed.
         cache: Folder to keep features in. Defaults to `None`, for none.
@@ -86,7 +87,7 @@ def make_streams(
 
 def _evaluation_streams(
     recordings: Sequence[Recording],
-    word: str,
+    word: Words,
     split: str,
     cache: PathLike | None,
     part: Callable[[str], Progress],

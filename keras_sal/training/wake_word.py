@@ -5,18 +5,28 @@ for. Its threshold is chosen on dev with the quantised model, and the figures co
 
     job = WakeWordJob("computer", recordings="my_recordings", kind="conv")
     results = train_wake_word("computer_conv", job)
+
+One detector can tell several words apart: `WakeWordJob(["lights on", "lights off"], ...)`. Each
+word then has a posterior of its own, a sigmoid, and all of them share the layers before it. Each is
+trained, given a threshold and scored as the word of a detector of its own, to which the others are
+negatives like any other speech. A softmax would need a class for the background, on which the
+trigger of a device could fire, and would divide the posterior among the words, so that the
+threshold of one would depend on the others. Anchors are refined, and false alarms searched for, in
+all words at once. Speech is synthesised for one word only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_sal.data import SplitRecord, Stream, find_recordings
+from keras_sal.data.wake_words import Words, list_words
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training import recipe, release
 from keras_sal.training.job_recordings import (
@@ -36,7 +46,7 @@ class WakeWordJob:
     """What detector to train, and on what.
 
     Args:
-        word: The wake word.
+        word: The wake word, or a list of several that the detector tells apart.
         recordings: Folder of recordings. Defaults to `None`, for that of
             `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
         resplit: Whether to split by speaker even if the table has splits. A table with one split
@@ -57,7 +67,7 @@ class WakeWordJob:
             the hours of negatives can support.
     """
 
-    word: str
+    word: Words
     recordings: PathLike | None = None
     resplit: bool = False
     speech: SyntheticSpeech = field(default_factory=SyntheticSpeech)
@@ -90,7 +100,8 @@ def train_wake_word(
     Args:
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
             figures, `results.json`, `posteriors.npz`, and `splits.json`, which other commands read
-            so that they don't test the detector on what it was trained on.
+            so that they don't test the detector on what it was trained on. Of several words each
+            has a report and results in a folder of its own, `reports/` and the word.
         job: What to train.
         resume: Whether to use a detector that was trained here by the same job, or to go on with
             its training where it was interrupted. Defaults to `False`.
@@ -98,7 +109,8 @@ def train_wake_word(
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
-        The results as written to `results.json`; see `keras_sal.evaluation`.
+        The results as written to `results.json`; see `keras_sal.evaluation`. For a list of words a
+        dict of them by word.
 
     Raises:
         ImportError: If a package is missing that the end of the job needs.
@@ -106,9 +118,12 @@ def train_wake_word(
     """
     output, reporter = Path(output), reporter or SilentReporter()
     seed = job.training.seed
-    loss = recipe.make_loss(job.loss, strength=job.strength, reach=job.reach)
+    loss = recipe.make_loss(
+        job.loss, strength=job.strength, reach=job.reach, classes=len(list_words(job.word))
+    )
     alone = find_recordings(job.recordings) is None
-    release.check_packages(synthesis=count_utterances(job.speech, alone=alone) > 0)
+    synthesis = isinstance(job.word, str) and count_utterances(job.speech, alone=alone) > 0
+    release.check_packages(synthesis=synthesis)
     release.prepare_output(output)
     found = collect_recordings(
         job.word,
@@ -160,11 +175,19 @@ def _trained(
 ) -> keras.Model:
     """Train the detector. Its weights follow on from the anchor refinement's random numbers."""
     keras.utils.set_random_seed(job.training.seed)
+    classes = len(list_words(job.word))
     if job.refine:
-        streams = recipe.refine_anchors(streams, seed=job.training.seed, reporter=reporter)
-    model = recipe.detector(job.kind, job.size)
+        streams = recipe.refine_anchors(
+            streams, seed=job.training.seed, classes=classes, reporter=reporter
+        )
     return recipe.train(
-        model, loss, streams, job.training, checkpoint=checkpoint, reporter=reporter
+        recipe.detector(job.kind, job.size, classes=classes),
+        loss,
+        streams,
+        job.training,
+        targets=partial(recipe.word_targets, classes=classes),
+        checkpoint=checkpoint,
+        reporter=reporter,
     )
 
 
@@ -173,7 +196,7 @@ def _described(job: WakeWordJob, loss: keras.losses.Loss, found: JobRecordings) 
     training = job.training
     config = loss.get_config()
     return {
-        "word": job.word,
+        "word": job.word if isinstance(job.word, str) else list(job.word),
         "model": job.kind,
         "size": job.size,
         "loss": {key: value for key, value in config.items() if key != "name"},

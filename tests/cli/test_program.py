@@ -204,7 +204,7 @@ def test_names_of_classes_are_given_with_commas():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["train", "--word", "a", "--word", "b"],
+        ["compare", "a", "--word", "a", "--word", "b"],
         ["train", "a", "--word", "w", "--output", "one", "--output", "two"],
         ["evaluate", "a.keras", "--recordings", "one", "--recordings", "two"],
         ["export", "a.keras", "out", "--to", "onnx", "--to", "litert"],
@@ -222,6 +222,7 @@ def test_a_text_given_twice_is_refused(arguments, capsys):
     "arguments",
     [
         ["train", "--word", "a", "--word", "a"],
+        ["train", "--word", "a", "--word", "b"],
         ["train", "--word", "a", "--near", "b", "--near", "c"],
         ["train", "--word", "a", "--steps", "1", "--steps", "2"],
         ["evaluate", "a.keras", "b.keras", "--bundle", "c", "--bundle", "d"],
@@ -229,3 +230,11 @@ def test_a_text_given_twice_is_refused(arguments, capsys):
 )
 def test_what_may_be_given_twice(arguments):
     assert program.parser().parse_args(arguments).run
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [([], "computer"), (["a"], "a"), (["a", "a"], "a"), ("ab", ["a", "b"])]
+)
+def test_words(given, words):
+    arguments = [text for word in given for text in ("--word", word)]
+    assert program.parser().parse_args(["export", "model", "out", *arguments]).word == words

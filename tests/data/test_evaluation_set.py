@@ -45,6 +45,20 @@ def test_positives_are_mixed_in(recordings):
     assert positive != sorted(positive, reverse=True)
 
 
+def test_several_words_are_classes(recordings):
+    words = ["alexa", "computer"]
+    [stream] = evaluation_streams(recordings, words, "test")
+    classes = {(p.recording.text, p.class_index) for p in stream.placed}
+    assert classes == {("alexa", 0), ("computer", 1), ("", None)}
+    for index, word in enumerate(words):
+        alone = stream.only_class(index)
+        assert {p.recording.text for p in alone.placed if p.class_index is not None} == {word}
+        assert alone.events.tolist() == [
+            [onset, offset, 0] for onset, offset, own in stream.events.tolist() if own == index
+        ]
+        assert alone.features is stream.features
+
+
 def test_words_are_at_their_events(tmp_path):
     recordings = load_recordings(words_and_others(tmp_path))
     assert_words_are_at_their_events(evaluation_streams(recordings, "go", "train"))

@@ -50,6 +50,23 @@ def test_event_rate_and_length(tmp_path):
 
 
 @pytest.mark.usefixtures("plan_only")
+def test_several_words_are_classes_that_come_up_equally_often(tmp_path):
+    """One is recorded three times, the other once, and lasts longer."""
+    rows = [{"file": f"on{n}.flac", "text": "on", "onset_s": 0.2, "offset_s": 0.7} for n in "123"]
+    rows.append({"file": "off.flac", "text": "off", "onset_s": 0.2, "offset_s": 0.7})
+    rows[-1]["duration_s"] = 2.0
+    recordings = load_recordings(write_folder(tmp_path, [*rows, {"file": "b.flac"}]))
+    streams = training_streams(recordings, ["on", "off"], hours=5, events_per_minute=10)
+    placed = [p for stream in streams for p in stream.placed if p.class_index is not None]
+    assert {(p.recording.text, p.class_index) for p in placed} == {("on", 0), ("off", 1)}
+    classes = [p.class_index for p in placed]
+    assert abs(classes.count(0) - classes.count(1)) <= 1
+    assert classes[:40:2] != classes[1:41:2]  # not in turn
+    hours = sum(stream.hours for stream in streams)
+    assert len(placed) / (60 * hours) == pytest.approx(10, rel=0.06)
+
+
+@pytest.mark.usefixtures("plan_only")
 def test_every_recording_gets_its_turn(recordings):
     streams = training_streams(recordings, "computer", hours=1)
     placed = [p for stream in streams for p in stream.placed]

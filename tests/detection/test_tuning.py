@@ -6,7 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from keras_sal.detection import det_curve, operating_point, threshold_record, tune
+from keras_sal.detection import (
+    class_curves,
+    det_curve,
+    join_threshold_records,
+    operating_point,
+    threshold_record,
+    tune,
+)
 
 pytestmark = [
     pytest.mark.any_backend,
@@ -138,3 +145,21 @@ def test_tune_counts_no_alarm_while_an_event_lasts():
     assert found.trials[0]["frr"] == 0.0
     assert found.trials[0]["on_frames"] == 1
     assert tune([posterior], [[500.0]], smooth_frames=[1], **search).trials[0]["frr"] == 1.0
+
+
+def test_records_of_several_classes_are_joined():
+    times = {"frame_step_s": 1.0}
+    posterior = np.zeros((36000, 2))
+    posterior[500] = 0.9, 0.2
+    posterior[900] = 0.1, 0.7
+    curves = class_curves([posterior], [[[500.0, 0], [900.0, 1]]], **times)
+    records = [threshold_record(curve, 0.5, data="dev") for curve in curves]
+    joined = join_threshold_records(records)
+    assert joined["threshold"] == [each["threshold"] for each in records]
+    assert joined["threshold"][0] != joined["threshold"][1]
+    assert [each | {"scoring": joined["scoring"]} for each in joined["classes"]] == records
+    other = class_curves([posterior], [[[500.0, 0], [900.0, 1]]], refractory_s=3.0, **times)
+    with pytest.raises(ValueError, match="`records` must have one trigger"):
+        join_threshold_records([records[0], threshold_record(other[1], 0.5)])
+    with pytest.raises(ValueError, match="at least one"):
+        join_threshold_records([])

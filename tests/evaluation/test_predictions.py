@@ -1,13 +1,14 @@
 """Predictions: how they are collected, stored, read and merged."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_predictions import made_predictions
 
 from keras_sal.data import PlacedRecording, Recording, Stream
-from keras_sal.evaluation import Predictions, collect_predictions
+from keras_sal.evaluation import Predictions, collect_predictions, collect_word_predictions
 from keras_sal.evaluation.predictions import unused_name
 
 pytestmark = pytest.mark.any_backend
@@ -140,3 +141,29 @@ def test_collect_rejects(answer, class_index, message):
         collect_predictions(
             {"odd": lambda streams: [answer]}, "word", material, class_index=class_index
         )
+
+
+def test_several_words_are_predicted_in_one_run():
+    """Each word has its own column and its own events, and the file of the stream is the same."""
+    said = [Recording(Path(word), "test", word, 2.0, 0.5, 1.0) for word in ("on", "off")]
+    clips = [PlacedRecording(each, 3.0 * i, class_index=i) for i, each in enumerate(said)]
+    stream = Stream("two words", tuple(clips), 7.0, features=np.zeros((698, 40), "float32"))
+    runs = []
+
+    def system(streams):
+        runs.append(len(streams))
+        return [np.tile(np.float32([0.1, 0.2, 0.3]), (698, 1)) for _ in streams]
+
+    material = {("test", "clean"): [stream]}
+    found = collect_word_predictions({"a": system}, ["on", "off"], material, class_index=1)
+    assert runs == [1]
+    assert [each.word for each in found] == ["on", "off"]
+    assert [each.streams("test")[0].anchors_s for each in found] == [(1.0,), (4.0,)]
+    columns = [each.posteriors_of("a", "test")[0] for each in found]
+    assert [set(column.tolist()) for column in columns] == [{np.float32(0.2)}, {np.float32(0.3)}]
+    alone = collect_predictions(
+        {"a": system}, "off", {("test", "clean"): [stream.only_class(1)]}, class_index=2
+    )
+    assert alone.stream_sets == found[1].stream_sets
+    with pytest.raises(ValueError, match="`class_index` must be one of the 3 classes of 'a'"):
+        collect_word_predictions({"a": system}, ["on", "off"], material, class_index=2)

@@ -13,7 +13,7 @@ from unrendered import unrendered_figures
 
 from keras_sal.data import evaluation_streams, load_recordings
 from keras_sal.evaluation import Predictions, evaluate, predictions_from_posteriors, report
-from keras_sal.evaluation.predictions import collect_predictions
+from keras_sal.evaluation.collection import collect_predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.evaluation.report import figures, page
 from keras_sal.evaluation.report.example_cards import ROWS, SIZE

@@ -56,13 +56,14 @@ def tone(file, text, hertz, onset_s, offset_s, duration_s=1.5, seed=0, **row):
     return {"file": file, "text": text, "samples": samples} | times | row
 
 
-def write_tones(folder, word="computer", speakers=None, **counts):
+def write_tones(folder, word="computer", speakers=None, pitches=None, **counts):
     """Writes a "word" of 900 Hz among others of 300 Hz: learned in seconds.
 
     Args:
         folder: Where to write them.
         word: Its name; the others are "alexa".
         speakers: How many say them in turn; by default they are unknown.
+        pitches: Hertz by word, instead of these two.
         **counts: How often each is said, by split.
     """
     rows = [
@@ -78,7 +79,7 @@ def write_tones(folder, word="computer", speakers=None, **counts):
         )
         for split, count in counts.items()
         for number in range(count)
-        for text, hertz in ((word, 900.0), ("alexa", 300.0))
+        for text, hertz in (pitches or {word: 900.0, "alexa": 300.0}).items()
     ]
     return write_folder(folder, rows)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from keras_sal import AnchorTargets, FrameCrossEntropy
 from keras_sal.audio import output_times
@@ -57,3 +58,37 @@ def test_trains_on_other_targets():
     assert contrast(trained(targets=targets)) > 0.5
     assert asked == [(200, 1)]
     assert contrast(trained()) < 0.3  # of the recipe's label 60 ms are in the word, 250 ms after it
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("kind", ["gru", "conv", "conv-gru"])
+def test_each_of_several_words_has_a_posterior_of_its_own(kind):
+    """Sigmoids, of the size of one: the posteriors of a frame don't depend on each other."""
+    model = recipe.detector(kind, "nano", classes=2)
+    assert model.layers[-1].activation is keras.activations.sigmoid
+    added = model.count_params() - recipe.detector(kind, "nano").count_params()
+    assert added == model.layers[-1].kernel.shape[0] + 1
+
+
+@pytest.mark.any_backend
+def test_each_of_several_words_has_a_label_of_its_own():
+    """Events of both at 1 s and 1.1 s: labels overlap from 1.04 to 1.25 s."""
+    events = np.array([[[0.5, 1.0, 0], [0.6, 1.1, 1]]])
+    labels = recipe.word_targets(300, classes=2)(events)[0, :, :2]
+    spans_s = [0.03 + 0.01 * np.flatnonzero(column)[[0, -1]] for column in labels.T]
+    np.testing.assert_allclose(spans_s, [[0.94, 1.25], [1.04, 1.35]], atol=0.006)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", ["sal", "sa+fl", "focal", "cross-entropy"])
+def test_the_loss_of_several_words_is_the_mean_of_theirs(name):
+    rng = np.random.default_rng(0)
+    posteriors = rng.uniform(0.1, 0.9, (3, 40, 2)).astype("float32")
+    targets = recipe.word_targets(40, classes=2)(np.array([[[0.1, 0.2, 0]], [[0.1, 0.3, 1]]] * 2))
+    targets = targets[:3]
+    both = recipe.make_loss(name, classes=2)(targets, posteriors)
+    alone = [
+        recipe.make_loss(name)(targets[..., [index, 2]], posteriors[..., [index]])
+        for index in range(2)
+    ]
+    np.testing.assert_allclose(float(both), np.mean([float(each) for each in alone]), rtol=1e-5)

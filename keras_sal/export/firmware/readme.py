@@ -118,6 +118,17 @@ def _frontend_row(cost: Mapping[str, int] | None) -> str:
 
 def _threshold_text(manifest: Mapping[str, Any]) -> str:
     value, record = manifest["trigger"]["threshold"], manifest["threshold"]
+    if "classes" not in record:
+        return _class_threshold_text(value, record)
+    values = value if isinstance(value, list) else [value]
+    classes = zip(manifest["classes"], values, record["classes"], strict=True)
+    return "; ".join(
+        f"{markdown_text(name)}: {_class_threshold_text(own, chosen)}"
+        for name, own, chosen in classes
+    )
+
+
+def _class_threshold_text(value: Any, record: Mapping[str, Any]) -> str:
     if "budget_fa_per_hour" not in record:
         return f"{value}, {markdown_text(record['rule'])}"
     return (
