@@ -57,7 +57,9 @@ class MicroFeatures(keras.layers.Layer):
     Even channels have the first smoothing `a`, odd ones the second. All of it is rounded to
     integers where the C code does so, because quiet bands hold little but the rounding errors of
     loud ones. What float32 can't hold is rounded once more: about two features in a million differ
-    from those of `MicroFrontend`. Where a number is rounded, the gradient is that of the number.
+    from those of `MicroFrontend`. Sums beyond 16 bits wrap in the C code and not here; only sound
+    that is made to undo the window has any. Where a number is rounded, the gradient is that of the
+    number.
 
     Args:
         **kwargs: Arguments of `keras.layers.Layer`. Computations are in `float32` whatever the
