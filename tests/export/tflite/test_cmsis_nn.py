@@ -2,6 +2,7 @@
 
 import copy
 
+import keras
 import numpy as np
 import pytest
 from export_task import streams_with_events, untrained
@@ -22,11 +23,12 @@ POINTWISE = "pointwise"
 @pytest.fixture(scope="module")
 def model(exports, calibration):
     """A block of a depthwise and a pointwise convolution, as in `conv_detector`."""
+    keras.utils.set_random_seed(4)  # layers draw their seeds when they are made
     block = [
-        layers.Dense(8, name="dense"),
+        layers.Dense(16, name="dense"),
         layers.ZeroPadding1D((2, 0)),
         layers.DepthwiseConv1D(3, activation="relu"),
-        layers.Dense(8, name=POINTWISE),
+        layers.Dense(16, name=POINTWISE),
         layers.ReLU(),
     ]
     path = exports / "pointwise.tflite"
@@ -91,7 +93,7 @@ def test_flat_outputs_give_the_same_posteriors(model, tmp_path, reshaped_next):
     stream = streams_with_events(1, 60, seed=4)[0][0]
     expected = MicroModel(tmp_path / "before.tflite").stream(stream)
     np.testing.assert_array_equal(MicroModel(tmp_path / "after.tflite").stream(stream), expected)
-    assert np.ptp(expected) > 0.01
+    assert len(np.unique(expected)) > 3
 
 
 def read_first(file):
