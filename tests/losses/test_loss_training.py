@@ -119,6 +119,7 @@ class TestFit:
         model = dense_model()
         model.compile("sgd", loss=StreamingAnchorLoss(normalize=True))
         for batch, time in ((4, 11), (3, 7), (2, 5)):
+            model.reset_metrics()
             value = model.test_on_batch(clips[:batch, :time], y_true[:batch, :time])
             expected = StreamingAnchorLoss(normalize=True)(
                 y_true[:batch, :time], model.predict(clips[:batch, :time], verbose=0)

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from export_task import need
 from keras import layers, ops
 from stepping import (
     CONVOLUTIONS,
@@ -269,6 +270,7 @@ class TestSaving:
 
     @pytest.mark.any_backend
     def test_step_model_loads_in_another_process_on_tensorflow(self, model, tmp_path):
+        need("tensorflow")
         clip = random_clip()
         step = step_model(model, batch_size=2)
         step.save(tmp_path / "step.keras")
