@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sal.checks import require
+from keras_sal.checks import positive, require
 from keras_sal.detection import DetCurve, Scoring, bootstrap, detect
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, ArrayLike
@@ -61,8 +61,10 @@ def plot_det(
     >>> ax.get_xlabel(), ax.get_ylabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('False alarms per hour', 'Missed events', ['ours'])
     """
-    named = {NO_NAME: curves} if isinstance(curves, DetCurve) else dict(curves)
+    named = _by_name(curves)
     _require_drawable(named)
+    if fa_per_hour is not None:
+        positive("fa_per_hour", fa_per_hour)
     ax = _axes(ax)
     least = min(0.5 / curve.hours for curve in named.values())
     most = max(2 * least, *(_last_rate(curve) for curve in named.values()))
@@ -82,6 +84,17 @@ def plot_det(
     if NO_NAME not in named:
         ax.legend()
     return ax
+
+
+def _by_name(curves: Any) -> dict[str, DetCurve]:
+    """The curves by name; one alone has the name that is not shown."""
+    named = {NO_NAME: curves} if isinstance(curves, DetCurve) else curves
+    require(
+        isinstance(named, Mapping) and all(isinstance(x, DetCurve) for x in named.values()),
+        "`curves` must be a `DetCurve`, or a dict of them by name. Received: a value of type "
+        f'{type(curves).__name__}. Give {{"ours": det_curve(...)}}.',
+    )
+    return dict(named)
 
 
 def plot_posteriors(

@@ -122,13 +122,31 @@ def events_from_dataframe(
     >>> AnchorTargets(frames=100, frame_step_s=0.02, anchor="offset")(events.padded).shape
     (3, 100, 2)
     """
+    for name, chosen_names in (("recordings", recordings), ("labels", labels)):
+        require(
+            not isinstance(chosen_names, str),
+            f"`{name}` must be a list of names; a text would be taken for one name a letter. "
+            f"Received: {name}={chosen_names!r}. Put it into a list.",
+        )
     found = _read_columns(table, columns or {})
+    require(
+        labels is None or "label" in found,
+        "`labels` choose among the labels of events, so the table must have them. Received: "
+        f"labels={labels}, a table without the column 'label'. Say with `columns` what it is "
+        "called.",
+    )
     names = tuple(dict.fromkeys(found["recording"]) if recordings is None else recordings)
     chosen = ("event",) if labels is None else tuple(labels)
     _require_distinct(recordings=names, labels=chosen)
     first_class = int(background)
     classes = {label: first_class + index for index, label in enumerate(chosen)}
     given = [first_class] * len(found["recording"]) if labels is None else found["label"]
+    absent = sorted(set(chosen) - set(given)) if labels is not None and given else []
+    require(
+        not absent,
+        "`labels` must be labels of the table; no row has one of these. Received: "
+        f"{absent}. In the table: {_few(found.get('label', ()))}.",
+    )
     rows: dict[str, list[tuple[float, float, int]]] = {name: [] for name in names}
     for index, (recording, label) in enumerate(zip(found["recording"], given, strict=True)):
         of_class = label if labels is None else classes.get(label)
@@ -148,6 +166,11 @@ def events_from_dataframe(
 
 def _read_columns(table: Any, renamed: Mapping[str, str]) -> dict[str, list[Any]]:
     """The columns that are there, by their own names, as lists; `offset_s` is one of them."""
+    require(
+        hasattr(table, "columns") or isinstance(table, Mapping),
+        "`table` must be a data frame, or a dict of columns. Received: a value of type "
+        f"{type(table).__name__}. Read a file with pandas.read_csv first.",
+    )
     present = [str(name) for name in getattr(table, "columns", table)]
     unknown = sorted(set(renamed) - set(COLUMNS))
     require(
@@ -156,7 +179,8 @@ def _read_columns(table: Any, renamed: Mapping[str, str]) -> dict[str, list[Any]
         f"{unknown}.",
     )
     names = {column: renamed.get(column, column) for column in COLUMNS}
-    lacking = [names[column] for column in (*REQUIRED, *renamed) if names[column] not in present]
+    wanted = dict.fromkeys((*REQUIRED, *renamed))
+    lacking = [names[column] for column in wanted if names[column] not in present]
     has_end = {names["offset_s"], names["duration_s"]} & set(present)
     require(
         not lacking and bool(has_end),
@@ -165,6 +189,12 @@ def _read_columns(table: Any, renamed: Mapping[str, str]) -> dict[str, list[Any]
         "`columns` what they are called.",
     )
     found = {column: list(table[name]) for column, name in names.items() if name in present}
+    lengths = {names[column]: len(values) for column, values in found.items()}
+    require(
+        len(set(lengths.values())) == 1,
+        "The columns of `table` must be equally long, with a value for each event. Received: "
+        f"{lengths}.",
+    )
     found["recording"] = [str(name) for name in found["recording"]]
     for column in ("onset_s", "offset_s", "duration_s"):
         if column in found:
@@ -199,7 +229,7 @@ def _require_distinct(**lists: Sequence[str]) -> None:
     for name, given in lists.items():
         require(
             len(set(given)) == len(given) > 0,
-            f"`{name}` must hold at least one name, and none twice. Received: {_few(given)}.",
+            f"`{name}` must hold at least one name, and none twice. Received: {list(given)[:5]}.",
         )
 
 

@@ -105,6 +105,17 @@ def test_rejects_several_classes(axes):
         plot_posteriors({"a": np.zeros((50, 2))}, frame_step_s=0.1, ax=axes)
 
 
+@pytest.mark.parametrize("curves", [None, "x", [1], {"a": np.zeros(3)}])
+def test_rejects_what_are_no_curves(curves, axes):
+    with pytest.raises(ValueError, match="`curves` must be a `DetCurve`, or a dict of them"):
+        plot_det(curves, ax=axes)
+
+
+def test_rejects_a_negative_budget(axes):
+    with pytest.raises(ValueError, match="`fa_per_hour` must be greater than 0"):
+        plot_det(curve(), fa_per_hour=-1, ax=axes)
+
+
 def test_missing_matplotlib_is_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"draw a plot.*pip install .*\[report\]"):

@@ -78,13 +78,23 @@ class TestEventsFromDataframe:
             ({}, {"recordings": ["ann", "ann"]}, "`recordings` must hold .* none twice"),
             ({}, {"labels": []}, "`labels` must hold at least one name"),
             ({}, {"recordings": ["Ann"]}, r"no row has one of each.*\['Ann'\].*'ben', 'ann'"),
-            ({}, {"labels": ["Shake"]}, r"no row has one of each.*\['Shake'\].*'shake'"),
+            ({}, {"labels": ["Shake"]}, r"no row has one of these.*\['Shake'\].*'shake'"),
+            ({}, {"labels": ["shake", "typo"]}, r"no row has one of these.*\['typo'\]"),
+            ({}, {"labels": "shake"}, "`labels` must be a list of names.*'shake'"),
+            ({}, {"recordings": "ann"}, "`recordings` must be a list of names.*'ann'"),
+            ({"label": None}, {"labels": ["shake"]}, "without the column 'label'"),
+            ({"onset_s": [1.0, 2.0]}, {}, "must be equally long.*'onset_s': 2"),
         ],
     )
     def test_rejects_what_does_not_fit(self, changes, arguments, message):
         table = {name: each for name, each in (TABLE | changes).items() if each is not None}
         with pytest.raises(ValueError, match=message):
             events_from_dataframe(table, **arguments)
+
+    @pytest.mark.parametrize("table", [None, "events.csv"])
+    def test_rejects_what_is_no_table(self, table):
+        with pytest.raises(ValueError, match="must be a data frame, or a dict of columns"):
+            events_from_dataframe(table)
 
     def test_a_table_without_rows_has_no_events(self):
         empty = {name: [] for name in TABLE}
