@@ -24,8 +24,9 @@ def load_trained_model(path: PathLike) -> keras.Model:
 
     path = Path(path)
     if path.suffix != ".keras" or not path.is_file():
+        missing = "" if path.exists() else ", which is not there"
         raise ValueError(
             "`MODEL` must be a .keras file, saved with model.save(). "
-            f"Received: {str(path)!r}. Save the trained model, any backend will do."
+            f"Received: {str(path)!r}{missing}. Save the trained model, any backend will do."
         )
     return load_keras_file(path)

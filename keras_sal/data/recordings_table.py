@@ -45,12 +45,16 @@ def read_table(
     """
     path = directory / TABLE
     if not path.is_file():
+        found = "has none" if directory.is_dir() else "is no folder"
+        advice = (
+            "If it holds a folder for each word, make the table with `keras-sal tabulate DIR`, or "
+            'load it with layout="words".'
+        )
+        if not directory.exists():
+            found, advice = "is not there", "Check the path."
         raise FileNotFoundError(
             f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
-            f"directory={str(directory)!r}, which "
-            f"{'has none' if directory.is_dir() else 'is not a folder'}. If it holds a folder for "
-            'each word, make the table with `keras-sal tabulate DIR`, or load it with layout="words'
-            '".'
+            f"directory={str(directory)!r}, which {found}. {advice}"
         )
     text = read_text(path, encoding)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

@@ -65,7 +65,9 @@ class TestLoadRecordings:
         assert recordings[0].samples().shape == (32_000,)
 
     def test_rejects_a_missing_folder(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"must hold a table.*none.*is not a folder"):
+        with pytest.raises(
+            FileNotFoundError, match=r"must hold a table.*none.*is not there. Check the path"
+        ):
             load_recordings(tmp_path / "none")
 
     def test_rejects_a_folder_without_a_table(self, tmp_path):
