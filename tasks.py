@@ -3,7 +3,7 @@
 python3 tasks.py demo [arguments of `keras-sal demo`]
 python3 tasks.py test [arguments of pytest]      the tests and doctests, on every Keras backend
 python3 tasks.py core [arguments of pytest]      the tests with Keras, NumPy and JAX only, in their
-                                                 latest and in the lowest versions allowed
+                                                 latest or in the lowest versions allowed
 python3 tasks.py lint                            the linter, the formatter and the type checker
 python3 tasks.py docs [arguments of mkdocs]      the site, with its tutorials and examples run
 """
@@ -151,15 +151,21 @@ def requirements(*extras):
 
 
 def core(*arguments):
-    """Runs the tests where no optional package is installed, in latest and in lowest versions."""
+    """Runs the tests where no optional package is installed.
+
+    Those that can't depend on the backend run with the latest versions, the others with the lowest.
+    """
     latest = requirements("jax")
     lowest = [requirement.replace(">=", "==") for requirement in latest]
     tests = {}
-    for name, packages in (("latest", latest), ("lowest", lowest)):
+    for name, packages, marker in (
+        ("latest", latest, "any_backend"),
+        ("lowest", lowest, "not any_backend"),
+    ):
         environment = Environment(f".venv-{name}")
         environment.install(*packages, "pytest>=8", "hypothesis>=6.100")
         environment.install("--no-deps", "--editable", ".")
-        tests[f"{name} versions"] = environment, ("tests", *arguments), "jax", {}
+        tests[f"{name} versions"] = environment, ("tests", "-m", marker, *arguments), "jax", {}
     return _run_side_by_side(tests)
 
 
