@@ -64,6 +64,18 @@ def validate_thresholds(threshold: ArrayLike, classes: int) -> Array:
     return levels
 
 
+def without_class_axis(posterior: Array) -> Array:
+    """Take the only class out of `(frames, 1)`; any other array stays as it is.
+
+    Args:
+        posterior: array of any shape.
+
+    Returns:
+        array `(frames,)`, or `posterior`.
+    """
+    return posterior[:, 0] if posterior.ndim == 2 and posterior.shape[1] == 1 else posterior
+
+
 def validate_posterior(posterior: ArrayLike, name: str, *, classes: bool = False) -> Array:
     """Check the posteriors of one stream.
 
@@ -81,8 +93,7 @@ def validate_posterior(posterior: ArrayLike, name: str, *, classes: bool = False
     posterior = _real_numbers(posterior, name)
     if posterior.dtype not in ("float32", "float64"):
         posterior = posterior.astype("float64")
-    if posterior.ndim == 2 and posterior.shape[1] == 1:
-        posterior = posterior[:, 0]
+    posterior = without_class_axis(posterior)
     shapes = "(frames,) or (frames, classes)" if classes else "(frames,)"
     require(
         posterior.ndim == 1 or (classes and posterior.ndim == 2),

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_sal.checks import positive, require
 from keras_sal.detection import DetCurve, Scoring, bootstrap, detect
+from keras_sal.detection.validation import without_class_axis
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, ArrayLike
 
@@ -246,8 +247,7 @@ def _dashes(index: int) -> Any:
 
 
 def _one_class(name: str, posterior: ArrayLike) -> Array:
-    posterior = np.asarray(posterior, "float64")
-    posterior = posterior[:, 0] if posterior.ndim == 2 and posterior.shape[1] == 1 else posterior
+    posterior = without_class_axis(np.asarray(posterior, "float64"))
     require(
         posterior.ndim == 1,
         "`posteriors` must be (frames,) or (frames, 1), the posterior of one class in one stream. "

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from keras_sal.checks import require
+from keras_sal.detection.validation import without_class_axis
 from keras_sal.evaluation.annotations import RecordingAnnotation, StreamAnnotation, StreamSet
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.typing import ArrayLike
@@ -100,8 +101,7 @@ def predictions_from_posteriors(
 
 
 def _column(posterior: ArrayLike) -> np.ndarray:
-    posterior = np.asarray(posterior, "float32")
-    posterior = posterior[:, 0] if posterior.ndim == 2 and posterior.shape[1] == 1 else posterior
+    posterior = without_class_axis(np.asarray(posterior, "float32"))
     require(
         posterior.ndim == 1,
         "`posteriors` must hold arrays (frames,) or (frames, 1), one for each recording; they are "
