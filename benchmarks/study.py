@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from loss_study.losses import BASE, DEFAULT, LOSSES
-from loss_study.runs import NETWORKS, Cell, RunFiles, Setting, run, speakers
+from loss_study.runs import NETWORKS, Cell, RunFiles, Setting, best_trial, run, speakers
 from loss_study.tasks import TASKS, Streams, Task
 
 from keras_sal.cli.console import Console
@@ -84,8 +84,7 @@ def chosen_settings(trials: list[dict[str, Any]]) -> dict[str, Setting]:
     """Return the setting of each loss with the best criterion on dev, and that of the default."""
     chosen = {}
     for name in LOSSES:
-        of_loss = [trial for trial in trials if trial["key"]["loss"] == name]
-        best = min(of_loss, key=lambda trial: trial["dev"]["criterion"])
+        best = best_trial(trials, name)
         chosen[name] = Setting(name, best["learning_rate"], best["parameters"])
     chosen[DEFAULT] = Setting(DEFAULT, chosen[BASE].learning_rate, {})
     return chosen
@@ -128,7 +127,7 @@ class Study:
             self._run(list(trial_jobs(self.task, self.scale)))
         if "test" not in self.options.phases:
             return
-        trials = self.files.read(self.cell, "trials")
+        trials = self.files.read(self.cell.name, "trials")
         missing = len(LOSSES) * self.scale.trials - len(trials)
         if missing:
             raise SystemExit(f"{missing} trials of {self.cell.name} are still to be made.")

@@ -8,7 +8,6 @@ beside it. Cells whose tests are not all there are reported with the seeds and l
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 from loss_study.losses import ANCHORED, BASE, DEFAULT, FOCAL, LOSSES
+from loss_study.runs import RunFiles, best_trial
 from loss_study.summary import CellSummary
 from loss_study.tasks import TASKS
-from study import FULL, RESULTS
+from study import FULL, QUICK, QUICK_RESULTS, RESULTS
 
 from keras_sal import files
 
@@ -32,24 +32,16 @@ COLOURS = dict(zip(SHOWN, ("#555555", "#0072b2", "#e69f00", "#d55e00", "#009e73"
 plt.rcParams.update({"svg.hashsalt": "keras_sal", "svg.fonttype": "none", "font.size": 9})
 
 
-def read(folder: Path, cell: str, phase: str) -> list[dict[str, Any]]:
-    """Return the runs of a phase of a cell."""
-    return [
-        json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((folder / cell / phase).glob("*.json"))
-    ]
-
-
-def summarise(folder: Path) -> Iterator[tuple[str, CellSummary]]:
+def summarise(runs: RunFiles) -> Iterator[tuple[str, CellSummary]]:
     """Yield the name and the summary of each cell that has tests."""
-    for path in sorted(folder.iterdir()):
-        runs = read(folder, path.name, "test") if path.is_dir() else []
-        if runs:
+    for path in sorted(runs.folder.iterdir()):
+        tests = runs.read(path.name, "test")
+        if tests:
             speakers = {
                 found["key"]["variant"]: found["speakers"]
-                for found in read(folder, path.name, "speakers")
+                for found in runs.read(path.name, "speakers")
             }
-            summary = CellSummary(runs, speakers)
+            summary = CellSummary(tests, speakers)
             if summary.seeds:
                 yield path.name, summary
 
@@ -167,7 +159,7 @@ def trials_table(trials: list[dict[str, Any]]) -> str:
     for name in LOSSES:
         of_loss = [run for run in trials if run["key"]["loss"] == name]
         if of_loss:
-            best = min(of_loss, key=lambda run: run["dev"]["criterion"])
+            best = best_trial(of_loss, name)
             given = {"learning rate": best["learning_rate"], **best["parameters"]}
             words = ", ".join(f"{key} {value:g}" for key, value in given.items())
             first = next(run for run in of_loss if run["key"]["trial"] == 0)
@@ -183,13 +175,12 @@ def trials_table(trials: list[dict[str, Any]]) -> str:
     return table(["loss", "trials", "first, area %", "best, area %", "setting of the best"], rows)
 
 
-def section(folder: Path, cell: str, summary: CellSummary, rows: list[dict[str, Any]]) -> str:
+def section(runs: RunFiles, cell: str, summary: CellSummary, rows: list[dict[str, Any]]) -> str:
     """Format the section of a cell."""
     task, labels, network, size = cell.split("-")
-    trials = read(folder, cell, "trials")
-    seconds = [run["train_s"] for run in read(folder, cell, "test")]
+    seconds = [run["train_s"] for run in summary.runs]
     hours = {
-        condition: next(iter(read(folder, cell, "test")))["test"][condition][summary.windows[0]]
+        condition: summary.runs[0]["test"][condition][summary.windows[0]]
         for condition in summary.conditions
     }
     text = [
@@ -215,9 +206,9 @@ def section(folder: Path, cell: str, summary: CellSummary, rows: list[dict[str, 
         f"Missed at {summary.budgets[1]} FA/h by hit window, %:",
         window_table(rows, summary.budgets[1]),
         "What the trials chose on dev:",
-        trials_table(trials),
+        trials_table(runs.read(cell, "trials")),
     ]
-    alone = read(folder, cell, "inputs")
+    alone = runs.read(cell, "inputs")
     if alone:
         text += ["Cross entropy with one input only:", inputs_table(alone, summary)]
     return "\n\n".join(text)
@@ -270,17 +261,21 @@ def verdict(cells: dict[str, list[dict[str, Any]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the files")
+    parser.add_argument("--results", type=Path, help="folder of the files")
     parser.add_argument("--page", type=Path, default=PAGE, help="page to write")
+    parser.add_argument("--quick", action="store_true", help="of the runs of study.py --quick")
     options = parser.parse_args()
-    summaries = dict(summarise(options.results))
+    scale = QUICK if options.quick else FULL
+    folder = options.results or (QUICK_RESULTS if options.quick else RESULTS)
+    runs = RunFiles(folder, scale.settings)
+    summaries = dict(summarise(runs))
     cells = {name: summary.rows() for name, summary in summaries.items()}
     criteria = ", ".join(f"{t.criterion_fa_per_hour:g} ({t.name})" for t in TASKS.values())
     text = [
         INTRODUCTION.read_text(encoding="utf-8").format(
-            steps=f"{FULL.steps:,}",
-            hours=FULL.hours,
-            trials=FULL.trials,
+            steps=f"{scale.steps:,}",
+            hours=scale.hours,
+            trials=scale.trials,
             criterion=f"{criteria} false alarms an hour",
         ),
         "Comparisons in the main hit window at the main budget, one for each cell and condition, "
@@ -289,9 +284,9 @@ def main() -> None:
     ]
     for name, summary in summaries.items():
         draw(summary, name.split("-")[0], options.page.parent / f"study_{name}.svg")
-        text.append(section(options.results, name, summary, cells[name]))
+        text.append(section(runs, name, summary, cells[name]))
     files.write_json(
-        options.results / "summary.json",
+        folder / "summary.json",
         {
             name: {"settings": summaries[name].settings(), "rows": rows}
             for name, rows in cells.items()

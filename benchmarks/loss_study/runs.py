@@ -55,10 +55,10 @@ class RunFiles:
         name = "-".join(str(value).replace(" ", "_") for value in key.values())
         return self.folder / cell.name / phase / f"{name}.json"
 
-    def read(self, cell: Cell, phase: str) -> list[dict[str, Any]]:
+    def read(self, cell_name: str, phase: str) -> list[dict[str, Any]]:
         """Return the runs of a phase."""
         found = []
-        for path in sorted((self.folder / cell.name / phase).glob("*.json")):
+        for path in sorted((self.folder / cell_name / phase).glob("*.json")):
             run = json.loads(path.read_text(encoding="utf-8"))
             if run["settings"] != self.settings:
                 raise SystemExit(
@@ -83,6 +83,12 @@ class RunFiles:
         }
         compact = json.dumps(files.json_ready(content), separators=(",", ":"))
         files.write_atomically(path, compact + "\n")
+
+
+def best_trial(trials: list[dict[str, Any]], loss: str) -> dict[str, Any]:
+    """Return the trial of a loss with the best criterion on dev."""
+    of_loss = [trial for trial in trials if trial["key"]["loss"] == loss]
+    return min(of_loss, key=lambda trial: trial["dev"]["criterion"])
 
 
 @dataclass(frozen=True)

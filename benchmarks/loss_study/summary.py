@@ -103,7 +103,7 @@ class CellSummary:
     """
 
     def __init__(self, runs: list[dict[str, Any]], speakers: dict[str, dict[str, Any]]) -> None:
-        self._runs, self._speakers = runs, speakers
+        self.runs, self._speakers = runs, speakers
         backends = {run["backend"] for run in runs}
         if len(backends) > 1:
             raise SystemExit(f"Runs of a cell must share a backend. Received: {sorted(backends)}.")
@@ -196,7 +196,7 @@ class CellSummary:
         }
 
     def _of(self, loss: str) -> list[dict[str, Any]]:
-        return [run for run in self._runs if run["key"]["loss"] == loss]
+        return [run for run in self.runs if run["key"]["loss"] == loss]
 
     @staticmethod
     def _place(run: dict[str, Any]) -> tuple[str, int]:
