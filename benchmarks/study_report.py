@@ -282,6 +282,7 @@ def main() -> None:
         "whose interval excludes zero:",
         verdict(cells),
     ]
+    options.page.parent.mkdir(parents=True, exist_ok=True)
     for name, summary in summaries.items():
         draw(summary, name.split("-")[0], options.page.parent / f"study_{name}.svg")
         text.append(section(runs, name, summary, cells[name]))
