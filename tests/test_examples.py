@@ -200,7 +200,7 @@ def test_train_distributed(few, cache, tmp_path):
 @pytest.mark.any_backend
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.name)
 def test_says_what_is_missing(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "find_recordings", lambda directory: None)
+    monkeypatch.setattr(data, "find_recordings", lambda folder: None)
     monkeypatch.syspath_prepend(EXAMPLES)
     monkeypatch.setattr(sys, "argv", [str(path), "out"] if "deploy" in path.name else [str(path)])
     monkeypatch.chdir(tmp_path)

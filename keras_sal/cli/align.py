@@ -36,7 +36,7 @@ def add_parser(commands: Commands) -> None:
             'align my_recordings --pronounce "zorbo=Z AO R B OW"',
         ],
     )
-    parser.add_argument("directory", metavar="DIR", help="folder with recordings.csv")
+    parser.add_argument("folder", metavar="DIR", help="folder with recordings.csv")
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--method",
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     require_packages(dict.fromkeys((package, "soundfile", "soxr")), f"align by {method}", extra)
     with console.saying_warnings(), console.stage(f"times by {method}") as stage:
         times = align_folder(
-            options.directory,
+            options.folder,
             method,
             labels=options.labels,
             overwrite=options.all,

@@ -36,7 +36,8 @@ def add_parser(commands: Commands) -> None:
         run,
         summary="what is installed, what is missing, and the line that installs it",
         description="Lists all packages that each extra lacks, and the line that installs them. "
-        "The exit status is 1 if one is missing that was asked for, or no backend is installed.",
+        "The exit status is 1 if one is missing that was asked for, or no backend is installed, or "
+        "KERAS_BACKEND names one that isn't.",
         examples=["doctor", "doctor train", "doctor micro live"],
     )
     parser.add_argument(
@@ -78,6 +79,12 @@ def run(options: argparse.Namespace) -> int:
         console.say(f"For all of them: {install_command(*lacking)}")
     if not backends:
         console.say(f"Keras must have a backend, such as JAX: {install_command('jax')}")
+    elif (chosen := os.environ["KERAS_BACKEND"]) not in backends:
+        console.say(
+            f"KERAS_BACKEND must name a backend that is installed, {' or '.join(backends)}. "
+            f"Received: {chosen!r}. Change or unset it."
+        )
+        return 1
     return int(not backends or bool(options.extras and lacking))
 
 
@@ -85,8 +92,8 @@ def _print_versions(backends: list[str], console: Console) -> None:
     installed = [*SHOWN, *backends]
     versions = ", ".join(f"{name} {_version(name)}" for name in installed)
     console.say(f"Python {platform.python_version()}, {versions}")
-    if backends:
-        chosen = os.environ["KERAS_BACKEND"]
+    chosen = os.environ["KERAS_BACKEND"]
+    if chosen in backends:
         console.say(f"Commands run on {chosen}; the variable KERAS_BACKEND chooses another backend")
 
 

@@ -30,7 +30,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="the data set (default: list them)")
     parser.add_argument(
-        "directory",
+        "folder",
         nargs="?",
         default=".",
         metavar="DIR",
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     with console.stage(f"Download {options.name}") as stage:
         folder = download(
             options.name,
-            Path(options.directory),
+            Path(options.folder),
             keep_archives=options.keep_archives,
             log=console.say,
             progress=lambda what, done, total: stage.named_progress(

@@ -38,11 +38,11 @@ def add_parser(commands: Commands) -> None:
         "its figures, results.json and posteriors.npz.",
         examples=[
             "evaluate model.keras model.tflite --recordings my_recordings --word computer",
-            "evaluate --bundle firmware --fa-per-hour 0.5 --report out",
+            "evaluate --bundle firmware --fa-per-hour 0.5 --output out",
             'evaluate --bundle firmware --word "lights on" --word "lights off"',
         ],
         notes="Of several words, each is scored like the only one of a detector, to which the "
-        "others are negatives, and has a report in a folder of its own below that of --report.",
+        "others are negatives, and has a report in a folder of its own below that of --output.",
     )
     parser.add_argument(
         "models",
@@ -80,7 +80,7 @@ def add_parser(commands: Commands) -> None:
         help="misses, and false alarms, shown of each condition",
     )
     parser.add_argument(
-        "--report", default="keras_sal_report", metavar="DIR", help="folder to write to"
+        "--output", default="keras_sal_report", metavar="OUT", help="folder to write to"
     )
     add_numbers(parser.add_argument_group("trigger and hit window, not for bundles"), SCORING)
 
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     )
     several = not isinstance(options.word, str)
     for systems in found:
-        folder = Path(options.report)
+        folder = Path(options.output)
         folder = folder / folder_name(systems.predictions.word) if several else folder
         _score(console, folder, systems, scoring, options)
     return 0

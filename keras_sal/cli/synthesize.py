@@ -32,7 +32,7 @@ def add_parser(commands: Commands) -> None:
         'The engines are GPL-3: pip install "keras-sal[demo]".',
     )
     parser.add_argument("word", metavar="PHRASE", help="the phrase, in small letters")
-    parser.add_argument("directory", metavar="DIR", help="folder to make")
+    parser.add_argument("folder", metavar="DIR", help="folder to make")
     parser.add_argument(
         "--utterances",
         type=positive(int),
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     with console.stage(f"Say {word!r}") as stage:
         folder = synthesize(
             word,
-            options.directory,
+            options.folder,
             utterances=options.utterances,
             negatives_s=options.negatives_s,
             seed=options.seed,
@@ -93,5 +93,5 @@ def run(options: argparse.Namespace) -> int:
         f"{folder}: {len(positives)} times {word!r}, {len(recordings) - len(positives)} others, "
         f"{len(voices)} voices, {hours:.1f} h"
     )
-    console.say(f"Train on it with: keras-sal train {options.directory} --word {word!r}")
+    console.say(f"Train on it with: keras-sal train {options.folder} --word {word!r}")
     return 0

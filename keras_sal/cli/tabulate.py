@@ -35,7 +35,7 @@ def add_parser(commands: Commands) -> None:
         "files; in smart_mirror/ann-1.wav, what is before the dash is the speaker; a folder "
         "`noise` has noise. `keras-sal align DIR` then finds the times of the words.",
     )
-    parser.add_argument("directory", metavar="DIR", help="folder of sound files")
+    parser.add_argument("folder", metavar="DIR", help="folder of sound files")
     parser.add_argument("--layout", choices=LAYOUTS, default="words", help="layout of the folder")
     parser.add_argument("--corpus", metavar="NAME", help="name of the corpus (default: the layout)")
     parser.add_argument(
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.data.downloads import tabulate
     from keras_sal.data.downloads.layouts import TABLE
 
-    folder = Path(options.directory)
+    folder = Path(options.folder)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"`DIR` must be a folder. Received: {folder}, which is none. Give another one."
@@ -64,10 +64,10 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     with console.saying_warnings():
         count = tabulate(
-            options.directory, options.layout, corpus=options.corpus, replace=options.replace
+            options.folder, options.layout, corpus=options.corpus, replace=options.replace
         )
         console.say(f"{count:,} recordings are listed in {folder / TABLE}")
-        recordings = load_recordings(options.directory, convert=True)
+        recordings = load_recordings(options.folder, convert=True)
     texts = Counter(recording.text for recording in recordings if recording.text)
     counts = Counter((recording.text, recording.split) for recording in recordings)
     rows = [

@@ -27,7 +27,7 @@ FOLDERS = {
     "negatives": "folders of other speech; a folder inside is named after what is said in it",
     "noise": "folders of noise",
 }
-KINDS = ("gru", "conv", "conv-gru")
+NETWORKS = ("gru", "conv", "conv-gru")
 SIZES = ("nano", "micro", "small")
 LOSSES = ("sal", "sa+fl", "safl", "cross-entropy", "focal")
 QUANTIZATIONS = ("int8", "int16x8", "float32")
@@ -35,7 +35,7 @@ TRAINING = dict.fromkeys(("steps", "batch_size", "crop_frames", "learning_rate",
 SPEECH = dict.fromkeys(("near", "voices", "kokoro"))
 JOB = dict.fromkeys(
     (
-        *("resplit", "kind", "size", "loss", "strength", "reach", "hours", "refine"),
+        *("resplit", "network", "size", "loss", "strength", "reach", "hours", "refine"),
         *("quantization", "fa_per_hour"),
     )
 )
@@ -53,7 +53,7 @@ def add_parser(commands: Commands) -> None:
         "up to an hour on two cores. Features and the trained model are kept in OUT/cache.",
         examples=[
             'train my_recordings --word "hey robot"',
-            "train my_recordings --word computer --model conv --output computer_conv",
+            "train my_recordings --word computer --network conv --output computer_conv",
             'train --word "hey robot" --near "hey robert" --near "hay rowboat" --voice lessac.onnx',
             "train --word computer --positives mine --negatives speech tv --noise fan",
             'train my_recordings --word "lights on" --word "lights off"',
@@ -67,12 +67,14 @@ def add_parser(commands: Commands) -> None:
         "in OUT/reports; their speech is not synthesised.",
     )
     parser.add_argument(
-        "directory",
+        "folder",
         nargs="?",
         metavar="DIR",
         help=f"folder of recordings (default: {RECORDINGS}, else all speech is synthesised)",
     )
-    parser.add_argument("--recordings", metavar="DIR", help="the same as DIR (default: DIR)")
+    parser.add_argument(
+        "--recordings", metavar="DIR", help="another way to give DIR (default: DIR)"
+    )
     _add_folders(parser.add_argument_group("recordings in several folders, instead of DIR"))
     parser.add_argument(
         "--resplit",
@@ -99,9 +101,7 @@ def _add_folders(group: Parser) -> None:
 
 
 def _add_model(group: Parser) -> None:
-    group.add_argument(
-        "--model", dest="kind", choices=KINDS, default="gru", help="kind of the model"
-    )
+    group.add_argument("--network", choices=NETWORKS, default="gru", help="kind of network")
     group.add_argument("--size", choices=SIZES, default="micro", help="size of the model")
     group.add_argument(
         "--quantization",
@@ -143,7 +143,7 @@ def _add_training(group: Parser) -> None:
 
 def _add_synthesis(group: Parser) -> None:
     group.add_argument(
-        "--synthetic",
+        "--utterances",
         type=int,
         metavar="N",
         help="number of times that the word is synthesised; on our recordings it did harm: compare "
@@ -161,10 +161,10 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
-    if options.directory and options.recordings:
+    if options.folder and options.recordings:
         raise ValueError(
             "`DIR` must be given once. Received: "
-            f"{options.directory!r} and --recordings {options.recordings!r}. Leave one out."
+            f"{options.folder!r} and --recordings {options.recordings!r}. Leave one out."
         )
     _check_folders(options)
     console = Console()
@@ -176,9 +176,9 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output or f"keras_sal_{'_'.join(words).replace(' ', '_')}")
     job = wake_word.WakeWordJob(
         words[0] if len(words) == 1 else words,
-        _tabulate(output, words[0], options) or options.directory or options.recordings,
+        _tabulate(output, words[0], options) or options.folder or options.recordings,
         training=TrainingOptions(**values(options, TRAINING)),
-        speech=SyntheticSpeech(options.synthetic, **values(options, SPEECH)),
+        speech=SyntheticSpeech(options.utterances, **values(options, SPEECH)),
         **values(options, JOB),
     )
     with console.saying_warnings():
@@ -211,10 +211,10 @@ def _check_folders(options: argparse.Namespace) -> None:
             f"`--{given[0]}` must be left out for several words; it holds one. Received: "
             f"{len(options.word)} words. Give `DIR`, with a folder for each word and the others."
         )
-    if given and (options.directory or options.recordings):
+    if given and (options.folder or options.recordings):
         raise ValueError(
             f"`--{given[0]}` must be given instead of a folder of all recordings. Received: "
-            f"{options.directory or options.recordings!r} too. Leave one out."
+            f"{options.folder or options.recordings!r} too. Leave one out."
         )
     lacking = [name for name in ("positives", "negatives") if name not in given]
     if given and lacking:

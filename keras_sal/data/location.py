@@ -8,13 +8,13 @@ from keras_sal.typing import PathLike
 RECORDINGS = "KERAS_SAL_RECORDINGS"
 
 
-def find_recordings(directory: PathLike | None = None) -> Path | None:
+def find_recordings(folder: PathLike | None = None) -> Path | None:
     """Find a folder of recordings: given, named by the environment, or beside the checkout.
 
     All commands find their recordings in this way.
 
     Args:
-        directory: A folder, or `None` (default) to look at `KERAS_SAL_RECORDINGS` and then for
+        folder: A folder, or `None` (default) to look at `KERAS_SAL_RECORDINGS` and then for
             `../shared/recordings` beside the checkout.
 
     Returns:
@@ -24,18 +24,18 @@ def find_recordings(directory: PathLike | None = None) -> Path | None:
         >>> find_recordings("my_recordings").name
         'my_recordings'
     """
-    named = directory or os.environ.get(RECORDINGS)
+    named = folder or os.environ.get(RECORDINGS)
     if named:
         return Path(named)
     beside = Path(__file__).resolve().parents[3] / "shared" / "recordings"
     return beside if (beside / "recordings.csv").is_file() else None
 
 
-def require_recordings(directory: PathLike | None = None) -> Path:
+def require_recordings(folder: PathLike | None = None) -> Path:
     """Find a folder of recordings as `find_recordings` does, or raise an error.
 
     Args:
-        directory: A folder, or `None` (default).
+        folder: A folder, or `None` (default).
 
     Returns:
         The folder.
@@ -43,7 +43,7 @@ def require_recordings(directory: PathLike | None = None) -> Path:
     Raises:
         FileNotFoundError: If none was named and none lies beside the checkout.
     """
-    folder = find_recordings(directory)
+    folder = find_recordings(folder)
     if folder is None:
         raise FileNotFoundError(
             "`--recordings` must name a folder of recordings; none lies beside the checkout. "

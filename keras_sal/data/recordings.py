@@ -85,7 +85,7 @@ class Recording:
 
 
 def load_recordings(
-    directory: PathLike,
+    folder: PathLike,
     *,
     layout: str | None = None,
     events: PathLike | None = None,
@@ -100,7 +100,7 @@ def load_recordings(
     must be converted.
 
     Args:
-        directory: Folder that holds `recordings.csv`; see the module's description.
+        folder: Folder that holds `recordings.csv`; see the module's description.
         layout: Meaning of the subfolders, for a folder without a table: `"words"` (each is named
             after what is said in it, and `noise` holds noise) or another layout of
             `keras_sal.data.downloads.tabulate`, which writes a table. Defaults to `None`: there is
@@ -132,16 +132,16 @@ def load_recordings(
         >>> recording.text, recording.duration_s, recording.offset_s
         ('computer', 1.0, 0.8)
     """
-    directory = Path(directory)
-    rows = _rows(directory, layout, encoding)
-    times = None if events is None else LabelLookup(directory, rows, Path(events), reading)
+    folder = Path(folder)
+    rows = _rows(folder, layout, encoding)
+    times = None if events is None else LabelLookup(folder, rows, Path(events), reading)
     recordings: list[Recording] = []
     refused: dict[str, Exception] = {}
     seen: set[tuple[int, int]] = set()
     formats: Counter[tuple[int, int]] = Counter()
     for number, row in enumerate(rows, 2):
         try:
-            recording, kind = _check_row(directory, row, seen, convert)
+            recording, kind = _check_row(folder, row, seen, convert)
             recordings.append(_timed(recording, row["file"], times))
             formats[kind] += 1
         except (OSError, ValueError) as error:
@@ -149,8 +149,8 @@ def load_recordings(
     if not recordings:
         name, first = next(iter(refused.items()))
         raise ValueError(
-            f"`directory` must hold usable recordings; all {len(refused)} of them were refused. "
-            f"Received: directory={str(directory)!r}. The first, {name}: {first}"
+            f"`folder` must hold usable recordings; all {len(refused)} of them were refused. "
+            f"Received: folder={str(folder)!r}. The first, {name}: {first}"
         )
     warn_of_refused(refused, len(recordings) + len(refused))
     _warn_of_formats(formats)
@@ -158,27 +158,27 @@ def load_recordings(
     return recordings
 
 
-def _rows(directory: Path, layout: str | None, encoding: str | None) -> list[dict[str, Any]]:
+def _rows(folder: Path, layout: str | None, encoding: str | None) -> list[dict[str, Any]]:
     """One dict for each file, from the table or from the names of the folders."""
     if layout is not None:
         from keras_sal.data.downloads.layouts import rows_of
 
-        return [dict.fromkeys(COLUMNS, "") | row for row in rows_of(directory, layout)]
-    _, rows, _ = read_table(directory, encoding=encoding)
+        return [dict.fromkeys(COLUMNS, "") | row for row in rows_of(folder, layout)]
+    _, rows, _ = read_table(folder, encoding=encoding)
     if not rows:
         raise ValueError(
             f"{TABLE} must list at least one recording; it has no rows. Received: "
-            f"{str(directory / TABLE)!r}. Add a row for each sound file."
+            f"{str(folder / TABLE)!r}. Add a row for each sound file."
         )
     return rows
 
 
 def _check_row(
-    directory: Path, row: dict[str, Any], seen: set[tuple[int, int]], convert: bool
+    folder: Path, row: dict[str, Any], seen: set[tuple[int, int]], convert: bool
 ) -> tuple[Recording, tuple[int, int]]:
     """The recording of a row, and `(channels, sample_rate)` of its file."""
     check_fields(row)
-    name, path = row["file"], directory / row["file"]
+    name, path = row["file"], folder / row["file"]
     if not name:
         raise ValueError(
             "`file` must name a sound file; a row is about one. Received: file=''. Remove the row."

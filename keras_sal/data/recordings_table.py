@@ -24,12 +24,12 @@ SLACK_S = 0.05  # tolerance of a duration
 
 
 def read_table(
-    directory: Path, needed: Sequence[str] = COLUMNS, *, encoding: str | None = None
+    folder: Path, needed: Sequence[str] = COLUMNS, *, encoding: str | None = None
 ) -> tuple[list[str], list[dict[Any, Any]], str]:
     """Read the table of a folder, unchecked but for its columns.
 
     Args:
-        directory: The folder.
+        folder: The folder.
         needed: Columns it must have. Defaults to `COLUMNS`.
         encoding: Encoding of the table; `None` (default) reads UTF-8, and UTF-16 with a byte-order
             mark.
@@ -43,18 +43,18 @@ def read_table(
         FileNotFoundError: If there is no table.
         ValueError: If the file is no table, or lacks columns.
     """
-    path = directory / TABLE
+    path = folder / TABLE
     if not path.is_file():
-        found = "has none" if directory.is_dir() else "is no folder"
+        found = "has none" if folder.is_dir() else "is no folder"
         advice = (
             "If it holds a folder for each word, make the table with `keras-sal tabulate DIR`, or "
             'load it with layout="words".'
         )
-        if not directory.exists():
+        if not folder.exists():
             found, advice = "is not there", "Check the path."
         raise FileNotFoundError(
-            f"`directory` must hold a table {TABLE}; it lists the recordings. Received: "
-            f"directory={str(directory)!r}, which {found}. {advice}"
+            f"`folder` must hold a table {TABLE}; it lists the recordings. Received: "
+            f"folder={str(folder)!r}, which {found}. {advice}"
         )
     text = read_text(path, encoding)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

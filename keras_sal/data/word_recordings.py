@@ -16,7 +16,7 @@ from keras_sal.typing import PathLike
 
 
 def load_word_recordings(
-    directory: PathLike,
+    folder: PathLike,
     word: Words,
     *,
     resplit: bool = False,
@@ -30,7 +30,7 @@ def load_word_recordings(
     `records` holds gets the split of that record: what was trained on is never tested on.
 
     Args:
-        directory: Folder of recordings; see `keras_sal.data.recordings`.
+        folder: Folder of recordings; see `keras_sal.data.recordings`.
         word: Wake word, or a list of several for a detector that tells them apart.
         resplit: Whether to split the speakers whatever the table says. Defaults to `False`.
         records: Records of the splits of detectors; see `keras_sal.data.split_record`. Defaults to
@@ -45,7 +45,7 @@ def load_word_recordings(
         ValueError: If no recording is usable, or none has the text `word`
             (each, of several).
     """
-    folder, say = Path(directory), say or (lambda line: None)
+    folder, say = Path(folder), say or (lambda line: None)
     without_table = folder.is_dir() and not (folder / TABLE).is_file()
     listed = load_recordings(folder, layout="words" if without_table else None)
     if without_table:

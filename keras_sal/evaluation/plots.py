@@ -215,6 +215,11 @@ def label_det_axes(ax: Any, ends: Sequence[float], highest: float) -> None:
 
 def _axes(ax: Any) -> Any:
     if ax is not None:
+        require(
+            hasattr(ax, "axvline"),
+            "`ax` must be axes of matplotlib, into which lines are drawn. Received: a value of "
+            f"type {type(ax).__name__}. Give what `matplotlib.pyplot.subplots` returns second.",
+        )
         return ax
     pyplot = import_package("matplotlib.pyplot", "draw a plot", extra="report")
     return pyplot.subplots(layout="constrained")[1]

@@ -126,7 +126,7 @@ def count_utterances(speech: SyntheticSpeech, *, alone: bool) -> int:
     require(
         not (alone and speech.utterances == 0),
         "`recordings` must name a folder where no speech is to be synthesised; there is "
-        "nothing to train on. Received: no recordings, synthetic=0. Give a folder.",
+        "nothing to train on. Received: no recordings, utterances=0. Give a folder.",
     )
     if speech.utterances is not None:
         return speech.utterances

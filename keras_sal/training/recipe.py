@@ -41,6 +41,12 @@ WEIGHT_DECAY = 0.01
 AUGMENT = Chain(Scramble(0.25), FrequencyWarp((0.75, 1.4)), SpecAugment(2, 20, 2, 6))
 FRAMES_PER_OUTPUT = 3
 LOSS = "sa+fl"
+NETWORKS: dict[str, Callable[..., keras.Model]] = {
+    "gru": models.gru_detector,
+    "conv": models.conv_detector,
+    "conv-gru": models.conv_gru_detector,
+}
+DENSE_UNITS = {"nano": 8, "micro": 22, "small": 48}  # of the GRU
 BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
 # The detector fires at the first output above the threshold. Each further one would cost 30 ms.
 TRIGGER_OPTIONS: dict[str, Any] = {"on_frames": 1}
@@ -73,7 +79,7 @@ class TrainingOptions:
     hard_negatives: bool = True
 
 
-def detector(kind: str = "gru", size: str = "micro", *, classes: int = 1) -> keras.Model:
+def detector(network: str = "gru", size: str = "micro", *, classes: int = 1) -> keras.Model:
     """Return an untrained detector of the recipe, with one output for 30 ms.
 
     Compared with one output for each frame of 10 ms, the detector sees further back and trains on
@@ -81,7 +87,7 @@ def detector(kind: str = "gru", size: str = "micro", *, classes: int = 1) -> ker
     `keras_sal.models.gru_detector`, so that both have the same number of bytes.
 
     Args:
-        kind: `"gru"`, `"conv"` or `"conv-gru"`. Defaults to `"gru"`.
+        network: `"gru"`, `"conv"` or `"conv-gru"`. Defaults to `"gru"`.
         size: `"nano"`, `"micro"` or `"small"`. Defaults to `"micro"`.
         classes: Number of words, each with a posterior of its own; see
             `keras_sal.training.wake_word`. Defaults to 1.
@@ -89,20 +95,22 @@ def detector(kind: str = "gru", size: str = "micro", *, classes: int = 1) -> ker
     Returns:
         A `keras.Model`.
 
+    Raises:
+        ValueError: If there is no such network or size.
+
     Example:
         >>> detector().count_params(), detector("conv").count_params()
         (13079, 11841)
     """
+    require(
+        network in NETWORKS,
+        f"`network` must be {' or '.join(map(repr, NETWORKS))}. Received: network={network!r}.",
+    )
     options: dict[str, Any] = {"size": size, "classes": classes, "multi_label": True}
     options["frames_per_output"] = FRAMES_PER_OUTPUT
-    if kind == "gru":
-        dense_units = {"nano": 8, "micro": 22, "small": 48}[size]
-        return models.gru_detector(dense_units=dense_units, **options)
-    makers: dict[str, Callable[..., keras.Model]] = {
-        "conv": models.conv_detector,
-        "conv-gru": models.conv_gru_detector,
-    }
-    return makers[kind](**options)
+    if network == "gru":
+        options["dense_units"] = DENSE_UNITS.get(size)
+    return NETWORKS[network](**options)
 
 
 def make_loss(

@@ -3,7 +3,7 @@
 One detector is trained by the recipe on the train split, and on synthetic speech if that is asked
 for. Its threshold is chosen on dev with the quantised model, and the figures come from test.
 
-    job = WakeWordJob("computer", recordings="my_recordings", kind="conv")
+    job = WakeWordJob("computer", recordings="my_recordings", network="conv")
     results = train_wake_word("computer_conv", job)
 
 One detector can tell several words apart: `WakeWordJob(["lights on", "lights off"], ...)`. Each
@@ -52,7 +52,7 @@ class WakeWordJob:
         resplit: Whether to split by speaker even if the table has splits. A table with one split
             is always split; see `keras_sal.data.splits`. Defaults to `False`.
         speech: Options of synthetic speech.
-        kind: `"gru"` (default), `"conv"` or `"conv-gru"`.
+        network: `"gru"` (default), `"conv"` or `"conv-gru"`.
         size: `"nano"`, `"micro"` (default) or `"small"`.
         loss: `"sal"`, `"sa+fl"` (default), `"safl"`, `"cross-entropy"` or `"focal"`.
         strength: Strength of the anchor loss, >= 0. Defaults to `None`, for that of the loss.
@@ -71,7 +71,7 @@ class WakeWordJob:
     recordings: PathLike | None = None
     resplit: bool = False
     speech: SyntheticSpeech = field(default_factory=SyntheticSpeech)
-    kind: str = "gru"
+    network: str = "gru"
     size: str = "micro"
     loss: str = recipe.LOSS
     strength: float | None = None
@@ -145,7 +145,7 @@ def train_wake_word(
     )
     options = _described(job, loss, found)
     model = load_or_train(
-        kept_path(output / "cache", job.kind, options, found.recordings),
+        kept_path(output / "cache", job.network, options, found.recordings),
         lambda checkpoint: _trained(job, loss, streams.train, checkpoint, reporter),
         resume=resume,
         reporter=reporter,
@@ -162,7 +162,7 @@ def train_wake_word(
         seed=seed,
     )
     return release.write_release(
-        {f"{job.kind} {job.size}, {job.loss}": model}, plan, output, reporter
+        {f"{job.network} {job.size}, {job.loss}": model}, plan, output, reporter
     )
 
 
@@ -181,7 +181,7 @@ def _trained(
             streams, seed=job.training.seed, classes=classes, reporter=reporter
         )
     return recipe.train(
-        recipe.detector(job.kind, job.size, classes=classes),
+        recipe.detector(job.network, job.size, classes=classes),
         loss,
         streams,
         job.training,
@@ -197,7 +197,7 @@ def _described(job: WakeWordJob, loss: keras.losses.Loss, found: JobRecordings) 
     config = loss.get_config()
     return {
         "word": job.word if isinstance(job.word, str) else list(job.word),
-        "model": job.kind,
+        "network": job.network,
         "size": job.size,
         "loss": {key: value for key, value in config.items() if key != "name"},
         "hours": job.hours,

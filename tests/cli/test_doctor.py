@@ -42,6 +42,12 @@ def test_a_backend_must_be_there(monkeypatch, capsys):
     assert f"Keras must have a backend, such as JAX: {line}" in capsys.readouterr().out
 
 
+def test_the_chosen_backend_must_be_there(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "foo")
+    assert cli.main(["doctor"]) == 1
+    assert "must name a backend that is installed" in capsys.readouterr().out
+
+
 def test_every_extra_for_users_is_listed():
     listed = {*doctor.EXTRAS, *doctor.BACKENDS}
     assert set(extras._optional_requirements()) - listed == {"all", "docs", "test", "dev"}

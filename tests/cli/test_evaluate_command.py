@@ -48,7 +48,7 @@ def reports(folder):
     arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--examples", "1"]
     with warnings.catch_warnings(), unrendered_figures():
         warnings.simplefilter("ignore")
-        assert cli.main([*arguments, "--report", str(folder / "both")]) == 0
+        assert cli.main([*arguments, "--output", str(folder / "both")]) == 0
     (folder / "one").mkdir()
     one = Predictions.load(folder / "both").select(["deaf.keras"])
     one.save(folder / "one" / "posteriors.npz")
@@ -92,7 +92,7 @@ def test_evaluate_says_what_it_found(reports, capsys):
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
     arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--examples", "1"]
     with unrendered_figures():
-        assert cli.main([*arguments, "--report", str(reports / "tuned")]) == 0
+        assert cli.main([*arguments, "--output", str(reports / "tuned")]) == 0
     shown = capsys.readouterr().out
     for text in ("'computer' at 60 false alarms an hour", "mine", "at dev threshold", "Report: "):
         assert text in shown

@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
 def nowhere(monkeypatch):
     """No recordings are named or lie beside the checkout."""
     for name in ("keras_sal.data", "keras_sal.data.location"):
-        monkeypatch.setattr(f"{name}.find_recordings", lambda directory=None: directory)
+        monkeypatch.setattr(f"{name}.find_recordings", lambda folder=None: folder)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def trained(tones, tmp_path_factory):
         few = functools.partial(ScoringProtocol, replicates=5)
         patch.setattr(release, "ScoringProtocol", few)
         arguments = ["train", str(tones), *TWO_WORDS, "--output", str(output), *QUICK]
-        assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
+        assert cli.main([*arguments, "--network", "conv", "--size", "nano"]) == 0
     return output
 
 
@@ -100,7 +100,7 @@ class TestTrained:
         arguments += [str(trained / "firmware"), "--recordings", str(tones), *TWO_WORDS]
         arguments += ["--snr-db", "--replicates", "5", "--fa-per-hour", "30"]
         with unrendered_figures():
-            assert cli.main([*arguments, "--report", str(tmp_path)]) == 0
+            assert cli.main([*arguments, "--output", str(tmp_path)]) == 0
         for word in WORDS:
             folder = word.replace(" ", "_")
             ours = json.loads((tmp_path / folder / "results.json").read_text())
@@ -151,7 +151,7 @@ class TestTrained:
     [
         (["--word", "my computer"], "none is said in another"),
         (["--word", "jarvis"], "`word` must be the whole text of some recordings"),
-        (["--word", "alexa", "--synthetic", "9"], "no speech may be synthesised"),
+        (["--word", "alexa", "--utterances", "9"], "no speech may be synthesised"),
         (["--word", "alexa", "--near", "alex"], "no speech may be synthesised"),
         (["--word", "alexa"], "at least 10 times 'computer' in train"),
     ],

@@ -39,7 +39,7 @@ from keras_sal.training import (
 soundfile = pytest.importorskip("soundfile")
 
 QUICK = ("--steps", "240", "--crop-frames", "120", "--learning-rate", "0.02", "--hours", "0.03")
-QUICK = (*QUICK, "--fa-per-hour", "20", "--synthetic", "0", "--no-refine")
+QUICK = (*QUICK, "--fa-per-hour", "20", "--utterances", "0", "--no-refine")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def trained(tones, tmp_path_factory):
         keep_pitch(patch)
         few = functools.partial(ScoringProtocol, replicates=20)
         patch.setattr(release, "ScoringProtocol", few)
-        assert cli.main([*arguments, "--model", "conv", "--size", "nano"]) == 0
+        assert cli.main([*arguments, "--network", "conv", "--size", "nano"]) == 0
     return output
 
 
@@ -117,7 +117,7 @@ class TestTrain:
         monkeypatch.setattr(wake_word.recipe, "train", again)
         monkeypatch.setattr(release, "write_release", lambda *_: pytest.fail("went on"))
         arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
-        arguments += ["--model", "conv", "--size", "nano", "--resume"]
+        arguments += ["--network", "conv", "--size", "nano", "--resume"]
         with pytest.raises(pytest.fail.Exception, match="went on"):
             cli.main(arguments)
         assert "Trained before" in capsys.readouterr().out
@@ -132,7 +132,7 @@ class TestTrain:
 
         monkeypatch.setattr(release.micro, "convert", interrupt)  # model.keras is saved before
         arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
-        assert cli.main([*arguments, "--model", "conv", "--size", "nano", "--resume"]) == 130
+        assert cli.main([*arguments, "--network", "conv", "--size", "nano", "--resume"]) == 130
         after = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
         assert after == before
 
@@ -175,13 +175,13 @@ def test_a_detector_is_trained_once_for_the_same_job(run_quickly, monkeypatch):
         jobs.append((model.name, options.seed))
         return model
 
-    def run(kind, seed, **options):
+    def run(network, seed, **options):
         jobs.clear()
-        options |= {"kind": kind, "training": TrainingOptions(seed=seed), "refine": False}
+        options |= {"network": network, "training": TrainingOptions(seed=seed), "refine": False}
         run_quickly(**options)
         return jobs
 
-    gru, conv = (wake_word.recipe.detector(kind).name for kind in ("gru", "conv"))
+    gru, conv = (wake_word.recipe.detector(name).name for name in ("gru", "conv"))
     monkeypatch.setattr(wake_word.recipe, "train", train)
     monkeypatch.setattr(release, "write_release", lambda *_: None)
     assert run("conv", 5) == [(conv, 5)]
@@ -306,7 +306,7 @@ def test_bad_input_is_refused_before_any_work(tmp_path, capsys, change, argument
 def test_bad_voices_and_phrases_are_refused_before_any_work(
     tones, tmp_path, capsys, arguments, message
 ):
-    output = ["--output", str(tmp_path / "out"), "--synthetic", "100"]
+    output = ["--output", str(tmp_path / "out"), "--utterances", "100"]
     assert cli.main(["train", str(tones), "--word", "hey robot", *output, *arguments]) == 1
     shown = capsys.readouterr()
     assert re.search(message, shown.err)

@@ -116,6 +116,11 @@ def test_rejects_a_negative_budget(axes):
         plot_det(curve(), fa_per_hour=-1, ax=axes)
 
 
+def test_axes_must_be_axes():
+    with pytest.raises(ValueError, match=r"`ax` must be axes of matplotlib.*type int"):
+        plot_det(curve(), ax=1)
+
+
 def test_missing_matplotlib_is_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"draw a plot.*pip install .*\[report\]"):

@@ -113,7 +113,7 @@ def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
 @pytest.mark.parametrize(
     ("recordings", "options", "message"),
     [
-        ("nowhere", [], "`directory` must hold a table recordings.csv"),
+        ("nowhere", [], "`folder` must hold a table recordings.csv"),
         (
             None,
             ["--word", "supercalifragilistic"],

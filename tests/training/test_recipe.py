@@ -61,12 +61,17 @@ def test_trains_on_other_targets():
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("kind", ["gru", "conv", "conv-gru"])
-def test_each_of_several_words_has_a_posterior_of_its_own(kind):
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"`network` must be 'gru' or .*Received: network='lstm'"):
+        recipe.detector("lstm")
+
+
+@pytest.mark.parametrize("network", ["gru", "conv", "conv-gru"])
+def test_each_of_several_words_has_a_posterior_of_its_own(network):
     """Sigmoids, of the size of one: the posteriors of a frame don't depend on each other."""
-    model = recipe.detector(kind, "nano", classes=2)
+    model = recipe.detector(network, "nano", classes=2)
     assert model.layers[-1].activation is keras.activations.sigmoid
-    added = model.count_params() - recipe.detector(kind, "nano").count_params()
+    added = model.count_params() - recipe.detector(network, "nano").count_params()
     assert added == model.layers[-1].kernel.shape[0] + 1
 
 

@@ -43,7 +43,7 @@ class AlignmentSummary:
 
 
 def align_folder(
-    directory: PathLike,
+    folder: PathLike,
     method: str = "pocketsphinx",
     *,
     labels: PathLike | None = None,
@@ -58,7 +58,7 @@ def align_folder(
     Other columns stay as they are. A row for which no times are found keeps those it had.
 
     Args:
-        directory: The folder, see `keras_sal.data.recordings`; of the columns of its table, only
+        folder: The folder, see `keras_sal.data.recordings`; of the columns of its table, only
             `file` and `text` are needed.
         method: `"pocketsphinx"` (the text is aligned with the sound), `"vad"` or `"energy"` (the
             text is the only thing to be heard), or `"labels"`. Defaults to `"pocketsphinx"`.
@@ -90,16 +90,16 @@ def align_folder(
         >>> print((folder / TABLE).read_text().splitlines()[1])
         a.wav,computer,0.263,0.843
     """
-    directory = Path(directory)
+    folder = Path(folder)
     require(
         method in METHODS and (method == "labels") == (labels is not None),
         f"`method` must be one of {', '.join(METHODS)}, the last together with `labels`. "
         f"Received: method={method!r}, labels={labels!r}. Name the file with the labels, or "
         "leave it out.",
     )
-    columns, rows, newline = _read(directory)
-    lookup = None if labels is None else LabelLookup(directory, rows, Path(labels), read_options)
-    find = lookup or _SoundAligner(directory, method, pronunciations)
+    columns, rows, newline = _read(folder)
+    lookup = None if labels is None else LabelLookup(folder, rows, Path(labels), read_options)
+    find = lookup or _SoundAligner(folder, method, pronunciations)
     summary = AlignmentSummary()
     for number, row in enumerate(rows):
         if progress:
@@ -110,7 +110,7 @@ def align_folder(
     if lookup:
         lookup.warn_of_missing()
     if summary.found:
-        _write(directory, columns, rows, newline)
+        _write(folder, columns, rows, newline)
     return summary
 
 
@@ -135,8 +135,8 @@ def _align_row(row, find, overwrite, summary):
 class _SoundAligner:
     """A function from a recording and its text to the times of the text, found in the sound."""
 
-    def __init__(self, directory, method, pronunciations):
-        self._directory = directory
+    def __init__(self, folder, method, pronunciations):
+        self._folder = folder
         self._find = getattr(self, f"_by_{method}")
         self._pronunciations = pronunciations
 
@@ -144,7 +144,7 @@ class _SoundAligner:
         from keras_sal.audio import SAMPLE_RATE, read_audio
 
         try:
-            samples = read_audio(self._directory / file, convert=True)
+            samples = read_audio(self._folder / file, convert=True)
         except FileNotFoundError as error:
             raise NoTimesError("there is no such file") from error
         except (OSError, ValueError) as error:
@@ -176,20 +176,20 @@ class _SoundAligner:
         return onset_s, offset_s
 
 
-def _read(directory):
-    columns, rows, newline = read_table(directory, REQUIRED_COLUMNS)
+def _read(folder):
+    columns, rows, newline = read_table(folder, REQUIRED_COLUMNS)
     too_long = next((number for number, row in enumerate(rows, 2) if None in row), None)
     require(
         too_long is None,
         f"{TABLE} must have no row with more fields than columns. Received: "
-        f"{str(directory / TABLE)!r} with too many fields in row {too_long}. Put quotes round a "
+        f"{str(folder / TABLE)!r} with too many fields in row {too_long}. Put quotes round a "
         "text that holds a comma.",
     )
     return columns, [{name: row[name] or "" for name in columns} for row in rows], newline
 
 
-def _write(directory, columns, rows, newline):
-    path = directory / TABLE
+def _write(folder, columns, rows, newline):
+    path = folder / TABLE
     columns = [*columns, *(name for name in TIME_COLUMNS if name not in columns)]
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, columns, lineterminator=newline, restval="")

@@ -26,7 +26,7 @@ class LabelLookup:
     """A function from a recording and its text to the times of the text.
 
     Args:
-        directory: The folder of the recordings.
+        folder: The folder of the recordings.
         rows: Rows of its table; `file` is the path of a recording in it.
         labels: A label file that names the recordings, or a folder with a file for each recording.
         options: Options of `read_events`.
@@ -37,18 +37,18 @@ class LabelLookup:
 
     def __init__(
         self,
-        directory: Path,
+        folder: Path,
         rows: Sequence[Mapping[str, str]],
         labels: Path,
         options: Mapping[str, Any],
     ) -> None:
-        self._directory = directory
+        self._recordings = folder
         self._options = options
-        self._folder = labels if labels.is_dir() else None
+        self._labels = labels if labels.is_dir() else None
         self._files = _files_by_name([row["file"] for row in rows])
         self._found: set[str] = set()
         self._labels_without: dict[str, list[str]] = defaultdict(list)
-        self._events = self._read_common_file(labels) if self._folder is None else {}
+        self._events = self._read_common_file(labels) if self._labels is None else {}
 
     def __call__(self, file: str, text: str) -> tuple[float, float]:
         """Look up when a text is said in a recording.
@@ -64,7 +64,7 @@ class LabelLookup:
             NoLabelsError: If there are no labels of the recording.
             NoTimesError: If the text is not exactly once among them.
         """
-        events = self._events.get(file) if self._folder is None else self._read_own_file(file)
+        events = self._events.get(file) if self._labels is None else self._read_own_file(file)
         if not events:
             raise NoLabelsError("it has no labels")
         unnamed = len(events) == 1 and not events[0].text
@@ -103,7 +103,7 @@ class LabelLookup:
 
     def _read_common_file(self, labels: Path) -> dict[str | None, list[Event]]:
         """Read the events of all recordings from one file."""
-        durations = _durations_s(self._directory, self._files)
+        durations = _durations_s(self._recordings, self._files)
         events = read_events(labels, duration_s=durations, **self._options)
         by_file: dict[str | None, list[Event]] = defaultdict(list)
         for name, found in events.by_recording().items():
@@ -122,7 +122,7 @@ class LabelLookup:
         events: list[Event] = []
         errors = []
         paths = [path for path in self._own_paths(file) if path.is_file()]
-        duration_s = _durations_s(self._directory, {file: file}).get(file) if paths else None
+        duration_s = _durations_s(self._recordings, {file: file}).get(file) if paths else None
         for path in paths:
             try:
                 events = read_events(path, duration_s=duration_s, **self._options)
@@ -139,7 +139,7 @@ class LabelLookup:
 
     def _own_paths(self, file):
         name = PurePosixPath(file)
-        if not name.name or self._folder is None:
+        if not name.name or self._labels is None:
             return
         places = [name] + [PurePosixPath(name.name)] * (self._files.get(name.stem) == file)
         format = self._options.get("format")
@@ -150,8 +150,8 @@ class LabelLookup:
         }
         for place in places:
             for suffix in suffixes:
-                path = self._folder / place.with_suffix(suffix)
-                if path != self._directory / TABLE:
+                path = self._labels / place.with_suffix(suffix)
+                if path != self._recordings / TABLE:
                     yield path
 
 
@@ -177,14 +177,14 @@ def _warn_of_unknown(labels, names):
         )
 
 
-def _durations_s(directory: Path, files: Mapping[str, str]) -> dict[str, float]:
+def _durations_s(folder: Path, files: Mapping[str, str]) -> dict[str, float]:
     """Return the duration in seconds of each file that can be opened, by its names."""
     from keras_sal.audio import audio_info
 
     durations = {}
     for file in set(files.values()):
         try:
-            frames, rate, _ = audio_info(directory / file)
+            frames, rate, _ = audio_info(folder / file)
         except (OSError, ValueError):
             continue
         durations[file] = frames / rate

@@ -37,7 +37,7 @@ PACKAGES = {  # import name: distribution
 
 def synthesize(
     word: str,
-    directory: PathLike,
+    folder: PathLike,
     *,
     utterances: int = 300,
     negatives_s: float = 3000.0,
@@ -66,7 +66,7 @@ def synthesize(
 
     Args:
         word: The wake word: English words in lower case, as they are spoken.
-        directory: The folder to fill: new, empty, or filled by the same call before.
+        folder: The folder to fill: new, empty, or filled by the same call before.
         utterances: Number of recordings of the wake word, at least 3. Default 300.
         negatives_s: Approximate duration of other speech and noise, in seconds. False alarms on
             `test` are counted over 30 % of it: raise it to measure low rates. Default 3000.
@@ -102,9 +102,9 @@ def synthesize(
     models = [piper_model(path) for path in voices]
     models += [kokoro_model(*kokoro)] if kokoro else []
     recipe = _recipe(word, utterances, negatives_s, seed, near, engines, models)
-    directory = Path(directory).absolute()
-    if _is_made(directory, recipe):
-        return directory
+    folder = Path(folder).absolute()
+    if _is_made(folder, recipe):
+        return folder
     packages = PACKAGES | ({"kokoro_onnx": "kokoro-onnx"} if kokoro else {})
     require_packages(PACKAGES, "synthesise speech by engines that are GPL-3", extra="demo")
     if kokoro and importlib.util.find_spec("kokoro_onnx") is None:
@@ -116,8 +116,8 @@ def synthesize(
     recordings, assignment = plan(
         word, utterances, negatives_s, seed, near=near, engines=engines, models=models
     )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}-", dir=directory.parent) as scratch:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         unfinished = Path(scratch, "unfinished")
         unfinished.mkdir()
         jobs = write_jobs(recordings, assignment, Path(scratch), unfinished, seed)
@@ -125,8 +125,8 @@ def synthesize(
         rows = [asdict(recording) | times[recording.file] for recording in recordings]
         _write_table(unfinished / TABLE, rows)
         _write_manifest(unfinished / MANIFEST, recipe, packages.values())
-        _move(unfinished, directory, recipe)
-    return directory
+        _move(unfinished, folder, recipe)
+    return folder
 
 
 def _check_word(word: Any) -> None:
@@ -202,21 +202,21 @@ def _recipe(
     return recipe | {name: given for name, given in optional.items() if given}
 
 
-def _is_made(directory: Path, recipe: dict[str, Any]) -> bool:
+def _is_made(folder: Path, recipe: dict[str, Any]) -> bool:
     """Return whether the folder is filled with this recipe; raise an error if with another one."""
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     require(
-        (directory / MANIFEST).is_file(),
-        "`directory` must be new, empty or filled by an earlier call; other files are never "
-        f"touched. Received: directory={str(directory)!r}, which has no {MANIFEST}. Give a "
+        (folder / MANIFEST).is_file(),
+        "`folder` must be new, empty or filled by an earlier call; other files are never "
+        f"touched. Received: folder={str(folder)!r}, which has no {MANIFEST}. Give a "
         "folder of its own.",
     )
-    made = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["recipe"]
+    made = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["recipe"]
     require(
         made == recipe,
-        "`directory` must be new, empty or filled by a call with the same arguments; a folder "
-        f"holds one synthesis. Received: directory={str(directory)!r}, filled with {made}, "
+        "`folder` must be new, empty or filled by a call with the same arguments; a folder "
+        f"holds one synthesis. Received: folder={str(folder)!r}, filled with {made}, "
         f"asked for {recipe}. Give another folder, or delete this one.",
     )
     return True
@@ -235,12 +235,12 @@ def _write_manifest(path, recipe, distributions):
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def _move(unfinished: Path, directory: Path, recipe: dict[str, Any]) -> None:
+def _move(unfinished: Path, folder: Path, recipe: dict[str, Any]) -> None:
     """Move the finished folder to its place, unless another process has filled it meanwhile."""
     try:
-        if directory.exists():
-            directory.rmdir()
-        unfinished.rename(directory)
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
     except OSError:
-        if not _is_made(directory, recipe):
+        if not _is_made(folder, recipe):
             raise

@@ -220,7 +220,7 @@ def test_labels_in_milliseconds_are_refused(folder):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (None, {}, r"`directory` must hold a table recordings.csv"),
+        (None, {}, r"`folder` must hold a table recordings.csv"),
         ("file,onset_s\n", {}, r"must have the columns file, text.*the columns file, onset_s"),
         ("file,text\na.wav,yes, sir\n", {}, r"too many fields in row 2.*quotes round a text"),
         ("file,text\n", {"method": "magic"}, r"`method` must be one of pocketsphinx.*'magic'"),

@@ -21,9 +21,9 @@ UTTERANCES, NEGATIVES_S = 30, 120.0
 FRAME = 80  # samples: 5 ms
 
 
-def make(directory, **arguments):
+def make(folder, **arguments):
     arguments = {"utterances": UTTERANCES, "negatives_s": NEGATIVES_S} | arguments
-    return synthesize("computer", directory, **arguments)
+    return synthesize("computer", folder, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_a_piper_voice_is_known_by_its_content(tmp_path, monkeypatch):
     folder = make(tmp_path / "made", voices=[path])
     assert make(tmp_path / "made", voices=[path]) == folder
     path.write_bytes(path.read_bytes() + b"changed")
-    with pytest.raises(ValueError, match=r"`directory` must be .* same arguments"):
+    with pytest.raises(ValueError, match=r"`folder` must be .* same arguments"):
         make(tmp_path / "made", voices=[path])
 
 
@@ -313,9 +313,9 @@ def test_rejects_kokoro(tmp_path):
 
 def test_rejects_directory_with_other_files(tmp_path):
     (tmp_path / "thesis.txt").write_text("the only copy")
-    with pytest.raises(ValueError, match=r"`directory` must be new.*has no synthesis.json.*Give a"):
+    with pytest.raises(ValueError, match=r"`folder` must be new.*has no synthesis.json.*Give a"):
         synthesize("computer", tmp_path)
-    with pytest.raises(ValueError, match=r"`directory` must be new, empty.*Received: directory="):
+    with pytest.raises(ValueError, match=r"`folder` must be new, empty.*Received: folder="):
         synthesize("computer", tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "the only copy"
 
@@ -323,7 +323,7 @@ def test_rejects_directory_with_other_files(tmp_path):
 def test_rejects_directory_with_another_synthesis(tmp_path):
     recipe = {"version": 1, "word": "jarvis", "utterances": 300, "negatives_s": 3000.0, "seed": 0}
     (tmp_path / "synthesis.json").write_text(json.dumps({"recipe": recipe}))
-    with pytest.raises(ValueError, match=r"`directory` must be .*'jarvis'.*'computer'.*delete"):
+    with pytest.raises(ValueError, match=r"`folder` must be .*'jarvis'.*'computer'.*delete"):
         synthesize("computer", tmp_path)
 
 
