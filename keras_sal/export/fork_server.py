@@ -8,6 +8,7 @@ This file is also the program of the server, which imports nothing of this packa
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -88,6 +89,8 @@ def serve() -> None:
         os.dup2(2, 1)  # whatever a package prints is no answer
         for package in sys.argv[1:]:
             importlib.import_module(package)
+        gc.collect()
+        gc.freeze()  # collections in a fork then leave these objects, hence the pages, as they are
         for line in sys.stdin:
             worker = os.fork()
             if not worker:
