@@ -1,7 +1,7 @@
 """Misses and latency by the number of outputs above the threshold that make a detection.
 
     python benchmarks/triggers.py --recordings DIR
-    python benchmarks/triggers.py --models conv --against benchmarks/results/triggers_4ccb2f9.json
+    python benchmarks/triggers.py --models conv --against benchmarks/results/triggers_9353671.json
 
 The detectors are the float models of `wake_words.py`, trained in the same way or taken from its
 cache, with other triggers over the same posteriors. Figures are means over budgets of 1, 2, 3, 5
