@@ -20,6 +20,7 @@ from keras_sal.audio.micro_frontend import (
     count_frames,
 )
 from keras_sal.audio.samples import SAMPLE_RATE
+from keras_sal.checks import require
 from keras_sal.typing import Tensor
 
 FULL_SCALE = 1 << 15
@@ -62,19 +63,27 @@ class MicroFeatures(keras.layers.Layer):
     number.
 
     Args:
+        padding: `"valid"` (default): the first frame is that of the first whole window, as in
+            `MicroFrontend`. `"causal"`: 20 ms of silence come before the sound, so that each 160
+            samples give a frame from the first on, and a stream needs no delay.
         **kwargs: Arguments of `keras.layers.Layer`. Computations are in `float32` whatever the
             dtype.
 
     Attributes:
         frame_step_s, frame_offset_s: Frame `t` is complete at `frame_offset_s + t * frame_step_s`,
-            0.01 and 0.03 s. Give both to `AnchorTargets`.
-        step, window: 160 and 480 samples, the same at 16 kHz.
+            0.01 and 0.03 s; with `"causal"`, 0.01 and 0.01 s. Give both to `AnchorTargets`.
+        step, window: 160 and 480 samples, a step and a window at 16 kHz.
+        streaming_padding: Samples of silence before the sound: 0, or with `"causal"` 320.
 
     Call arguments:
         samples: `(batch, samples)` at 16 kHz: floats in `[-1, 1]`, rounded to 16 bits, or `int16`.
 
     Returns:
-        A tensor `(batch, frames, 40)` of `(samples - 480) // 160 + 1` frames.
+        A tensor `(batch, frames, 40)` of `(samples - 480) // 160 + 1` frames; with `"causal"`, of
+        `samples // 160`.
+
+    Raises:
+        ValueError: If `padding` is something else.
 
     Reference:
         TensorFlow Lite Micro, `tensorflow/lite/experimental/microfrontend`; Wang et al., Trainable
@@ -89,10 +98,18 @@ class MicroFeatures(keras.layers.Layer):
         (2, 98, 1)
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, padding: str = "valid", **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # float16 can't hold 16-bit samples
-        self.frame_step_s, self.frame_offset_s = FRAME_STEP_S, FRAME_OFFSET_S
+        require(
+            padding in ("valid", "causal"),
+            f"`padding` must be 'valid' or 'causal'. Received: padding={padding!r}. Use 'causal' "
+            "for the front-end of a stream.",
+        )
+        self.padding = padding
         self.step, self.window = (round(s * SAMPLE_RATE) for s in (FRAME_STEP_S, FRAME_OFFSET_S))
+        self.streaming_padding = self.window - self.step if padding == "causal" else 0
+        self.frame_step_s = FRAME_STEP_S
+        self.frame_offset_s = FRAME_STEP_S if padding == "causal" else FRAME_OFFSET_S
         self._window_parts = np.divmod(micro_tables.hann_window(self.window), np.float32(PART))
         self._transform = RealTransform(micro_tables.lowest_bin(SIZE))
         bank = micro_tables.filter_bank(SIZE)
@@ -109,6 +126,8 @@ class MicroFeatures(keras.layers.Layer):
         Returns:
             A tensor `(batch, frames, 40)`.
         """
+        if self.streaming_padding:
+            samples = ops.pad(samples, [(0, 0), (self.streaming_padding, 0)])
         if samples.shape[1] is not None and samples.shape[1] < self.window:
             return ops.zeros((ops.shape(samples)[0], 0, FEATURES), self.compute_dtype)
         amplitudes = self._amplitudes(samples)
@@ -126,13 +145,14 @@ class MicroFeatures(keras.layers.Layer):
             `(batch, frames, 40)`.
         """
         batch, samples = shape
-        return batch, None if samples is None else count_frames(samples), FEATURES
+        frames = None if samples is None else count_frames(samples + self.streaming_padding)
+        return batch, frames, FEATURES
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the layer."""
         config = super().get_config()
         config.pop("autocast", None)
-        return config
+        return config | {"padding": self.padding}
 
     @property
     def streaming_window(self) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from keras_sal.cli.meter import meter
 if TYPE_CHECKING:
     from keras_sal.runtime import StreamingDetector
 
-BUNDLE_OR = "of the bundle, else"
+STATED_OR = "of the bundle or the .json file, else"
 
 
 def add_parser(commands: Commands) -> None:
@@ -36,8 +36,9 @@ def add_parser(commands: Commands) -> None:
         run,
         summary="detections in sound files, a pipe or from the microphone, as they happen",
         description="Runs a detector over sound and prints detections as they happen, with the "
-        "front-end of TensorFlow Lite Micro before it. Threshold and trigger are those of a "
-        "bundle, where MODEL is one, unless they are given.",
+        "front-end of TensorFlow Lite Micro before it unless the file has it inside. Threshold "
+        "and trigger are those of a bundle, or of the .json file beside a .tflite or .onnx file, "
+        "unless they are given.",
         examples=[
             "detect firmware --microphone",
             "detect detector.tflite --threshold 0.9 a.wav b.flac",
@@ -80,10 +81,10 @@ def add_parser(commands: Commands) -> None:
         "--threshold",
         type=_thresholds,
         metavar="P[,P...]",
-        help=f"threshold in [0, 1]; one for each class, with commas (default: {BUNDLE_OR} 0.5)",
+        help=f"threshold in [0, 1]; one for each class, with commas (default: {STATED_OR} 0.5)",
     )
-    add_numbers(parser, TRIGGER, unset=f"{BUNDLE_OR} that of a trigger")
-    add_class_names(parser, unset=f"{BUNDLE_OR} none")
+    add_numbers(parser, TRIGGER, unset=f"{STATED_OR} that of a trigger")
+    add_class_names(parser, unset=f"{STATED_OR} none")
     add_runtime(parser)
     parser.add_argument(
         "--json-lines", action="store_true", help="print each detection as a JSON object on a line"
@@ -147,18 +148,23 @@ def _check_options(options: argparse.Namespace) -> None:
 
 def _open(options: argparse.Namespace) -> StreamingDetector:
     from keras_sal.audio import MicroFrontend
+    from keras_sal.export import detector_file
     from keras_sal.runtime import StreamingDetector
 
     model, runtime = options.model, options.runtime
     given = values(options, {"threshold": None, "class_names": None, **TRIGGER})
     given = {name: value for name, value in given.items() if value is not None}
-    if not Path(model).is_dir():
+    if Path(model).is_dir():
+        detector = StreamingDetector.from_bundle(model, runtime, **given)
+    elif detector_file.find(model):
+        detector = StreamingDetector.from_file(model, runtime, **given)
+    else:
         return StreamingDetector(model, frontend=MicroFrontend(), runtime=runtime, **given)
-    detector = StreamingDetector.from_bundle(model, runtime, **given)
     if detector.frontend is None:
         raise ValueError(
-            "`model` must hear sound; the bundle takes features of your own. Received: "
-            f"model={model!r}. Feed them to StreamingDetector.from_bundle(...).process(features)."
+            "`model` must hear sound; this one takes features of your own. Received: "
+            f"model={model!r}. Feed them to StreamingDetector.from_bundle(...).process(features), "
+            "or to that of StreamingDetector.from_file(...)."
         )
     return detector
 

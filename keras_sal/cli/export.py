@@ -40,6 +40,12 @@ ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
 SCORING = FRAME_TIMES | TRIGGER
+TARGET_RUNTIMES = {
+    "micro": "TensorFlow Lite Micro",
+    "esphome": "TensorFlow Lite Micro",
+    "litert": "LiteRT",
+    "onnx": "ONNX Runtime",
+}
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
 QUANTIZATIONS = {
     "micro": ("int8", "int16x8", "float32"),
@@ -57,12 +63,14 @@ def add_parser(commands: Commands) -> None:
         run,
         summary="a trained model for microcontrollers, ESPHome, LiteRT or ONNX",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
-        "quantised model, C++ sources, README and manifest, and a threshold that is given or was "
-        "chosen with that model on dev streams; for ESPHome's micro_wake_word it is a folder with "
-        "model and JSON; for LiteRT and ONNX it is a file.",
+        "quantised model, C++ sources, README and manifest; for ESPHome's micro_wake_word it is a "
+        "folder with model and JSON; for LiteRT and ONNX it is a file from sound or features to "
+        "posteriors, with a .json file beside it. The threshold is given, or chosen with that "
+        "model on dev streams.",
         examples=[
             "export model.keras firmware --recordings my_recordings --word computer",
-            "export model.keras model.onnx --to onnx",
+            "export model.keras detector.onnx --to onnx --recordings my_recordings",
+            "export model.keras detector.tflite --to litert --frontend micro --threshold 0.8",
             'export model.keras firmware --word "lights on" --word "lights off"',
         ],
     )
@@ -99,7 +107,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
-        help="what computes the features (default: micro with --recordings, else none)",
+        help="what computes the features; litert, onnx: micro is put into the file "
+        "(default: micro with --recordings, else none)",
     )
     parser.add_argument("--author", default="", metavar="NAME", help="esphome: author of the model")
     trigger = parser.add_argument_group("trigger")
@@ -135,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
         from keras_sal.export import esphome
 
         esphome.check_model(model)
-    if options.to == "micro" and options.threshold is None:
+    if options.to != "esphome" and options.threshold is None and options.recordings:
         _check_words(model, options.word)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
@@ -292,22 +301,46 @@ class _Export:
     console: Console
 
     def file(self) -> str:
-        """Convert to a file; return a summary."""
+        """Convert to a file, and describe it where a threshold is known; return a summary."""
+        from keras_sal.export import detector_file
+        from keras_sal.files import write_atomically
+
+        options, path, frontend = self.options, Path(self.options.output), self._frontend()
+        convert, threshold = self._file_converter(), options.threshold
+        with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+            with self.console.stage(f"Convert to {options.to}"):
+                detector = convert(Path(folder) / path.name)
+            if threshold is None and self.recordings:
+                threshold = self._choose_threshold(detector, TARGET_RUNTIMES[options.to])
+            if frontend is None:
+                write_atomically(path, detector.path.read_bytes())
+        if frontend is not None:
+            with self.console.stage(f"Convert to {options.to} with the front-end"):
+                convert(path, frontend=frontend)
+        summary = f"{path}: {path.stat().st_size:,} bytes, {options.quantization}"
+        if threshold is None:
+            return f"{summary}. It has no .json file beside it, for want of a threshold"
+        written = detector_file.write(
+            path,
+            threshold=threshold,
+            class_names=self._class_names(),
+            frontend=frontend,
+            **values(options, SCORING),
+        )
+        return f"{summary}, threshold {_listed(written.threshold)}"
+
+    def _file_converter(self) -> Callable[..., Any]:
+        """Return what converts the model to a path, with a front-end or without."""
         from keras_sal.export import litert, onnx
 
-        options, calibration = self.options, self._calibration()
-        with self.console.stage(f"Convert to {options.to}"):
-            file: Any
-            if options.to == "onnx":
-                file = onnx.convert(self.model, Path(options.output))
-            else:
-                file = litert.convert(
-                    self.model,
-                    Path(options.output),
-                    calibration,
-                    quantization=options.quantization,
-                )
-        return f"{file.path}: {file.flash_bytes:,} bytes, {options.quantization}"
+        if self.options.to == "onnx":
+            return functools.partial(onnx.convert, self.model)
+        return functools.partial(
+            litert.convert,
+            self.model,
+            calibration=self._calibration(),
+            quantization=self.options.quantization,
+        )
 
     def firmware(self) -> str:
         """Convert, choose the threshold with the converted model, and write; return a summary."""
@@ -330,7 +363,7 @@ class _Export:
                 converted = esphome.component_file(converted, Path(folder) / "component.tflite")
             threshold = options.threshold
             if threshold is None:
-                threshold = self._choose_threshold(converted)
+                threshold = self._choose_threshold(converted, TARGET_RUNTIMES[options.to])
             return f"{options.output}: {write(converted, threshold)}"
 
     def _calibration(self) -> list[Array] | None:
@@ -353,7 +386,20 @@ class _Export:
                 progress=stage.progress,
             )
 
-    def _choose_threshold(self, converted: Any) -> dict[str, Any]:
+    def _frontend(self) -> str | None:
+        """Return the front-end of the detector."""
+        frontend = self.options.frontend or ("micro" if self.options.recordings else "none")
+        return None if frontend == "none" else frontend
+
+    def _class_names(self) -> list[str] | None:
+        """Return the names of the classes, if they are known."""
+        from keras_sal.data.wake_words import list_words
+
+        options = self.options
+        named = bool(options.recordings) or not isinstance(options.word, str)
+        return options.class_names or (list(list_words(options.word)) if named else None)
+
+    def _choose_threshold(self, converted: Any, runtime: str) -> dict[str, Any]:
         options, recordings = self.options, self.recordings or []
         with self.console.stage("Make dev streams") as stage:
             streams = feature_streams.held_out_streams(
@@ -372,7 +418,7 @@ class _Export:
                 converted,
                 streams,
                 options.fa_per_hour,
-                data=f"dev, {options.quantization} model in TensorFlow Lite Micro",
+                data=f"dev, {options.quantization} model in {runtime}",
                 words=None if isinstance(options.word, str) else options.word,
                 track=stage.track,
                 score=score,
@@ -380,27 +426,21 @@ class _Export:
             )
 
     def _write_bundle(self, converted: Any, threshold: Any) -> str:
-        from keras_sal.data.wake_words import list_words
         from keras_sal.export import bundle
 
         options = self.options
-        from_recordings = bool(options.recordings)
-        named = from_recordings or not isinstance(options.word, str)
-        frontend = options.frontend or ("micro" if from_recordings else "none")
         written = bundle.write(
             converted,
             Path(options.output),
             threshold=threshold,
-            class_names=options.class_names or (list_words(options.word) if named else None),
-            frontend=None if frontend == "none" else frontend,
+            class_names=self._class_names(),
+            frontend=self._frontend(),
             **values(options, SCORING),
         )
-        manifest, thresholds = written.manifest, written.threshold
-        thresholds = thresholds if isinstance(thresholds, list) else [thresholds]
+        manifest = written.manifest
         return (
             f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
-            f"{manifest['arena_bytes']:,} bytes of arena, "
-            f"threshold {', '.join(f'{each:.6g}' for each in thresholds)}"
+            f"{manifest['arena_bytes']:,} bytes of arena, threshold {_listed(written.threshold)}"
         )
 
     def _write_esphome(self, converted: Any, threshold: Any) -> str:
@@ -417,3 +457,9 @@ class _Export:
             smooth_frames=options.smooth_frames,
         )
         return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"
+
+
+def _listed(threshold: float | list[float]) -> str:
+    """Write one or several thresholds out."""
+    thresholds = threshold if isinstance(threshold, list) else [threshold]
+    return ", ".join(f"{each:.6g}" for each in thresholds)

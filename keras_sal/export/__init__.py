@@ -14,10 +14,13 @@ A reader meets, in this order:
   `verification_report` holds the result.
 - `footprint`: flash, arena and operators of a file; `arena` finds its smallest arena,
   `scratch` what optimised kernels want beyond it.
+- `frontend`: the front-end in a LiteRT or ONNX file, which then takes sound; `detector_file`: the
+  description beside such a file, by which it is opened again.
 - `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
 - `internal_state`: files that keep their state themselves; `esphome` writes one for
   micro_wake_word.
 - `shared_converter`: makes the conversion of many models several times faster.
+- `detector_settings`, `manifest`: what bundles and descriptions have in common.
 - `conversion/`: the converter process; `worker` and `fork_server` run it. `tflite/`: the `.tflite`
   file format. `firmware/`: the C++ of a bundle.
 
@@ -25,13 +28,24 @@ Every failed export is an `ExportError`. Nothing heavy is imported before it is 
 about a missing package names the extra to install.
 """
 
-from keras_sal.export import bundle, esphome, footprint, internal_state, litert, micro, onnx, verify
+from keras_sal.export import (
+    bundle,
+    detector_file,
+    esphome,
+    footprint,
+    internal_state,
+    litert,
+    micro,
+    onnx,
+    verify,
+)
 from keras_sal.export.conversion.converter_process import shared_converter
 from keras_sal.export.errors import ExportError
 
 __all__ = [
     "ExportError",
     "bundle",
+    "detector_file",
     "esphome",
     "footprint",
     "internal_state",

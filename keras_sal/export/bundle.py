@@ -34,18 +34,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_sal.checks import require
-from keras_sal.detection import Scoring
-from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
+from keras_sal.export.detector_settings import DetectorSettings, Threshold, WrittenDetector
 from keras_sal.export.firmware import sources
-from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, TRIGGER, Contents
+from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, Contents
 from keras_sal.export.firmware.readme import readme
 from keras_sal.export.internal_state import InternalModel, is_internal
 from keras_sal.export.manifest import MANIFEST, read_manifest
@@ -58,32 +56,13 @@ from keras_sal.typing import PathLike
 
 
 @dataclasses.dataclass(frozen=True)
-class Bundle:
+class Bundle(WrittenDetector):
     """A folder written by `write`.
 
     Attributes:
         folder: The folder.
         manifest: Its manifest.
     """
-
-    folder: Path
-    manifest: dict[str, Any]
-
-    @property
-    def model_path(self) -> Path:
-        """The `.tflite` file."""
-        return self.folder / self.manifest["model"]
-
-    @property
-    def threshold(self) -> float | list[float]:
-        """The trigger's threshold; a list for several classes."""
-        return self.manifest["trigger"]["threshold"]
-
-    @property
-    def scoring(self) -> dict[str, Any]:
-        """The other arguments of `keras_sal.detection.detect`."""
-        times = {name: self.manifest[name] for name in ("frame_step_s", "frame_offset_s")}
-        return times | {name: self.manifest["trigger"][name] for name in TRIGGER}
 
     def open(self) -> MicroModel:
         """Load the model into the interpreter of TensorFlow Lite Micro."""
@@ -94,7 +73,7 @@ def write(
     model: MicroModel | PathLike,
     folder: PathLike,
     *,
-    threshold: float | Sequence[float] | Mapping[str, Any],
+    threshold: Threshold,
     class_names: str | Sequence[str] | None = None,
     frontend: str | None = None,
     delay_frames: int = 0,
@@ -139,16 +118,17 @@ def write(
     folder = _check_folder(folder)
     model = model if isinstance(model, MicroModel) else _open(Path(model))
     classes = int(np.prod(_check_signature(model).shape))
-    level, record, trigger = _check_trigger(threshold, scoring)
     contents = Contents(
         model,
         name=folder.absolute().name,
-        class_names=_check_names(class_names, classes),
-        thresholds=_check_thresholds(level, classes),
-        threshold_record=record,
-        scoring=trigger,
+        settings=DetectorSettings.checked(
+            classes,
+            threshold=threshold,
+            class_names=class_names,
+            delay_frames=delay_frames,
+            scoring=scoring,
+        ),
         frontend=_check_frontend(frontend, model),
-        delay_frames=validate_delay_frames(delay_frames),
     )
     manifest = contents.manifest()
     texts = contents.sources() | {"README.md": readme(folder.name, manifest)}
@@ -215,57 +195,6 @@ def _check_signature(model: MicroModel) -> TensorInfo:
     )
     gates.check_cmsis_nn(Flatbuffer.from_file(model.path), {})
     return output
-
-
-def _check_names(names: str | Sequence[str] | None, classes: int) -> list[str]:
-    if names is None:
-        return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
-    names = [names] if isinstance(names, str) else list(names)
-    require(
-        len(names) == classes and all(isinstance(name, str) and name for name in names),
-        f"`class_names` must name each of the {classes} classes of the model. "
-        f"Received: class_names={names}. Give them in the order of the output's channels.",
-    )
-    return names
-
-
-def _check_trigger(
-    threshold: float | Sequence[float] | Mapping[str, Any], scoring: dict[str, Any]
-) -> tuple[Any, Mapping[str, Any], Scoring]:
-    """Return the threshold, how it was chosen, and the trigger that belongs to it."""
-    if not isinstance(threshold, Mapping):
-        require(
-            "frame_step_s" in scoring,
-            "`frame_step_s` must be given: seconds from one output to the next. "
-            "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`.",
-        )
-        return threshold, {"rule": "set by hand", "threshold": threshold}, Scoring(**scoring)
-    chosen = threshold.get("scoring")
-    if chosen is None or "threshold" not in threshold:
-        raise ValueError(
-            "`threshold` must be a number, one for each class, or a record by "
-            "`keras_sal.detection.threshold_record`. "
-            f"Received: a dict with the keys {sorted(threshold)}. Give the whole record."
-        )
-    others = {name for name, value in scoring.items() if chosen.get(name, value) != value}
-    if others:
-        name = min(others)
-        raise ValueError(
-            f"`{name}` must be the one the threshold was chosen with: another trigger has another "
-            f"threshold. Received: {name}={scoring[name]}, in the record {chosen[name]}. "
-            "Leave it out, or choose the threshold again."
-        )
-    return threshold["threshold"], threshold, Scoring(**(scoring | chosen))
-
-
-def _check_thresholds(threshold: Any, classes: int) -> list[float]:
-    thresholds = np.broadcast_to(validate_thresholds(threshold, classes), classes).tolist()
-    require(
-        all(map(math.isfinite, thresholds)),
-        "`threshold` must be in [0, 1]; a detector that never fires needs no firmware. "
-        f"Received: threshold={thresholds}. Choose it on development data.",
-    )
-    return thresholds
 
 
 def _check_frontend(frontend: str | None, model: MicroModel) -> dict[str, Any] | None:

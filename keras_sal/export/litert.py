@@ -5,6 +5,7 @@
 
     lite_model = convert(model, "detector.tflite")      # model trained on any backend
     posteriors = lite_model.stream(features)            # (frames, 40) -> (frames, 1)
+    convert(model, "detector.tflite", frontend="micro") # takes samples
 
 On Android and iOS, run signature `step`: feed `frame` and the states, zeros at first, and feed
 each `state_k_next` back as `state_k`. All inputs and outputs are float32, whatever the
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
 from keras_sal.export.errors import ExportError
+from keras_sal.export.frontend import with_frontend
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
@@ -36,6 +38,7 @@ def convert(
     path: PathLike,
     calibration: Iterable[ArrayLike] | None = None,
     *,
+    frontend: str | None = None,
     quantization: str = "float32",
     min_posterior: float = 0.5,
     timeout_s: float = 300.0,
@@ -48,11 +51,11 @@ def convert(
     Args:
         model: Whole-clip Keras model `(batch, time, features)` to `(batch, time, classes)` that
             `keras_sal.streaming.step_model` can stream, or a step model made by it; on any backend.
-            To have the front-end in the file, give the step model of a model that begins with it:
-            `step_model(model, max_delay_frames=2)`.
         path: Where to write the `.tflite` file. It appears complete or not at all.
         calibration: Iterable of feature sequences `(frames, features)` with positives among them;
             needed for `"int8"` only. For several frame inputs, dicts of such arrays by input name.
+        frontend: `"micro"` puts the micro front-end into the file, which then takes samples: see
+            `keras_sal.export.frontend`. Defaults to `None`, for a file that takes features.
         quantization: `"float32"` (default), `"float16"` (weights of half the size, float
             arithmetic) or `"int8"` (weights a quarter of the size, integer arithmetic).
         min_posterior: Each output channel must reach this somewhere in `calibration`, in [0, 1].
@@ -82,7 +85,7 @@ def convert(
         ["tensorflow", "flatbuffers", "tflite_micro", "ai_edge_litert"], "convert for LiteRT"
     )
     file, _ = to_tflite(
-        model,
+        with_frontend(model, frontend),
         calibration,
         quantization=quantization,
         min_posterior=min_posterior,

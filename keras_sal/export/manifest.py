@@ -1,7 +1,8 @@
-"""The manifest of a bundle: reading of a folder that anybody may have written.
+"""Manifests: reading of JSON files that anybody may have written.
 
-`keras_sal.export.bundle` describes the format. A manifest is used only if every field that a
-detector needs is there and in range, and if the model is a file of the folder with a known hash.
+`keras_sal.export.bundle` and `keras_sal.export.detector_file` describe their formats. A manifest is
+used only if every field that a detector needs is there and in range, and if the model is a file of
+the folder with a known hash.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
-from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND, TRIGGER
+from keras_sal.export.detector_settings import TRIGGER
+from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND
 from keras_sal.files import file_sha256
 from keras_sal.typing import PathLike
 
@@ -25,6 +27,27 @@ MANIFEST = "manifest.json"
 MOST_BYTES = 16 << 20
 LONGEST_NAME = 120
 SHA256 = re.compile("[0-9a-f]{64}")
+
+Manifest = Mapping[str, Any]
+Check = Callable[[Manifest], None]
+
+
+class Kind(NamedTuple):
+    """A kind of manifest, and what error messages say about it.
+
+    Attributes:
+        format: The version that is read.
+        holder: What holds such a manifest, as the subject of a sentence.
+        thing: What the manifest makes of its folder or file.
+        writer: The function that writes it.
+        checks: A check for each field that a detector needs.
+    """
+
+    format: int
+    holder: str
+    thing: str
+    writer: str
+    checks: Mapping[str, Check]
 
 
 def read_manifest(folder: PathLike) -> dict[str, Any]:
@@ -40,33 +63,56 @@ def read_manifest(folder: PathLike) -> dict[str, Any]:
         ValueError: If it is not a bundle, has another format, its files have changed, or a field
             that a detector needs is missing or out of range.
     """
-    folder = Path(folder)
-    manifest = _load(folder)
+    return read_json(Path(folder) / MANIFEST, BUNDLE)
+
+
+def read_json(path: Path, kind: Kind) -> dict[str, Any]:
+    """Read a manifest of some kind.
+
+    Args:
+        path: The file.
+        kind: Its kind.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ValueError: As from `read_manifest`.
+    """
+    manifest = load_json(path, kind)
     found = manifest.get("format")
+    place = str(path.parent if kind is BUNDLE else path)
     require(
-        found == FORMAT and not isinstance(found, bool),
-        f"`folder` must hold a bundle of format {FORMAT}, the one this version reads. "
-        f"Received: format={found!r} in {str(folder)!r}. "
+        found == kind.format and not isinstance(found, bool),
+        f"{kind.holder} {kind.thing} of format {kind.format}, the one this version reads. "
+        f"Received: format={found!r} in {place!r}. "
         "Write it again, or use the version of keras_sal that wrote it.",
     )
-    _check_files(folder, manifest)
-    for name, check in _CHECKS.items():
+    _check_files(path.parent, manifest, kind)
+    for name, check in kind.checks.items():
         try:
             check(manifest)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else error
             value = manifest.get(name, "nothing")
             raise ValueError(
-                f"`folder` must hold a {MANIFEST} whose {name!r} can be used; a detector needs it. "
-                f"Received: {name}={_short(value)} in {str(folder)!r} ({reason}). "
-                "Write the bundle again with `keras_sal.export.bundle.write`."
+                f"{kind.holder} a {path.name} whose {name!r} can be used; a detector needs it. "
+                f"Received: {name}={_short(value)} in {place!r} ({reason}). "
+                f"Write it again with `{kind.writer}`."
             ) from error
     return manifest
 
 
-def _load(folder: Path) -> dict[str, Any]:
-    """Read the JSON of a manifest; `Infinity` and `NaN` are not JSON."""
-    path = folder / MANIFEST
+def load_json(path: Path, kind: Kind) -> dict[str, Any]:
+    """Read the JSON of a manifest, unchecked; `Infinity` and `NaN` are not JSON.
+
+    Args:
+        path: The file.
+        kind: Its kind, for the error message.
+
+    Raises:
+        ValueError: If it is no JSON object, or too large.
+    """
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
@@ -75,9 +121,9 @@ def _load(folder: Path) -> dict[str, Any]:
             raise ValueError(f"it holds {type(manifest).__name__}, not an object")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"`folder` must hold a readable {MANIFEST}; it makes a folder a bundle. Received: "
-            f"folder={str(folder)!r} ({type(error).__name__}: {error}). "
-            "Write it with `keras_sal.export.bundle.write`."
+            f"{kind.holder} a readable {path.name}; it makes {kind.thing}. Received: "
+            f"{str(path.parent)!r} ({type(error).__name__}: {error}). "
+            f"Write it with `{kind.writer}`."
         ) from error
     return manifest
 
@@ -86,21 +132,21 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a finite number")
 
 
-def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+def _check_files(folder: Path, manifest: Manifest, kind: Kind) -> None:
     """Compare every file with its hash."""
     hashes: Any = manifest.get("sha256")
     require(
         isinstance(hashes, dict)
         and len(hashes) > 0
         and all(isinstance(value, str) and SHA256.fullmatch(value) for value in hashes.values()),
-        f"`folder` must hold a {MANIFEST} with the SHA-256 of every file; changed files are found "
-        f"by it. Received: sha256={_short(hashes)} in {str(folder)!r}. Write the bundle again.",
+        f"{kind.holder} {kind.thing} with the SHA-256 of every file; changed files are found by "
+        f"it. Received: sha256={_short(hashes)} in {str(folder)!r}. Write it again.",
     )
     for name, expected in hashes.items():
         require(
             _is_plain(name),
             "`folder` must hold its files itself; a manifest may name no others. "
-            f"Received: {name!r} in {str(folder)!r}. Do not use this bundle.",
+            f"Received: {name!r} in {str(folder)!r}. Do not use it.",
         )
         path = folder / name
         require(path.is_file(), _changed_message(folder, name, "is missing"))
@@ -116,28 +162,34 @@ def _is_plain(name: str) -> bool:
     return short and not set(name) & set('/\\:\0"<>|?*')
 
 
-def _check_model(manifest: Mapping[str, Any]) -> None:
-    name = manifest["model"]
-    if not (isinstance(name, str) and name.endswith(".tflite") and name in manifest["sha256"]):
-        raise ValueError("it must be a .tflite file of the folder whose SHA-256 is given")
+def check_model(suffixes: tuple[str, ...]) -> Check:
+    """Return the check that the model is a file with one of these suffixes."""
+
+    def check(manifest: Manifest) -> None:
+        name = manifest["model"]
+        if not (isinstance(name, str) and name.endswith(suffixes) and name in manifest["sha256"]):
+            described = " or ".join(suffixes)
+            raise ValueError(f"it must be a {described} file of the folder whose SHA-256 is given")
+
+    return check
 
 
-def _check_classes(manifest: Mapping[str, Any]) -> None:
+def _check_classes(manifest: Manifest) -> None:
     names = manifest["classes"]
     texts = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
     if not (names and texts):
         raise ValueError("it must be a list of names")
 
 
-def _check_times(manifest: Mapping[str, Any]) -> None:
+def _check_times(manifest: Manifest) -> None:
     Scoring(frame_step_s=manifest["frame_step_s"], frame_offset_s=manifest["frame_offset_s"])
 
 
-def _check_delay(manifest: Mapping[str, Any]) -> None:
+def _check_delay(manifest: Manifest) -> None:
     validate_delay_frames(manifest["delay_frames"])
 
 
-def _check_frontend(manifest: Mapping[str, Any]) -> None:
+def _check_frontend(manifest: Manifest) -> None:
     found = manifest["frontend"]
     if found is None:
         return
@@ -155,7 +207,7 @@ def _check_frontend(manifest: Mapping[str, Any]) -> None:
         raise ValueError(f"the front-end that runs has other parameters than {_short(other)}")
 
 
-def _check_trigger(manifest: Mapping[str, Any]) -> None:
+def _check_trigger(manifest: Manifest) -> None:
     trigger = manifest["trigger"]
     rule = {name: trigger[name] for name in TRIGGER}
     Scoring(frame_step_s=manifest["frame_step_s"], **rule)
@@ -164,13 +216,12 @@ def _check_trigger(manifest: Mapping[str, Any]) -> None:
         raise ValueError("a threshold that is not finite never fires")
 
 
-def _check_record(manifest: Mapping[str, Any]) -> None:
+def _check_record(manifest: Manifest) -> None:
     if not isinstance(manifest["threshold"], dict | None):
         raise ValueError("it must be an object that tells how the threshold was chosen, or null")
 
 
-_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
-    "model": _check_model,
+SETTINGS: dict[str, Check] = {
     "classes": _check_classes,
     "frame_step_s": _check_times,
     "delay_frames": _check_delay,
@@ -178,6 +229,13 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     "trigger": _check_trigger,
     "threshold": _check_record,
 }
+BUNDLE = Kind(
+    FORMAT,
+    holder="`folder` must hold",
+    thing="a bundle",
+    writer="keras_sal.export.bundle.write",
+    checks={"model": check_model((".tflite",)), **SETTINGS},
+)
 
 
 def _short(value: object) -> str:
@@ -188,5 +246,5 @@ def _short(value: object) -> str:
 def _changed_message(folder: Path, name: str, change: str) -> str:
     return (
         f"`folder` must hold the files that were written to it; one {change}. Received: {name!r} "
-        f"in {str(folder)!r}. Write the bundle again; edit a copy of it if you must."
+        f"in {str(folder)!r}. Write it again; edit a copy of it if you must."
     )

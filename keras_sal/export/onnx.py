@@ -5,6 +5,7 @@
 
     onnx_model = convert(model, "detector.onnx")        # model trained on any backend
     posteriors = onnx_model.stream(features)            # (frames, 40) -> (frames, 1)
+    convert(model, "detector.onnx", frontend="micro")   # takes samples
 
 In a server or app: feed `frame` and the states, zeros at first, any number of streams at once, and
 feed each `state_k_next` back as `state_k`.
@@ -22,6 +23,7 @@ from keras_sal.export.conversion.converter_process import (
 )
 from keras_sal.export.conversion.float_model import as_clip_model, as_step_model
 from keras_sal.export.errors import ExportError
+from keras_sal.export.frontend import with_frontend
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
@@ -37,6 +39,7 @@ def convert(
     model: keras.Model,
     path: PathLike,
     *,
+    frontend: str | None = None,
     form: str = "step",
     opset: int = 17,
     timeout_s: float = 300.0,
@@ -46,9 +49,10 @@ def convert(
     Args:
         model: Whole-clip Keras model `(batch, time, features)` to `(batch, time, classes)` that
             `keras_sal.streaming.step_model` can stream; on any backend. With `form="step"`, a step
-            model made by it is accepted too, such as `step_model(model, max_delay_frames=2)` of a
-            model that begins with `keras_sal.audio.MicroFeatures`.
+            model made by it is accepted too.
         path: Where to write the `.onnx` file. It appears complete or not at all.
+        frontend: `"micro"` puts the micro front-end into the file, which then takes samples: see
+            `keras_sal.export.frontend`. Defaults to `None`, for a file that takes features.
         form: `"step"` (default): one frame with explicit state, for live streams. `"clip"`: the
             model as it is, any number of frames at once, for scoring recordings.
         opset: ONNX operator set, 13 to 18. Defaults to 17.
@@ -73,6 +77,7 @@ def convert(
     check_choice("opset", opset, OPSETS, "Use 17 unless a runtime is older.")
     path = check_path(path)
     check_packages(["tensorflow", "tf2onnx", "onnxruntime"], "convert to ONNX")
+    model = with_frontend(model, frontend)
     converted = run_converter(
         as_step_model(model) if form == "step" else as_clip_model(model),
         None,

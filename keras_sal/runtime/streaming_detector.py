@@ -25,6 +25,7 @@ from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.validation import validate_delay_frames
 from keras_sal.runtime.runner_steps import frames_per_output, split_remainder
 from keras_sal.runtime.runners import Runner, open_runner
+from keras_sal.runtime.sample_steps import SampleSteps
 from keras_sal.runtime.stream_resampler import StreamResampler
 from keras_sal.typing import Array, ArrayLike, PathLike
 
@@ -189,6 +190,44 @@ class StreamingDetector:
             **written.scoring,
         }
         return cls(written.model_path, runtime=runtime or "micro", **options | changes)
+
+    @classmethod
+    def from_file(
+        cls, path: PathLike, runtime: str | None = None, **changes: Any
+    ) -> StreamingDetector:
+        """Open a `.tflite` or `.onnx` file that has a description, as `keras-sal export` writes it.
+
+        Threshold, classes and trigger are those of the description. If the front-end is in the
+        file, samples go straight into it.
+
+        Args:
+            path: The file, or its description; see `keras_sal.export.detector_file`.
+            runtime: `"litert"` or `"micro"` for a `.tflite` file. Defaults to `None`, which is
+                LiteRT.
+            **changes: Arguments of `StreamingDetector` that replace those of the description.
+
+        Returns:
+            The detector.
+
+        Raises:
+            ValueError: If there is no description, or the file has changed.
+        """
+        from keras_sal.export import detector_file
+
+        written = detector_file.read(path)
+        frontend: Frontend | None = None
+        if written.samples_per_step:
+            frontend = SampleSteps(written.samples_per_step)
+        elif written.manifest["frontend"]:
+            frontend = MicroFrontend()
+        options = {
+            "threshold": written.threshold,
+            "frontend": frontend,
+            "class_names": written.manifest["classes"],
+            "delay_frames": written.manifest["delay_frames"],
+            **written.scoring,
+        }
+        return cls(written.model_path, runtime=runtime, **options | changes)
 
     def reset(self) -> None:
         """Start a new stream at time 0, and forget all frames."""

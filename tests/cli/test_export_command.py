@@ -21,7 +21,8 @@ from keras_sal import audio, cli
 from keras_sal.cli import export, feature_streams
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.data import location
-from keras_sal.export import bundle
+from keras_sal.detection import detect
+from keras_sal.export import bundle, detector_file
 from keras_sal.export.esphome import component_scores
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
@@ -87,6 +88,27 @@ def test_export_writes_a_file(folder, target, file, runner, capsys):
     assert runner(folder / file).inputs[0].shape == (1, FEATURES)
     said = " ".join(capsys.readouterr().out.split())
     assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
+
+
+def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):
+    soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
+    tone_model().save(tmp_path / "tone.keras")
+    file, options = tmp_path / "tone.tflite", ["--to", "litert", "--threshold", "0.6"]
+    trigger = ["--smooth-frames", 2, "--class-names", "tone", "--frontend", "micro"]
+    assert main("export", tmp_path / "tone.keras", file, *options, *trigger) == 0
+    assert "threshold 0.6" in capsys.readouterr().out
+    written = detector_file.read(file)
+    assert written.samples_per_step == 160
+    assert written.scoring["smooth_frames"] == 2
+    assert written.scoring["frame_offset_s"] == written.scoring["frame_step_s"]
+    sound = np.concatenate([burst(1.5, 0.2, 1.2, hertz=900.0), np.zeros(8_000)]).astype("float32")
+    soundfile.write(tmp_path / "tone.wav", sound, 16_000, "PCM_16")
+    assert main("detect", file, tmp_path / "tone.wav", "--json-lines") == 0
+    [found] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert found["class_name"] == "tone"
+    posteriors = tone_model().predict(audio.features(sound)[None], verbose=0)[0]
+    [expected] = detect(posteriors, 0.6, smooth_frames=2, **audio.output_times())
+    assert found["time_s"] == pytest.approx(expected.time_s, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -275,3 +297,16 @@ def test_recordings_give_calibration_threshold_and_verification(
     assert written.manifest["frontend"]["kind"] == "micro"
     assert main("verify", *arguments, *options, "--fa-per-hour", 1000) in (0, 1)
     assert "firmware" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_recordings_give_the_threshold_of_a_file_from_sound(tones, tmp_path, capsys):
+    tone_model().save(tmp_path / "tone.keras")
+    options = ["--recordings", tones, "--cache", tmp_path / "cache", "--word", "computer"]
+    arguments = [tmp_path / "tone.keras", tmp_path / "tone.onnx", "--to", "onnx"]
+    assert main("export", *arguments, *options, "--fa-per-hour", 1000) == 0
+    written = detector_file.read(tmp_path / "tone.onnx")
+    assert written.manifest["threshold"]["data"] == "dev, float32 model in ONNX Runtime"
+    assert written.threshold == written.manifest["threshold"]["threshold"]
+    assert written.manifest["classes"] == ["computer"]
+    assert written.samples_per_step == 160

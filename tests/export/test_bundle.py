@@ -13,8 +13,8 @@ from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
+from keras_sal.export.detector_settings import TRIGGER as TRIGGER_NAMES
 from keras_sal.export.firmware.contents import MICRO_FRONTEND_COST
-from keras_sal.export.firmware.contents import TRIGGER as TRIGGER_NAMES
 from keras_sal.export.scratch import with_margin
 from keras_sal.runtime import StreamingDetector
 

@@ -3,14 +3,20 @@
 import keras
 import numpy as np
 import pytest
+from keras import layers
+from stepping import randomise
 
 from keras_sal.audio import LogMel, LogMelFrontend, MicroFeatures, features
-from keras_sal.export import litert, onnx
+from keras_sal.detection import detect
+from keras_sal.export import detector_file, litert, onnx
+from keras_sal.export.frontend import with_frontend
+from keras_sal.runtime import StreamingDetector
 from keras_sal.streaming import step_model
 
 pytestmark = pytest.mark.any_backend
 
 STEP, LATE = 160, 2
+SUFFIXES = {litert.convert: ".tflite", onnx.convert: ".onnx"}
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +29,21 @@ def samples():
     sound = (0.1 * np.random.default_rng(0).standard_normal(60 * STEP)).astype("float32")
     sound[20 * STEP : 40 * STEP] *= 1e-3
     return sound
+
+
+def detector(frames, features=40):
+    """A detector that answers once for some frames, with random weights."""
+    return randomise(
+        keras.Sequential(
+            [
+                keras.Input((None, features)),
+                layers.Rescaling(1 / 26),
+                layers.Conv1D(4, frames, frames),
+                layers.GRU(4, return_sequences=True),
+                layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+    )
 
 
 def step_of(front_end):
@@ -47,3 +68,39 @@ def test_log_mel_runs_in_litert(samples, tmp_path):
     expected = LogMelFrontend()(samples)
     assert expected.std() > 1
     np.testing.assert_allclose(streamed[LATE:], expected, atol=0.02)  # of samples that are rounded
+
+
+@pytest.mark.parametrize("convert", SUFFIXES, ids=SUFFIXES.get)
+@pytest.mark.parametrize("frames", [1, 3])
+def test_front_end_in_the_file(convert, frames, samples, tmp_path):
+    model = detector(frames)
+    whole = with_frontend(model, "micro").predict(samples[None], verbose=0)[0]
+    assert whole.std() > 1e-3
+    path = tmp_path / f"model{SUFFIXES[convert]}"
+    converted = convert(model, path, frontend="micro")
+    assert converted.inputs[0].shape == (1, frames * STEP)
+    streamed = converted.stream(samples.reshape(-1, frames * STEP))
+    np.testing.assert_allclose(streamed, whole, atol=1e-5)
+
+
+def test_front_end_needs_a_clip_model_of_its_features():
+    with pytest.raises(ValueError, match=r"`frontend` must be one of \('micro',\).*'mel'"):
+        with_frontend(detector(1), "mel")
+    for model in (step_model(detector(1)), detector(1, features=30)):
+        with pytest.raises(ValueError, match=r"`model` must take clips of 40 features.*step model"):
+            with_frontend(model, "micro")
+
+
+def test_file_with_its_description_detects_in_chunks_of_any_size(samples, tmp_path):
+    converted = onnx.convert(detector(3), tmp_path / "model.onnx", frontend="micro")
+    whole = converted.stream(samples.reshape(-1, 3 * STEP))
+    level = float(np.quantile(whole, 0.7))
+    detector_file.write(converted, threshold=level, frontend="micro", refractory_s=0.1)
+    opened = StreamingDetector.from_file(tmp_path / "model.onnx", class_names=["tone"])
+    outputs = [opened.process(chunk) for chunk in np.split(samples, [1, 500, 501, 3000])]
+    posteriors = np.concatenate([output.posteriors for output in outputs])
+    np.testing.assert_allclose(posteriors, whole, atol=1e-4)  # of samples that are rounded
+    found = [detection for output in outputs for detection in output.detections]
+    expected = detect(posteriors, level, refractory_s=0.1, frame_step_s=0.03, frame_offset_s=0.03)
+    assert [detection.time_s for detection in found] == [each.time_s for each in expected]
+    assert found[0].class_name == "tone"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from keras_sal import audio, provenance
-from keras_sal.detection import Scoring
 from keras_sal.export import scratch
+from keras_sal.export.detector_settings import DetectorSettings
 from keras_sal.export.firmware import golden, sources
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT_SUFFIX
@@ -17,7 +16,6 @@ from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
 FORMAT = 1
 MODEL = "model.tflite"
-TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
 # The TensorFlow Lite Micro front-end as `keras_sal.audio.MicroFrontend` and `frontend.h` have it.
 MICRO_FRONTEND = {
     "kind": "micro",
@@ -63,24 +61,16 @@ class Contents:
     Attributes:
         model: The model in its interpreter.
         name: Name of the model, from which its namespace in C++ is made.
-        class_names: Name of each class.
-        thresholds: Threshold of each class.
-        threshold_record: How the threshold was chosen.
-        scoring: The trigger.
+        settings: Classes, thresholds, trigger and times.
         frontend: Parameters of the front-end, or `None` for features of one's own.
-        delay_frames: By how many outputs the model is late.
         content: Bytes of the `.tflite` file.
     """
 
     model: MicroModel
     _: dataclasses.KW_ONLY
     name: str
-    class_names: list[str]
-    thresholds: list[float]
-    threshold_record: Mapping[str, Any]
-    scoring: Scoring
+    settings: DetectorSettings
     frontend: dict[str, Any] | None
-    delay_frames: int
 
     def __post_init__(self) -> None:
         self.content = self.model.path.read_bytes()
@@ -92,7 +82,6 @@ class Contents:
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, without the hashes of the files."""
-        several = len(self.thresholds) > 1
         return {
             "format": FORMAT,
             "model": MODEL,
@@ -101,15 +90,9 @@ class Contents:
             "inputs": [self._entry(info) for info in self.model.inputs],
             "outputs": [self._entry(info) for info in self.model.outputs],
             "states": [[name, name + NEXT_SUFFIX] for name in self.model.signature.states],
-            "frame_step_s": self.scoring.frame_step_s,
-            "frame_offset_s": self.scoring.frame_offset_s,
-            "delay_frames": self.delay_frames,
-            "classes": self.class_names,
+            **self.settings.entries(),
             "frontend": self.frontend,
             "frontend_cost": dict(MICRO_FRONTEND_COST) if self.frontend else None,
-            "trigger": {"threshold": self.thresholds if several else self.thresholds[0]}
-            | {name: getattr(self.scoring, name) for name in TRIGGER},
-            "threshold": self.threshold_record,
             "flash_bytes": len(self.content),
             "arena_bytes": self.model.arena_bytes,
             "arenas": self.arenas,
@@ -122,7 +105,7 @@ class Contents:
 
     def sources(self) -> dict[str, str]:
         """Return the C++ sources by file name."""
-        model = self.namespace
+        model, settings = self.namespace, self.settings
         shared = (*SHARED, *FRONTEND) if self.frontend else SHARED
         kind = "audio" if self.frontend else "frames"
         return {
@@ -134,15 +117,15 @@ class Contents:
                 self.model,
                 self.positions,
                 model=model,
-                scoring=self.scoring,
-                thresholds=self.thresholds,
-                class_names=self.class_names,
+                scoring=settings.scoring,
+                thresholds=settings.thresholds,
+                class_names=settings.class_names,
                 arenas=self.arenas,
-                delay_frames=self.delay_frames,
+                delay_frames=settings.delay_frames,
             ),
             **{name: sources.fixed(name, model) for name in FIXED},
             **{name: sources.fixed(name) for name in shared},
-            **sources.self_test_data(self._golden(), model, self.scoring),
+            **sources.self_test_data(self._golden(), model, settings.scoring),
             "main.cc": sources.fixed(f"main_{kind}.cc", model),
             "golden.cc": sources.fixed(f"golden_{kind}.cc", model),
         }
@@ -152,9 +135,9 @@ class Contents:
         return golden.golden(
             runner,
             hears_audio=self.frontend is not None,
-            scoring=self.scoring,
-            thresholds=self.thresholds,
-            delay_frames=self.delay_frames,
+            scoring=self.settings.scoring,
+            thresholds=self.settings.thresholds,
+            delay_frames=self.settings.delay_frames,
         )
 
     def _entry(self, info: TensorInfo) -> dict[str, Any]:

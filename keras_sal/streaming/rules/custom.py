@@ -18,6 +18,7 @@ A layer that computes each frame from a window of its input, such as a front-end
 has a property and a method for that. What they give goes to `stream_step`, if the layer has one:
 
         streaming_window = (480, 160)    # samples of a window, and from one window to the next
+        streaming_padding = 320          # zeros that `call` puts before the clip; may be left out
 
         def stream_windows(self, clips): # (batch, samples), or more axes: as many windows as fit
             ...                          # (batch, windows, features), as many as `call` returns
@@ -101,9 +102,13 @@ def _over_its_windows(
     layer: keras.layers.Layer, builder: StepBuilder, frames: Frames
 ) -> list[Frames]:
     span, stride = layer.streaming_window
-    instead = "Take no more than the outputs of a stream can wait for."
+    padding = getattr(layer, "streaming_padding", 0), 0
+    instead = (
+        f"Put {span - stride} zeros before the clip, as MicroFeatures(padding='causal') does, and "
+        "state them in `streaming_padding`."
+    )
     windows = OwnWindows(layer, dtype=_inner_dtype(layer))
-    return over_window(layer, builder, frames, windows, span=span, stride=stride, instead=instead)
+    return over_window(layer, builder, frames, windows, padding, span, stride, instead)
 
 
 def _inner_dtype(layer: keras.layers.Layer) -> str:
@@ -156,8 +161,10 @@ class OwnWindows(WeightSharingLayer):
         return ops.cast(self.layer.stream_windows(window), self.compute_dtype)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the layer's own output, which has as many frames and features."""
-        return self.layer.compute_output_shape(shape)
+        """Return the shape of the layer's own output, of as many frames as there are windows."""
+        span, stride = self.layer.streaming_window
+        batch, _, *features = self.layer.compute_output_shape(shape)
+        return batch, None if shape[1] is None else (shape[1] - span) // stride + 1, *features
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")

@@ -1,0 +1,168 @@
+"""The settings of an exported detector: its classes, thresholds, trigger and times.
+
+The manifest of a bundle and the description of a detector file hold them under the same names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_sal.checks import require
+from keras_sal.detection import Scoring
+from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
+
+TRIGGER = ("smooth_frames", "on_frames", "hysteresis", "refractory_s")
+Threshold = float | Sequence[float] | Mapping[str, Any]
+"""A threshold, one for each class, or the record of how they were chosen."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorSettings:
+    """The settings of an exported detector.
+
+    Attributes:
+        class_names: Name of each class.
+        thresholds: Threshold of each class.
+        threshold_record: How the threshold was chosen.
+        scoring: The trigger.
+        delay_frames: By how many outputs the model is late.
+    """
+
+    class_names: list[str]
+    thresholds: list[float]
+    threshold_record: Mapping[str, Any]
+    scoring: Scoring
+    delay_frames: int
+
+    @classmethod
+    def checked(
+        cls,
+        classes: int,
+        *,
+        threshold: Threshold,
+        class_names: str | Sequence[str] | None,
+        delay_frames: int,
+        scoring: Mapping[str, Any],
+    ) -> DetectorSettings:
+        """Return the settings that a caller gave, checked.
+
+        Args:
+            classes: Number of classes of the model.
+            threshold: Float in [0, 1], or one for each class, or a record by
+                `keras_sal.detection.threshold_record` or `join_threshold_records`.
+            class_names: Names of the classes, or `None`.
+            delay_frames: By how many outputs the model is late.
+            scoring: Fields of `keras_sal.detection.Scoring`.
+
+        Raises:
+            ValueError: If one is unusable.
+        """
+        level, record, trigger = _check_trigger(threshold, scoring)
+        return cls(
+            _check_names(class_names, classes),
+            _check_thresholds(level, classes),
+            record,
+            trigger,
+            validate_delay_frames(delay_frames),
+        )
+
+    def entries(self) -> dict[str, Any]:
+        """Return the settings as entries of a manifest."""
+        several = len(self.thresholds) > 1
+        return {
+            "frame_step_s": self.scoring.frame_step_s,
+            "frame_offset_s": self.scoring.frame_offset_s,
+            "delay_frames": self.delay_frames,
+            "classes": self.class_names,
+            "trigger": {"threshold": self.thresholds if several else self.thresholds[0]}
+            | {name: getattr(self.scoring, name) for name in TRIGGER},
+            "threshold": self.threshold_record,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class WrittenDetector:
+    """A detector as it was read from disk.
+
+    Attributes:
+        folder: The folder that holds its files.
+        manifest: What `manifest.json` of a bundle holds, or the description of a detector file.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def model_path(self) -> Path:
+        """The file of the model."""
+        return self.folder / self.manifest["model"]
+
+    @property
+    def threshold(self) -> float | list[float]:
+        """The trigger's threshold; a list for several classes."""
+        return self.manifest["trigger"]["threshold"]
+
+    @property
+    def scoring(self) -> dict[str, Any]:
+        """The other arguments of `keras_sal.detection.detect`."""
+        times = {name: self.manifest[name] for name in ("frame_step_s", "frame_offset_s")}
+        return times | {name: self.manifest["trigger"][name] for name in TRIGGER}
+
+
+def _check_trigger(
+    threshold: Threshold, scoring: Mapping[str, Any]
+) -> tuple[Any, Mapping[str, Any], Scoring]:
+    """Return the threshold, how it was chosen, and the trigger that belongs to it."""
+    if not isinstance(threshold, Mapping):
+        require(
+            "frame_step_s" in scoring,
+            "`frame_step_s` must be given: seconds from one output to the next. "
+            "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`.",
+        )
+        return threshold, {"rule": "set by hand", "threshold": threshold}, Scoring(**scoring)
+    chosen = threshold.get("scoring")
+    if chosen is None or "threshold" not in threshold:
+        raise ValueError(
+            "`threshold` must be a number, one for each class, or a record by "
+            "`keras_sal.detection.threshold_record`. "
+            f"Received: a dict with the keys {sorted(threshold)}. Give the whole record."
+        )
+    others = {name for name, value in scoring.items() if chosen.get(name, value) != value}
+    if others:
+        name = min(others)
+        raise ValueError(
+            f"`{name}` must be the one the threshold was chosen with: another trigger has another "
+            f"threshold. Received: {name}={scoring[name]}, in the record {chosen[name]}. "
+            "Leave it out, or choose the threshold again."
+        )
+    return threshold["threshold"], threshold, Scoring(**{**scoring, **chosen})
+
+
+def _check_names(names: str | Sequence[str] | None, classes: int) -> list[str]:
+    if names is None:
+        return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
+    names = [names] if isinstance(names, str) else list(names)
+    require(
+        len(names) == classes and all(isinstance(name, str) and name for name in names),
+        f"`class_names` must name each of the {classes} classes of the model. "
+        f"Received: class_names={names}. Give them in the order of the output's channels.",
+    )
+    return names
+
+
+def _check_thresholds(threshold: Any, classes: int) -> list[float]:
+    thresholds: list[float] = np.broadcast_to(
+        validate_thresholds(threshold, classes), classes
+    ).tolist()
+    require(
+        all(map(math.isfinite, thresholds)),
+        "`threshold` must be in [0, 1]; a detector that never fires needs no export. "
+        f"Received: threshold={thresholds}. Choose it on development data.",
+    )
+    return thresholds
