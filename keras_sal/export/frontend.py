@@ -13,14 +13,14 @@ The features are those of `MicroFeatures(padding="causal")`: 20 ms of silence co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+import keras
 
 from keras_sal.audio import FEATURES, MicroFeatures
 from keras_sal.checks import require
 from keras_sal.export.conversion.float_model import as_clip_model, in_float32
-
-if TYPE_CHECKING:
-    import keras
+from keras_sal.typing import Tensor
 
 FRONTENDS = ("micro",)
 
@@ -38,17 +38,33 @@ def with_frontend(model: keras.Model, frontend: str | None) -> keras.Model:
     Raises:
         ValueError: If `frontend` is another one, or `model` does not take its features alone.
     """
-    import keras
-
     if frontend is None:
         return model
+    detector = in_float32(as_clip_model(model))
+    check_frontend(frontend, detector)
+    samples = keras.Input((None,), name="samples")
+    posteriors = detector(MicroFeatures(padding="causal", name="frontend")(samples))
+    if isinstance(getattr(model, "output", None), dict):
+        posteriors = dict(zip(sorted(model.output), keras.tree.flatten(posteriors), strict=True))
+    return keras.Model(samples, posteriors, name=model.name)
+
+
+def check_frontend(frontend: str, model: keras.Model) -> None:
+    """Refuse a front-end that is not known, or a model that does not take its features.
+
+    Args:
+        frontend: Name of the front-end.
+        model: A whole-clip model.
+
+    Raises:
+        ValueError: If one of them is no such thing.
+    """
     require(
         frontend in FRONTENDS,
         f"`frontend` must be one of {FRONTENDS} or None, for a file that takes features. Received: "
         f"frontend={frontend!r}. Begin the model with another front-end, such as `LogMel`.",
     )
-    detector = in_float32(as_clip_model(model))
-    shapes = [tuple(clip.shape) for clip in detector.inputs]
+    shapes = [tuple(clip.shape) for clip in getattr(model, "inputs", None) or ()]
     require(
         len(shapes) == 1 and shapes[0][1:] == (None, FEATURES),
         f"`model` must take clips of {FEATURES} features, (batch, time, {FEATURES}), from one "
@@ -56,8 +72,54 @@ def with_frontend(model: keras.Model, frontend: str | None) -> keras.Model:
         f"of shapes {shapes}. Give the whole-clip model that was trained on them, not its step "
         "model, or leave `frontend` out.",
     )
+
+
+def frontend_alone(frames: int) -> keras.Model:
+    """Return a clip model of the micro front-end, which joins some frames into one.
+
+    Args:
+        frames: Number of frames, at least 1.
+
+    Returns:
+        A model `(batch, samples)` to `(batch, time, frames * 40)`, whose step model takes
+        `frames * 160` samples.
+    """
     samples = keras.Input((None,), name="samples")
-    posteriors = detector(MicroFeatures(padding="causal", name="frontend")(samples))
-    if isinstance(getattr(model, "output", None), dict):
-        posteriors = dict(zip(sorted(model.output), keras.tree.flatten(posteriors), strict=True))
-    return keras.Model(samples, posteriors, name=model.name)
+    features = MicroFeatures(padding="causal", name="frontend")(samples)
+    return keras.Model(samples, JoinedFrames(frames)(features) if frames > 1 else features)
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class JoinedFrames(keras.layers.Layer):
+    """Joins the features of each few frames: `(batch, time, features)` to fewer, longer frames.
+
+    Args:
+        frames: Number of frames that become one, at least 1.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, frames: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.frames = frames
+        self.streaming_window = frames, frames
+
+    def call(self, clips: Tensor) -> Tensor:
+        """Join frames; those at the end that are too few are left out."""
+        count = keras.ops.shape(clips)[1] // self.frames
+        whole = clips[:, : count * self.frames]
+        return keras.ops.reshape(whole, (-1, count, self.frames * clips.shape[-1]))
+
+    def stream_windows(self, clips: Tensor) -> Tensor:
+        """Join the frames of whole windows."""
+        return self.call(clips)
+
+    def compute_output_shape(
+        self, shape: tuple[int | None, int | None, int]
+    ) -> tuple[int | None, int | None, int]:
+        """Return the shape of the joined frames."""
+        batch, time, features = shape
+        return batch, time and time // self.frames, features * self.frames
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the layer."""
+        return super().get_config() | {"frames": self.frames}

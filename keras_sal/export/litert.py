@@ -9,20 +9,24 @@
 
 On Android and iOS, run signature `step`: feed `frame` and the states, zeros at first, and feed
 each `state_k_next` back as `state_k`. All inputs and outputs are float32, whatever the
-quantization.
+quantization, and so is a front-end in the file.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
+from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.errors import ExportError
-from keras_sal.export.frontend import with_frontend
+from keras_sal.export.frontend import check_frontend, frontend_alone
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.joining import join
 from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
 from keras_sal.typing import Array, ArrayLike, PathLike
@@ -84,8 +88,10 @@ def convert(
     check_packages(
         ["tensorflow", "flatbuffers", "tflite_micro", "ai_edge_litert"], "convert for LiteRT"
     )
+    if frontend is not None:
+        check_frontend(frontend, as_clip_model(model))
     file, _ = to_tflite(
-        with_frontend(model, frontend),
+        model,
         calibration,
         quantization=quantization,
         min_posterior=min_posterior,
@@ -93,10 +99,27 @@ def convert(
         integer_io=False,
         timeout_s=timeout_s,
     )
+    if frontend is not None:
+        file = join(_frontend_file(max(1, math.prod(file.shape(file.inputs["frame"])[1:-1]))), file)
     content = file.tobytes()
     Flatbuffer(content)  # which checks it
     write_atomically(path, content)
     return LiteModel(path)
+
+
+@functools.cache
+def _frontend_file(frames: int) -> Flatbuffer:
+    """Return the file of the front-end for some frames a step; it has no weights to train."""
+    file, _ = to_tflite(
+        frontend_alone(frames),
+        None,
+        quantization="float32",
+        min_posterior=0.0,
+        per_channel=False,
+        integer_io=False,
+        timeout_s=300.0,
+    )
+    return file
 
 
 class LiteModel(StepRunner):

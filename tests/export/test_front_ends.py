@@ -10,6 +10,7 @@ from keras_sal.audio import LogMel, LogMelFrontend, MicroFeatures, features
 from keras_sal.detection import detect
 from keras_sal.export import detector_file, litert, onnx
 from keras_sal.export.frontend import with_frontend
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.runtime import StreamingDetector
 from keras_sal.streaming import step_model
 
@@ -70,8 +71,9 @@ def test_log_mel_runs_in_litert(samples, tmp_path):
     np.testing.assert_allclose(streamed[LATE:], expected, atol=0.02)  # of samples that are rounded
 
 
-@pytest.mark.parametrize("convert", SUFFIXES, ids=SUFFIXES.get)
-@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize(
+    ("convert", "frames"), [(litert.convert, 3), (onnx.convert, 1)], ids=["litert", "onnx"]
+)
 def test_front_end_in_the_file(convert, frames, samples, tmp_path):
     model = detector(frames)
     whole = with_frontend(model, "micro").predict(samples[None], verbose=0)[0]
@@ -81,6 +83,23 @@ def test_front_end_in_the_file(convert, frames, samples, tmp_path):
     assert converted.inputs[0].shape == (1, frames * STEP)
     streamed = converted.stream(samples.reshape(-1, frames * STEP))
     np.testing.assert_allclose(streamed, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(("quantization", "bound"), [("int8", 0.02), ("float16", 1e-4)])
+def test_front_end_stays_in_float_before_a_smaller_detector(quantization, bound, samples, tmp_path):
+    """The detector behind it is, to the bit, the one that is converted without it."""
+    model, calibration = detector(1), [features(samples)]
+    options = {"quantization": quantization, "min_posterior": 0.0}
+    whole, alone = (
+        litert.convert(model, tmp_path / f"{name}.tflite", calibration, frontend=name, **options)
+        for name in ("micro", None)
+    )
+    silence_before = np.concatenate([np.zeros(2 * STEP, "float32"), samples])
+    streamed = whole.stream(samples.reshape(-1, STEP))
+    np.testing.assert_array_equal(streamed, alone.stream(MicroFeatures()(silence_before[None])[0]))
+    assert Flatbuffer.from_file(whole.path).quantization() == quantization
+    exact = with_frontend(model, "micro").predict(samples[None], verbose=0)[0]
+    assert 0 < abs(streamed - exact).mean() < bound
 
 
 def test_front_end_needs_a_clip_model_of_its_features():
