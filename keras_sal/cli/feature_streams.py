@@ -92,6 +92,7 @@ def held_out_streams(
     *,
     cache: PathLike | None,
     progress: Progress,
+    sound: bool = False,
 ) -> FeatureStreams:
     """Return streams of the dev or test split, clean and with noise, in whole outputs.
 
@@ -102,6 +103,7 @@ def held_out_streams(
         split: `"dev"` or `"test"`.
         cache: Folder of features, or `None`.
         progress: Called as `progress(done, total)`.
+        sound: Whether to return samples `(samples,)` in the place of features. Defaults to `False`.
     """
     from keras_sal.data import evaluation_streams
     from keras_sal.runtime import drop_remainder
@@ -113,7 +115,11 @@ def held_out_streams(
             recordings, word, split, snr_db=snr_db, cache=cache, progress=progress
         )
     ]
-    features = drop_remainder(runner, [stream.features for stream in streams])
+    features = (
+        [stream.samples() for stream in streams]
+        if sound
+        else drop_remainder(runner, [stream.features for stream in streams])
+    )
     events = [stream.events for stream in streams]
     return FeatureStreams(features, [e[:, 1] for e in events], [e[:, 2] for e in events])
 

@@ -35,8 +35,9 @@ def add_parser(commands: Commands) -> None:
         summary="exported files compared with the model they came from, on the same streams",
         description="Runs files and bundles frame by frame in their runtimes, and compares their "
         "posteriors, their detections and what they cost on a device with the Keras model's. The "
-        "exit status is 1 if one is out of bounds. Detections are those of the first bundle's "
-        "trigger, or of the one given.",
+        "exit status is 1 if one is out of bounds. Detections are those of the trigger of the "
+        "first bundle or .json file beside a file, or of the one given. Files that take samples "
+        "are compared from sound.",
         examples=[
             "verify model.keras firmware model.onnx --recordings my_recordings --word computer"
         ],
@@ -54,8 +55,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--streams",
         metavar="NPZ",
-        help="feature streams (frames, features) instead of recordings; with NAME.anchors_s, times "
-        "of events (default: those of the recordings)",
+        help="feature streams (frames, features) instead of recordings, or sounds (samples,) for "
+        "files that take samples; with NAME.anchors_s, times of events (default: those of the "
+        "recordings)",
     )
     parser.add_argument(
         "--class-index",
@@ -108,12 +110,23 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _scoring(exports: list[Path], options: argparse.Namespace) -> dict[str, Any]:
-    """The trigger of the first bundle, else that of the options."""
-    from keras_sal.export.bundle import read
+    """The trigger of the first bundle or description, else that of the options."""
+    from keras_sal.export import bundle, detector_file
 
-    for folder in filter(Path.is_dir, exports):
-        return read(folder).scoring
+    for export in exports:
+        if export.is_dir():
+            return bundle.read(export).scoring
+        if detector_file.find(export):
+            return detector_file.read(export).scoring
     return values(options, SCORING)
+
+
+def _take_samples(exports: list[Path]) -> bool:
+    """Whether the descriptions beside the files say that they take samples."""
+    from keras_sal.export import detector_file
+
+    found = [detector_file.find(export) for export in exports]
+    return any(path and detector_file.read(path).samples_per_step for path in found)
 
 
 def _streams(
@@ -136,4 +149,5 @@ def _streams(
             *(runner, recordings, options.word, options.split),
             cache=options.cache,
             progress=stage.progress,
+            sound=_take_samples([Path(export) for export in options.exports]),
         )

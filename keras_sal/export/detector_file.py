@@ -37,11 +37,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal import provenance
-from keras_sal.audio import FEATURES, FRAME_STEP_S, SAMPLE_RATE, output_times
+from keras_sal.audio import FEATURES, output_times
 from keras_sal.checks import require
 from keras_sal.export.detector_settings import DetectorSettings, Threshold, WrittenDetector
 from keras_sal.export.firmware.contents import MICRO_FRONTEND
-from keras_sal.export.frontend import FRONTENDS
+from keras_sal.export.frontend import FRONTENDS, STEP_SAMPLES, samples_per_step
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.manifest import SETTINGS, Kind, Manifest, check_model, load_json, read_json
 from keras_sal.export.onnx import OnnxModel
@@ -54,7 +54,6 @@ from keras_sal.typing import PathLike
 FORMAT = 1
 SUFFIXES = (".tflite", ".onnx")
 INPUTS = ("samples", "features")
-STEP_SAMPLES = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
 class DetectorFile(WrittenDetector):
@@ -124,7 +123,7 @@ def write(
     frame, posterior = _check_tensors(runner)
     steps = _frames_of_front_end(frame, frontend)
     times = output_times(steps) if steps and not isinstance(threshold, Mapping) else {}
-    takes_samples = frontend is not None and frame.shape[-1] != FEATURES
+    takes_samples = frontend is not None and samples_per_step(frame.shape) is not None
     settings = DetectorSettings.checked(
         math.prod(posterior.shape),
         threshold=threshold,
@@ -249,15 +248,14 @@ def _frames_of_front_end(frame: TensorInfo, frontend: str | None) -> int | None:
     """Return for how many frames of the front-end a step takes features or samples."""
     if frontend is None:
         return None
-    *frames, size = frame.shape[1:]
-    samples = not frames and size % STEP_SAMPLES == 0
+    samples = samples_per_step(frame.shape)
     require(
-        frontend in FRONTENDS and (size == FEATURES or samples),
+        frontend in FRONTENDS and (samples is not None or frame.shape[-1] == FEATURES),
         f"`frontend` must be one of {FRONTENDS}, of which the file takes the {FEATURES} features, "
         f"or samples, {STEP_SAMPLES} a frame; or None. Received: frontend={frontend!r} for frames "
         f"of shape {frame.shape}. Leave it out for features of your own.",
     )
-    return size // STEP_SAMPLES if samples else math.prod(frames)
+    return samples // STEP_SAMPLES if samples else math.prod(frame.shape[1:-1])
 
 
 def _entry(info: TensorInfo) -> dict[str, Any]:

@@ -13,16 +13,18 @@ The features are those of `MicroFeatures(padding="causal")`: 20 ms of silence co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from keras_sal.audio import FEATURES, MicroFeatures
+from keras_sal.audio import FEATURES, FRAME_STEP_S, SAMPLE_RATE, MicroFeatures
 from keras_sal.checks import require
 from keras_sal.export.conversion.float_model import as_clip_model, in_float32
 from keras_sal.typing import Tensor
 
 FRONTENDS = ("micro",)
+STEP_SAMPLES = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
 def with_frontend(model: keras.Model, frontend: str | None) -> keras.Model:
@@ -72,6 +74,22 @@ def check_frontend(frontend: str, model: keras.Model) -> None:
         f"of shapes {shapes}. Give the whole-clip model that was trained on them, not its step "
         "model, or leave `frontend` out.",
     )
+
+
+def samples_per_step(shape: Sequence[int]) -> int | None:
+    """Return how many samples a step takes, from the shape of its frame.
+
+    Args:
+        shape: Shape of the input `frame` of a converted file, batch axis included.
+
+    Returns:
+        The number of samples; `None` if they can't be those of the micro front-end.
+
+    Example:
+        >>> samples_per_step((1, 480)), samples_per_step((1, 40)), samples_per_step((1, 3, 40))
+        (480, None, None)
+    """
+    return shape[1] if len(shape) == 2 and shape[1] % STEP_SAMPLES == 0 else None
 
 
 def frontend_alone(frames: int) -> keras.Model:

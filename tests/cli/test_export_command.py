@@ -310,3 +310,5 @@ def test_recordings_give_the_threshold_of_a_file_from_sound(tones, tmp_path, cap
     assert written.threshold == written.manifest["threshold"]["threshold"]
     assert written.manifest["classes"] == ["computer"]
     assert written.samples_per_step == 160
+    verified = main("verify", *arguments[:2], *options, "--fa-per-hour", 1000)
+    assert verified == 0, capsys.readouterr().out

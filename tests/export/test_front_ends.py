@@ -11,6 +11,7 @@ from keras_sal.detection import detect
 from keras_sal.export import detector_file, litert, onnx
 from keras_sal.export.frontend import with_frontend
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.verify import VerificationError, verify
 from keras_sal.runtime import StreamingDetector
 from keras_sal.streaming import step_model
 
@@ -123,3 +124,24 @@ def test_file_with_its_description_detects_in_chunks_of_any_size(samples, tmp_pa
     expected = detect(posteriors, level, refractory_s=0.1, frame_step_s=0.03, frame_offset_s=0.03)
     assert [detection.time_s for detection in found] == [each.time_s for each in expected]
     assert found[0].class_name == "tone"
+
+
+def test_file_is_verified_from_sound(samples, tmp_path):
+    model, another = detector(3), detector(3)
+    another.set_weights([1.1 * weights for weights in another.get_weights()])
+    converted = onnx.convert(model, tmp_path / "model.onnx", frontend="micro")
+    scoring = {
+        "anchors_s": [[0.3], [0.2]],
+        "frame_step_s": 0.03,
+        "fa_per_hour": 1e5,
+        "early_s": 0.1,
+        "max_delay_s": 0.1,
+    }
+    sounds = [samples[:-7], samples[::-1].copy()]
+    report = verify(model, converted, sounds, **scoring)
+    assert report.frames == 39
+    assert report.detections.events == 2
+    with pytest.raises(VerificationError, match="mean error"):
+        verify(another, converted, sounds)
+    with pytest.raises(ValueError, match=r"`streams` must hold sounds \(samples,\).*\(58, 40\)"):
+        verify(model, converted, [features(samples)])
