@@ -18,6 +18,7 @@ from keras_sal.cli import (
     download,
     evaluate,
     export,
+    serve,
     synthesize,
     tabulate,
     train,
@@ -27,7 +28,7 @@ from keras_sal.cli import (
 COMMANDS = (
     *(tabulate, download, synthesize, align),
     *(train, demo, evaluate, compare),
-    *(export, verify, detect),
+    *(export, verify, detect, serve),
     doctor,
 )
 
