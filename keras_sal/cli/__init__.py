@@ -2,12 +2,13 @@
 
 - `program`: `main`, and the list of `COMMANDS`.
 - `tabulate`, `download`, `synthesize`, `align` make tables of recordings with event times; `train`,
-  `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect` ship and run
-  them.
+  `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect`, `serve` ship
+  and run them.
 - `arguments`: the arguments that several commands take, such as the false-alarm budget and the
   trigger; `command_parser`: the form of the help.
 - `systems`: models and bundles that are run over the streams of an evaluation; `feature_streams`:
-  streams for `export` and `verify`; `trained_model`: the `.keras` files that they read.
+  streams for `export` and `verify`; `trained_model`: the `.keras` files that they read;
+  `web_runtime`: what the page of `serve` runs on.
 - `console`, `results_table`, `meter`: what is shown; `microphone`: what is heard.
 
 The module of a command has `add_parser(commands)`, which adds its parser, and `run(options)`, which

@@ -1,4 +1,4 @@
-"""`keras-sal export`: a trained model for microcontrollers, ESPHome, LiteRT or ONNX."""
+"""`keras-sal export`: a trained model for microcontrollers, ESPHome, LiteRT, ONNX or browsers."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
+WITH_THRESHOLD = (*FIRMWARE, "web")  # they can't do without
 SCORING = FRAME_TIMES | TRIGGER
 TARGET_RUNTIMES = {
     "micro": "TensorFlow Lite Micro",
     "esphome": "TensorFlow Lite Micro",
     "litert": "LiteRT",
     "onnx": "ONNX Runtime",
+    "web": "LiteRT",
 }
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
 QUANTIZATIONS = {
@@ -52,6 +54,7 @@ QUANTIZATIONS = {
     "esphome": ("int8",),
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
+    "web": ("float32",),
 }
 
 
@@ -61,17 +64,19 @@ def add_parser(commands: Commands) -> None:
         commands,
         "export",
         run,
-        summary="a trained model for microcontrollers, ESPHome, LiteRT or ONNX",
+        summary="a trained model for microcontrollers, ESPHome, LiteRT, ONNX or browsers",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
         "quantised model, C++ sources, README and manifest; for ESPHome's micro_wake_word it is a "
         "folder with model and JSON; for LiteRT and ONNX it is a file from sound or features to "
-        "posteriors, with a .json file beside it. The threshold is given, or chosen with that "
-        "model on dev streams.",
+        "posteriors, with a .json file beside it; for browsers it is a folder with a page, for "
+        "`keras-sal serve` or any web server. The threshold is given, or chosen with that model "
+        "on dev streams.",
         examples=[
             "export model.keras firmware --recordings my_recordings --word computer",
             "export model.keras detector.onnx --to onnx --recordings my_recordings",
             "export model.keras detector.tflite --to litert --frontend micro --threshold 0.8",
             'export model.keras firmware --word "lights on" --word "lights off"',
+            "export model.keras page --to web --recordings my_recordings",
         ],
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file")
@@ -81,7 +86,7 @@ def add_parser(commands: Commands) -> None:
         "--quantization",
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
         help="number format; micro: int8, int16x8, float32; esphome: int8; litert: float32, "
-        "float16, int8; onnx: float32 (default: the first of these)",
+        "float16, int8; onnx, web: float32 (default: the first of these)",
     )
     parser.add_argument(
         "--state",
@@ -107,10 +112,16 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
-        help="what computes the features; litert, onnx: micro is put into the file "
-        "(default: micro with --recordings, else none)",
+        help="what computes the features; litert, onnx, web: micro is put into the file "
+        "(default: micro with --recordings or for web, else none)",
     )
     parser.add_argument("--author", default="", metavar="NAME", help="esphome: author of the model")
+    parser.add_argument(
+        "--runtime-url",
+        metavar="URL",
+        help="web: address of a mirror of npm, such as https://cdn.jsdelivr.net/npm, from which "
+        "the page loads its runtime (default: it is copied into OUT)",
+    )
     trigger = parser.add_argument_group("trigger")
     add_numbers(trigger, FRAME_TIMES, unset="those of frames of 10 ms")
     add_numbers(trigger, TRIGGER)
@@ -134,10 +145,10 @@ def run(options: argparse.Namespace) -> int:
         _check_esphome_trigger(options)
         _check_esphome_word(options.word)
     options.recordings = recordings_folder(options)
-    if options.to in FIRMWARE and options.threshold is None and not options.recordings:
+    if options.to in WITH_THRESHOLD and options.threshold is None and not options.recordings:
         raise ValueError(
-            "`--threshold` must be given, or `--recordings` to choose it on: firmware needs one. "
-            "Received neither."
+            "`--threshold` must be given, or `--recordings` to choose it on: firmware and a page "
+            "need one. Received neither."
         )
     model = load_trained_model(options.model)
     if options.to == "esphome":
@@ -153,7 +164,11 @@ def run(options: argparse.Namespace) -> int:
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
     export = _Export(model, runner, recordings, options, console)
-    console.say(export.firmware() if options.to in FIRMWARE else export.file())
+    writers = {"litert": export.file, "onnx": export.file, "web": export.page}
+    console.say(writers.get(options.to, export.firmware)())
+    if options.to == "web":  # it may be published, which the names of recordings must not be
+        console.say(f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}")
+        return 0
     copy_split_record(options.model, options.output)
     if options.to != "esphome":
         files = shlex.join([str(options.model), str(options.output)])
@@ -168,13 +183,13 @@ def recordings_folder(options: argparse.Namespace) -> Path | str | None:
         options: Parsed arguments: `recordings`, `to`, `quantization`, `calibration`, `threshold`.
 
     Returns:
-        The folder, or `None`. Recordings are needed for the threshold of firmware and to calibrate
-        an integer model.
+        The folder, or `None`. Recordings are needed for the threshold of firmware or of a page,
+        and to calibrate an integer model.
     """
     from keras_sal.data import find_recordings
 
     to_calibrate = "int" in options.quantization and not options.calibration
-    to_choose_threshold = options.to in FIRMWARE and options.threshold is None
+    to_choose_threshold = options.to in WITH_THRESHOLD and options.threshold is None
     if options.recordings or not (to_calibrate or to_choose_threshold):
         return options.recordings
     return find_recordings()
@@ -302,10 +317,31 @@ class _Export:
 
     def file(self) -> str:
         """Convert to a file, and describe it where a threshold is known; return a summary."""
+        return f"{self.options.output}: {self._write_file(Path(self.options.output))}"
+
+    def page(self) -> str:
+        """Convert to a file in the folder of a page; return a summary."""
+        from keras_sal.cli import web_runtime
+        from keras_sal.export import web
+
+        options = self.options
+        output, runtime = web.check_folder(options.output), options.runtime_url
+        if runtime is None:
+            with self.console.stage("Fetch the runtime of the page") as stage:
+                runtime = web_runtime.download(
+                    progress=lambda done, total: stage.progress(done, total or done)
+                )
+        with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+            path = Path(folder) / "detector.tflite"
+            summary = self._write_file(path)
+            web.write(path, output, runtime=runtime)
+        return f"{output}: {summary}"
+
+    def _write_file(self, path: Path) -> str:
         from keras_sal.export import detector_file
         from keras_sal.files import write_atomically
 
-        options, path, frontend = self.options, Path(self.options.output), self._frontend()
+        options, frontend = self.options, self._frontend()
         convert, threshold = self._file_converter(), options.threshold
         with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
             with self.console.stage(f"Convert to {options.to}"):
@@ -317,7 +353,7 @@ class _Export:
         if frontend is not None:
             with self.console.stage(f"Convert to {options.to} with the front-end"):
                 convert(path, frontend=frontend)
-        summary = f"{path}: {path.stat().st_size:,} bytes, {options.quantization}"
+        summary = f"{path.stat().st_size:,} bytes, {options.quantization}"
         if threshold is None:
             return f"{summary}. It has no .json file beside it, for want of a threshold"
         written = detector_file.write(
@@ -388,7 +424,9 @@ class _Export:
 
     def _frontend(self) -> str | None:
         """Return the front-end of the detector."""
-        frontend = self.options.frontend or ("micro" if self.options.recordings else "none")
+        options = self.options
+        hears_sound = bool(options.recordings) or options.to == "web"
+        frontend = options.frontend or ("micro" if hears_sound else "none")
         return None if frontend == "none" else frontend
 
     def _class_names(self) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Export of a trained detector, from any backend, to microcontrollers, phones and ONNX.
+"""Export of a trained detector, from any backend, to microcontrollers, phones, ONNX and browsers.
 
     >>> from keras_sal.export import micro, bundle
     >>> detector = micro.convert(model, "detector.tflite", calibration)  # doctest: +SKIP
@@ -19,6 +19,7 @@ A reader meets, in this order:
 - `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
 - `internal_state`: files that keep their state themselves; `esphome` writes one for
   micro_wake_word.
+- `web`: the folder of a page that runs a detector in the browser.
 - `shared_converter`: makes the conversion of many models several times faster.
 - `detector_settings`, `manifest`: what bundles and descriptions have in common.
 - `conversion/`: the converter process; `worker` and `fork_server` run it. `tflite/`: the `.tflite`
@@ -38,6 +39,7 @@ from keras_sal.export import (
     micro,
     onnx,
     verify,
+    web,
 )
 from keras_sal.export.conversion.converter_process import shared_converter
 from keras_sal.export.errors import ExportError
@@ -54,4 +56,5 @@ __all__ = [
     "onnx",
     "shared_converter",
     "verify",
+    "web",
 ]

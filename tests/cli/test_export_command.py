@@ -90,6 +90,23 @@ def test_export_writes_a_file(folder, target, file, runner, capsys):
     assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
 
 
+@pytest.mark.slow
+def test_export_writes_a_page(tmp_path, capsys):
+    tone_model().save(tmp_path / "tone.keras")
+    page, runtime = tmp_path / "page", ["--runtime-url", "https://npm.example"]
+    options = ["--to", "web", "--threshold", "0.6", "--smooth-frames", 2, *runtime]
+    assert main("export", tmp_path / "tone.keras", page, *options) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Open it with: keras-sal serve {page}" in said
+    assert re.search(f"{page}: [0-9,]+ bytes, float32, threshold 0.6", said)
+    written = detector_file.read(page / "detector.json")
+    assert written.samples_per_step == 160
+    assert written.scoring["smooth_frames"] == 2
+    assert "https://npm.example/@litertjs/core@" in (page / "index.html").read_text()
+    assert main("export", tmp_path / "tone.keras", tmp_path, *options) == 1
+    assert "`folder` must be new or hold a page" in capsys.readouterr().err
+
+
 def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):
     soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
     tone_model().save(tmp_path / "tone.keras")

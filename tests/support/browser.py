@@ -20,8 +20,8 @@ PATIENCE_S = 60.0
 
 
 @contextlib.contextmanager
-def browser(profile):
-    """Yields a `Browser` with an empty profile in the folder `profile`."""
+def browser(profile, *further):
+    """Yields a `Browser` with an empty profile in the folder `profile`, and further options."""
     reads, they_write = os.pipe()
     they_read, writes = os.pipe()
 
@@ -30,6 +30,7 @@ def browser(profile):
         *("--no-first-run", "--hide-scrollbars", "--autoplay-policy=no-user-gesture-required"),
         *("--disable-background-networking", "--remote-debugging-pipe", "--mute-audio"),
         f"--user-data-dir={profile}",
+        *further,
     ]
     # DevTools listens on 3 and speaks on 4
     ends = ((they_read, 103), (they_write, 104), (103, 3), (104, 4))
@@ -69,15 +70,25 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
-    def open(self, url, *, width=1280, height=900, scheme="light"):
-        """Loads a page in a window of that size, on a light or dark system."""
+    def open(self, url, *, width=1280, height=900, scheme="light", motion="no-preference"):
+        """Loads a page in a window of that size, on a light or dark, lively or calm system."""
         self.resize(width, height)
-        media = [{"name": "prefers-color-scheme", "value": scheme}]
+        media = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
         self.send("Emulation.setEmulatedMedia", features=media)
         self._events.clear()
         self.send("Page.navigate", url=url)
         self._wait(lambda: any(e["method"] == "Page.loadEventFired" for e in self._events))
         return self
+
+    def wait_for(self, condition):
+        """Waits until a JavaScript expression is true."""
+        self.run(
+            "new Promise((done) => { const look = () => "
+            f"({condition}) ? done() : setTimeout(look, 20); look(); }})"
+        )
 
     def resize(self, width, height):
         """Gives the window another size."""
@@ -111,6 +122,18 @@ class Browser:
             elif event["method"] == "Runtime.consoleAPICalled":
                 found.append(params["args"])
         return found
+
+    @property
+    def errors(self):
+        """Those of the complaints that are errors."""
+        return [
+            event["params"]
+            for event in self._events
+            if event["method"] == "Runtime.exceptionThrown"
+            or event["params"].get("entry", {}).get("level") == "error"
+            or (event["method"], event["params"].get("type"))
+            == ("Runtime.consoleAPICalled", "error")
+        ]
 
     @property
     def requests(self):

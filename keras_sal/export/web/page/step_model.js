@@ -1,0 +1,103 @@
+/** The model in LiteRT.js, one step at a time, its states carried by name. */
+
+import { Environment, Tensor, loadLiteRt } from "@litertjs/core";
+
+import { names, size } from "./description.js";
+import { Fault, require } from "./fault.js";
+
+// This build needs no instructions that only some browsers have, and computes the same on all.
+const RUNTIME = import.meta.resolve("@litertjs/core/wasm/litert_wasm_compat_internal.js");
+
+export class StepModel {
+  /**
+   * Loads a model.
+   *
+   * @param {Uint8Array} content The `.tflite` file.
+   * @param {object} description What `readDescription` returns.
+   * @returns {Promise<StepModel>}
+   */
+  static async load(content, description) {
+    const runtime = await startRuntime();
+    let compiled;
+    try {
+      compiled = await runtime.loadAndCompile(content, { accelerator: "wasm" });
+    } catch (error) {
+      throw new Fault(
+        `${description.model} must be a model that LiteRT.js runs. It says: ${error.message}. ` +
+          "Convert the model again.",
+      );
+    }
+    return new StepModel(compiled, description);
+  }
+
+  constructor(compiled, description) {
+    const { inputs, outputs, states } = description;
+    sameNames("inputs", names(compiled.getInputDetails()), names(inputs));
+    sameNames("outputs", names(compiled.getOutputDetails()), names(outputs));
+    this.compiled = compiled;
+    [this.frame, ...this.stateInputs] = inputs;
+    [this.posterior] = outputs;
+    this.pairs = states;
+    this.samplesPerStep = size(this.frame);
+    this.states = {};
+    this.reset();
+  }
+
+  /** Starts a new stream: all states are zeros. */
+  reset() {
+    this.#release(this.states);
+    this.states = {};
+    for (const state of this.stateInputs) {
+      this.states[state.name] = new Tensor(new Float32Array(size(state)), state.shape);
+    }
+  }
+
+  /**
+   * Runs one step.
+   *
+   * @param {Float32Array} samples The samples of the step.
+   * @returns {Promise<Float32Array>} The posteriors, one for each class.
+   */
+  async step(samples) {
+    const frame = new Tensor(samples, this.frame.shape);
+    const before = this.states;
+    const outputs = await this.compiled.run({ [this.frame.name]: frame, ...before });
+    this.states = Object.fromEntries(this.pairs.map(([state, next]) => [state, outputs[next]]));
+    const posterior = outputs[this.posterior.name];
+    const posteriors = posterior.toTypedArray();
+    this.#release({ ...before, frame, posterior });
+    return posteriors;
+  }
+
+  #release(tensors) {
+    for (const tensor of Object.values(tensors)) tensor.delete();
+  }
+}
+
+async function startRuntime() {
+  // What LiteRT only tells is no error, though it is written like one.
+  globalThis.Module = {
+    printErr: (line) => (/^(INFO|WARNING)/.test(line) ? console.debug : console.error)(line),
+  };
+  try {
+    const runtime = await loadLiteRt(RUNTIME);
+    runtime.getWebGpuDevice()?.destroy(); // a detector is too small for it
+    runtime.setDefaultEnvironment(await Environment.create({ webGpuDevice: null }));
+    return runtime;
+  } catch (error) {
+    throw new Fault(
+      `The runtime must load from ${RUNTIME}; it runs the model. It says: ` +
+        `${error.message ?? "the file can't be loaded"}. Check that the folder is complete, and ` +
+        "that the browser is one of the last years.",
+    );
+  }
+}
+
+function sameNames(kind, found, expected) {
+  require(
+    JSON.stringify([...found].sort()) === JSON.stringify([...expected].sort()),
+    `The model must have the ${kind} that detector.json names; states are carried by name. ` +
+      `Found: ${found.join(", ")} instead of ${expected.join(", ")}. Model and description are ` +
+      "not of one export: write the folder again.",
+  );
+}
