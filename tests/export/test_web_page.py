@@ -88,6 +88,7 @@ def pages(detector, tmp_path_factory):
         (root / name / "detector.json").write_text(json.dumps(described | change))
     shutil.copytree(root / "good", root / "incomplete", copy_function=os.link)
     (root / "incomplete" / described["model"]).unlink()
+    web.write(detector, root / "no_runtime", runtime=f"http://{serve.HOST}:9")
     files = functools.partial(Mirror, directory=str(root / "good" / "runtime"))
     with running(http.server.ThreadingHTTPServer((serve.HOST, 0), files)) as mirror:
         web.write(detector, root / "mirror", runtime=f"http://{serve.HOST}:{mirror.server_port}")
@@ -243,6 +244,7 @@ def test_microphone_gives_the_detections_of_python(opened, detector):
         ("format", "must have format 1, the one this page reads"),
         ("hash", "must be the file that detector.json describes"),
         ("stateless", "must hold states that can be used"),
+        ("no_runtime", "The runtime must load; it runs the model. It says: "),
         ("incomplete", "must lie in the folder of this page. Found: 404"),
     ],
 )

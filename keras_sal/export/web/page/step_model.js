@@ -1,12 +1,10 @@
 /** The model in LiteRT.js, one step at a time, its states carried by name. */
 
-import { Environment, Tensor, loadLiteRt } from "@litertjs/core";
-
 import { names, size } from "./description.js";
 import { Fault, require } from "./fault.js";
 
 // This build needs no instructions that only some browsers have, and computes the same on all.
-const RUNTIME = import.meta.resolve("@litertjs/core/wasm/litert_wasm_compat_internal.js");
+const BUILD = "@litertjs/core/wasm/litert_wasm_compat_internal.js";
 
 export class StepModel {
   /**
@@ -17,24 +15,25 @@ export class StepModel {
    * @returns {Promise<StepModel>}
    */
   static async load(content, description) {
-    const runtime = await startRuntime();
+    const { loadAndCompile, Tensor } = await startRuntime();
     let compiled;
     try {
-      compiled = await runtime.loadAndCompile(content, { accelerator: "wasm" });
+      compiled = await loadAndCompile(content, { accelerator: "wasm" });
     } catch (error) {
       throw new Fault(
         `${description.model} must be a model that LiteRT.js runs. It says: ${error.message}. ` +
           "Convert the model again.",
       );
     }
-    return new StepModel(compiled, description);
+    return new StepModel(compiled, Tensor, description);
   }
 
-  constructor(compiled, description) {
+  constructor(compiled, Tensor, description) {
     const { inputs, outputs, states } = description;
     sameNames("inputs", names(compiled.getInputDetails()), names(inputs));
     sameNames("outputs", names(compiled.getOutputDetails()), names(outputs));
     this.compiled = compiled;
+    this.tensor = (values, { shape }) => new Tensor(values, shape);
     [this.frame, ...this.stateInputs] = inputs;
     [this.posterior] = outputs;
     this.pairs = states;
@@ -48,7 +47,7 @@ export class StepModel {
     this.#release(this.states);
     this.states = {};
     for (const state of this.stateInputs) {
-      this.states[state.name] = new Tensor(new Float32Array(size(state)), state.shape);
+      this.states[state.name] = this.tensor(new Float32Array(size(state)), state);
     }
   }
 
@@ -59,7 +58,7 @@ export class StepModel {
    * @returns {Promise<Float32Array>} The posteriors, one for each class.
    */
   async step(samples) {
-    const frame = new Tensor(samples, this.frame.shape);
+    const frame = this.tensor(samples, this.frame);
     const before = this.states;
     const outputs = await this.compiled.run({ [this.frame.name]: frame, ...before });
     this.states = Object.fromEntries(this.pairs.map(([state, next]) => [state, outputs[next]]));
@@ -74,21 +73,23 @@ export class StepModel {
   }
 }
 
+/** Loads LiteRT.js, without a graphics processor: a detector is too small for it. */
 async function startRuntime() {
   // What LiteRT only tells is no error, though it is written like one.
   globalThis.Module = {
     printErr: (line) => (/^(INFO|WARNING)/.test(line) ? console.debug : console.error)(line),
   };
   try {
-    const runtime = await loadLiteRt(RUNTIME);
-    runtime.getWebGpuDevice()?.destroy(); // a detector is too small for it
-    runtime.setDefaultEnvironment(await Environment.create({ webGpuDevice: null }));
-    return runtime;
+    const litert = await import("@litertjs/core");
+    const runtime = await litert.loadLiteRt(import.meta.resolve(BUILD));
+    runtime.getWebGpuDevice()?.destroy();
+    runtime.setDefaultEnvironment(await litert.Environment.create({ webGpuDevice: null }));
+    return litert;
   } catch (error) {
     throw new Fault(
-      `The runtime must load from ${RUNTIME}; it runs the model. It says: ` +
-        `${error.message ?? "the file can't be loaded"}. Check that the folder is complete, and ` +
-        "that the browser is one of the last years.",
+      "The runtime must load; it runs the model. It says: " +
+        `${error.message ?? "a file can't be loaded"}. Check that the folder is complete, or that ` +
+        "there is a network if it has no runtime, and that the browser is one of the last years.",
     );
   }
 }
