@@ -343,13 +343,15 @@ class _Export:
 
         options, frontend = self.options, self._frontend()
         convert, threshold = self._file_converter(), options.threshold
-        with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
-            with self.console.stage(f"Convert to {options.to}"):
-                detector = convert(Path(folder) / path.name)
-            if threshold is None and self.recordings:
-                threshold = self._choose_threshold(detector, TARGET_RUNTIMES[options.to])
-            if frontend is None:
-                write_atomically(path, detector.path.read_bytes())
+        choose = threshold is None and bool(self.recordings)
+        if choose or frontend is None:
+            with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+                with self.console.stage(f"Convert to {options.to}"):
+                    detector = convert(Path(folder) / path.name)
+                if choose:
+                    threshold = self._choose_threshold(detector, TARGET_RUNTIMES[options.to])
+                if frontend is None:
+                    write_atomically(path, detector.path.read_bytes())
         if frontend is not None:
             with self.console.stage(f"Convert to {options.to} with the front-end"):
                 convert(path, frontend=frontend)
