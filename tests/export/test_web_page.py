@@ -25,16 +25,18 @@ pytest.importorskip("ai_edge_litert", reason="needs the export extra")
 pytest.importorskip("pooch", reason="needs the download extra")
 
 FRAME_S = 0.03
-TONES_S, TONE_S = (0.6, 2.1), 0.5  # when the two tones of the recording begin; their length
+TONES = ((900, 0.6), (300, 1.3), (900, 2.1))  # frequency and begin of those in the recording
+TONE_S = 0.5
+NAMES = ["a <b>tone</b>", "low"]  # must not become markup
 ELSEWHERE = "elsewhere.test"  # a host that is not this computer to the browser
 
 
 @pytest.fixture(scope="module")
 def samples():
-    """3.5 s of noise with two tones of 900 Hz, and one of 300 Hz between them."""
+    """3.5 s of noise with three tones."""
     sound = 0.003 * np.random.default_rng(0).standard_normal(int(3.5 * audio.SAMPLE_RATE))
     t = np.arange(int(TONE_S * audio.SAMPLE_RATE)) / audio.SAMPLE_RATE
-    for hertz, begin_s in ((900, TONES_S[0]), (300, 1.3), (900, TONES_S[1])):
+    for hertz, begin_s in TONES:
         begin = int(begin_s * audio.SAMPLE_RATE)
         sound[begin : begin + len(t)] += 0.3 * np.sin(2 * np.pi * hertz * t)
     return np.round(sound * 2**15).astype("int16")
@@ -42,23 +44,25 @@ def samples():
 
 @pytest.fixture(scope="module")
 def detector(samples, tmp_path_factory):
-    """A detector of the tone of 900 Hz, an output every 30 ms, as a file that takes sound."""
+    """A detector of both kinds of tones, an output every 30 ms, as a file that takes sound."""
     import keras
 
     features = audio.features(samples)
     times_s = audio.FRAME_OFFSET_S + audio.FRAME_STEP_S * np.arange(len(features))
-    in_tone = sum((times_s > begin_s) & (times_s < begin_s + TONE_S) for begin_s in TONES_S)
+    in_tones = np.zeros((len(features), len(NAMES)))
+    for hertz, begin_s in TONES:
+        in_tones[(times_s > begin_s) & (times_s < begin_s + TONE_S), int(hertz < 900)] = 1
     ones = np.ones((len(features), 1))
-    weights = np.linalg.lstsq(np.hstack([features, ones]), 6.0 * in_tone - 3.0, rcond=None)[0]
-    layer = keras.layers.Conv1D(1, 3, strides=3, padding="causal", activation="sigmoid")
+    weights = np.linalg.lstsq(np.hstack([features, ones]), 6 * in_tones - 3, rcond=None)[0]
+    layer = keras.layers.Conv1D(len(NAMES), 3, strides=3, padding="causal", activation="sigmoid")
     model = keras.Sequential([keras.Input((None, audio.FEATURES)), layer])
-    layer.set_weights([np.tile(weights[None, :-1, None] / 3, (3, 1, 1)), weights[-1:]])
+    layer.set_weights([np.tile(weights[None, :-1] / 3, (3, 1, 1)), weights[-1]])
     path = tmp_path_factory.mktemp("detector") / "detector.tflite"
     litert.convert(model, path, frontend="micro")
     detector_file.write(
         path,
-        threshold=0.6,
-        class_names="a <b>tone</b>",  # must not become markup
+        threshold=[0.6, 0.7],
+        class_names=NAMES,
         frontend="micro",
         smooth_frames=2,
         refractory_s=0.9,
@@ -187,13 +191,14 @@ def assert_same(found, expected):
 
 def test_file_gives_the_detections_of_python(opened, samples, detector):
     expected = StreamingDetector.from_file(detector).process(samples).detections
+    assert [detection.class_index for detection in expected] == [0, 1, 0]
     times_s = [detection.time_s for detection in expected]
-    np.testing.assert_allclose(times_s, TONES_S, atol=0.2)
+    np.testing.assert_allclose(times_s, [begin_s for _, begin_s in TONES], atol=0.2)
     page = opened()
     drop(page, wav(samples), "heard.wav")
     assert_same(detections(page), expected)
     said = status(page)
-    assert said.startswith("heard.wav: 2 detections in 3.5 s of sound")
+    assert said.startswith("heard.wav: 3 detections in 3.5 s of sound")
     assert float(said.split(" times")[0].split()[-1]) >= 2  # in real time, with room to spare
     stereo = audio.resample(samples / 2**15, audio.SAMPLE_RATE, 44_100)
     drop(page, wav(np.stack([stereo, stereo], axis=1), 44_100), "other.wav")
@@ -207,7 +212,7 @@ def test_file_gives_the_detections_of_python(opened, samples, detector):
 def test_runtime_can_come_from_a_mirror(opened, samples):
     page = opened("mirror")
     drop(page, wav(samples), "heard.wav")
-    assert len(detections(page)) == 2
+    assert len(detections(page)) == 3
     assert faults(page) == page.errors == []
 
 
@@ -231,7 +236,7 @@ def test_microphone_gives_the_detections_of_python(opened, detector):
     page.wait_for("document.getElementById('stop').hidden")
     heard = np.array(page.run("heard"), "float32")
     expected = StreamingDetector.from_file(detector).process(heard).detections
-    assert len(expected) == 2
+    assert len(expected) == 3
     assert_same(detections(page), expected)
     assert page.run("document.getElementById('lost').hidden")
     assert faults(page) == page.errors == []
@@ -278,7 +283,7 @@ def test_page_says_what_is_wrong_with_the_microphone_and_goes_on(opened, samples
     [said] = faults(page)
     assert "text.wav must be a sound file that this browser decodes" in said
     drop(page, wav(samples), "heard.wav")
-    assert len(detections(page)) == 2
+    assert len(detections(page)) == 3
     assert faults(page) == []
 
 
@@ -291,7 +296,7 @@ def test_page_by_http_runs_files_and_says_why_it_hears_no_microphone(opened, sam
     [said] = faults(page)
     assert f"Found: http://{ELSEWHERE}" in said
     drop(page, wav(samples), "heard.wav")
-    assert len(detections(page)) == 2
+    assert len(detections(page)) == 3
 
 
 def test_page_says_that_it_is_in_the_background(opened):

@@ -1,7 +1,7 @@
 /**
  * Resamples a stream from one rate to another, behind a low-pass below half of the lower rate.
  *
- * A sinc under a Kaiser window: above half of the lower rate, nothing louder than -80 dB is left.
+ * A sinc under a Kaiser window: above half of the lower rate, nothing louder than -90 dB is left.
  * The sound is not shifted in time; the last 3 ms wait for what comes after them.
  */
 
