@@ -63,7 +63,13 @@ def sources():
 
 def public_modules():
     """The public packages and those inside them that are public, too."""
-    inner = ["data.alignment", "data.downloads", "data.synthesis", "evaluation.report"]
+    inner = [
+        "data.alignment",
+        "data.downloads",
+        "data.synthesis",
+        "evaluation.report",
+        "export.web",
+    ]
     return [f"keras_sal.{name}" for name in [*PACKAGES, *inner]]
 
 

@@ -19,7 +19,7 @@ EXTRAS = {
     "report": "the page of evaluate",
     "align": "times of words, from transcripts and subtitles",
     "vad": "times of words, from speech alone",
-    "download": "public data sets",
+    "download": "public data sets; the runtime of export --to web",
     "data": "grain datasets",
     "live": "the microphone",
     "demo": "speech synthesis, for demo and synthesize; GPL-3",

@@ -232,7 +232,8 @@ def test_microphone_gives_the_detections_of_python(opened, detector):
     page.press("Enter", "Enter", "\r")
     page.wait_for("globalThis.heard.length > 3.4 * 16000")
     assert status(page) == "Listening."
-    page.run("document.getElementById('stop').click()")
+    assert page.run("document.activeElement.id") == "stop"
+    page.press("Enter", "Enter", "\r")
     page.wait_for("document.getElementById('stop').hidden")
     heard = np.array(page.run("heard"), "float32")
     expected = StreamingDetector.from_file(detector).process(heard).detections
@@ -285,6 +286,19 @@ def test_page_says_what_is_wrong_with_the_microphone_and_goes_on(opened, samples
     drop(page, wav(samples), "heard.wav")
     assert len(detections(page)) == 3
     assert faults(page) == []
+
+
+def test_page_says_that_audio_does_not_start(opened):
+    page = opened()
+    page.run("AudioContext.prototype.resume = () => new Promise(() => {}); 0")
+    page.run("Object.defineProperty(AudioContext.prototype, 'state', { value: 'suspended' }); 0")
+    page.run("const { setTimeout: wait } = globalThis; setTimeout = (act) => wait(act, 1); 0")
+    page.run("document.getElementById('listen').click()")
+    page.wait_for("document.querySelector('#faults span')")
+    [said] = faults(page)
+    assert "The browser must start its audio" in said
+    assert "Found: suspended after 5 s" in said
+    page.wait_for("document.getElementById('stop').hidden")
 
 
 def test_page_by_http_runs_files_and_says_why_it_hears_no_microphone(opened, samples):

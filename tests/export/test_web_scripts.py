@@ -288,3 +288,13 @@ def test_pace_tells_lost_sound(run, share, sign):
 def test_pace_tells_a_pause(run):
     blocks = [(0.03 * k, 480) for k in range(100)] + [(60 + 0.03 * k, 480) for k in range(100)]
     assert run(PACE, blocks) == [pytest.approx(57 * 16_000, abs=500)]
+
+
+def test_silence_that_lasts_is_told(run):
+    script = """
+    import { Silence } from "./silence.js";
+    const silence = new Silence();
+    tell(given.map((value) => silence.lasts(new Float32Array(16000).fill(value))));
+    """
+    found = run(script, [0, 0, 0.1, 0, 0, 0, 0, 1e-6])
+    assert found == [False] * 5 + [True] * 2 + [False]

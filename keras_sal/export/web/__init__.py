@@ -10,7 +10,8 @@ shows the posteriors and lists the detections; it asks for nothing outside its f
 in `page/`, are plain JavaScript modules:
 
 - `main`: the page; `view` and `trace`: what it shows; `loading`, `description`: what it loads.
-- `microphone`, `capture`, `resampler`, `pace`, `live_stream`, `sound_file`: the sound, at 16 kHz.
+- `microphone`, `capture`, `resampler`, `sound_file`: the sound, at 16 kHz; `live_stream`, `pace`,
+  `silence`: what may be wrong with it.
 - `detector`, `step_model`, `trigger`: the detector, to whose detections those of
   `keras_sal.StreamingDetector` are equal.
 """

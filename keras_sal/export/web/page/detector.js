@@ -54,8 +54,8 @@ export class Detector {
       }
       require(
         posteriors.every((posterior) => posterior >= 0 && posterior <= 1),
-        `Posteriors must lie in [0, 1]. Found: ${posteriors.join(", ")}. Start again; if they come ` +
-          "again, compare the file with the model with `keras-sal verify`.",
+        `Posteriors must lie in [0, 1]. Found: ${posteriors.join(", ")}. Start again; if they ` +
+          "come again, compare the file with the model with `keras-sal verify`.",
       );
       yield this.#output(posteriors);
     }

@@ -1,4 +1,4 @@
-/** A live stream: sound waits until the detector has time for it, and is dropped if it waits long. */
+/** A live stream: sound waits until the detector has time for it, or is dropped. */
 
 import { SAMPLE_RATE } from "./description.js";
 

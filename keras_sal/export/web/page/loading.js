@@ -17,7 +17,7 @@ export async function loadDetector() {
   const content = new Uint8Array(await response.arrayBuffer());
   const warnings = [];
   if (crypto.subtle) await checkHash(content, description);
-  else warnings.push(`${description.model} could not be checked: browsers compute hashes by https only.`);
+  else warnings.push(`${description.model} could not be checked; browsers do that by https only.`);
   if (!description.states.length) {
     warnings.push(
       "The model has no states, so each step is judged without the sound before it. If it was " +
@@ -49,7 +49,7 @@ async function checkHash(content, { model, sha256 }) {
   require(
     found === sha256[model],
     `${model} must be the file that detector.json describes; they are of different versions. ` +
-      `Found: SHA-256 ${found.slice(0, 12)}… instead of ${sha256[model].slice(0, 12)}…. Copy the ` +
-      "whole folder again, and reload the page.",
+      `Found: SHA-256 ${found.slice(0, 12)}… instead of ${sha256[model].slice(0, 12)}…. Copy ` +
+      "the whole folder again, and reload the page.",
   );
 }

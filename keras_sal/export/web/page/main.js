@@ -6,11 +6,15 @@ import { LiveStream } from "./live_stream.js";
 import { loadDetector } from "./loading.js";
 import { Microphone } from "./microphone.js";
 import { Pace } from "./pace.js";
+import { Silence } from "./silence.js";
 import { readSoundFile } from "./sound_file.js";
 import { View } from "./view.js";
 
 const LIVE_SPAN_S = 10;
 const TURN_MS = 50; // so long a file runs before the page may draw
+const SILENT =
+  "The microphone gives nothing but silence. It may be muted, or blocked in the settings of the " +
+  "system.";
 const READY = "Ready. Listen to the microphone, or drop a sound file.";
 
 const view = new View({
@@ -50,6 +54,7 @@ async function listen(signal) {
   const { promise: ended, resolve: end, reject: fail } = withResolvers();
   signal.addEventListener("abort", () => end());
   const losses = new Losses();
+  const silence = new Silence();
   const stream = new LiveStream(detector, {
     onOutput: (output) => view.show(output),
     onDrop: (samples) => losses.dropped(samples),
@@ -59,6 +64,7 @@ async function listen(signal) {
   const opening = Microphone.open({
     onSamples: (samples) => {
       losses.arrived(samples.length);
+      if (silence.lasts(samples)) view.fault(SILENT);
       stream.push(samples);
     },
     onEnd: (message) => fail(new Fault(message)),
@@ -129,7 +135,7 @@ async function runFile(file, signal) {
     view.show(output);
     found += output.detections.length;
     if (performance.now() - turn_ms > TURN_MS) {
-      const percent = Math.round((100 * output.time_s) / duration_s);
+      const percent = 10 * Math.floor((10 * output.time_s) / duration_s); // which is read aloud
       view.say(`${file.name}: ${percent} %`, { running: true });
       await new Promise((resolve) => setTimeout(resolve));
       turn_ms = performance.now();

@@ -7,14 +7,18 @@ import { Resampler } from "./resampler.js";
 // What a browser does to a voice in a call, a detector has not been trained on.
 const RAW = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
+const GONE = "The microphone has gone away. Connect it, and start again.";
+const START_MS = 5000;
+
 const REFUSALS = {
   NotAllowedError:
-    "The microphone must be allowed for this page; the browser or the system refused it. Allow it " +
-    "in the settings of the page, and start again.",
-  NotFoundError: "A microphone must be connected; the browser found none. Connect one, and start again.",
+    "The microphone must be allowed for this page; the browser or the system refused it. Allow " +
+    "it in the settings of the page, and start again.",
+  NotFoundError:
+    "A microphone must be connected; the browser found none. Connect one, and start again.",
   NotReadableError:
-    "The microphone must be free; another program uses it, or the system can't open it. Close that " +
-    "program, and start again.",
+    "The microphone must be free; another program uses it, or the system can't open it. Close " +
+    "that program, and start again.",
 };
 
 export class Microphone {
@@ -56,11 +60,17 @@ export class Microphone {
       if (context.state !== "closed") handlers.onPause(context.state !== "running");
     };
     for (const track of stream.getTracks()) {
-      track.onended = () => handlers.onEnd("The microphone has gone away. Connect it, and start again.");
+      track.onended = () => handlers.onEnd(GONE);
     }
     source.connect(node);
-    await context.resume();
-    return new Microphone(stream, context, node);
+    const microphone = new Microphone(stream, context, node);
+    try {
+      await started(context);
+    } catch (error) {
+      microphone.close();
+      throw error;
+    }
+    return microphone;
   }
 
   constructor(stream, context, node) {
@@ -71,7 +81,7 @@ export class Microphone {
 
   /** Lets go of the microphone. */
   async close() {
-    this.node.port.onmessage = null;
+    this.node.port.onmessage = this.context.onstatechange = null;
     stopTracks(this.stream);
     await this.context.close();
   }
@@ -87,6 +97,17 @@ function connect(stream) {
     const other = new AudioContext();
     return { context: other, source: other.createMediaStreamSource(stream) };
   }
+}
+
+/** Waits until a context runs; browsers without a sound device never start it, or tell. */
+async function started(context) {
+  const late = new Promise((resolve) => setTimeout(resolve, START_MS));
+  await Promise.race([context.resume(), late]);
+  require(
+    context.state === "running",
+    "The browser must start its audio; some need a loudspeaker or headphones for it, too. Found: " +
+      `${context.state} after ${START_MS / 1000} s. Connect one, and start again.`,
+  );
 }
 
 function stopTracks(stream) {

@@ -88,8 +88,8 @@ async function startRuntime() {
   } catch (error) {
     throw new Fault(
       "The runtime must load; it runs the model. It says: " +
-        `${error.message ?? "a file can't be loaded"}. Check that the folder is complete, or that ` +
-        "there is a network if it has no runtime, and that the browser is one of the last years.",
+        `${error.message ?? "a file can't be loaded"}. Check that the folder is complete, or ` +
+        "that there is a network if it has no runtime, and that the browser is of the last years.",
     );
   }
 }

@@ -100,7 +100,7 @@ export class Trace {
     pen.restore();
   }
 
-  /** Draws the greatest score of each pixel, so that a long file takes no longer than a short one. */
+  /** Draws the greatest score of each pixel: a long file takes no longer than a short one. */
   #drawScores({ pen, colour, x, y }, index) {
     const tops = new Map();
     for (const { time_s, scores } of this.outputs) {

@@ -36,11 +36,12 @@ export class View {
 
   /** Says what the page is doing, and which buttons there are for it. */
   say(text, { running = false, ready = true } = {}) {
+    const { status, listen, stop, file } = this.parts;
     this.isRunning = running;
-    this.parts.status.textContent = text;
-    this.parts.listen.hidden = running;
-    this.parts.stop.hidden = !running;
-    this.parts.listen.disabled = this.parts.file.disabled = !ready;
+    if (status.textContent !== text) status.textContent = text;
+    listen.disabled = file.disabled = !ready;
+    if (running) exchange(listen, stop);
+    else exchange(stop, listen);
     if (!running) this.trace?.draw();
   }
 
@@ -132,6 +133,14 @@ export class View {
       if (file && !this.parts.file.disabled) openFile(file);
     };
   }
+}
+
+/** Shows one button in the place of another, and leaves the keyboard there. */
+function exchange(gone, shown) {
+  const focused = document.activeElement === gone;
+  shown.hidden = false;
+  gone.hidden = true;
+  if (focused) shown.focus();
 }
 
 function element(kind, text, className = "") {
