@@ -54,7 +54,7 @@ QUANTIZATIONS = {
     "esphome": ("int8",),
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
-    "web": ("float32",),
+    "web": ("float32", "float16", "int8"),
 }
 
 
@@ -85,8 +85,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--quantization",
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
-        help="number format; micro: int8, int16x8, float32; esphome: int8; litert: float32, "
-        "float16, int8; onnx, web: float32 (default: the first of these)",
+        help="number format; micro: int8, int16x8, float32; esphome: int8; litert, web: float32, "
+        "float16, int8; onnx: float32 (default: the first of these)",
     )
     parser.add_argument(
         "--state",
