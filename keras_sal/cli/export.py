@@ -1,4 +1,4 @@
-"""`keras-sal export`: a trained model for microcontrollers, ESPHome, LiteRT, ONNX or browsers."""
+"""`keras-sal export`: a trained model for microcontrollers, phones, computers and browsers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
 FIRMWARE = ("micro", "esphome")
-WITH_THRESHOLD = (*FIRMWARE, "web")  # they can't do without
+WITH_THRESHOLD = (*FIRMWARE, "web", "android")  # they can't do without
 SCORING = FRAME_TIMES | TRIGGER
 TARGET_RUNTIMES = {
     "micro": "TensorFlow Lite Micro",
@@ -47,6 +47,7 @@ TARGET_RUNTIMES = {
     "litert": "LiteRT",
     "onnx": "ONNX Runtime",
     "web": "LiteRT",
+    "android": "LiteRT",
 }
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
 QUANTIZATIONS = {
@@ -55,6 +56,7 @@ QUANTIZATIONS = {
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
     "web": ("float32", "float16", "int8"),
+    "android": ("float32", "float16", "int8"),
 }
 
 
@@ -64,19 +66,21 @@ def add_parser(commands: Commands) -> None:
         commands,
         "export",
         run,
-        summary="a trained model for microcontrollers, ESPHome, LiteRT, ONNX or browsers",
+        summary="a trained model for microcontrollers, ESPHome, LiteRT, ONNX, browsers or Android",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
         "quantised model, C++ sources, README and manifest; for ESPHome's micro_wake_word it is a "
         "folder with model and JSON; for LiteRT and ONNX it is a file from sound or features to "
         "posteriors, with a .json file beside it; for browsers it is a folder with a page, for "
-        "`keras-sal serve` or any web server. The threshold is given, or chosen with that model "
-        "on dev streams.",
+        "`keras-sal serve` or any web server; for Android it is a project with an app that "
+        "listens, for Android Studio. The threshold is given, or chosen with that model on dev "
+        "streams.",
         examples=[
             "export model.keras firmware --recordings my_recordings --word computer",
             "export model.keras detector.onnx --to onnx --recordings my_recordings",
             "export model.keras detector.tflite --to litert --frontend micro --threshold 0.8",
             'export model.keras firmware --word "lights on" --word "lights off"',
             "export model.keras page --to web --recordings my_recordings",
+            "export model.keras phone --to android --recordings my_recordings",
         ],
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file")
@@ -85,8 +89,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--quantization",
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
-        help="number format; micro: int8, int16x8, float32; esphome: int8; litert, web: float32, "
-        "float16, int8; onnx: float32 (default: the first of these)",
+        help="number format; micro: int8, int16x8, float32; esphome: int8; litert, web, "
+        "android: float32, float16, int8; onnx: float32 (default: the first of these)",
     )
     parser.add_argument(
         "--state",
@@ -112,8 +116,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
-        help="what computes the features; litert, onnx, web: micro is put into the file "
-        "(default: micro with --recordings or for web, else none)",
+        help="what computes the features; litert, onnx, web, android: micro is put into the file "
+        "(default: micro with --recordings or for web and android, else none)",
     )
     parser.add_argument("--author", default="", metavar="NAME", help="esphome: author of the model")
     parser.add_argument(
@@ -144,11 +148,13 @@ def run(options: argparse.Namespace) -> int:
     if options.to == "esphome":
         _check_esphome_trigger(options)
         _check_esphome_word(options.word)
+    if options.to == "android":
+        _check_android(options)
     options.recordings = recordings_folder(options)
     if options.to in WITH_THRESHOLD and options.threshold is None and not options.recordings:
         raise ValueError(
-            "`--threshold` must be given, or `--recordings` to choose it on: firmware and a page "
-            "need one. Received neither."
+            "`--threshold` must be given, or `--recordings` to choose it on: firmware, a page and "
+            "an app need one. Received neither."
         )
     model = load_trained_model(options.model)
     if options.to == "esphome":
@@ -164,10 +170,19 @@ def run(options: argparse.Namespace) -> int:
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
     export = _Export(model, runner, recordings, options, console)
-    writers = {"litert": export.file, "onnx": export.file, "web": export.page}
+    writers = {
+        "litert": export.file,
+        "onnx": export.file,
+        "web": export.page,
+        "android": export.app,
+    }
     console.say(writers.get(options.to, export.firmware)())
-    if options.to == "web":  # it may be published, which the names of recordings must not be
+    # A page or an app may be published, which the names of recordings must not be.
+    if options.to == "web":
         console.say(f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}")
+        return 0
+    if options.to == "android":
+        console.say("Open it in Android Studio; its README.md says how to get it on a phone")
         return 0
     copy_split_record(options.model, options.output)
     if options.to != "esphome":
@@ -183,8 +198,8 @@ def recordings_folder(options: argparse.Namespace) -> Path | str | None:
         options: Parsed arguments: `recordings`, `to`, `quantization`, `calibration`, `threshold`.
 
     Returns:
-        The folder, or `None`. Recordings are needed for the threshold of firmware or of a page,
-        and to calibrate an integer model.
+        The folder, or `None`. Recordings are needed for the threshold of firmware, a page or an
+        app, and to calibrate an integer model.
     """
     from keras_sal.data import find_recordings
 
@@ -294,6 +309,18 @@ def _check_esphome_word(word: str | list[str]) -> None:
         )
 
 
+def _check_android(options: argparse.Namespace) -> None:
+    """Refuse what no app can be made of, before the model is converted."""
+    from keras_sal.export.android.project import check_folder
+
+    if options.frontend == "none":
+        raise ValueError(
+            "`--frontend` must be micro for `--to android`; the app hands samples to the model. "
+            "Received: --frontend none. Leave it out."
+        )
+    check_folder(options.output)
+
+
 def _quantization(options: argparse.Namespace) -> str:
     kinds = QUANTIZATIONS[options.to]
     quantization = options.quantization or kinds[0]
@@ -337,7 +364,18 @@ class _Export:
             web.write(path, output, runtime=runtime)
         return f"{output}: {summary}"
 
-    def _write_file(self, path: Path) -> str:
+    def app(self) -> str:
+        """Convert to a file from sound, and write a project around it; return a summary."""
+        from keras_sal.export import android
+
+        output = self.options.output
+        with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as folder:
+            path = Path(folder) / "detector.tflite"
+            summary = self._write_file(path, name=Path(output).absolute().name)
+            android.write(path, output)
+        return f"{output}: {summary}"
+
+    def _write_file(self, path: Path, name: str | None = None) -> str:
         from keras_sal.export import detector_file
         from keras_sal.files import write_atomically
 
@@ -363,6 +401,7 @@ class _Export:
             threshold=threshold,
             class_names=self._class_names(),
             frontend=frontend,
+            name=name,
             **values(options, SCORING),
         )
         return f"{summary}, threshold {_listed(written.threshold)}"
@@ -427,7 +466,7 @@ class _Export:
     def _frontend(self) -> str | None:
         """Return the front-end of the detector."""
         options = self.options
-        hears_sound = bool(options.recordings) or options.to == "web"
+        hears_sound = bool(options.recordings) or options.to in ("web", "android")
         frontend = options.frontend or ("micro" if hears_sound else "none")
         return None if frontend == "none" else frontend
 

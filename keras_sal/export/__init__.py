@@ -17,6 +17,7 @@ A reader meets, in this order:
 - `frontend`: the front-end in a LiteRT or ONNX file, which then takes sound; `detector_file`: the
   description beside such a file, by which it is opened again.
 - `bundle`: the folder that a firmware engineer gets, with C++ that computes the same as Python.
+- `android`: a project for Android Studio, with an app that listens.
 - `internal_state`: files that keep their state themselves; `esphome` writes one for
   micro_wake_word.
 - `web`: the folder of a page that runs a detector in the browser.
@@ -30,6 +31,7 @@ about a missing package names the extra to install.
 """
 
 from keras_sal.export import (
+    android,
     bundle,
     detector_file,
     esphome,
@@ -46,6 +48,7 @@ from keras_sal.export.errors import ExportError
 
 __all__ = [
     "ExportError",
+    "android",
     "bundle",
     "detector_file",
     "esphome",

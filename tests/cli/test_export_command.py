@@ -24,8 +24,10 @@ from keras_sal.data import location
 from keras_sal.detection import detect
 from keras_sal.export import bundle, detector_file
 from keras_sal.export.esphome import component_scores
+from keras_sal.export.firmware import golden
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
+from keras_sal.runtime import StreamingDetector
 
 pytestmark = pytest.mark.any_backend
 
@@ -329,3 +331,42 @@ def test_recordings_give_the_threshold_of_a_file_from_sound(tones, tmp_path, cap
     assert written.samples_per_step == 160
     verified = main("verify", *arguments[:2], *options, "--fa-per-hour", 1000)
     assert verified == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_export_writes_an_android_project(tmp_path, capsys):
+    tone_model().save(tmp_path / "tone.keras")
+    folder, options = tmp_path / "beep", ["--to", "android", "--threshold", "0.6"]
+    arguments = ["--smooth-frames", 2, "--class-names", "tone"]
+    assert main("export", tmp_path / "tone.keras", folder, *options, *arguments) == 0
+    assert "threshold 0.6" in capsys.readouterr().out
+    assets = folder / "detector/src/main/assets"
+    written = detector_file.read(assets / "detector.json")
+    assert written.manifest["name"] == "beep"
+    assert written.manifest["classes"] == ["tone"]
+    detector = StreamingDetector.from_file(assets / "detector.json")
+    heard = detector.process(golden.sound())
+    values = json.loads((assets / "golden.json").read_text())
+    np.testing.assert_array_equal(np.float32(values["posteriors"]), heard.posteriors)
+    own = [(d["score"], d["class_index"]) for d in values["runs"][0]["detections"]]
+    assert own == [(found.score, found.class_index) for found in heard.detections]
+    assert main("export", tmp_path / "tone.keras", folder, *options) == 1
+    assert "`folder` must be new or empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frontend", "none"], "`--frontend` must be micro for `--to android`"),
+        (
+            ["--quantization", "int16x8"],
+            "must be one of ('float32', 'float16', 'int8') for `--to a",
+        ),
+        ([], "firmware, a page and an app need one. Received neither."),
+    ],
+)
+def test_export_rejects_what_no_app_is_made_of(folder, arguments, message, capsys, nowhere):
+    options = ["--to", "android", *arguments]
+    assert main("export", folder / "model.keras", folder / "never", *options) == 1
+    assert message in capsys.readouterr().err
+    assert not (folder / "never").exists()

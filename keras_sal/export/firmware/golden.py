@@ -77,7 +77,7 @@ def golden(
     posteriors = np.asarray(runner.stream(frames), "float32").reshape(-1, len(thresholds))
     runner.reset()
     posteriors = posteriors[delay_frames:]
-    loud = [float(np.quantile(scoring.scores(p)[0], LOUD_QUANTILE)) for p in posteriors.T]
+    loud = loud_thresholds(posteriors, scoring)
     marks = DETECTED * _fired(posteriors, thresholds, scoring)
     (output,) = (info for info in runner.outputs if info.name in runner.signature.posteriors)
     exact = output.dtype == "int8" or (output.dtype == "int16" and "logit" not in output.name)
@@ -106,6 +106,16 @@ def sound() -> Array:
         tone = _signed(phase >> 16) >> 2 if syllable % 2 else 0
         samples.append(tone + noise)
     return np.array(samples, "int16")
+
+
+def loud_thresholds(posteriors: Array, scoring: Scoring) -> list[float]:
+    """Return a threshold for each class that its scores reach, to test the trigger with.
+
+    Args:
+        posteriors: `(steps, classes)`.
+        scoring: The trigger.
+    """
+    return [float(np.quantile(scoring.scores(p)[0], LOUD_QUANTILE)) for p in posteriors.T]
 
 
 def random_frames(infos: Sequence[TensorInfo], step: float) -> Array:

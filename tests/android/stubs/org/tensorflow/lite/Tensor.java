@@ -1,0 +1,9 @@
+package org.tensorflow.lite;
+
+public interface Tensor {
+  int index();
+
+  String name();
+
+  int numBytes();
+}
