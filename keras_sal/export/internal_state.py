@@ -9,7 +9,9 @@ the graph and assigned after it, and `CALL_ONCE` runs a second graph that fills 
 points. Without that graph, LiteRT reads uninitialized memory.
 
 Prefer explicit state if you can: a new stream is a few bytes to set, NPUs run the whole graph, and
-file and arena are smaller.
+file and arena are smaller. On a Cortex-M4 internal state cost a GRU 0.6 KB of file and 0.5 KB of
+arena, an int8 convolution 3.6 KB and 2.8 KB, and 2.7 KB of flash for its operators
+(`benchmarks/results/firmware.json`).
 """
 
 from __future__ import annotations
