@@ -25,6 +25,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `flash_bytes`, `macs` (a step), `operators`, `resource_variables`.
 - `arena_bytes`: measured with reference kernels on a 64-bit host. `arenas`: what is needed with
   `reference`, `cmsis_nn`, `cmsis_nn_mve` and `esp_nn` kernels, by `keras_sal.export.scratch`.
+- `costs`: what `keras_sal.export.firmware.costs` states for a Cortex-M4: flash and RAM by part,
+  instructions and duty cycle, with `reference` and `cmsis_nn` kernels.
 - `namespace`: that of the model in C++.
 - `sha256`: of every other file. `versions`: of the packages that wrote it.
 """

@@ -2,8 +2,10 @@
 
     print(footprint("detector.tflite"))
 
-The arena is that of the TensorFlow Lite Micro interpreter on this 64-bit machine. It is an upper
-bound for a 32-bit device, where the interpreter's own structures take half the space.
+The arena is that of the TensorFlow Lite Micro interpreter on this 64-bit machine, with reference
+kernels. It is an upper bound for a 32-bit device with such kernels, where the interpreter's own
+structures take half the space; optimised kernels may need more (`keras_sal.export.scratch`). What a
+whole firmware takes is in the manifest of a bundle (`keras_sal.export.firmware.costs`).
 """
 
 from __future__ import annotations

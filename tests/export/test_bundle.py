@@ -14,7 +14,7 @@ from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
 from keras_sal.export.detector_settings import TRIGGER as TRIGGER_NAMES
-from keras_sal.export.firmware.contents import MICRO_FRONTEND_COST
+from keras_sal.export.firmware.costs import MICRO_FRONTEND_COST
 from keras_sal.export.scratch import with_margin
 from keras_sal.runtime import StreamingDetector
 
@@ -162,7 +162,9 @@ def test_readme_names_every_file_and_figure(written, model):
     for kernels, needed in written.manifest["arenas"].items():
         assert f"{with_margin(needed, kernels):,} bytes for" in text
     assert "says which of its classes (computer)" in text
-    assert "2,148 of RAM" in text
+    assert "| RAM: front-end | 2,148 | 2,148 |" in text
+    assert "instructions a step, estimated" in text
+    assert written.manifest["costs"]["estimated"]
     assert "trigger.cc model_data.cc micro_frontend.cc yours.cc" in text
     for name in set(files(written.folder)) - {"README.md"}:
         stem = name.rsplit(".", 1)[0]

@@ -9,6 +9,7 @@ from keras_sal import audio, provenance
 from keras_sal.export import scratch
 from keras_sal.export.detector_settings import DetectorSettings
 from keras_sal.export.firmware import golden, sources
+from keras_sal.export.firmware.costs import MICRO_FRONTEND_COST, costs
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import TensorInfo
@@ -36,14 +37,6 @@ MICRO_FRONTEND = {
     "feature_scale": 0.0390625,
 }
 FRONTEND = ("frontend.h", "frontend_tables.h", "micro_frontend.cc", "micro_frontend.h")
-# Of `micro_frontend.cc`, by arm-none-eabi-g++ 12.2 with -Os for a Cortex-M4: code and tables, an
-# object, the stack of its deepest call, the instructions of a frame.
-MICRO_FRONTEND_COST = {
-    "flash_bytes": 4730,
-    "ram_bytes": 2148,
-    "stack_bytes": 152,
-    "instructions": 74_300,
-}
 FIXED = (
     "detector.cc",
     "detector.h",
@@ -82,7 +75,7 @@ class Contents:
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest, without the hashes of the files."""
-        return {
+        manifest = {
             "format": FORMAT,
             "model": MODEL,
             "quantization": self.file.quantization(),
@@ -102,6 +95,7 @@ class Contents:
             "resource_variables": self.resource_variables,
             "versions": provenance.versions(),
         }
+        return manifest | {"costs": costs(manifest)}
 
     def sources(self) -> dict[str, str]:
         """Return the C++ sources by file name."""

@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from keras_sal.export.firmware import sources
+from keras_sal.export.firmware import costs, sources
 from keras_sal.export.scratch import with_margin
 
 # The values with which a part of the trigger has no effect.
@@ -78,7 +78,8 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         yours=f"{function}\nvoid OnDetection(const char* name, float score);",
         source=source,
         with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `main.cc`",
-        frontend_cost=_frontend_row(manifest["frontend_cost"]),
+        costs=costs.rows(manifest["costs"]),
+        costs_source=_costs_source(manifest["costs"]),
     )
 
 
@@ -107,13 +108,11 @@ def _arenas_text(arenas: Mapping[str, int]) -> str:
     return ", ".join(f"{reserved[key]:,} bytes for {text}" for key, text in kernels.items())
 
 
-def _frontend_row(cost: Mapping[str, int] | None) -> str:
-    if cost is None:
-        return ""
-    return (
-        f"| front-end | {cost['flash_bytes']:,} bytes of flash, {cost['ram_bytes']:,} of RAM, "
-        f"{cost['instructions']:,} instructions every 10 ms (Cortex-M4, `-Os`) |\n"
-    )
+def _costs_source(costs: Mapping[str, Any]) -> str:
+    detector = f"`{costs['measured_on']}` of {costs['measured_macs']:,} multiply-accumulates"
+    if not costs["estimated"]:
+        return f"on {detector}, as many as here"
+    return f"on {detector}; the instructions of a step are in proportion to those"
 
 
 def _threshold_text(manifest: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from firmware_programs import CORTEX_M4, PROGRAMS, CortexM4, Host, needs_compile
 
 from keras_sal.audio import MicroFrontend
 from keras_sal.export.firmware import sources
-from keras_sal.export.firmware.contents import FRONTEND, MICRO_FRONTEND, MICRO_FRONTEND_COST
+from keras_sal.export.firmware.contents import FRONTEND, MICRO_FRONTEND
+from keras_sal.export.firmware.costs import MICRO_FRONTEND_COST
 
 pytestmark = pytest.mark.any_backend
 
