@@ -336,7 +336,9 @@ def main():
     parser.add_argument("--quantizations", nargs="+", choices=QUANTIZATIONS, default=QUANTIZATIONS)
     parser.add_argument("--states", nargs="+", choices=STATES, default=STATES)
     parser.add_argument("--seconds", type=float, default=12.0, help="of sound (%(default)s)")
-    parser.add_argument("--build", type=Path, help="folder of the build, kept (a temporary one)")
+    parser.add_argument(
+        "--build", type=Path, help="folder of the build, kept, for one checkout (a temporary one)"
+    )
     parser.add_argument("--output", type=Path, default=RESULT, help="(%(default)s)")
     arguments = parser.parse_args()
     root, missing = tree()
