@@ -54,8 +54,7 @@ def test_measured_figures_are_the_stored_ones():
             assert flash["tflm_core"] + flash["tflm_kernels"] == measured.tensorflow_bytes[at]
             assert flash["bundle"] == measured.sources_bytes
             own = row["detector_bytes"] + costs.MICRO_FRONTEND_COST["ram_bytes"]
-            if kernels == costs.ARENA:
-                assert ram["bundle"] - own == measured.buffers_bytes
+            assert ram["bundle"] - own == measured.buffers_bytes
             assert row["frontend_most_instructions"] == pytest.approx(
                 costs.MICRO_FRONTEND_COST["instructions"], rel=0.02
             )
