@@ -9,6 +9,8 @@ What a window needs from before and the noise estimate are states like any other
 The posterior of step `t`, from 0, is complete with the last sample of the step, at `t + 1` steps.
 
 The features are those of `MicroFeatures(padding="causal")`: 20 ms of silence come before the sound.
+They are computed in few operators, by `keras_sal.audio.micro_step`, which rounds one in a thousand
+to the next step.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 import keras
 
 from keras_sal.audio import FEATURES, FRAME_STEP_S, SAMPLE_RATE, MicroFeatures
+from keras_sal.audio.micro_step import MicroStep
 from keras_sal.checks import require
 from keras_sal.export.conversion.float_model import as_clip_model, in_float32
 from keras_sal.typing import Tensor
@@ -27,12 +30,16 @@ FRONTENDS = ("micro",)
 STEP_SAMPLES = round(FRAME_STEP_S * SAMPLE_RATE)
 
 
-def with_frontend(model: keras.Model, frontend: str | None) -> keras.Model:
+def with_frontend(
+    model: keras.Model, frontend: str | None, *, in_file: bool = False
+) -> keras.Model:
     """Put a front-end before a detector.
 
     Args:
         model: Whole-clip model `(batch, time, 40)` to `(batch, time, classes)`.
         frontend: `"micro"`, or `None` to return `model` as it is.
+        in_file: Whether it is for a file: `MicroStep` in the place of `MicroFeatures`. Defaults to
+            `False`.
 
     Returns:
         A whole-clip model `(batch, samples)` to `(batch, time, classes)`, which shares its weights.
@@ -44,8 +51,9 @@ def with_frontend(model: keras.Model, frontend: str | None) -> keras.Model:
         return model
     detector = in_float32(as_clip_model(model))
     check_frontend(frontend, detector)
+    layer = MicroStep if in_file else MicroFeatures
     samples = keras.Input((None,), name="samples")
-    posteriors = detector(MicroFeatures(padding="causal", name="frontend")(samples))
+    posteriors = detector(layer(padding="causal", name="frontend")(samples))
     if isinstance(getattr(model, "output", None), dict):
         posteriors = dict(zip(sorted(model.output), keras.tree.flatten(posteriors), strict=True))
     return keras.Model(samples, posteriors, name=model.name)
@@ -103,7 +111,7 @@ def frontend_alone(frames: int) -> keras.Model:
         `frames * 160` samples.
     """
     samples = keras.Input((None,), name="samples")
-    features = MicroFeatures(padding="causal", name="frontend")(samples)
+    features = MicroStep(padding="causal", name="frontend")(samples)
     return keras.Model(samples, JoinedFrames(frames)(features) if frames > 1 else features)
 
 

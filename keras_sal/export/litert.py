@@ -25,6 +25,7 @@ from keras_sal.export.errors import ExportError
 from keras_sal.export.frontend import check_frontend, frontend_alone
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
+from keras_sal.export.tflite.compaction import compact
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.joining import join
 from keras_sal.extras import import_package
@@ -119,6 +120,7 @@ def _frontend_file(frames: int) -> Flatbuffer:
         integer_io=False,
         timeout_s=300.0,
     )
+    compact(file)
     return file
 
 

@@ -77,7 +77,7 @@ def convert(
     check_choice("opset", opset, OPSETS, "Use 17 unless a runtime is older.")
     path = check_path(path)
     check_packages(["tensorflow", "tf2onnx", "onnxruntime"], "convert to ONNX")
-    model = with_frontend(model, frontend)
+    model = with_frontend(model, frontend, in_file=True)
     converted = run_converter(
         as_step_model(model) if form == "step" else as_clip_model(model),
         None,

@@ -147,6 +147,18 @@ def test_times_are_those_of_the_front_end():
     assert layer.compute_output_shape((None, None)) == (None, None, 40)
 
 
+def test_causal_padding_is_silence_before_the_sound():
+    layer = MicroFeatures(padding="causal")
+    assert layer.frame_offset_s == layer.frame_step_s == FRAME_STEP_S
+    assert layer.compute_output_shape((None, SHORT)) == (None, 3, 40)
+    assert MicroFeatures.from_config(layer.get_config()).padding == "causal"
+    sound = SOUNDS["noise"][:SHORT]
+    expected = features(np.concatenate([np.zeros(320, "float32"), sound]))
+    np.testing.assert_allclose(numpy_of(layer(sound[None]))[0], expected, atol=STEP / 4)
+    with pytest.raises(ValueError, match=r"`padding` must be 'valid' or 'causal'.*'same'"):
+        MicroFeatures(padding="same")
+
+
 def test_samples_are_rounded_and_clipped_to_16_bits():
     loud = 3 * noise(amplitude=0.5)[:SHORT]
     pcm = to_pcm16(loud.clip(-1, 1))

@@ -98,6 +98,24 @@ def test_needs_time_until_the_first_window_is_full():
         step_model(detector(MicroFeatures()))
 
 
+@pytest.mark.parametrize("stride", [1, 3])
+def test_causal_padding_needs_no_delay(stride):
+    model = keras.Sequential(
+        [
+            keras.Input((None,)),
+            MicroFeatures(padding="causal"),
+            layers.Rescaling(1 / 26),
+            layers.Conv1D(3, stride, stride),
+        ]
+    )
+    samples = sound(1)
+    step = step_model(model)
+    assert delay_frames(step) == 0
+    assert [state.shape for state in initial_state(step).values()] == [(1, 320), (1, 40)]
+    streamed, _ = run(step, samples, frames_per_step=stride * STEP, call=compiled_outputs_of)
+    np.testing.assert_allclose(streamed, model.predict_on_batch(samples), atol=1e-5)
+
+
 def test_number_of_samples_must_be_free():
     model = keras.Sequential([keras.Input((16_000,)), LogMel(), layers.Dense(1)])
     with pytest.raises(ValueError, match=r"samples.*keras.Input\(\(None,\)\)"):

@@ -168,10 +168,21 @@ class Flatbuffer:
 
     def quantization(self) -> str:
         """Return the type of the numbers: `"float32"`, `"float16"`, `"int8"` or `"int16x8"`."""
-        types = {self.dtype(index) for op in self.operators() for index in op.inputs if index >= 0}
+        types = {
+            self.dtype(index)
+            for op in self.operators()
+            for index in op.inputs
+            if index >= 0 and not self._is_stored(op, index)
+        }
         if "int16" in types:
             return "int16x8"
         return next((kind for kind in ("int8", "float16") if kind in types), "float32")
+
+    def _is_stored(self, op: Operator, index: int) -> bool:
+        """Return whether an input is a constant of integers that are made float32 again."""
+        return (
+            op.name == "DEQUANTIZE" and self.scale(index) == 1.0 and self.tensor(index).buffer != 0
+        )
 
     def has_mixed_types(self) -> bool:
         """Return whether inputs are float32 and weights smaller, as in files for phones."""
@@ -200,8 +211,8 @@ class Flatbuffer:
         return self.graph.tensors[index]
 
     def tensor_name(self, index: int) -> str:
-        """Return the converter's name of a tensor: a path through the model's layers."""
-        return _text(self.tensor(index).name)
+        """Return the name of a tensor, a path through the model's layers; it may be empty."""
+        return _text(self.tensor(index).name or "")
 
     def dtype(self, index: int) -> str:
         """Return the name of a tensor's type, such as `"int8"`."""

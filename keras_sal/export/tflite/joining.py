@@ -85,8 +85,6 @@ class _Joiner:
         for side, indices in (("inputs", inputs), ("outputs", outputs)):
             setattr(self.file.graph, side, list(indices.values()))
             setattr(signature, side, [self._entry(name, k) for name, k in indices.items()])
-        for index, tensor in enumerate(self.file.graph.tensors[: self.first_tensor]):
-            tensor.name = f"frontend/{index}"
         for name, index in (inputs | outputs).items():
             self.file.tensor(index).name = name
         self.file.inputs, self.file.outputs = inputs, outputs

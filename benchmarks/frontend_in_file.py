@@ -1,0 +1,88 @@
+"""What the micro front-end costs in a file for LiteRT: bytes, operators and time of a step.
+
+    python benchmarks/frontend_in_file.py
+
+Converts a detector of one output every 10 ms, and one of every 30 ms, with and without the
+front-end, and runs their steps on one core. The weights are random, which neither size nor time
+depends on. Time is that of setting the inputs and of a step, the fastest of some rounds by turns,
+so that other work on the machine disturbs all files alike. Stores
+`benchmarks/results/frontend_in_file.json`.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from keras_sal import audio, files, provenance
+from keras_sal.export import litert
+from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.models import gru_detector
+
+RESULT = Path(__file__).parent / "results" / "frontend_in_file.json"
+ROUNDS, STEPS = 40, 300
+TARGETS = {"us_per_10_ms": 60.0, "added_bytes": 15_000}
+
+
+def convert(folder, every, quantization):
+    """Return a detector with and without its front-end, in LiteRT."""
+    sound = 0.1 * np.random.default_rng(0).standard_normal(30 * audio.SAMPLE_RATE // 10)
+    calibration = [audio.features(sound)[:297]]
+    return [
+        litert.convert(
+            gru_detector(frames_per_output=every),
+            folder / f"{every}_{quantization}_{frontend}.tflite",
+            calibration,
+            quantization=quantization,
+            frontend=frontend,
+            min_posterior=0.0,
+        )
+        for frontend in ("micro", None)
+    ]
+
+
+def us_per_step(model):
+    """Return the time of a step over noise, in microseconds."""
+    frames = 0.1 * np.random.default_rng(0).standard_normal((STEPS, *model.inputs[0].shape[1:]))
+    inputs = frames.astype("float32")[:, None]
+    states = {info.name: np.zeros(info.shape, info.dtype) for info in model.inputs[1:]}
+    started = time.perf_counter()
+    for frame in inputs:
+        model._step({"frame": frame, **states})
+    return 1e6 * (time.perf_counter() - started) / STEPS
+
+
+def main():
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for every in (1, 3):
+            for quantization in ("float32", "int8"):
+                models = convert(Path(name), every, quantization)
+                rounds = [[us_per_step(model) for model in models] for _ in range(ROUNDS)]
+                whole, alone = (float(best) / every for best in np.min(rounds, axis=0))
+                operators = [len(Flatbuffer.from_file(m.path).operators()) for m in models]
+                rows.append(
+                    {
+                        "frames_per_output": every,
+                        "quantization": quantization,
+                        "bytes": models[0].flash_bytes,
+                        "added_bytes": models[0].flash_bytes - models[1].flash_bytes,
+                        "operators": operators[0],
+                        "added_operators": operators[0] - operators[1],
+                        "us_per_10_ms": whole,
+                        "us_per_10_ms_without": alone,
+                    }
+                )
+                print(rows[-1], flush=True)
+    result = {
+        "rows": rows,
+        "targets": TARGETS,
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+    }
+    files.write_json(RESULT, result)
+
+
+if __name__ == "__main__":
+    main()
