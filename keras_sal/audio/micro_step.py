@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_sal.audio import micro_tables
 from keras_sal.audio.fixed_point import FRACTION, HIGH, LOW, ComplexFractions
-from keras_sal.audio.fixed_point_fft import PAIRS, RADIX, SIZE, STAGES
+from keras_sal.audio.fixed_point_fft import PAIRS, RADIX, SIZE, STAGES, RealTransform
 from keras_sal.audio.fixed_point_logarithm import LN_2, SCALE
 from keras_sal.audio.micro_features import (
     AMPLITUDE,
@@ -42,7 +42,7 @@ def _butterfly() -> Array:
 
 
 def _divide(x: Tensor, divisor: int) -> Tensor:
-    """As `keras_sal.audio.fixed_point.divide`: less by `ceil(x * divisor / 2**15)`, then divided."""
+    """As `keras_sal.audio.fixed_point.divide`: first less `ceil(x * divisor / 2**15)`."""
     rounded = ops.floor(x * (-divisor / FRACTION))
     return ops.floor((x + rounded) * (1 / divisor) + 0.5)
 
@@ -75,8 +75,8 @@ class _Factors:
         return ops.floor((high + low) * (1 / HIGH))
 
 
-class MatrixTransform:
-    """The energies of `keras_sal.audio.fixed_point_fft.RealTransform`, to the bit.
+class MatrixTransform(RealTransform):
+    """The same energies, to the bit, by products with matrices.
 
     Args:
         lowest: The lowest bin, at least 1.
@@ -110,12 +110,6 @@ class MatrixTransform:
         frequency = np.arange(RADIX**stage)[:, None, None]
         return _Factors(-2 * np.pi * frequency * np.arange(RADIX) / RADIX ** (stage + 1))
 
-    def places_of(self, bins: Array) -> Array:
-        """Return where the energies of some bins are; 0 for bins that are not computed."""
-        places = np.zeros(PAIRS + 1, "int32")
-        places[self.bins] = np.arange(len(self.bins))
-        return places[bins]
-
     def energies(self, samples: Tensor) -> Tensor:
         """Compute the energies of samples, divided by 512**2.
 
@@ -136,7 +130,7 @@ class MatrixTransform:
             z = self._for_next(z, stage)
         z = ops.reshape(z, (-1, PAIRS, 2))
         here = z[:, int(self._low[0]) : int(self._low[-1]) + 1]
-        there = ops.multiply(ops.take(z, self._mirrored, axis=1), np.float32([1, -1]))
+        there = ops.multiply(ops.take(z, self._mirrored, axis=1), np.array([1, -1], "float32"))
         pairs = _divide(ops.concatenate([here, there], axis=-1), 2)
         turned = self._last.times(ops.matmul(pairs, self._difference))
         both = ops.concatenate([pairs, turned], axis=-1)
