@@ -28,6 +28,7 @@ C_TYPES = {"int8": "int8_t", "int16": "int16_t", "float32": "float"}
 BYTES_A_LINE = 16
 SELF_TEST = "KERAS_SAL_SELF_TEST"  # the macro with which it is compiled
 NAMESPACE = "model_name"  # in `cpp`
+LONGEST_NAME = 40
 PLAIN_NAME = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
 BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
@@ -57,8 +58,8 @@ def fixed(name: str, model: str | None = None) -> str:
 def namespace_of(name: str) -> str:
     """Return the C++ namespace of a model, so that several fit in one firmware.
 
-    Names that differ have namespaces that differ: one that is no identifier of small letters and
-    digits ends with six digits of its SHA-256.
+    Names that differ have namespaces that differ: unless a name is short and an identifier of small
+    letters and digits, six digits of its SHA-256 follow.
 
     Args:
         name: Name of the model, any text.
@@ -67,10 +68,10 @@ def namespace_of(name: str) -> str:
         >>> namespace_of("hey_you"), namespace_of("Hey-you"), namespace_of("señor")
         ('model_hey_you', 'model_hey_you_8a9afa', 'model_se_u00f1_or_ea6f98')
     """
-    if PLAIN_NAME.fullmatch(name):
+    if PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
         return f"model_{name}"
     plain = re.sub(r"[^\x00-\x7f]", lambda found: f"_u{ord(found[0]):04x}_", name.lower())
-    words = re.findall("[a-z0-9]+", plain)
+    words = re.findall("[a-z0-9]+", plain[:LONGEST_NAME])
     digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
     return "_".join(["model", *words, digest[:6]])
 

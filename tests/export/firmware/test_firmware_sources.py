@@ -72,10 +72,24 @@ def test_posterior_table_is_the_sigmoid():
 
 def test_namespaces_are_identifiers_and_differ():
     names = ["computer", "Hey, you", "hey  you 2", "class", "1st", "señor", "senor", "да", "не"]
-    names += ["a-b", "a_b", "a b", "A_b", "a__b", "a_b_", "---", "", "\udc80"]
+    names += [
+        "a" * 300,
+        "a" * 301,
+        "ж" * 100,
+        "a-b",
+        "a_b",
+        "a b",
+        "A_b",
+        "a__b",
+        "a_b_",
+        "---",
+        "",
+        "\udc80",
+    ]
     spaces = [sources.namespace_of(name) for name in names]
     assert len(set(spaces)) == len(names)
     assert all(re.fullmatch(r"model(_[a-z0-9]+)+", space) for space in spaces), spaces
+    assert max(map(len, spaces)) < 60
     assert sources.namespace_of("a_b") == "model_a_b"
 
 
