@@ -11,7 +11,7 @@ from keras_sal.export.firmware import sources
 
 PROGRAMS = Path(__file__).parents[1] / "firmware"
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"]
-DIALECT = ["-fno-exceptions", "-fno-rtti"]
+DIALECT = ["-fno-exceptions", "-fno-rtti", "-DTF_LITE_STATIC_MEMORY"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
 RUN_TIMEOUT_S = 60

@@ -42,9 +42,13 @@ FIXED = (
     "detector.h",
     "self_test.cc",
     "self_test.h",
+    "set_up.cc",
+    "set_up.h",
     "tflm_interpreter.h",
 )
-SHARED = ("interpreter.h", "trigger.cc", "trigger.h")  # by all models of a firmware
+FIXED_FOR_SOUND = ("listener.h",)
+SHARED = ("interpreter.h", "log.h", "trigger.cc", "trigger.h")  # by all models of a firmware
+SHARED_FOR_SOUND = (*FRONTEND, "ring_buffer.h")
 
 
 @dataclasses.dataclass
@@ -100,8 +104,9 @@ class Contents:
     def sources(self) -> dict[str, str]:
         """Return the C++ sources by file name."""
         model, settings = self.namespace, self.settings
-        shared = (*SHARED, *FRONTEND) if self.frontend else SHARED
         kind = "audio" if self.frontend else "frames"
+        fixed = (*FIXED, *FIXED_FOR_SOUND) if self.frontend else FIXED
+        shared = (*SHARED, *SHARED_FOR_SOUND) if self.frontend else SHARED
         return {
             **sources.model_data(self.content, model),
             "op_resolver.h": sources.op_resolver(
@@ -117,7 +122,7 @@ class Contents:
                 arenas=self.arenas,
                 delay_frames=settings.delay_frames,
             ),
-            **{name: sources.fixed(name, model) for name in FIXED},
+            **{name: sources.fixed(name, model) for name in fixed},
             **{name: sources.fixed(name) for name in shared},
             **sources.self_test_data(self._golden(), model, settings.scoring),
             "main.cc": sources.fixed(f"main_{kind}.cc", model),

@@ -25,13 +25,30 @@ STATES = {
 }
 FRONTEND_SECTIONS = {
     "frontend_rows": "| `frontend.h` | parameters of the front-end the model was trained on |\n"
-    "| `micro_frontend.h/.cc`, `frontend_tables.h` | compute its features |\n",
+    "| `micro_frontend.h/.cc`, `frontend_tables.h` | compute its features |\n"
+    "| `listener.h` | sound in, detections out: front-end and detector together |\n"
+    "| `ring_buffer.h` | from the interrupt of a microphone to the detector, without a lock |\n",
     "frontend_note": "\nThe front-end needs no TensorFlow, kissfft or heap. It gives the same "
     "features as\n`keras_sal.audio.MicroFrontend` in Python, to the bit, however the samples "
     "are cut into chunks\n(`MicroFrontend::Read` takes any number).\n",
-    "frontend_source": " micro_frontend.cc",
-    "frontend_zephyr_source": " src/micro_frontend.cc",
 }
+MAIN_ROW = "| `main.cc` | an example that uses all of them |\n"
+OWN_FUNCTIONS = """\
+`main.cc` needs two functions that you write:
+
+```cpp
+{function}
+void OnDetection(const char* name, float score);
+```
+"""
+ELSEWHERE = """\
+### Anything else
+
+Build TensorFlow Lite Micro as its documentation says. Add its folder and those of FlatBuffers,
+gemmlowp and ruy to the include path, compile the `.cc` files here with `-std=c++17` (TensorFlow's
+headers need it) and `-DTF_LITE_STATIC_MEMORY`, and link.
+
+"""
 
 
 def readme(title: str, manifest: Mapping[str, Any]) -> str:
@@ -42,6 +59,7 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         manifest: The bundle's manifest.
     """
     hears_audio = manifest["frontend"] is not None
+    model = manifest["namespace"].split("::")[-1]
     settings = [
         f"{name} {value}"
         for name, value in manifest["trigger"].items()
@@ -58,7 +76,7 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
     return string.Template(sources.fixed("README.md")).substitute(
         sections,
         title=markdown_text(title),
-        folder=json.dumps(title, ensure_ascii=False)[1:-1],
+        python_folder=json.dumps(title, ensure_ascii=False)[1:-1],
         version=manifest["versions"].get("keras-sal", "unknown"),
         step_ms=f"{1000 * manifest['frame_step_s']:g}",
         frame_values=sum(math.prod(entry["shape"]) for entry in frames),
@@ -68,16 +86,19 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         arenas=_arenas_text(manifest["arenas"]),
         golden="two seconds of sound" if hears_audio else "100 frames",
         namespace=manifest["namespace"],
-        macro=f"KERAS_SAL_{manifest['namespace'].split('::')[-1].upper()}_ARENA_BYTES",
+        macro=f"KERAS_SAL_{model.upper()}_ARENA_BYTES",
         shared=f"{'`trigger.cc` and `micro_frontend.cc`' if hears_audio else '`trigger.cc`'}",
         macs=f"{manifest['macs']:,}",
         state=STATES[manifest["state"]],
         operators=" ".join(manifest["operators"]),
         trigger=", ".join(settings) or "every frame for itself",
         threshold=_threshold_text(manifest),
-        yours=f"{function}\nvoid OnDetection(const char* name, float score);",
         source=source,
-        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `main.cc`",
+        reset=f"{'Listener' if hears_audio else 'Detector'}::Reset",
+        main_row=MAIN_ROW,
+        wiring=OWN_FUNCTIONS.format(function=function),
+        elsewhere=ELSEWHERE,
+        with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `set_up.cc`",
         costs=costs.rows(manifest["costs"]),
         costs_source=_costs_source(manifest["costs"]),
     )

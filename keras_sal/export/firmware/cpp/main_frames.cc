@@ -3,17 +3,12 @@
 // Write the two functions that are declared first. Arduino calls `setup` and `loop`; on other
 // platforms the end of this file calls them.
 
-#include <stdint.h>
-
 #if defined(ARDUINO)
 #include <Arduino.h>  // says which linkage `setup` and `loop` have
 #endif
 
 #include "detector.h"
-#include "model_data.h"
-#include "self_test.h"
-#include "tensorflow/lite/micro/micro_log.h"
-#include "tflm_interpreter.h"
+#include "set_up.h"
 
 // Waits for the next frame and writes its `count` features, computed as for training. Return false
 // to stop.
@@ -26,36 +21,19 @@ namespace {
 
 namespace model = keras_sal::model_name;
 
-alignas(model::kArenaAlignment) uint8_t arena[model::kArenaBytes];
-model::Detector* detector = nullptr;  // null if the set-up failed
-bool running = true;
+model::Detector* detector = nullptr;
+bool running = false;
 
 }  // namespace
 
 void setup() {
-  static model::TflmInterpreter interpreter(model::kModelData, arena, sizeof(arena));
-  static model::Detector made(&interpreter);
-  keras_sal::Setup setup = interpreter.Begin();
-  if (setup == keras_sal::Setup::kReady) setup = made.Begin();
-  if (setup != keras_sal::Setup::kReady) {
-    MicroPrintf("No detector: %s.", keras_sal::TextOf(setup));
-    return;
-  }
-  detector = &made;
-#if defined(KERAS_SAL_SELF_TEST)
-  const model::Difference found = model::SelfTest(detector);
-  if (found.part == model::Difference::kNothing) {
-    MicroPrintf("Self-test: OK.");
-  } else {
-    MicroPrintf("Self-test: %s %d.", model::TextOf(found.part), found.index);
-  }
-#endif
+  detector = model::SetUp();
+  running = detector != nullptr;
 }
 
 void loop() {
   static float frame[model::kFrameValues];
-  running = detector != nullptr && ReadFrame(frame, model::kFrameValues) &&
-            detector->Step(frame);
+  running = running && ReadFrame(frame, model::kFrameValues) && detector->Step(frame);
   for (int c = 0; running && c < model::kClasses; ++c) {
     if (detector->detected(c)) OnDetection(model::kClassNames[c], detector->score(c));
   }
@@ -68,7 +46,9 @@ extern "C" void app_main() {
 }
 #else
 int main() {
-  for (setup(); running;) loop();
-  return detector == nullptr ? 1 : 0;
+  setup();
+  if (!running) return 1;
+  while (running) loop();
+  return 0;
 }
 #endif

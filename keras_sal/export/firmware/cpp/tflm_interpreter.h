@@ -16,6 +16,22 @@
 #include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
+// TF_LITE_STATIC_MEMORY changes the layout of TfLiteTensor, so it must be defined here if and only if
+// TensorFlow Lite Micro was compiled with it: by its own makefile and in the component of ESP-IDF it
+// is, in Arduino's library and Zephyr's module it is not.
+#if !defined(KERAS_SAL_TFLM_STATIC_MEMORY)
+#if defined(ARDUINO) || defined(__ZEPHYR__)
+#define KERAS_SAL_TFLM_STATIC_MEMORY 0
+#else
+#define KERAS_SAL_TFLM_STATIC_MEMORY 1
+#endif
+#endif
+#if KERAS_SAL_TFLM_STATIC_MEMORY && !defined(TF_LITE_STATIC_MEMORY)
+#error "Define TF_LITE_STATIC_MEMORY, or KERAS_SAL_TFLM_STATIC_MEMORY=0 if TensorFlow Lite Micro was compiled without it."
+#elif !KERAS_SAL_TFLM_STATIC_MEMORY && defined(TF_LITE_STATIC_MEMORY)
+#error "Do not define TF_LITE_STATIC_MEMORY, or define KERAS_SAL_TFLM_STATIC_MEMORY=1 if TensorFlow Lite Micro was compiled with it."
+#endif
+
 namespace keras_sal {
 namespace model_name {
 

@@ -1,0 +1,58 @@
+// Hears sound.bin through a ring buffer, in the pieces of chunks.bin (-1 for a new stream), with an
+// interpreter that replays replay.bin, and prints the detections and messages.
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "listener.h"
+#include "replay.h"
+
+namespace {
+
+keras_sal::RingBuffer<int16_t, 1024> sound;
+
+void Log(const char* format, ...) {
+  va_list values;
+  va_start(values, format);
+  vprintf(format, values);
+  va_end(values);
+  printf("\n");
+}
+
+void OnDetection(const char* name, float score) {
+  printf("%s %.9g\n", name, static_cast<double>(score));
+}
+
+}  // namespace
+
+int main() {
+  FILE* replayed = fopen("replay.bin", "rb");
+  FILE* samples = fopen("sound.bin", "rb");
+  FILE* chunks = fopen("chunks.bin", "rb");
+  if (replayed == nullptr || samples == nullptr || chunks == nullptr) return 1;
+  static Replay interpreter(replayed);
+  interpreter.skipped_bytes =
+      static_cast<long>(sizeof(int32_t) + model::kFrameValues * sizeof(float));
+  static model::Detector detector(&interpreter);
+  static model::Listener listener;
+  if (listener.Hear(nullptr, 0)) return 2;  // has no detector yet
+  if (detector.Begin() != keras_sal::Setup::kReady) return 3;
+  listener.Begin(&detector, OnDetection);
+  int32_t size;
+  while (fread(&size, sizeof(size), 1, chunks) == 1) {
+    if (size < 0) {
+      if (!listener.Reset()) return 4;
+      continue;
+    }
+    static int16_t chunk[4096];
+    const uint32_t count = static_cast<uint32_t>(size);
+    if (fread(chunk, sizeof(int16_t), count, samples) != count) return 5;
+    sound.Write(chunk, count);
+    if (!listener.Hear(&sound, Log)) return 6;
+  }
+  interpreter.fails = true;
+  static const int16_t silence[2000] = {};
+  if (listener.Hear(silence, 2000)) return 7;
+  return interpreter.wrong ? 8 : 0;
+}
