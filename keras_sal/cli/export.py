@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 
 ESPHOME_REFRACTORY_S = 1.0
 MAX_FA_PER_HOUR = 100.0
-FIRMWARE = ("micro", "esphome")
+PACKAGES = ("esp-idf", "arduino", "zephyr", "cmake")  # what `micro` writes, with build files
+FIRMWARE = ("micro", *PACKAGES, "esphome")
 WITH_THRESHOLD = (*FIRMWARE, "web", "android")  # they can't do without
 SCORING = FRAME_TIMES | TRIGGER
 TARGET_RUNTIMES = {
-    "micro": "TensorFlow Lite Micro",
+    **dict.fromkeys(("micro", *PACKAGES), "TensorFlow Lite Micro"),
     "esphome": "TensorFlow Lite Micro",
     "litert": "LiteRT",
     "onnx": "ONNX Runtime",
@@ -50,8 +51,10 @@ TARGET_RUNTIMES = {
     "android": "LiteRT",
 }
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
+MICRO = ("int8", "int16x8", "float32")
 QUANTIZATIONS = {
-    "micro": ("int8", "int16x8", "float32"),
+    "micro": MICRO,
+    **dict.fromkeys(PACKAGES, MICRO),
     "esphome": ("int8",),
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
@@ -68,7 +71,8 @@ def add_parser(commands: Commands) -> None:
         run,
         summary="a trained model for microcontrollers, ESPHome, LiteRT, ONNX, browsers or Android",
         description="Converts a trained model. For microcontrollers OUT is a folder with the "
-        "quantised model, C++ sources, README and manifest; for ESPHome's micro_wake_word it is a "
+        "quantised model, C++ sources, README and manifest; esp-idf, arduino, zephyr and cmake add "
+        "build files and an example with a microphone; for ESPHome's micro_wake_word it is a "
         "folder with model and JSON; for LiteRT and ONNX it is a file from sound or features to "
         "posteriors, with a .json file beside it; for browsers it is a folder with a page, for "
         "`keras-sal serve` or any web server; for Android it is a project with an app that "
@@ -76,6 +80,7 @@ def add_parser(commands: Commands) -> None:
         "streams.",
         examples=[
             "export model.keras firmware --recordings my_recordings --word computer",
+            "export model.keras firmware --to esp-idf --recordings my_recordings --word computer",
             "export model.keras detector.onnx --to onnx --recordings my_recordings",
             "export model.keras detector.tflite --to litert --frontend micro --threshold 0.8",
             'export model.keras firmware --word "lights on" --word "lights off"',
@@ -89,14 +94,14 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--quantization",
         choices=sorted({kind for kinds in QUANTIZATIONS.values() for kind in kinds}),
-        help="number format; micro: int8, int16x8, float32; esphome: int8; litert, web, "
-        "android: float32, float16, int8; onnx: float32 (default: the first of these)",
+        help="number format; esphome: int8; litert, web, android: float32, float16, int8; onnx: "
+        "float32; others: int8, int16x8, float32 (default: the first of these)",
     )
     parser.add_argument(
         "--state",
         choices=("explicit", "internal"),
         default="explicit",
-        help="micro: whether the C++ detector or the interpreter carries the state",
+        help="in C++: whether the detector or the interpreter carries the state",
     )
     add_recordings(parser, several_words=True)
     add_splits(parser)
@@ -514,6 +519,7 @@ class _Export:
             threshold=threshold,
             class_names=self._class_names(),
             frontend=self._frontend(),
+            package=None if options.to == "micro" else options.to,
             **values(options, SCORING),
         )
         manifest = written.manifest

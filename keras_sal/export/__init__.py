@@ -24,7 +24,7 @@ A reader meets, in this order:
 - `shared_converter`: makes the conversion of many models several times faster.
 - `detector_settings`, `manifest`: what bundles and descriptions have in common.
 - `conversion/`: the converter process; `worker` and `fork_server` run it. `tflite/`: the `.tflite`
-  file format. `firmware/`: the C++ of a bundle.
+  file format. `firmware/`: the C++ of a bundle, and the packages of it.
 
 Every failed export is an `ExportError`. Nothing heavy is imported before it is used, and the error
 about a missing package names the extra to install.

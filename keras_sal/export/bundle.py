@@ -1,6 +1,7 @@
 """The bundle: the folder that a firmware engineer gets, with model, C++, README and manifest.
 
     bundle = write("detector.tflite", "bundle", threshold=0.8, frame_step_s=0.01)
+    write("detector.tflite", "component", threshold=0.8, frame_step_s=0.01, package="esp-idf")
     read("bundle").open().stream(features)  # the posteriors that the device will compute
 
 The sources quantize a frame, carry the state, run the model and apply the trigger as Python does,
@@ -28,7 +29,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `costs`: what `keras_sal.export.firmware.costs` states for a Cortex-M4: flash and RAM by part,
   instructions and duty cycle, with `reference` and `cmsis_nn` kernels.
 - `namespace`: that of the model in C++.
-- `sha256`: of every other file. `versions`: of the packages that wrote it.
+- `sha256`: of every other file; in a package, of model, README and what is in `src/`.
+- `versions`: of the packages that wrote it.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from keras_sal.checks import require
 from keras_sal.export.detector_settings import DetectorSettings, Threshold, WrittenDetector
 from keras_sal.export.firmware import sources
 from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, Contents
+from keras_sal.export.firmware.package import ECOSYSTEMS, Ecosystem
 from keras_sal.export.firmware.readme import readme
 from keras_sal.export.internal_state import InternalModel, is_internal
 from keras_sal.export.manifest import MANIFEST, read_manifest
@@ -79,6 +82,7 @@ def write(
     class_names: str | Sequence[str] | None = None,
     frontend: str | None = None,
     delay_frames: int = 0,
+    package: str | None = None,
     **scoring: Any,
 ) -> Bundle:
     """Write a bundle for a converted model.
@@ -99,6 +103,9 @@ def write(
             `None` (default).
         delay_frames: By how many outputs the model is late, if it looks ahead: what
             `keras_sal.streaming.delay_frames` returns for its step model. Defaults to 0.
+        package: `"esp-idf"`, `"arduino"`, `"zephyr"` or `"cmake"` for a folder that the build tool
+            of this ecosystem builds as it is: the sources in `src/`, build files, and an example
+            with a microphone. Defaults to `None`, for the sources alone.
         **scoring: The trigger: fields of `keras_sal.detection.Scoring`. `frame_step_s`, seconds
             from one output to the next, is required unless `threshold` is a record.
 
@@ -117,7 +124,7 @@ def write(
     >>> detector = micro.convert(model, "detector.tflite", streams)  # doctest: +SKIP
     >>> bundle.write(detector, "firmware", threshold=0.8, frame_step_s=0.01)  # doctest: +SKIP
     """
-    folder = _check_folder(folder)
+    folder, ecosystem = _check_folder(folder), _check_package(package)
     model = model if isinstance(model, MicroModel) else _open(Path(model))
     classes = int(np.prod(_check_signature(model).shape))
     contents = Contents(
@@ -133,11 +140,18 @@ def write(
         frontend=_check_frontend(frontend, model),
     )
     manifest = contents.manifest()
-    texts = contents.sources() | {"README.md": readme(folder.name, manifest)}
+    texts = contents.sources()
+    around: dict[str, str] = {}
+    if ecosystem is not None:
+        hears_audio = contents.frontend is not None
+        texts, around = ecosystem.files(texts, contents.namespace, hears_audio=hears_audio)
+    texts |= {"README.md": readme(folder.name, manifest, ecosystem)}
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: contents.content}
     manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files)}
+    files |= {name: text.encode() for name, text in around.items()}
     with atomic_folder(folder) as unfinished:
         for name, data in files.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
             (unfinished / name).write_bytes(data)
         text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
         (unfinished / MANIFEST).write_text(text, encoding="utf-8")
@@ -177,6 +191,15 @@ def _check_folder(folder: PathLike) -> Path:
         f"Received: folder={str(folder)!r}, which holds something else. Name another one.",
     )
     return folder
+
+
+def _check_package(package: str | None) -> Ecosystem | None:
+    require(
+        package is None or package in ECOSYSTEMS,
+        f"`package` must be one of {tuple(ECOSYSTEMS)}, or None for the sources alone. "
+        f"Received: package={package!r}.",
+    )
+    return None if package is None else ECOSYSTEMS[package]
 
 
 def _check_signature(model: MicroModel) -> TensorInfo:

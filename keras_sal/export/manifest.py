@@ -26,6 +26,7 @@ from keras_sal.typing import PathLike
 MANIFEST = "manifest.json"
 MOST_BYTES = 16 << 20
 LONGEST_NAME = 120
+MOST_PARTS = 3  # src, the folder of the model, the file
 SHA256 = re.compile("[0-9a-f]{64}")
 
 Manifest = Mapping[str, Any]
@@ -157,9 +158,11 @@ def _check_files(folder: Path, manifest: Manifest, kind: Kind) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name is that of a file in the folder itself, on every system."""
-    short = 0 < len(name) <= LONGEST_NAME and name not in (".", "..")
-    return short and not set(name) & set('/\\:\0"<>|?*')
+    """Whether a name is that of a file in the folder or in folders in it, on every system."""
+    parts = name.split("/")
+    inside = len(parts) <= MOST_PARTS and not {"", ".", ".."} & {*parts}
+    short = all(len(part) <= LONGEST_NAME for part in parts)
+    return inside and short and not set(name) & set('\\:\0"<>|?*')
 
 
 def check_model(suffixes: tuple[str, ...]) -> Check:

@@ -81,6 +81,19 @@ def test_export_writes_a_bundle(exported):
 
 
 @pytest.mark.slow
+def test_export_writes_a_package(folder, capsys):
+    arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
+    package = folder / "package"
+    assert main("export", folder / "model.keras", package, "--to", "zephyr", *arguments) == 0
+    assert bundle.read(package).threshold == 0.6
+    assert (package / "zephyr" / "module.yml").is_file()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"keras-sal verify {folder / 'model.keras'} {package}" in said
+    arguments = ["--streams", folder / "streams.npz", "--fa-per-hour", "3600"]
+    assert main("verify", folder / "model.keras", package, *arguments) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "file", "runner"),
     [("litert", "model.tflite", LiteModel), ("onnx", "model.onnx", OnnxModel)],

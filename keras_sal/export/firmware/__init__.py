@@ -5,5 +5,6 @@
 - `literals`: numbers and texts as C++ writes them.
 - `readme`: the README of a bundle.
 - `golden`: what the self-test of a bundle must compute.
+- `package`: the folder that the build tool of an ecosystem builds; `ecosystems/`: its files.
 - `contents`: manifest and sources of a bundle, from the same numbers.
 """

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_sal.export.firmware import costs, sources
+from keras_sal.export.firmware.package import Ecosystem
 from keras_sal.export.scratch import with_margin
 
 # The values with which a part of the trigger has no effect.
@@ -41,7 +42,39 @@ OWN_FUNCTIONS = """\
 void OnDetection(const char* name, float score);
 ```
 """
+USE = {
+    True: """\
+```cpp
+#include "{model}.h"
+
+namespace model = keras_sal::{model};
+
+model::Detector* detector = model::SetUp(Log);  // null if it failed
+listener.Begin(detector, OnDetection);          // a model::Listener
+listener.Hear(samples, count);                  // any number of samples; calls OnDetection
+```
+
+An interrupt writes to a `keras_sal::RingBuffer`, which `Hear` takes as well: then it takes all that
+it holds, and logs how many samples were lost.
+""",
+    False: """\
+```cpp
+#include "{model}.h"
+
+namespace model = keras_sal::{model};
+
+model::Detector* detector = model::SetUp(Log);  // null if it failed
+detector->Step(frame);                          // every frame of features
+if (detector->detected()) ...
+```
+""",
+}
 ELSEWHERE = """\
+### ESP-IDF, Arduino, Zephyr, a PC
+
+`keras-sal export --to esp-idf`, `arduino`, `zephyr` or `cmake` writes these sources with the build
+files of that ecosystem and an example with a microphone.
+
 ### Anything else
 
 Build TensorFlow Lite Micro as its documentation says. Add its folder and those of FlatBuffers,
@@ -51,12 +84,14 @@ headers need it) and `-DTF_LITE_STATIC_MEMORY`, and link.
 """
 
 
-def readme(title: str, manifest: Mapping[str, Any]) -> str:
+def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = None) -> str:
     """Return the text of `README.md`.
 
     Args:
         title: Name of the bundle's folder.
         manifest: The bundle's manifest.
+        package: The ecosystem, if it is the README of a package. Defaults to `None`, for the bundle
+            itself.
     """
     hears_audio = manifest["frontend"] is not None
     model = manifest["namespace"].split("::")[-1]
@@ -73,7 +108,7 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         else ("bool ReadFrame(float* frame, int count);", "stream")
     )
     sections = {name: text if hears_audio else "" for name, text in FRONTEND_SECTIONS.items()}
-    return string.Template(sources.fixed("README.md")).substitute(
+    text = string.Template(sources.fixed("README.md")).substitute(
         sections,
         title=markdown_text(title),
         python_folder=json.dumps(title, ensure_ascii=False)[1:-1],
@@ -95,13 +130,18 @@ def readme(title: str, manifest: Mapping[str, Any]) -> str:
         threshold=_threshold_text(manifest),
         source=source,
         reset=f"{'Listener' if hears_audio else 'Detector'}::Reset",
-        main_row=MAIN_ROW,
-        wiring=OWN_FUNCTIONS.format(function=function),
-        elsewhere=ELSEWHERE,
+        start="" if package is None else package.start(model, hears_audio=hears_audio),
+        place=f"\nThe sources are in `src/{model}`.\n" if package else "",
+        main_row=MAIN_ROW if package is None else "",
+        wiring=(USE[hears_audio] if package else OWN_FUNCTIONS).format(
+            model=model, function=function
+        ),
+        elsewhere="" if package else ELSEWHERE,
         with_tensorflow="`tflm_interpreter.h`, `op_resolver.h` and `set_up.cc`",
         costs=costs.rows(manifest["costs"]),
         costs_source=_costs_source(manifest["costs"]),
     )
+    return text if package is None else text.replace(".cc", package.suffix)
 
 
 def markdown_text(text: str) -> str:

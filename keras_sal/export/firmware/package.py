@@ -1,0 +1,114 @@
+"""The package of a bundle: the folder that the build tool of an ecosystem builds as it is.
+
+The sources of the bundle lie in `src/`, in a folder that is named after the namespace of the model,
+so several packages fit in one firmware. Around them are the build files, a header with all of it,
+and an example: from a microphone, or with a function to be written, to a light that blinks. They
+come from `ecosystems/`, where each ecosystem has files for every model (`common`), for those with a
+front-end (`sound`) and for features of one's own (`frames`). In their text and names `model_name`
+stands for the namespace, and `@sources@` for the sources to be compiled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from keras_sal.export.firmware import sources
+
+EXAMPLE = "main.cc"  # of the bundle; a package has one of its own
+START = "start.md"  # of the README, which is not written itself
+COMMON, SOUND, FRAMES = "common", "sound", "frames"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ecosystem:
+    """A build tool and those who use it.
+
+    Attributes:
+        title: Its name.
+        folder: Its folder in `ecosystems/`.
+        suffix: Suffix of C++ sources there.
+        include: What its header includes first.
+    """
+
+    title: str
+    folder: str
+    suffix: str = ".cc"
+    include: str = ""
+
+    def files(
+        self, texts: Mapping[str, str], model: str, *, hears_audio: bool
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Lay the sources of a bundle out as a package.
+
+        Args:
+            texts: The sources of the bundle by file name.
+            model: Namespace of the model.
+            hears_audio: Whether the bundle has a front-end.
+
+        Returns:
+            The sources and the other files, by their paths in the package.
+        """
+        inside = {
+            f"src/{model}/{name.replace('.cc', self.suffix)}": text
+            for name, text in texts.items()
+            if name != EXAMPLE
+        }
+        inside[f"src/{model}.h"] = self._header(model, hears_audio)
+        compiled = [path for path in sorted(inside) if path.endswith(self.suffix)]
+        return inside, self._build_files(model, compiled, hears_audio)
+
+    def start(self, model: str, *, hears_audio: bool) -> str:
+        """Return the text of the README that says how to build the package.
+
+        Args:
+            model: Namespace of the model.
+            hears_audio: Whether the bundle has a front-end.
+        """
+        parts = (SOUND if hears_audio else FRAMES, COMMON)
+        texts = [(self._root() / part / START).read_text("utf-8").strip() for part in parts]
+        return _for_model("\n" + "\n\n".join(texts) + "\n", model)
+
+    def _root(self) -> Traversable:
+        return resources.files("keras_sal.export.firmware") / "ecosystems" / self.folder
+
+    def _header(self, model: str, hears_audio: bool) -> str:
+        own = ["detector.h", "set_up.h", *(["listener.h"] if hears_audio else [])]
+        includes = [f'#include "{model}/{name}"' for name in sorted(own)]
+        first = [f"#include {self.include}", ""] if self.include else []
+        guard = f"KERAS_SAL_{model.upper()}_H_"
+        opening = ["// The detector and what it needs. Written by keras_sal.", ""]
+        guarded = [f"#ifndef {guard}", f"#define {guard}", "", *first, *includes]
+        return "\n".join([*opening, *guarded, "", f"#endif  // {guard}", ""])
+
+    def _build_files(self, model: str, compiled: list[str], hears_audio: bool) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for part in (COMMON, SOUND if hears_audio else FRAMES):
+            for path, text in _texts(self._root() / part):
+                found[_for_model(path, model)] = _for_model(text, model, compiled)
+        del found[START]
+        return found
+
+
+ECOSYSTEMS = {
+    "esp-idf": Ecosystem("ESP-IDF", "esp_idf"),
+    "arduino": Ecosystem("Arduino", "arduino", suffix=".cpp", include="<TensorFlowLite.h>"),
+    "zephyr": Ecosystem("Zephyr", "zephyr"),
+    "cmake": Ecosystem("CMake", "cmake"),
+}
+
+
+def _for_model(text: str, model: str, compiled: list[str] | None = None) -> str:
+    text = text.replace(sources.NAMESPACE, model).replace(sources.NAMESPACE.upper(), model.upper())
+    return text.replace("@sources@", "\n".join(f"  {path}" for path in compiled or []))
+
+
+def _texts(folder: Traversable, path: str = "") -> Iterator[tuple[str, str]]:
+    """The files below a folder, by their paths in it."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _texts(entry, f"{path}{entry.name}/")
+        else:
+            yield f"{path}{entry.name}", entry.read_text("utf-8")

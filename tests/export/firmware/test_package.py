@@ -1,0 +1,443 @@
+"""Packages: what their build files say, that their C++ compiles, and what their examples do.
+
+The headers of ESP-IDF, Arduino and Zephyr are stand-ins of these tests, and so is TensorFlow Lite
+Micro: it replays what the interpreter computed in Python.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from firmware_programs import PROGRAMS, SANITIZERS, WARNINGS, needs_compiler, run
+from replays import NOTHING, replay
+
+from keras_sal.audio import MicroFrontend
+from keras_sal.detection import Trigger
+from keras_sal.export import bundle
+from keras_sal.export.firmware import golden
+from keras_sal.export.firmware.package import ECOSYSTEMS
+from keras_sal.runtime import open_runner
+
+pytestmark = pytest.mark.any_backend
+
+TRIGGER = {"frame_step_s": 0.01, "frame_offset_s": 0.03, "smooth_frames": 3, "refractory_s": 0.6}
+STATIC_MEMORY = ["-DTF_LITE_STATIC_MEMORY"]
+STRICT = [*WARNINGS, "-Wconversion", "-Wsign-conversion", "-fno-exceptions", "-fno-rtti"]
+NAMES = {"sound": "bundle", "frames": "gestures"}
+
+
+@pytest.fixture(scope="module")
+def level(two_states_int8):
+    two_states_int8.reset()
+    return float(np.quantile(two_states_int8.stream(MicroFrontend()(golden.sound())), 0.9))
+
+
+@pytest.fixture(scope="module")
+def packages(two_states_int8, level, tmp_path_factory):
+    """The packages of each ecosystem, with sound and with frames of one's own."""
+    folder, made = tmp_path_factory.mktemp("packages"), {}
+    for name in ECOSYSTEMS:
+        (folder / name).mkdir()
+        for kind, own in NAMES.items():
+            made[name, kind] = bundle.write(
+                two_states_int8,
+                folder / name / own,
+                threshold=level,
+                class_names="hello",
+                frontend="micro" if kind == "sound" else None,
+                package=name,
+                **TRIGGER,
+            )
+    return made
+
+
+@pytest.fixture(scope="module")
+def heard(packages, level):
+    """What is replayed for the golden sound, and the times and scores of detections in it."""
+    written, features = packages["cmake", "sound"], MicroFrontend()(golden.sound())
+    ends = written.manifest["inputs"] + written.manifest["outputs"]
+    positions = {end["name"]: end["index"] for end in ends}
+    events = np.full(len(features), NOTHING)
+    content, posteriors = replay(written.open(), {"frame": features}, events, positions)
+    found = list(Trigger(level, **TRIGGER).feed(np.array(posteriors)[:, 0]))
+    assert len(found) >= 2
+    return content, [(detection.time_s, detection.score) for detection in found]
+
+
+@pytest.fixture
+def folder(heard, tmp_path):
+    """A folder with sound and what is replayed for it."""
+    (tmp_path / "replay.bin").write_bytes(heard[0])
+    golden.sound().astype("<i2").tofile(tmp_path / "sound.bin")
+    return tmp_path
+
+
+def texts(written):
+    """The texts of a package by their paths."""
+    return {
+        path.relative_to(written.folder).as_posix(): path.read_text()
+        for path in sorted(written.folder.rglob("*"))
+        if path.is_file() and path.suffix != ".tflite"
+    }
+
+
+def model_of(written):
+    return written.manifest["namespace"].removeprefix("keras_sal::")
+
+
+# --- the folder ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_package_is_a_bundle_whose_sources_lie_in_src(packages, name, kind):
+    written, suffix = packages[name, kind], ECOSYSTEMS[name].suffix
+    inside, model = texts(written), model_of(written)
+    for path, text in inside.items():
+        assert "model_name" not in text.lower(), path
+        assert not re.search(r"@\w+@", text), path
+    hashed = set(written.manifest["sha256"])
+    assert hashed == {path for path in inside if path.startswith("src/")} | {
+        "README.md", "model.tflite",
+    }  # fmt: skip
+    assert f"src/{model}/detector{suffix}" in hashed
+    assert not [path for path in hashed if path.endswith(f"main{suffix}")]
+    assert (f"src/{model}/listener.h" in hashed) == (kind == "sound")
+    assert bundle.read(written.folder).manifest == written.manifest
+    runner = open_runner(written.folder)
+    assert runner.stream(np.zeros((3, 40), "float32")).shape == (3, 1)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_readme_tells_the_way_and_what_was_not_checked(packages, name, kind):
+    text = texts(packages[name, kind])["README.md"]
+    assert not re.search(r"\$[a-z]", text), "a placeholder was left"
+    steps, after = text.split("## Files")
+    assert ("blinking light" in steps) == (name != "cmake")
+    assert ("**Not checked:**" in steps) == (name != "cmake")
+    assert f"The sources are in `src/{model_of(packages[name, kind])}`." in after
+    assert "main.cc` needs two functions" not in text
+    assert ("ReadFrame" in steps) == (kind == "frames" and name != "cmake")
+
+
+def test_examples_may_be_edited_but_not_the_sources(two_states_int8, tmp_path):
+    def write(**arguments):
+        return bundle.write(
+            two_states_int8, tmp_path / "own", threshold=0.5, frame_step_s=0.01, **arguments
+        )
+
+    written = write(package="esp-idf")
+    example = written.folder / "examples/detect/main/main.cc"
+    example.write_text("// mine")
+    assert bundle.read(written.folder).manifest == written.manifest
+    (written.folder / "src/model_own/detector.cc").write_text("// mine")
+    with pytest.raises(ValueError, match=r"another hash.*'src/model_own/detector\.cc'"):
+        bundle.read(written.folder)
+    assert "esp_idf" not in [path.name for path in write().folder.iterdir()]
+    assert not (tmp_path / "own" / "src").exists()
+
+
+def test_write_rejects_other_ecosystems(two_states_int8, tmp_path):
+    with pytest.raises(ValueError, match=r"`package` must be one of \('esp-idf', .*'mbed'"):
+        bundle.write(
+            two_states_int8, tmp_path / "x", threshold=0.5, frame_step_s=0.01, package="mbed"
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- build files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_esp_idf_manifest_pins_what_it_needs(packages, kind):
+    yaml = pytest.importorskip("yaml")
+    inside = texts(packages["esp-idf", kind])
+    manifest = yaml.safe_load(inside["idf_component.yml"])
+    assert set(manifest) == {"version", "description", "dependencies"}
+    pinned = {name: spec for name, spec in manifest["dependencies"].items() if name != "idf"}
+    assert set(pinned) == {"espressif/esp-tflite-micro", "espressif/esp-nn"}
+    assert all(re.fullmatch(r"==\d+\.\d+\.\d+", spec) for spec in pinned.values())
+    assert manifest["dependencies"]["idf"] == ">=5.1"
+    used = set(re.findall(r"CONFIG_(DETECTOR_\w+)", "".join(inside.values())))
+    options = inside["examples/detect/main/Kconfig.projbuild"]
+    assert used == set(re.findall(r"config (\w+)", options))
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_arduino_library_is_as_specified(packages, kind):
+    written = packages["arduino", kind]
+    inside, model = texts(written), model_of(written)
+    lines = inside["library.properties"].splitlines()
+    properties = dict(line.split("=", 1) for line in lines)
+    assert set(properties) == {
+        "name", "version", "author", "maintainer", "sentence", "paragraph", "category", "url",
+        "architectures", "includes", "dot_a_linkage",
+    }  # fmt: skip
+    assert properties["name"] == model
+    assert re.fullmatch(r"[a-zA-Z0-9][\w .-]{0,62}", properties["name"])
+    assert properties["category"] in ("Data Processing", "Sensors", "Signal Input/Output")
+    assert (written.folder / "src" / properties["includes"]).is_file()
+    library = json.loads(inside["library.json"])
+    assert (library["name"], library["version"]) == (model, properties["version"])
+    assert (written.folder / "src" / library["headers"]).is_file()
+    (dependency,) = library["dependencies"]
+    assert re.search(r"\.git#[0-9a-f]{40}$", dependency["version"])
+    assert dependency["version"].split("#")[1] in inside["README.md"]
+    for example in library["examples"]:
+        assert all((written.folder / example["base"] / name).is_file() for name in example["files"])
+    assert "#include <TensorFlowLite.h>" in inside[f"src/{model}.h"]
+    assert not [path for path in inside if path.endswith(".cc")]
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_zephyr_module_is_as_specified(packages, kind):
+    yaml = pytest.importorskip("yaml")
+    written = packages["zephyr", kind]
+    inside, model = texts(written), model_of(written)
+    module = yaml.safe_load(inside["zephyr/module.yml"])
+    assert module["name"] == model
+    assert (written.folder / module["build"]["cmake"] / "CMakeLists.txt").is_file()
+    assert (written.folder / module["build"]["kconfig"]).is_file()
+    assert all((written.folder / folder).is_dir() for folder in module["samples"])
+    sample = yaml.safe_load(inside["samples/detect/sample.yaml"])
+    assert list(sample["tests"]) == [f"sample.keras_sal.{model}"]
+    symbols = set(re.findall(r"^config (\w+)", inside["Kconfig"], re.MULTILINE))
+    used = "".join(text for path, text in inside.items() if not path.endswith(".h"))
+    assert set(re.findall(r"CONFIG_(KERAS_SAL_\w+)", used)) == symbols
+    settings = inside["samples/detect/prj.conf"].splitlines()
+    assert all(re.fullmatch(r"CONFIG_[A-Z0-9_]+=(y|\d+)", setting) for setting in settings)
+    assert f"CONFIG_KERAS_SAL_{model.upper()}=y" in settings
+
+
+# --- the C++ ---------------------------------------------------------------------------------
+
+BUILDS = {  # the standard of each ecosystem, its macros, the folder of its headers
+    "esp-idf": ("gnu++2b", ["-DESP_PLATFORM", *STATIC_MEMORY], PROGRAMS / "esp_idf"),
+    "arduino": ("gnu++14", ["-DARDUINO=10819", "-DARDUINO_ARCH_MBED"], PROGRAMS / "arduino"),
+    "zephyr": ("c++17", ["-D__ZEPHYR__=1"], PROGRAMS / "zephyr"),
+    "cmake": ("c++17", STATIC_MEMORY, PROGRAMS / "tensorflow"),
+}
+
+
+def compiling(name, written, standard=None):
+    own, macros, headers = BUILDS[name]
+    includes = [f"-I{written.folder / 'src'}", "-isystem", headers, "-isystem", PROGRAMS]
+    return ["g++", f"-std={standard or own}", *STRICT, *macros, *includes]
+
+
+def sources_of(written, name):
+    """All C++ of a package, with the language of sketches said."""
+    files = sorted(
+        path
+        for path in written.folder.rglob("*")
+        if path.suffix in (ECOSYSTEMS[name].suffix, ".cc", ".ino")
+    )
+    return [file for file in files if file.suffix != ".ino"], [
+        part for file in files if file.suffix == ".ino" for part in ("-x", "c++", file)
+    ]
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_package_compiles_without_a_warning(packages, name, kind):
+    written = packages[name, kind]
+    files, sketches = sources_of(written, name)
+    assert len(files) >= 8
+    run([*compiling(name, written), "-fsyntax-only", *files, *sketches])
+
+
+@needs_compiler
+@pytest.mark.parametrize("standard", ["c++11", "c++14", "c++17"])
+def test_sources_in_src_compile_in_every_standard(packages, standard):
+    written = packages["esp-idf", "sound"]
+    files = sorted((written.folder / "src").rglob("*.cc"))
+    run([*compiling("esp-idf", written, standard), "-fsyntax-only", *files])
+
+
+def run_example(name, written, folder):
+    """Build and run the example of a package on the machine of these tests."""
+    files, sketches = sources_of(written, name)
+    model = written.folder / "src" / model_of(written)
+    stand_ins = [PROGRAMS / "tensorflow/replaying.cc", BUILDS[name][2] / "fake.cc"]
+    own = ["-isystem", model, "-I", written.folder / "examples/detect/main"]
+    program = [*SANITIZERS, "-pthread", "-o", folder / "program"]
+    # The stand-ins are no part of the package.
+    objects = []
+    macros, headers = BUILDS[name][1:]
+    for file in stand_ins:
+        objects.append(folder / f"{file.stem}.o")
+        command = ["g++", "-std=gnu++17", *macros, *SANITIZERS, "-I", headers, "-I", PROGRAMS]
+        run([*command, "-I", model, "-c", file, "-o", objects[-1]])
+    run([*compiling(name, written), *own, *program, *objects, *files, *sketches])
+    return run([folder / "program"], cwd=folder)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["esp-idf", "arduino", "zephyr"])
+def test_example_hears_the_microphone_and_lights_up(packages, heard, name, folder):
+    said = run_example(name, packages[name, "sound"], folder)
+    lines = said.splitlines()
+    form = "score {:.3f}".format if name != "zephyr" else None
+    scores = [
+        form(score) if form else f"score {int(1000 * np.float32(score))} / 1000"
+        for _, score in heard[1]
+    ]
+    assert lines[0] == "Listening."
+    assert [line for line in lines if line.startswith("hello")] == [f"hello, {s}" for s in scores]
+    lights = [line.split() for line in lines if line.startswith("light")]
+    on = [int(time) for _, level, _, time, _ in lights if level == "1"]
+    assert len(on) == len(scores)
+    for at_ms, (time_s, _) in zip(on, heard[1], strict=True):
+        assert 0 <= at_ms - 1000 * time_s < 20
+    off = [int(time) for _, level, _, time, _ in lights if level == "0"]
+    assert all(480 <= b - a <= 540 for a, b in zip(on, off, strict=False))
+    assert len(off) >= 1
+    assert not [line for line in lines if "lost" in line]
+
+
+# --- CMake -----------------------------------------------------------------------------------
+
+
+needs_cmake = pytest.mark.skipif(not shutil.which("cmake"), reason="needs cmake")
+
+
+def cmake(source, build, *options):
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    run(["cmake", "-S", source, "-B", build, *generator, *options])
+    run(["cmake", "--build", build])
+
+
+def write_wav(path, samples, *, rate=16_000, channels=1, bits=16, extra=b""):
+    data = samples.astype("<i2").tobytes()
+    head = [1, channels, rate, rate * channels * bits // 8, channels * bits // 8, bits]
+    form = b"".join(
+        int(value).to_bytes(size, "little")
+        for value, size in zip(head, (2, 2, 4, 4, 2, 2), strict=True)
+    )
+    chunks = [(b"fmt ", form), *([(b"LIST", extra)] if extra else []), (b"data", data)]
+    body = b"WAVE"
+    for name, content in chunks:
+        body += name + len(content).to_bytes(4, "little") + content + b"\0" * (len(content) % 2)
+    path.write_bytes(b"RIFF" + len(body).to_bytes(4, "little") + body)
+
+
+@pytest.fixture(scope="module")
+def program(packages, tmp_path_factory):
+    """The program of the package for a PC, built by CMake."""
+    written, folder = packages["cmake", "sound"], tmp_path_factory.mktemp("cmake")
+    model = written.folder / "src" / model_of(written)
+    command = ["g++", "-std=c++17", *STATIC_MEMORY, "-I", PROGRAMS, "-I", model]
+    run([*command, "-c", PROGRAMS / "tensorflow/replaying.cc", "-o", folder / "tflm.o"])
+    run(["ar", "rcs", folder / "libtflm.a", folder / "tflm.o"])
+    options = [f"-DTFLM_DIR={PROGRAMS}", f"-DTFLM_LIBRARY={folder / 'libtflm.a'}"]
+    cmake(written.folder, folder / "build", *options)
+    return folder / "build" / "detect"
+
+
+@needs_compiler
+@needs_cmake
+def test_program_detects_in_sound_as_python(program, heard, folder):
+    expected = [f"{time_s:.3f} s  hello  {score:.6f}" for time_s, score in heard[1]]
+    write_wav(folder / "sound.wav", golden.sound(), extra=b"odd")
+    assert run([program, folder / "sound.wav"], cwd=folder).splitlines() == expected
+    with (folder / "sound.bin").open("rb") as raw:
+        assert run([program, "-"], cwd=folder, stdin=raw).splitlines() == expected
+
+
+@needs_compiler
+@needs_cmake
+def test_program_says_what_it_can_not_use(program, folder):
+    sound = golden.sound()[:100]
+    write_wav(folder / "fast.wav", sound, rate=48_000)
+    write_wav(folder / "stereo.wav", sound, channels=2)
+    write_wav(folder / "short.wav", sound)
+    content = (folder / "short.wav").read_bytes()
+    (folder / "cut.wav").write_bytes(content[:30])
+    (folder / "text.wav").write_text("no sound at all")
+    (folder / "bare.wav").write_bytes(content[:12] + b"data" + bytes(4))
+    messages = {
+        "fast.wav": "it must have 16 bits, one channel and 16,000",
+        "stereo.wav": "it must have 16 bits, one channel and 16,000",
+        "cut.wav": "its format is cut off",
+        "text.wav": "it is no WAV file",
+        "bare.wav": "it has no format before its samples",
+        "none.wav": "can't be opened",
+    }
+    for name, message in messages.items():
+        done = subprocess.run([program, name], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert message in done.stderr
+    assert subprocess.run([program], cwd=folder, capture_output=True).returncode == 2
+
+
+@needs_compiler
+@needs_cmake
+def test_program_says_that_it_needs_tensorflow(packages, tmp_path):
+    command = ["cmake", "-S", packages["cmake", "frames"].folder, "-B", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "TFLM_DIR must be the tree of TensorFlow Lite Micro" in done.stderr
+
+
+STAND_INS = {  # for the functions of each build system
+    "esp-idf": """
+set(COMPONENT_LIB detector)
+function(idf_component_register)
+  cmake_parse_arguments(PARSE_ARGV 0 A "" "" "SRCS;INCLUDE_DIRS")
+  add_library(detector STATIC ${A_SRCS})
+  target_include_directories(detector PUBLIC ${A_INCLUDE_DIRS})
+  target_compile_definitions(detector PRIVATE ESP_PLATFORM TF_LITE_STATIC_MEMORY)
+  target_compile_options(detector PRIVATE %(flags)s)
+endfunction()
+add_subdirectory(%(one)s one)
+""",
+    "zephyr": """
+set(CONFIG_%(symbol)s y)
+set(CONFIG_%(other_symbol)s y)
+set(CONFIG_%(symbol)s_SELF_TEST y)
+macro(zephyr_library_named name)
+  set(ZEPHYR_CURRENT_LIBRARY ${name})
+  add_library(${name} STATIC)
+  target_compile_definitions(${name} PRIVATE __ZEPHYR__=1)
+  target_compile_options(${name} PRIVATE %(flags)s)
+endmacro()
+macro(zephyr_include_directories)
+  include_directories(${ARGN})
+endmacro()
+macro(zephyr_library_sources)
+  target_sources(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+macro(zephyr_library_compile_definitions)
+  target_compile_definitions(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
+endmacro()
+add_subdirectory(%(one)s one)
+add_subdirectory(%(other)s other)
+""",
+}
+
+
+@needs_compiler
+@needs_cmake
+@pytest.mark.parametrize("name", STAND_INS)
+def test_build_files_compile_all_sources(packages, name, tmp_path):
+    one, other = packages[name, "sound"], packages[name, "frames"]
+    symbols = [f"KERAS_SAL_{model_of(each).upper()}" for each in (one, other)]
+    flags = " ".join([*STRICT, "-isystem", str(PROGRAMS)])
+    text = STAND_INS[name] % {
+        "one": one.folder, "other": other.folder, "flags": flags, "symbol": symbols[0],
+        "other_symbol": symbols[1],
+    }  # fmt: skip
+    top = f"cmake_minimum_required(VERSION 3.20)\nproject(test CXX)\n{text}"
+    (tmp_path / "CMakeLists.txt").write_text(top)
+    cmake(tmp_path, tmp_path / "build")
+    compiled = [path.name for path in tmp_path.rglob("*.o")]
+    if name == "esp-idf":
+        assert len(compiled) == 9
+    else:
+        assert compiled.count("trigger.cc.o") == 1, "both detectors share it"
+        assert compiled.count("set_up.cc.o") == 2

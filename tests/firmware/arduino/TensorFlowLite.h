@@ -1,0 +1,1 @@
+// Arduino finds the library by the name of this header.

@@ -1,0 +1,6 @@
+// As `idf.py menuconfig` writes it for the example on an ESP32-S3.
+#define CONFIG_DETECTOR_I2S_BCLK_GPIO 41
+#define CONFIG_DETECTOR_I2S_WS_GPIO 42
+#define CONFIG_DETECTOR_I2S_DATA_GPIO 2
+#define CONFIG_DETECTOR_GAIN_BITS 2
+#define CONFIG_DETECTOR_LED_GPIO 21
