@@ -27,13 +27,11 @@ class Ecosystem:
     """A build tool and those who use it.
 
     Attributes:
-        title: Its name.
         folder: Its folder in `ecosystems/`.
         suffix: Suffix of C++ sources there.
         include: What its header includes first.
     """
 
-    title: str
     folder: str
     suffix: str = ".cc"
     include: str = ""
@@ -93,10 +91,10 @@ class Ecosystem:
 
 
 ECOSYSTEMS = {
-    "esp-idf": Ecosystem("ESP-IDF", "esp_idf"),
-    "arduino": Ecosystem("Arduino", "arduino", suffix=".cpp", include="<TensorFlowLite.h>"),
-    "zephyr": Ecosystem("Zephyr", "zephyr"),
-    "cmake": Ecosystem("CMake", "cmake"),
+    "esp-idf": Ecosystem("esp_idf"),
+    "arduino": Ecosystem("arduino", suffix=".cpp", include="<TensorFlowLite.h>"),
+    "zephyr": Ecosystem("zephyr"),
+    "cmake": Ecosystem("cmake"),
 }
 
 

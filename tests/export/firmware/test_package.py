@@ -11,7 +11,16 @@ import subprocess
 
 import numpy as np
 import pytest
-from firmware_programs import PROGRAMS, SANITIZERS, WARNINGS, needs_compiler, run
+from firmware_programs import (
+    CORTEX_M4,
+    CROSS_COMPILER,
+    PROGRAMS,
+    SANITIZERS,
+    WARNINGS,
+    needs_compiler,
+    no_cross_library,
+    run,
+)
 from replays import NOTHING, replay
 
 from keras_sal.audio import MicroFrontend
@@ -223,10 +232,10 @@ BUILDS = {  # the standard of each ecosystem, its macros, the folder of its head
 }
 
 
-def compiling(name, written, standard=None):
+def compiling(name, written, standard=None, compiler=("g++",)):
     own, macros, headers = BUILDS[name]
     includes = [f"-I{written.folder / 'src'}", "-isystem", headers, "-isystem", PROGRAMS]
-    return ["g++", f"-std={standard or own}", *STRICT, *macros, *includes]
+    return [*compiler, f"-std={standard or own}", *STRICT, *macros, *includes]
 
 
 def sources_of(written, name):
@@ -257,6 +266,31 @@ def test_sources_in_src_compile_in_every_standard(packages, standard):
     written = packages["esp-idf", "sound"]
     files = sorted((written.folder / "src").rglob("*.cc"))
     run([*compiling("esp-idf", written, standard), "-fsyntax-only", *files])
+
+
+@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("name", ["esp-idf", "arduino", "zephyr"])
+def test_package_compiles_for_a_cortex_m(packages, name, kind):
+    if not shutil.which(CROSS_COMPILER) or no_cross_library():
+        pytest.skip(f"needs {CROSS_COMPILER} and its C++ library")
+    written, compiler = packages[name, kind], (CROSS_COMPILER, *CORTEX_M4, "-Os")
+    files, sketches = sources_of(written, name)
+    run([*compiling(name, written, compiler=compiler), "-fsyntax-only", *files, *sketches])
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4"])
+def test_example_needs_no_locks_on_a_cortex_m(packages, core, tmp_path):
+    """Neither for the ring buffer nor to make its objects, of which systems have none or others."""
+    if not shutil.which(CROSS_COMPILER) or no_cross_library():
+        pytest.skip(f"needs {CROSS_COMPILER} and its C++ library")
+    written = packages["zephyr", "sound"]
+    sources = [written.folder / "samples/detect/src/main.cc"]
+    sources += sorted((written.folder / "src").rglob("*.cc"))
+    compiler = (CROSS_COMPILER, f"-mcpu={core}", "-mthumb", "-Os", "-DKERAS_SAL_SELF_TEST")
+    run([*compiling("zephyr", written, compiler=compiler), "-c", *sources], cwd=tmp_path)
+    symbols = run(["arm-none-eabi-nm", *tmp_path.glob("*.o")])
+    assert "RingBuffer" in symbols
+    assert not re.findall(r"\w*(?:__atomic|__sync|__cxa_guard|malloc|_Znw)\w*", symbols)
 
 
 def run_example(name, written, folder):
