@@ -293,11 +293,12 @@ def test_example_needs_no_locks_on_a_cortex_m(packages, core, tmp_path):
     assert not re.findall(r"\w*(?:__atomic|__sync|__cxa_guard|malloc|_Znw)\w*", symbols)
 
 
-def run_example(name, written, folder):
-    """Build and run the example of a package on the machine of these tests."""
+def build_example(name, written, folder):
+    """Build the example of a package for the machine of these tests."""
     files, sketches = sources_of(written, name)
     model = written.folder / "src" / model_of(written)
-    stand_ins = [PROGRAMS / "tensorflow/replaying.cc", BUILDS[name][2] / "fake.cc"]
+    stand_ins = [PROGRAMS / "tensorflow/replaying.cc"]
+    stand_ins += [] if name == "cmake" else [BUILDS[name][2] / "fake.cc"]
     own = ["-isystem", model, "-I", written.folder / "examples/detect/main"]
     program = [*SANITIZERS, "-pthread", "-o", folder / "program"]
     # The stand-ins are no part of the package.
@@ -308,13 +309,13 @@ def run_example(name, written, folder):
         command = ["g++", "-std=gnu++17", *macros, *SANITIZERS, "-I", headers, "-I", PROGRAMS]
         run([*command, "-I", model, "-c", file, "-o", objects[-1]])
     run([*compiling(name, written), *own, *program, *objects, *files, *sketches])
-    return run([folder / "program"], cwd=folder)
+    return folder / "program"
 
 
 @needs_compiler
 @pytest.mark.parametrize("name", ["esp-idf", "arduino", "zephyr"])
 def test_example_hears_the_microphone_and_lights_up(packages, heard, name, folder):
-    said = run_example(name, packages[name, "sound"], folder)
+    said = run([build_example(name, packages[name, "sound"], folder)], cwd=folder)
     lines = said.splitlines()
     form = "score {:.3f}".format if name != "zephyr" else None
     scores = [
@@ -332,6 +333,21 @@ def test_example_hears_the_microphone_and_lights_up(packages, heard, name, folde
     assert all(480 <= b - a <= 540 for a, b in zip(on, off, strict=False))
     assert len(off) >= 1
     assert not [line for line in lines if "lost" in line]
+
+
+@needs_compiler
+def test_program_detects_in_frames_as_python(two_states_int8, level, heard, folder):
+    own = {name: value for name, value in TRIGGER.items() if name != "frame_offset_s"}
+    written = bundle.write(
+        two_states_int8, folder / "bundle", threshold=level, package="cmake", **own
+    )
+    program = build_example("cmake", written, folder)
+    features = MicroFrontend()(golden.sound())
+    done = subprocess.run(program, cwd=folder, input=features.tobytes(), capture_output=True)
+    expected = [
+        f"{round((time_s - 0.03) / 0.01)}  detection  {score:.6f}" for time_s, score in heard[1]
+    ]
+    assert (done.returncode, done.stdout.decode().splitlines()) == (0, expected)
 
 
 # --- CMake -----------------------------------------------------------------------------------
