@@ -69,6 +69,12 @@ if (detector->detected()) ...
 ```
 """,
 }
+SEVERAL = """\
+ Include their headers by folder, and compile {shared} of one of
+them only."""
+SELF_TEST = """\
+Define `KERAS_SAL_SELF_TEST` for all files, and compile `self_test.cc`, `self_test_data.cc` and
+`golden.cc`, too. Then"""
 ELSEWHERE = """\
 ### ESP-IDF, Arduino, Zephyr, a PC
 
@@ -107,6 +113,7 @@ def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = 
         if hears_audio
         else ("bool ReadFrame(float* frame, int count);", "stream")
     )
+    shared = "`trigger.cc` and `micro_frontend.cc`" if hears_audio else "`trigger.cc`"
     sections = {name: text if hears_audio else "" for name, text in FRONTEND_SECTIONS.items()}
     text = string.Template(sources.fixed("README.md")).substitute(
         sections,
@@ -122,7 +129,9 @@ def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = 
         golden="two seconds of sound" if hears_audio else "100 frames",
         namespace=manifest["namespace"],
         macro=f"KERAS_SAL_{model.upper()}_ARENA_BYTES",
-        shared=f"{'`trigger.cc` and `micro_frontend.cc`' if hears_audio else '`trigger.cc`'}",
+        several="" if package else SEVERAL.format(shared=shared),
+        self_test="With `KERAS_SAL_SELF_TEST`, see above," if package else SELF_TEST,
+        threads="only `RingBuffer` is for two" if hears_audio else "nothing here has a lock",
         macs=f"{manifest['macs']:,}",
         state=STATES[manifest["state"]],
         operators=" ".join(manifest["operators"]),

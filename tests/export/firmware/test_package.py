@@ -130,6 +130,8 @@ def test_readme_tells_the_way_and_what_was_not_checked(packages, name, kind):
     assert ("**Not checked:**" in steps) == (name != "cmake")
     assert f"The sources are in `src/{model_of(packages[name, kind])}`." in after
     assert "main.cc` needs two functions" not in text
+    assert "of one of them only" not in text
+    assert "self-test" in steps.lower() or "SELF_TEST" in steps
     assert ("ReadFrame" in steps) == (kind == "frames" and name != "cmake")
 
 
