@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -202,13 +203,17 @@ def _is_met(requirement: Requirement) -> bool:
 
 def _version(name: str) -> str | None:
     """The version of a distribution, or of one like tensorflow-cpu that has the same modules."""
-    alike = importlib.metadata.packages_distributions().get(name.replace("-", "_"), [])
-    for distribution in (name, *alike):
+    for distribution in itertools.chain([name], _alike(name)):
         try:
             return importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
             continue
     return None
+
+
+def _alike(name: str) -> Iterator[str]:
+    """Yield the distributions that have the module of a distribution; that takes a while."""
+    yield from importlib.metadata.packages_distributions().get(name.replace("-", "_"), [])
 
 
 def _has_extra(distribution: str, extra: str) -> bool:

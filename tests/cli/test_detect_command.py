@@ -134,7 +134,7 @@ def test_a_bundle_brings_front_end_and_trigger(folder, tmp_path, capsys):
     assert cli.main([*arguments, "--class-names", "step"]) == 0
     assert lines(capsys) == []
     assert cli.main(["detect", str(tmp_path / "deaf"), tone]) == 1
-    assert "`model` must hear sound; the bundle takes features" in capsys.readouterr().err
+    assert "`model` must hear sound; this one takes features" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -70,10 +70,8 @@ def test_every_template_is_completed(project):
         text = (project.folder / name).read_text(encoding="utf-8")
         assert not re.search(r"\$(?!s)", text), name
     assert "my detector" in (project.folder / "README.md").read_text()
-    assert (
-        'applicationId = "kerassal.app.model_my_detector"'
-        in (project.folder / "app/build.gradle.kts").read_text()
-    )
+    build = (project.folder / "app/build.gradle.kts").read_text()
+    assert re.search(r'applicationId = "kerassal\.app\.model_my_detector_[0-9a-f]{6}"', build)
     assert "build/" in (project.folder / ".gitignore").read_text()
     assert not (project.folder / "gitignore").exists()
 
