@@ -6,7 +6,7 @@ Converts a detector of one output every 10 ms, and one of every 30 ms, with and 
 front-end, and runs their steps on one core. The weights are random, which neither size nor time
 depends on. Time is CPU time of setting the inputs and of a step, the least of some rounds by turns,
 so that other work on the machine disturbs all files alike. Stores
-`benchmarks/results/frontend_in_file.json`; rows there whose clock is "wall" were disturbed by it.
+`benchmarks/results/frontend_in_file.json`.
 """
 
 import tempfile
