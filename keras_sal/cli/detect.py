@@ -41,7 +41,7 @@ def add_parser(commands: Commands) -> None:
         "unless they are given.",
         examples=[
             "detect firmware --microphone",
-            "detect detector.tflite --threshold 0.9 a.wav b.flac",
+            "detect detector.tflite a.wav b.flac --threshold 0.9",
             "detect firmware - < recording.wav",
         ],
     )

@@ -16,6 +16,7 @@ from keras_sal.cli.arguments import (
     BUDGET,
     FRAME_TIMES,
     TRIGGER,
+    Parser,
     add_cache,
     add_class_names,
     add_false_alarm_budget,
@@ -124,7 +125,7 @@ def add_parser(commands: Commands) -> None:
         help="what computes the features; litert, onnx, web, android: micro is put into the file "
         "(default: micro with --recordings or for web and android, else none)",
     )
-    parser.add_argument("--author", default="", metavar="NAME", help="esphome: author of the model")
+    _add_esphome(parser.add_argument_group("esphome: what its JSON says of the model"))
     parser.add_argument(
         "--runtime-url",
         metavar="URL",
@@ -280,6 +281,18 @@ def _check_words(model: keras.Model, word: str | list[str]) -> None:
             f"threshold of its own. Received: {words} for {shape[-1]} classes. Repeat it for the "
             "others, or give `--threshold`."
         )
+
+
+def _add_esphome(group: Parser) -> None:
+    group.add_argument("--author", default="", metavar="NAME", help="who made it")
+    group.add_argument("--website", metavar="URL", help="where to read about it (default: none)")
+    group.add_argument(
+        "--language",
+        nargs="+",
+        default=["en"],
+        metavar="CODE",
+        help="languages it was trained on (default: en)",
+    )
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -540,6 +553,8 @@ class _Export:
             author=options.author,
             threshold=level,
             smooth_frames=options.smooth_frames,
+            languages=options.language,
+            website=options.website,
         )
         return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"
 

@@ -16,7 +16,8 @@ and the scores of `component_scores`. Beside the file is the JSON, version 2, th
       models:
         - model: okay_nabu/okay_nabu.json
 
-Facts: https://esphome.io/components/micro_wake_word and the component's source, read in 2026.
+Facts: https://esphome.io/components/micro_wake_word, and the component's `streaming_model.cpp` at
+commit 33fdbbe of ESPHome, October 2024.
 """
 
 from __future__ import annotations

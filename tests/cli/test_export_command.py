@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime", reason="needs the export extra")
 pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
 from keras_sal import audio, cli
-from keras_sal.cli import export, feature_streams
+from keras_sal.cli import export, feature_streams, program
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.data import location
 from keras_sal.detection import detect
@@ -158,6 +158,24 @@ def test_export_refuses_names_that_verify_would_refuse(folder, capsys, target, s
     said = capsys.readouterr().err
     assert f"`OUT` must end with {suffix} for `--to {target}`" in said
     assert f"Write 'phone{suffix}'" in said
+
+
+def test_json_of_esphome_says_author_website_and_languages(tmp_path, monkeypatch):
+    said = {}
+
+    def write(converted, folder, **options):
+        said.update(options)
+        return SimpleNamespace(flash_bytes=1)
+
+    monkeypatch.setattr("keras_sal.export.esphome.write", write)
+    told = ["--author", "me", "--website", "https://me.org", "--language", "en", "de"]
+    options = program.parser().parse_args(
+        ["export", "m.keras", str(tmp_path / "out"), "--to", "esphome", *told]
+    )
+    job = export._Export(None, None, None, options, None)
+    assert job._write_esphome(None, 0.5) == "1 bytes of flash, threshold 0.5"
+    assert (said["author"], said["website"]) == ("me", "https://me.org")
+    assert said["languages"] == ["en", "de"]
 
 
 def test_threshold_for_esphome_is_that_of_its_scores():
