@@ -135,7 +135,8 @@ def events_from_dataframe(
         f"labels={labels}, a table without the column 'label'. Say with `columns` what it is "
         "called.",
     )
-    names = tuple(dict.fromkeys(found["recording"]) if recordings is None else recordings)
+    named = dict.fromkeys(found["recording"]) if recordings is None else recordings
+    names = tuple(map(str, named))  # as those of the table; they may be numbers
     chosen = ("event",) if labels is None else tuple(labels)
     _require_distinct(recordings=names, labels=chosen)
     first_class = int(background)

@@ -37,6 +37,11 @@ class TestEventsFromDataframe:
         assert events.labels == ("event",)
         assert [len(each) for each in events.lists] == [1, 3, 1]
 
+    def test_recordings_may_have_numbers_for_names(self):
+        table = {"recording": np.array([7, 8]), "onset_s": [0.5, 1.0], "offset_s": [1.0, 2.0]}
+        events = events_from_dataframe(table, np.unique(table["recording"]))
+        assert [each.tolist() for each in events.anchors_s()] == [[1.0], [2.0]]
+
     def test_anchors(self):
         events = events_from_dataframe(TABLE, NAMES)
         assert [each.tolist() for each in events.anchors_s()] == [[2.5, 4.5, 9.0], [2.0], []]
