@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
 SNR_DB = 10.0
+UNNAMED = re.compile(r"|detection|class_\d+")  # names of classes that were given none
 RUNTIMES = {  # class of a runner: what the results call its runtime
     "MicroModel": "TensorFlow Lite Micro",
     "LiteModel": "LiteRT",
@@ -208,6 +211,9 @@ def shipped_trigger(
         Scoring and threshold, as `keras_sal.evaluation.results.evaluate` takes them; and the frame
         times of its outputs.
 
+    Warns:
+        UserWarning: If the class has the name of another word.
+
     Raises:
         ValueError: If the bundle lacks the class, or another of its classes has the word's name.
     """
@@ -223,6 +229,12 @@ def shipped_trigger(
             "`--class-index` and `--word` must name the classes of the bundle in their order, as "
             f"each has a threshold of its own. Received: {word!r} as class {class_index} of "
             f"{names} in {str(folder)!r}. Give --class-index, or all words."
+        )
+    named = names[class_index]
+    if named.casefold() != word.casefold() and not UNNAMED.fullmatch(named):
+        warnings.warn(
+            f"{str(folder)!r} detects {named!r}, and {word!r} is scored. Give --word {named!r}.",
+            stacklevel=2,
         )
     record = manifest["threshold"] or {}
     record = record["classes"][class_index] if "classes" in record else record

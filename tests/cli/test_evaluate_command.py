@@ -157,6 +157,17 @@ def test_a_bundle_is_scored_as_it_ships(tmp_path, monkeypatch):
         systems.check_frame_times("b", times, {"frame_step_s": 0.02, "frame_offset_s": 0.04})
 
 
+@pytest.mark.parametrize(("named", "warned"), [("alexa", 1), ("Computer", 0), ("detection", 0)])
+def test_a_bundle_of_another_word_is_named(tmp_path, monkeypatch, named, warned):
+    manifest = SHIPPED | {"classes": [named]}
+    monkeypatch.setattr("keras_sal.export.bundle.read_manifest", lambda folder: manifest)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        systems.shipped_trigger(tmp_path, 0, "computer")
+    assert len(found) == warned
+    assert all("detects 'alexa', and 'computer' is scored" in str(each.message) for each in found)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
