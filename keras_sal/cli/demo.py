@@ -27,7 +27,7 @@ NEXT = (
 )
 VARIANTS = ("sal", "sa+fl", "safl")
 TRAINING = dict.fromkeys(("steps", "seed"))
-JOB = dict.fromkeys(("word", "recordings", "variant", "hours", "fa_per_hour"))
+JOB = dict.fromkeys(("word", "recordings", "loss", "hours", "fa_per_hour"))
 
 
 def add_parser(commands: Commands) -> None:
@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
     )
     add_recordings(parser, otherwise="synthesised speech")
     parser.add_argument(
-        "--variant", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
+        "--loss", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
     )
     parser.add_argument(
         "--steps", type=positive(int), default=3000, metavar="N", help="train steps"

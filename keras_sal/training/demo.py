@@ -38,7 +38,7 @@ class DemoJob:
         word: The wake word. Defaults to `"computer"`.
         recordings: Folder of recordings. Defaults to `None`, for that of
             `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
-        variant: Variant of `StreamingAnchorLoss`: `"sal"`, `"sa+fl"` (default) or `"safl"`.
+        loss: Variant of `StreamingAnchorLoss`: `"sal"`, `"sa+fl"` (default) or `"safl"`.
         hours: Total length of the training streams in hours, > 0. Defaults to 2.
         training: Options of both trainings. Their seed is also that of weights and streams.
             Defaults to 3,000 steps on crops of 2 s.
@@ -48,7 +48,7 @@ class DemoJob:
 
     word: str = "computer"
     recordings: PathLike | None = None
-    variant: str = recipe.LOSS
+    loss: str = recipe.LOSS
     hours: float = 2.0
     training: TrainingOptions = DEMO_TRAINING
     fa_per_hour: float | None = None
@@ -122,7 +122,7 @@ def run_demo(
             resume=resume,
             reporter=reporter,
         )
-        for name, loss in (("cross entropy", "cross-entropy"), (job.variant.upper(), job.variant))
+        for name, loss in (("cross entropy", "cross-entropy"), (job.loss.upper(), job.loss))
     }
     plan = release.ReleasePlan(
         job.word,
