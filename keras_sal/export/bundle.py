@@ -184,13 +184,23 @@ def _check_folder(folder: PathLike) -> Path:
         "`folder` must be in a folder that exists. "
         f"Received: folder={str(folder)!r}. Make its parent first.",
     )
-    replaced = (folder / MANIFEST).is_file()
     require(
-        not folder.exists() or replaced or (folder.is_dir() and not any(folder.iterdir())),
+        not folder.exists()
+        or _is_bundle(folder)
+        or (folder.is_dir() and not any(folder.iterdir())),
         "`folder` must be new, empty or a bundle, which is replaced as a whole. "
         f"Received: folder={str(folder)!r}, which holds something else. Name another one.",
     )
     return folder
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether a folder was written by `write`; its files may have changed since."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and {"format", "model", "sha256"} <= manifest.keys()
 
 
 def _check_package(package: str | None) -> Ecosystem | None:

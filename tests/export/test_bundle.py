@@ -237,8 +237,11 @@ def test_write_rejects(model, tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_write_rejects_a_folder_that_holds_something_else(model, tmp_path):
+@pytest.mark.parametrize("manifest", [None, '{"name": "web app"}', "[1]", "{"])
+def test_write_rejects_a_folder_that_holds_something_else(model, tmp_path, manifest):
     (tmp_path / "notes.txt").write_text("mine")
+    if manifest:
+        (tmp_path / "manifest.json").write_text(manifest)
     with pytest.raises(ValueError, match=r"`folder` must be new, empty or a bundle"):
         bundle.write(model, tmp_path, threshold=0.5, frame_step_s=0.01)
     with pytest.raises(ValueError, match=r"`folder` must be in a folder that exists"):
