@@ -53,6 +53,19 @@ def to_pcm16(samples: ArrayLike) -> Array:
     return np.minimum(scaled, _FULL_SCALE - 1).astype("<i2")
 
 
+def from_pcm16(samples: Array) -> Array:
+    """Convert 16-bit integers to `float32` in `[-1, 1]`, exactly.
+
+    Args:
+        samples: `int16` array of any shape.
+
+    Example:
+        >>> from_pcm16(np.array([-32768, 0, 16384], "int16")).tolist()
+        [-1.0, 0.0, 0.5]
+    """
+    return samples.astype("float32") / np.float32(_FULL_SCALE)
+
+
 def resample(samples: ArrayLike, rate: float, new_rate: float) -> Array:
     """Convert samples to another rate, band-limited, at the same times.
 

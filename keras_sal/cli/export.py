@@ -422,7 +422,7 @@ class _Export:
             name=name,
             **values(options, SCORING),
         )
-        return f"{summary}, threshold {_listed(written.threshold)}"
+        return f"{summary}, threshold {_listed(written.thresholds)}"
 
     def _file_converter(self) -> Callable[..., Any]:
         """Return what converts the model to a path, with a front-end or without."""
@@ -538,7 +538,7 @@ class _Export:
         manifest = written.manifest
         return (
             f"{manifest['quantization']}, {manifest['flash_bytes']:,} bytes of flash, "
-            f"{manifest['arena_bytes']:,} bytes of arena, threshold {_listed(written.threshold)}"
+            f"{manifest['arena_bytes']:,} bytes of arena, threshold {_listed(written.thresholds)}"
         )
 
     def _write_esphome(self, converted: Any, threshold: Any) -> str:
@@ -559,7 +559,6 @@ class _Export:
         return f"{written.flash_bytes:,} bytes of flash, threshold {level:.6g}"
 
 
-def _listed(threshold: float | list[float]) -> str:
+def _listed(thresholds: list[float]) -> str:
     """Write one or several thresholds out."""
-    thresholds = threshold if isinstance(threshold, list) else [threshold]
     return ", ".join(f"{each:.6g}" for each in thresholds)

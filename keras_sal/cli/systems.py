@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
 SNR_DB = 10.0
-UNNAMED = re.compile(r"|detection|class_\d+")  # names of classes that were given none
 RUNTIMES = {  # class of a runner: what the results call its runtime
     "MicroModel": "TensorFlow Lite Micro",
     "LiteModel": "LiteRT",
@@ -217,12 +215,12 @@ def shipped_trigger(
     Raises:
         ValueError: If the bundle lacks the class, or another of its classes has the word's name.
     """
-    from keras_sal.export.bundle import read_manifest
+    from keras_sal.export.bundle import Bundle, read_manifest
+    from keras_sal.export.detector_settings import default_class_names
 
     manifest = read_manifest(folder)
     trigger = manifest["trigger"]
-    thresholds = trigger["threshold"]
-    thresholds = thresholds if isinstance(thresholds, list) else [thresholds]
+    thresholds = Bundle(folder, manifest).thresholds
     names = manifest["classes"] if word else [""] * len(thresholds)
     if class_index not in range(len(names)) or word in set(names) - {names[class_index]}:
         raise ValueError(
@@ -231,7 +229,8 @@ def shipped_trigger(
             f"{names} in {str(folder)!r}. Give --class-index, or all words."
         )
     named = names[class_index]
-    if named.casefold() != word.casefold() and not UNNAMED.fullmatch(named):
+    unnamed = default_class_names(len(names))[class_index]
+    if named.casefold() not in (word.casefold(), unnamed):
         warnings.warn(
             f"{str(folder)!r} detects {named!r}, and {word!r} is scored. Give --word {named!r}.",
             stacklevel=2,

@@ -51,7 +51,7 @@ from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, Contents
 from keras_sal.export.firmware.package import ECOSYSTEMS, Ecosystem
 from keras_sal.export.firmware.readme import readme
 from keras_sal.export.internal_state import InternalModel, is_internal
-from keras_sal.export.manifest import MANIFEST, read_manifest
+from keras_sal.export.manifest import BUNDLE, MANIFEST, load_json, read_manifest
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.export.tflite import gates
@@ -197,10 +197,10 @@ def _check_folder(folder: PathLike) -> Path:
 def _is_bundle(folder: Path) -> bool:
     """Whether a folder was written by `write`; its files may have changed since."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = load_json(folder / MANIFEST, BUNDLE)
+    except ValueError:
         return False
-    return isinstance(manifest, dict) and {"format", "model", "sha256"} <= manifest.keys()
+    return {"format", "model", "sha256"} <= manifest.keys()
 
 
 def _check_package(package: str | None) -> Ecosystem | None:

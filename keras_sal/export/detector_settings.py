@@ -109,6 +109,12 @@ class WrittenDetector:
         return self.manifest["trigger"]["threshold"]
 
     @property
+    def thresholds(self) -> list[float]:
+        """The threshold of each class."""
+        threshold = self.threshold
+        return threshold if isinstance(threshold, list) else [threshold]
+
+    @property
     def scoring(self) -> dict[str, Any]:
         """The other arguments of `keras_sal.detection.detect`."""
         times = {name: self.manifest[name] for name in ("frame_step_s", "frame_offset_s")}
@@ -144,9 +150,22 @@ def _check_trigger(
     return threshold["threshold"], threshold, Scoring(**{**scoring, **chosen})
 
 
+def default_class_names(classes: int) -> list[str]:
+    """Return the names of classes that were given none.
+
+    Args:
+        classes: Number of classes.
+
+    Example:
+        >>> default_class_names(1), default_class_names(2)
+        (['detection'], ['class_0', 'class_1'])
+    """
+    return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
+
+
 def _check_names(names: str | Sequence[str] | None, classes: int) -> list[str]:
     if names is None:
-        return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
+        return default_class_names(classes)
     names = [names] if isinstance(names, str) else list(names)
     require(
         len(names) == classes and all(isinstance(name, str) and name for name in names),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_sal.audio import to_pcm16
+from keras_sal.audio.samples import from_pcm16, to_pcm16
 from keras_sal.typing import Array, ArrayLike
-
-FULL_SCALE = 1 << 15
 
 
 class SampleSteps:
@@ -46,8 +44,7 @@ class SampleSteps:
         pending = np.concatenate([self._rest, to_pcm16(samples)])
         whole = len(pending) // self.samples_per_step * self.samples_per_step
         self._rest = pending[whole:]
-        steps = pending[:whole].reshape(-1, self.samples_per_step)
-        return steps.astype("float32") / FULL_SCALE
+        return from_pcm16(pending[:whole].reshape(-1, self.samples_per_step))
 
     def reset(self) -> None:
         """Discard the samples that do not fill a step yet."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_sal.audio import to_pcm16
+from keras_sal.audio.samples import from_pcm16, to_pcm16
 from keras_sal.checks import require
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, ArrayLike
 
 LEAST_RATE = 1000  # a lower rate is in kHz by mistake
 GREATEST_RATE = 768_000
-_FULL_SCALE = 32_768
 
 
 class StreamResampler:
@@ -75,7 +74,7 @@ class StreamResampler:
         samples = np.asarray(samples)
         integers = to_pcm16(samples)  # refuses what is no sound
         if samples.dtype == np.int16:
-            samples = integers / np.float32(_FULL_SCALE)
+            samples = from_pcm16(integers)
         resampled = self._stream.resample_chunk(samples.astype("float32"), last=last)
         self._taken += len(samples)
         if last:

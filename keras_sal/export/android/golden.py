@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_sal.audio.samples import from_pcm16
 from keras_sal.detection import Scoring, Trigger
 from keras_sal.export.detector_file import DetectorFile
 from keras_sal.export.firmware import golden
 from keras_sal.typing import Array
 
 FORMAT = 1
-FULL_SCALE = 1 << 15
 # Machines round differently, and a rounding moves a feature to its neighbour. The tolerance is a
 # part of the largest posterior, since those of a sound that is no event may all be small.
 TOLERANCE = 0.1
@@ -33,17 +33,16 @@ def golden_values(detector: DetectorFile) -> dict[str, Any]:
     """
     manifest, scoring = detector.manifest, Scoring(**detector.scoring)
     size, sound = manifest["inputs"][0]["shape"][-1], golden.sound()
-    steps = sound[: len(sound) // size * size].reshape(-1, size).astype("float32") / FULL_SCALE
+    steps = from_pcm16(sound[: len(sound) // size * size].reshape(-1, size))
     posteriors = np.asarray(detector.open().stream(steps))
     posteriors = posteriors.reshape(len(steps), -1)[manifest["delay_frames"] :]
-    thresholds = np.atleast_1d(detector.threshold).tolist()
     least = LEAST_TOLERANCE.get(manifest["quantization"], 0.0)
     return {
         "format": FORMAT,
         "posteriors": posteriors.tolist(),
         "runs": [
             {"threshold": levels, "detections": _detections(posteriors, levels, scoring)}
-            for levels in (thresholds, golden.loud_thresholds(posteriors, scoring))
+            for levels in (detector.thresholds, golden.loud_thresholds(posteriors, scoring))
         ],
         "tolerance": max(TOLERANCE * float(posteriors.max()), least),
     }

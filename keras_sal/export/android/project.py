@@ -133,15 +133,13 @@ def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]
 def _values(detector: DetectorFile) -> dict[str, Any]:
     """Return what the templates hold of a detector."""
     manifest = detector.manifest
-    thresholds = manifest["trigger"]["threshold"]
-    thresholds = thresholds if isinstance(thresholds, list) else [thresholds]
     classes = ", ".join(map(markdown_text, manifest["classes"]))
     return {
         "slug": namespace_of(manifest["name"]),
         "label": _resource_text(manifest["name"]),
         "title": markdown_text(manifest["name"]),
         "classes": classes,
-        "thresholds": ", ".join(f"{level:.6g}" for level in thresholds),
+        "thresholds": ", ".join(f"{level:.6g}" for level in detector.thresholds),
         "model": markdown_text(manifest["model"]),
         "bytes": f"{detector.model_path.stat().st_size:,}",
         "quantization": manifest["quantization"],
