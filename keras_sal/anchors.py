@@ -212,6 +212,9 @@ def kernel_weight(
         A float tensor of the shape of `distance`.
     """
     distance = floats(distance)
-    before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
-    u = ops.abs(distance) / ops.where(distance < 0, before, after)
-    return ops.where(ops.abs(distance) < NO_ANCHOR, kernel(u), 0.0)
+    frames = ops.abs(distance)
+    reach = before
+    if not (isinstance(before, Real) and isinstance(after, Real) and before == after):
+        before, after = (ops.convert_to_tensor(side, distance.dtype) for side in (before, after))
+        reach = ops.where(distance < 0, before, after)
+    return ops.where(frames < NO_ANCHOR, kernel(frames / reach), 0.0)

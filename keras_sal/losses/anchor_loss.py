@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_sal.anchors import kernel_function, kernel_weight, reach_pair
 from keras_sal.checks import require
+from keras_sal.losses.focal import focal_factor
 from keras_sal.losses.frame_loss import (
     CrossEntropyOptions,
     FrameLoss,
@@ -78,7 +79,7 @@ def streaming_anchor_loss(
     def weight(terms: TrueClassTerms, distance: Tensor) -> Tensor:
         near = kernel_weight(distance, kernel_function(kernel), before, after)
         near = per_class(strength, terms) * near
-        focal = 1.0 if variant == "sal" else ops.exp(gamma * terms.log_others())
+        focal = 1.0 if variant == "sal" else focal_factor(terms, gamma)
         weights = VARIANTS[variant](near, focal)
         if not normalize:
             return weights
@@ -186,7 +187,7 @@ class StreamingAnchorLoss(FrameLoss):
         kernel_function(self.kernel)  # checks the name
         self.reach: Any = reach_pair(reach)
         self.strength: Any = non_negative(
-            "strength", strength, "a negative one would reward errors"
+            "strength", strength, "a negative one would reward errors", per_class=True
         )
         self.gamma: Any = non_negative("gamma", gamma, "(1 - p)**gamma would weight easy frames up")
         self.normalize = normalize

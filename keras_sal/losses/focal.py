@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Unpack
 
 import keras
@@ -15,7 +16,10 @@ from keras_sal.losses.frame_loss import (
     to_floats,
     weighted_cross_entropy,
 )
+from keras_sal.losses.true_class import TINY, TrueClassTerms
 from keras_sal.typing import Tensor
+
+SMALL = (1, 2, 3, 4)  # exponents by which a product is faster than a power
 
 
 def frame_focal_loss(
@@ -44,8 +48,27 @@ def frame_focal_loss(
     0.347
     """
     return weighted_cross_entropy(
-        y_true, y_pred, lambda terms, distance: ops.exp(gamma * terms.log_others()), **options
+        y_true, y_pred, lambda terms, distance: focal_factor(terms, gamma), **options
     )
+
+
+def focal_factor(terms: TrueClassTerms, gamma: Any) -> Any:
+    """Compute `(1 - p_t)**gamma`, by multiplication if `gamma` is a small whole number.
+
+    Args:
+        terms: The terms of the frames.
+        gamma: >= 0, a number or a scalar tensor.
+
+    Returns:
+        A tensor of the shape of the terms, or 1.
+    """
+    number = isinstance(gamma, (int, float))
+    if number and gamma == 0:
+        return 1.0
+    others = terms.others()
+    if number and gamma in SMALL:
+        return math.prod([others] * (int(gamma) - 1), start=others)
+    return ops.exp(gamma * ops.log(ops.clip(others, TINY, math.inf)))
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")

@@ -125,7 +125,9 @@ class FrameLoss(PackedLoss):
         self.class_weight = None
         if class_weight is not None:
             why = "a negative one would reward errors"
-            self.class_weight = non_negative("class_weight", class_weight, why, one_per_class=True)
+            self.class_weight = non_negative(
+                "class_weight", class_weight, why, scalar=False, per_class=True
+            )
         self.multi_label = multi_label
 
     def counted(self, labels: Tensor) -> Tensor:  # noqa: D102
@@ -162,7 +164,8 @@ def per_class(values: Any, terms: TrueClassTerms) -> Tensor:
     if not isinstance(values, tuple):
         return values
     multi_label = len(terms.counted.shape) == 3
-    classes = terms.counted.shape[-1] if multi_label else len(terms.shares)
+    shares = () if multi_label else terms.shares()
+    classes = terms.counted.shape[-1] if multi_label else len(shares)
     require(
         len(values) == classes,
         f"`strength` and `class_weight` must have one value per class ({classes} here, the "
@@ -171,11 +174,11 @@ def per_class(values: Any, terms: TrueClassTerms) -> Tensor:
     )
     if multi_label:
         return ops.convert_to_tensor(values, dtype=terms.cross_entropy.dtype)
-    return sum(value * share for value, share in zip(values, terms.shares, strict=True))
+    return sum(value * share for value, share in zip(values, shares, strict=True))
 
 
 def non_negative(
-    argument: str, value: Any, why: str, one_per_class: bool = False
+    argument: str, value: Any, why: str, *, scalar: bool = True, per_class: bool = False
 ) -> float | tuple[float, ...]:
     """Return a hyper-parameter as Python floats, after a check that they are >= 0 and finite.
 
@@ -183,7 +186,8 @@ def non_negative(
         argument: Name of the argument, for the message.
         value: One number, or a sequence or array of one number per class.
         why: Why it can't be negative, for the message.
-        one_per_class: Whether a single number is refused. Defaults to `False`.
+        scalar: Whether it may be one number. Defaults to `True`.
+        per_class: Whether it may be a number per class. Defaults to `False`.
 
     Returns:
         A float, or a tuple of floats.
@@ -195,12 +199,12 @@ def non_negative(
         value = value.tolist()
     several = isinstance(value, (tuple, list))
     values: Sequence[Any] = value if several else (value,)
+    kinds = ["a number >= 0"] * scalar + ["a list of numbers >= 0, one per class"] * per_class
     require(
-        several >= one_per_class
+        (per_class if several else scalar)
         and len(values) > 0
         and all(isinstance(v, Real) and 0.0 <= float(v) < math.inf for v in values),
-        f"`{argument}` must be {'a list of numbers' if one_per_class else 'a number'} >= 0"
-        f"{', one per class' if one_per_class else ''}; {why}. Received: "
+        f"`{argument}` must be {', or '.join(kinds)}; {why}. Received: "
         f"{argument}={value!r}. Use 0 to switch it off.",
     )
     return tuple(map(float, values)) if several else float(value)

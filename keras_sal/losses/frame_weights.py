@@ -5,25 +5,26 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_sal.anchors import IGNORE, pack, unpack
 from keras_sal.checks import require
 from keras_sal.typing import Tensor
 
 
 class _KeptFrames(keras.losses.Loss):
-    """1 on each frame that the Keras mask of the predictions keeps, else 0.
+    """1 on each frame that the Keras mask of the predictions keeps, else 0; a scalar without one.
 
     Keras multiplies unreduced losses by the mask. This is the one public way to read it under
     `jax.jit`, where tensors carry no attributes.
     """
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return ops.ones_like(y_true[..., 0])
+        return ops.ones((), dtype=self.dtype)
 
 
 _kept_frames = _KeptFrames(name="kept_frames", reduction=None)
 
 
-def kept_frames(y_true: Tensor, y_pred: Tensor) -> Tensor:
+def kept_frames(y_true: Tensor, y_pred: Tensor) -> Tensor | None:
     """Return which frames the Keras mask of the predictions keeps.
 
     Args:
@@ -31,9 +32,24 @@ def kept_frames(y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred: Predictions `(batch, time, classes)`, with or without a mask.
 
     Returns:
-        Float tensor `(batch, time)`: 1 where a frame is kept, else 0.
+        Boolean tensor `(batch, time)`, or `None` without a mask.
     """
-    return _kept_frames(y_true, y_pred)
+    kept = _kept_frames(y_true, y_pred)
+    return kept > 0 if len(kept.shape) else None
+
+
+def ignore_frames(y_true: Tensor, kept: Tensor) -> Tensor:
+    """Label with -1 the frames that are not kept.
+
+    Args:
+        y_true: Packed targets `(batch, time, channels + 1)`.
+        kept: Boolean tensor `(batch, time)`.
+
+    Returns:
+        Packed targets.
+    """
+    labels, distance = unpack(y_true)
+    return pack(ops.where(kept[..., None], labels, IGNORE), distance)
 
 
 def expand_weight(sample_weight: Tensor, counted: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sal.anchors import IGNORE, pack, unpack
+from keras_sal.anchors import IGNORE, unpack
 from keras_sal.checks import require
 from keras_sal.losses.fit_checks import check_fit_checks
-from keras_sal.losses.frame_weights import expand_weight, kept_frames
+from keras_sal.losses.frame_weights import expand_weight, ignore_frames, kept_frames
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong, to_numpy
 from keras_sal.typing import Tensor
 
@@ -69,10 +69,12 @@ class PackedLoss(keras.losses.Loss):
     ) -> Tensor:
         """Compute the loss; see the class for how frames are averaged."""
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
+        kept = kept_frames(y_true, y_pred)
+        y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        if kept is not None:
+            y_true = ignore_frames(y_true, kept)
+            y_pred = ops.copy(y_pred)  # without its mask
         labels, distance = unpack(y_true)
-        labels = ops.where(kept_frames(y_true, y_pred)[..., None] > 0, labels, IGNORE)
-        y_true = pack(labels, distance)
-        y_pred = ops.copy(ops.convert_to_tensor(y_pred, dtype=self.dtype))  # without its mask
         values = self._values(labels, distance, y_pred)
         traced = to_numpy(y_pred[:0]) is None
         if values is not None:
@@ -83,10 +85,10 @@ class PackedLoss(keras.losses.Loss):
         weight = counted = ops.cast(self.counted(labels), self.dtype)
         if sample_weight is not None:
             weight = counted * expand_weight(sample_weight, counted)
-        if self.reduction in MEANS:
-            size = ops.sum(ops.ones_like(counted))
-            weight = weight * ops.divide_no_nan(size, ops.sum(counted))
         loss = super().__call__(y_true, y_pred, weight)
+        if self.reduction in MEANS:
+            size = ops.cast(ops.size(counted), self.dtype)
+            loss = loss * ops.divide_no_nan(size, ops.sum(counted))
         return mark_wrong(loss, values) if values is not None and traced else loss
 
     def counted(self, labels: Tensor) -> Tensor:

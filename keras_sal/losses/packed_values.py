@@ -19,6 +19,7 @@ from keras_sal.anchors import IGNORE
 from keras_sal.typing import Array, Tensor
 
 ROUNDING = 1e-3  # of a softmax in half precision
+_TELLING_FRAMES = 8  # of a clip, by which one-hot labels are told from packed targets
 _FEW_FRAMES = 2  # of a clip, whose distances may all be 0 or 1 in packed targets
 
 
@@ -112,7 +113,13 @@ def _wrong_labels(xp: Any, values: PackedValues) -> Any:
 
 
 def _is_one_hot(xp: Any, values: PackedValues) -> Any:
-    """Whether labels and distances are one-hot labels: between 0 and 1, with a sum of 1."""
+    """Whether labels and distances are one-hot labels: between 0 and 1, with a sum of 1.
+
+    The first frames tell: distances count the frames.
+    """
+    values = values._replace(
+        labels=values.labels[:, :_TELLING_FRAMES], distance=values.distance[:, :_TELLING_FRAMES]
+    )
     counted, distance = _counted(xp, values), values.distance
     total = xp.sum(values.labels, axis=-1) + distance
     one_hot = (distance >= 0.0) & (distance <= 1.0) & (xp.abs(total - 1.0) < ROUNDING)

@@ -1,15 +1,14 @@
-"""Cross entropy and posterior of the true class of each frame, in log space.
+"""Cross entropy and posterior of the true class of each frame.
 
 For label `y` and posterior `p` of a frame, with `p_t` the posterior of the true class:
 
 * the cross entropy `CE_t = -log p_t`, and
-* the logarithm of the posterior of the other classes, `log(1 - p_t)`, from which a focal factor is
-  `(1 - p_t)**gamma = exp(gamma * log(1 - p_t))`.
+* the posterior of the other classes, `1 - p_t`, from which a focal factor is `(1 - p_t)**gamma`.
 
-`1 - p_t` is the sum of the posteriors of the other classes and never a difference from 1. So it
-keeps its precision, and both terms have a finite value and a finite gradient at any logit. A soft
-label (for example one that rises towards an event) takes the mean of `CE_t` and of `p_t` over the
-label.
+`1 - p_t` is the sum of the posteriors of the other classes and never a rounded difference from 1.
+So it keeps its precision, and both terms have a finite value and a finite gradient at any logit. A
+soft label (for example one that rises towards an event) takes the mean of `CE_t` and of `p_t` over
+the label.
 """
 
 from __future__ import annotations
@@ -28,6 +27,10 @@ TINY = 1e-30  # far enough from the end of float32, 1.2e-38, for weights and a l
 ALMOST_1 = 1.0 - 2.0**-24  # the last float32 below 1
 
 
+Others = Callable[[], Tensor]
+Shares = Callable[[], tuple[Tensor, ...]]
+
+
 class TrueClassTerms(NamedTuple):
     """The terms of a loss that depend on the label and the prediction of a frame.
 
@@ -35,14 +38,14 @@ class TrueClassTerms(NamedTuple):
 
     Attributes:
         cross_entropy: `-log p_t`.
-        log_others: Function that computes `log(1 - p_t)`; not every loss needs it.
-        shares: The share of each class in the label, one tensor a class.
+        others: Function that computes `1 - p_t`; not every loss needs it.
+        shares: Function that computes the share of each class in the label, a tensor a class.
         counted: 0 where the label says to ignore the frame, else 1.
     """
 
     cross_entropy: Tensor
-    log_others: Callable[[], Tensor]
-    shares: tuple[Tensor, ...]
+    others: Others
+    shares: Shares
     counted: Tensor
 
 
@@ -62,7 +65,7 @@ def true_class_terms(
         multi_label: Whether several classes may be on at once (one sigmoid each). Defaults to
             `False`.
         label_smoothing: Share of the label, in [0, 1), that is spread evenly over the classes. It
-            enters the cross entropy, not `log(1 - p_t)`. Defaults to 0.
+            enters the cross entropy, not `1 - p_t`. Defaults to 0.
 
     Returns:
         `TrueClassTerms`.
@@ -74,66 +77,61 @@ def true_class_terms(
     classes = y_pred.shape[-1]
     if classes == 1:
         labels, y_pred = labels[..., 0], y_pred[..., 0]
-    counted = ops.cast(labels != IGNORE, y_pred.dtype)
-    y_pred = ops.where(counted > 0, y_pred, 0.5)  # nothing flows from ignored frames, nor NaN
+    known = labels != IGNORE
+    counted = ops.cast(known, y_pred.dtype)
+    y_pred = ops.where(known, y_pred, 0.5)  # nothing flows from ignored frames, nor NaN
     labels = labels * counted
-    if classes == 1 or multi_label:
-        return _binary_terms(labels, y_pred, counted, from_logits, label_smoothing)
-    counted = ops.min(counted, axis=-1)
-    return _categorical_terms(labels, y_pred, counted, from_logits, label_smoothing)
+    binary = classes == 1 or multi_label
+    if not binary:
+        counted = ops.min(counted, axis=-1)
+    terms = _binary_terms if binary else _categorical_terms
+    return TrueClassTerms(*terms(labels, y_pred, from_logits, label_smoothing), counted)
 
 
 def _binary_terms(
-    y: Tensor, y_pred: Tensor, counted: Tensor, from_logits: bool, label_smoothing: float
-) -> TrueClassTerms:
+    y: Tensor, y_pred: Tensor, from_logits: bool, label_smoothing: float
+) -> tuple[Tensor, Others, Shares]:
     """Compare each output with its own background."""
+    smooth = y + label_smoothing * (0.5 - y) if label_smoothing else y
     if from_logits:
-        log_p, log_q = _log_sigmoids(y_pred)
+        cross_entropy = _cross_entropy_of_logits(smooth, y_pred)
     else:
         p = ops.clip(y_pred, TINY, ALMOST_1)
-        log_p, log_q = ops.log(p), ops.log1p(-p)
-    smooth = y + label_smoothing * (0.5 - y)
-    cross_entropy = -(smooth * log_p + (1.0 - smooth) * log_q)
+        cross_entropy = -(smooth * ops.log(p) + (1.0 - smooth) * ops.log1p(-p))
 
-    def log_others() -> Tensor:
-        return _finite_log(y * ops.exp(log_q) + (1.0 - y) * ops.exp(log_p))
+    def others() -> Tensor:
+        p_q = (ops.sigmoid(y_pred), ops.sigmoid(-y_pred)) if from_logits else (p, 1.0 - p)
+        return (1.0 - y) * p_q[0] + y * p_q[1]
 
-    return TrueClassTerms(cross_entropy, log_others, (1.0 - y, y), counted)
+    return cross_entropy, others, lambda: (1.0 - y, y)
+
+
+def _cross_entropy_of_logits(y: Tensor, x: Tensor) -> Tensor:
+    """Compute `-y * log(sigmoid(x)) - (1 - y) * log(sigmoid(-x))`, exactly where it is tiny."""
+    size = ops.abs(x)
+    return ((0.5 - y) * x + 0.5 * size) + ops.log1p(ops.exp(-size))
 
 
 def _categorical_terms(
-    labels: Tensor, y_pred: Tensor, counted: Tensor, from_logits: bool, label_smoothing: float
-) -> TrueClassTerms:
+    labels: Tensor, y_pred: Tensor, from_logits: bool, label_smoothing: float
+) -> tuple[Tensor, Others, Shares]:
     """Compare one of several classes with the others."""
     classes = y_pred.shape[-1]
     if from_logits:
         log_p = ops.log_softmax(y_pred, axis=-1)
     else:
         total = ops.clip(ops.sum(y_pred, axis=-1, keepdims=True), TINY, math.inf)
-        log_p = _finite_log(y_pred / total)
+        log_p = ops.log(ops.clip(y_pred / total, TINY, math.inf))
     y = labels
     if labels.shape[-1] == 1:
         y = ops.one_hot(ops.cast(labels[..., 0], "int32"), classes, dtype=y_pred.dtype)
-    smooth = y + label_smoothing * (1.0 / classes - y)
+    smooth = y + label_smoothing * (1.0 / classes - y) if label_smoothing else y
     cross_entropy = -ops.sum(smooth * log_p, axis=-1)
 
-    def log_others() -> Tensor:
-        return _finite_log(ops.sum((1.0 - y) * ops.exp(log_p), axis=-1))
+    def others() -> Tensor:
+        return ops.sum((1.0 - y) * ops.exp(log_p), axis=-1)
 
-    shares = tuple(y[..., i] for i in range(classes))
-    return TrueClassTerms(cross_entropy, log_others, shares, counted)
-
-
-def _log_sigmoids(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute the logarithms of `sigmoid(x)` and `sigmoid(-x)` from what they share."""
-    size = ops.abs(x)
-    shared = ops.log1p(ops.exp(-size))
-    return 0.5 * (x - size) - shared, -0.5 * (x + size) - shared
-
-
-def _finite_log(p: Tensor) -> Tensor:
-    """Compute a logarithm that is finite at 0."""
-    return ops.log(ops.clip(p, TINY, math.inf))
+    return cross_entropy, others, lambda: tuple(y[..., i] for i in range(classes))
 
 
 def with_class_axis(labels: Tensor, y_pred: Tensor, multi_label: bool = False) -> Tensor:

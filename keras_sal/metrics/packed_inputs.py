@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keras import ops
 
-from keras_sal.anchors import IGNORE, pack, unpack
-from keras_sal.losses.frame_weights import expand_weight, kept_frames
+from keras_sal.anchors import IGNORE, unpack
+from keras_sal.losses.frame_weights import expand_weight, ignore_frames, kept_frames
 from keras_sal.typing import Tensor
 
 
@@ -17,7 +17,8 @@ def read_inputs(
     Masked frames get label -1; frames with label -1 get weight 0.
     """
     y_true = ops.convert_to_tensor(y_true, dtype="float32")
-    y_true = ignore_frames(y_true, kept_frames(y_true, y_pred) > 0)
+    kept = kept_frames(y_true, y_pred)
+    y_true = y_true if kept is None else ignore_frames(y_true, kept)
     y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     if len(y_pred.shape) == 2:
         y_pred = ops.expand_dims(y_pred, -1)
@@ -26,9 +27,3 @@ def read_inputs(
     if sample_weight is not None:
         weight = weight * expand_weight(sample_weight, weight)
     return y_true, y_pred, weight
-
-
-def ignore_frames(y_true: Tensor, kept: Tensor) -> Tensor:
-    """Label -1 the frames that aren't `kept (batch, time)`."""
-    labels, distance = unpack(y_true)
-    return pack(ops.where(kept[..., None], labels, IGNORE), distance)

@@ -229,6 +229,24 @@ class TestLimits:
 
 
 class TestExtremes:
+    @pytest.mark.parametrize("gamma", [1.0, 2.0, 3.0])
+    @pytest.mark.parametrize("task", TASKS)
+    def test_whole_gammas(self, task, gamma):
+        """A product of factors gives what a power gives, which a scheduled gamma takes."""
+        y_true, y_pred = example(task)
+        arguments = {"from_logits": True, "multi_label": task == "multi_label", "variant": "safl"}
+        found, power = (
+            value_and_gradient(
+                lambda x, value=value: ops.sum(
+                    streaming_anchor_loss(y_true, x, gamma=value, **arguments)
+                ),
+                y_pred,
+            )
+            for value in (gamma, ops.convert_to_tensor(gamma, dtype="float32"))
+        )
+        np.testing.assert_allclose(found[0], power[0], rtol=1e-5)
+        np.testing.assert_allclose(found[1], power[1], rtol=1e-4, atol=1e-6)
+
     @pytest.mark.parametrize("gamma", [0, 0.5, 2])
     @pytest.mark.parametrize("variant", VARIANTS)
     @pytest.mark.parametrize("task", TASKS)
@@ -443,6 +461,7 @@ class TestArguments:
             ({"strength": -1}, "`strength` must be a number >= 0.*Received: strength=-1"),
             ({"strength": (1, np.inf)}, "`strength` must be a number >= 0"),
             ({"gamma": -0.5}, r"`gamma` must be a number >= 0; .*Received: gamma=-0.5"),
+            ({"gamma": (1, 2)}, r"`gamma` must be a number >= 0; .*gamma=\(1, 2\)"),
             ({"label_smoothing": 1}, r"`label_smoothing` must lie in \[0, 1\).*=1"),
             ({"class_weight": 2}, "`class_weight` must be a list of numbers >= 0.*=2"),
             ({"class_weight": {0: 1, 1: 2}}, "`class_weight` must be a list of numbers"),
