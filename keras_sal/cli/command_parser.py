@@ -14,6 +14,25 @@ WIDTH = 88
 GIVEN = "given"  # attribute of the parsed arguments: what each option was given first
 
 
+class CommandParser(argparse.ArgumentParser):
+    """Parses the arguments of a command; positional ones may stand after options."""
+
+    _intermixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse options first, then what is left as positional arguments."""
+        asks_help = bool({"-h", "--help"} & set(args or ()))  # the help names both kinds
+        if self._intermixed or asks_help:
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True  # parsing intermixed calls this method for each kind
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+
+
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Formats the help of a command: shows defaults, and keeps the lines of its description."""
 

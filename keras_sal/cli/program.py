@@ -24,6 +24,7 @@ from keras_sal.cli import (
     train,
     verify,
 )
+from keras_sal.cli.command_parser import CommandParser
 
 COMMANDS = (
     *(tabulate, download, synthesize, align),
@@ -78,7 +79,7 @@ def choose_backend() -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(prog="keras-sal", description="Streaming Anchor Loss for Keras 3")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     for command in COMMANDS:
         command.add_parser(commands)
     return top

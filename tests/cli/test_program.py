@@ -233,6 +233,39 @@ def test_what_may_be_given_twice(arguments):
 
 
 @pytest.mark.parametrize(
+    ("command", "option", "places"),
+    [
+        ("detect", ["--runtime", "litert"], ["model", "a.wav", "b.wav"]),
+        ("detect", ["--raw", "16000"], ["model", "-"]),
+        ("evaluate", ["--word", "a"], ["a.keras", "b.keras"]),
+        ("compare", ["--seed", "1"], ["a", "b"]),
+        ("export", ["--to", "onnx"], ["a.keras", "a.onnx"]),
+        ("verify", ["--split", "dev"], ["a.keras", "a.onnx", "firmware"]),
+        ("doctor", [], ["train", "live"]),
+        ("train", ["--word", "a"], ["folder"]),
+        ("demo", ["--steps", "1"], ["out"]),
+        ("download", ["--list"], ["musan", "folder"]),
+        ("synthesize", ["--seed", "1"], ["hey robot", "folder"]),
+        ("align", ["--all"], ["folder"]),
+        ("tabulate", ["--replace"], ["folder"]),
+        ("serve", ["--port", "0"], ["page"]),
+    ],
+)
+def test_positional_arguments_may_stand_among_options(command, option, places):
+    parse = program.parser().parse_args
+    expected = vars(parse([command, *places, *option]))
+    for before in range(len(places) + 1):
+        given = [command, *places[:before], *option, *places[before:]]
+        assert vars(parse(given)) == expected
+
+
+def test_a_positional_argument_that_is_missing_is_named(capsys):
+    with pytest.raises(SystemExit):
+        program.parser().parse_args(["export", "--to", "onnx", "a.keras"])
+    assert "the following arguments are required: OUT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("given", "words"), [([], "computer"), (["a"], "a"), (["a", "a"], "a"), ("ab", ["a", "b"])]
 )
 def test_words(given, words):
