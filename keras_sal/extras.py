@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 DISTRIBUTION = "keras-sal"
+DEVELOPMENT = ("docs", "test", "dev")  # extras for work on the package itself
 _CLONE = Path(__file__).resolve().parents[1]
 
 
@@ -100,6 +101,16 @@ def import_package(module: str, purpose: str, extra: str = "export") -> Any:
     return importlib.import_module(module)
 
 
+def extra_names() -> list[str]:
+    """Return the names of the extras for users of the package, in the order of `pyproject.toml`.
+
+    Example:
+        >>> "train" in extra_names(), "dev" in extra_names()
+        (True, False)
+    """
+    return [name for name in _all_extra_names() if name not in DEVELOPMENT]
+
+
 def missing_requirements(extra: str) -> list[str]:
     """Return what an extra installs and is not installed, or in a version that is too old.
 
@@ -160,7 +171,7 @@ def _requirements(extra: str) -> Iterator[Requirement]:
     optional = _optional_requirements()
     if extra not in optional:
         raise ValueError(
-            f"`extra` must be one of {', '.join(sorted(optional))}; {DISTRIBUTION} has no other. "
+            f"`extra` must be one of {', '.join(extra_names())}; {DISTRIBUTION} has no other. "
             f"Received: {extra!r}. Choose one of them."
         )
     for text in optional[extra]:
@@ -173,11 +184,25 @@ def _requirements(extra: str) -> Iterator[Requirement]:
             yield requirement
 
 
+def _all_extra_names() -> list[str]:
+    if _is_clone(_CLONE):
+        return list(_clone_requirements())
+    try:
+        metadata = importlib.metadata.metadata(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return metadata.get_all("Provides-Extra", [])
+
+
+def _clone_requirements() -> dict[str, Sequence[str]]:
+    text = (_CLONE / "pyproject.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["project"]["optional-dependencies"]
+
+
 def _optional_requirements() -> dict[str, Sequence[str]]:
     """The requirements of each extra: those of the clone, or those that were installed."""
     if _is_clone(_CLONE):
-        text = (_CLONE / "pyproject.toml").read_text(encoding="utf-8")
-        return tomllib.loads(text)["project"]["optional-dependencies"]
+        return _clone_requirements()
     from packaging.requirements import Requirement
 
     distribution = importlib.metadata.distribution(DISTRIBUTION)
@@ -188,7 +213,7 @@ def _optional_requirements() -> dict[str, Sequence[str]]:
             for text, marker in listed
             if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
         ]
-        for extra in distribution.metadata.get_all("Provides-Extra", [])
+        for extra in _all_extra_names()
     }
 
 

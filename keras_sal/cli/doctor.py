@@ -9,9 +9,9 @@ import platform
 
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
-from keras_sal.extras import install_command, missing_requirements
+from keras_sal.extras import extra_names, install_command, missing_requirements
 
-EXTRAS = {
+PURPOSES = {
     "train": "train, evaluate and compare detectors",
     "micro": "firmware for microcontrollers: export, verify",
     "export": "the same, LiteRT and ONNX",
@@ -25,6 +25,7 @@ EXTRAS = {
     "demo": "speech synthesis, for demo and synthesize; GPL-3",
 }
 BACKENDS = ("jax", "tensorflow", "torch")
+PURPOSES_IF_ASKED = {"all": "all of these, without demo"} | dict.fromkeys(BACKENDS, "a backend")
 SHOWN = ("keras-sal", "keras", "numpy")
 
 
@@ -44,7 +45,8 @@ def add_parser(commands: Commands) -> None:
         "extras",
         nargs="*",
         metavar="EXTRA",
-        help=f"what must be there, of {', '.join(EXTRAS)} (default: all are listed, none must be)",
+        help=f"what must be there, of {', '.join(extra_names())} "
+        "(default: the parts are listed, none must be)",
     )
     parser.set_defaults(needs_keras=False)
 
@@ -59,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 1 if an extra that was asked for lacks a package, or there is no backend.
     """
     console = Console()
-    asked = options.extras or list(EXTRAS)
+    asked = options.extras or list(PURPOSES)
+    purposes = PURPOSES | PURPOSES_IF_ASKED
     missing = {extra: missing_requirements(extra) for extra in asked}
     lacking = [extra for extra, packages in missing.items() if packages]
     backends = [backend for backend in BACKENDS if not missing_requirements(backend)]
@@ -68,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         "Extras",
         ["", "what for", "missing"],
         [
-            [extra, EXTRAS.get(extra, ""), ", ".join(packages) or "nothing"]
+            [extra, purposes.get(extra, ""), ", ".join(packages) or "nothing"]
             for extra, packages in missing.items()
         ],
         texts=3,

@@ -1,5 +1,8 @@
 """`keras-sal doctor`: what is missing, all at once."""
 
+import email
+import importlib.metadata
+
 import pytest
 
 from keras_sal import cli, extras
@@ -48,6 +51,24 @@ def test_the_chosen_backend_must_be_there(monkeypatch, capsys):
     assert "must name a backend that is installed" in capsys.readouterr().out
 
 
-def test_every_extra_for_users_is_listed():
-    listed = {*doctor.EXTRAS, *doctor.BACKENDS}
-    assert set(extras._optional_requirements()) - listed == {"all", "docs", "test", "dev"}
+def test_help_names_every_extra_for_users(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"of {', '.join(extras.extra_names())} (default" in shown
+    assert {"all", "jax", "tensorflow", "torch", "train"} < set(extras.extra_names())
+    assert {*doctor.PURPOSES, *doctor.PURPOSES_IF_ASKED} == set(extras.extra_names())
+
+
+def test_extras_of_an_installation_are_read_from_its_metadata(monkeypatch):
+    metadata = email.message_from_string("Provides-Extra: train\nProvides-Extra: dev\n")
+    monkeypatch.setattr(extras, "_is_clone", lambda folder: False)
+    monkeypatch.setattr(importlib.metadata, "metadata", lambda distribution: metadata)
+    assert extras.extra_names() == ["train"]
+
+
+def test_an_extra_that_is_asked_for_is_described(capsys):
+    cli.main(["doctor", "all", "jax"])
+    shown = capsys.readouterr().out
+    assert "all of these, without demo" in shown
+    assert "a backend" in shown
