@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli.arguments import values
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.paths import check_path
 
 if TYPE_CHECKING:
     from keras_sal.data.alignment.folder import AlignmentSummary
@@ -35,6 +36,7 @@ def add_parser(commands: Commands) -> None:
             "align my_recordings --labels events.csv --columns onset_s=start duration_s=length",
             'align my_recordings --pronounce "zorbo=Z AO R B OW"',
         ],
+        check=check,
     )
     parser.add_argument("folder", metavar="DIR", help="folder with recordings.csv")
     how = parser.add_mutually_exclusive_group()
@@ -93,6 +95,25 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoding", help="encoding (default: UTF-8)")
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse a folder that is not there, and options that say how no labels are read.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If there are no labels.
+    """
+    check_path("DIR", options.folder)
+    reading = _reading(options)
+    if reading and options.labels is None:
+        raise ValueError(
+            f"`--{next(iter(reading))}` must come with `--labels`; it says how these are read. "
+            f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
+        )
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command.
 
@@ -106,13 +127,8 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.extras import require_packages
 
     console = Console()
-    reading = {name: value for name, value in values(options, READING).items() if value}
+    reading = _reading(options)
     reading |= {name: dict(reading[name]) for name in ("columns", "where") if name in reading}
-    if reading and options.labels is None:
-        raise ValueError(
-            f"`--{next(iter(reading))}` must come with `--labels`; it says how these are read. "
-            f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
-        )
     method = options.method if options.labels is None else "labels"
     package, extra = PACKAGES.get(method, ("soundfile", "audio"))
     require_packages(dict.fromkeys((package, "soundfile", "soxr")), f"align by {method}", extra)
@@ -128,6 +144,11 @@ def run(options: argparse.Namespace) -> int:
         )
     _print_summary(times, console)
     return 0 if times.found or times.kept else 1
+
+
+def _reading(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of `read_events` that are given."""
+    return {name: value for name, value in values(options, READING).items() if value}
 
 
 def _print_summary(times: AlignmentSummary, console: Console) -> None:

@@ -58,6 +58,29 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     return convert
 
 
+def at_least(least: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Return a converter of arguments that must be finite and no less than a number.
+
+    Args:
+        least: The number.
+        kind: `int` or `float`.
+
+    Example:
+
+    >>> at_least(0, float)("0.5")
+    0.5
+    """
+
+    def convert(text: str) -> float:
+        value = kind(text)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be at least {least:g}. Received: {text}")
+        return value
+
+    convert.__name__ = kind.__name__
+    return convert
+
+
 FRAME_TIMES = {
     "frame_step_s": Number(positive(float), 0.01, "S", "seconds from one posterior to the next"),
     "frame_offset_s": Number(float, 0.03, "S", "seconds until the first posterior"),
@@ -66,13 +89,18 @@ TRIGGER = {
     "smooth_frames": Number(positive(int), 1, "N", "posteriors of which the mean is taken"),
     "on_frames": Number(positive(int), 1, "N", "frames that must reach the threshold in a row"),
     "hysteresis": Number(
-        *(float, None, "P"), "fall below the threshold that arms the trigger again (default: off)"
+        *(at_least(0, float), None, "P"),
+        "fall below the threshold that arms the trigger again (default: off)",
     ),
-    "refractory_s": Number(float, 1.0, "S", "seconds without another detection"),
+    "refractory_s": Number(at_least(0, float), 1.0, "S", "seconds without another detection"),
 }
 HIT_WINDOW = {
-    "early_s": Number(float, 0.5, "S", "seconds before its anchor from which a hit counts"),
-    "max_delay_s": Number(float, 1.0, "S", "seconds after its anchor until which a hit counts"),
+    "early_s": Number(
+        at_least(0, float), 0.5, "S", "seconds before its anchor from which a hit counts"
+    ),
+    "max_delay_s": Number(
+        at_least(0, float), 1.0, "S", "seconds after its anchor until which a hit counts"
+    ),
 }
 
 
@@ -186,7 +214,9 @@ def add_seed(parser: Parser, purpose: str) -> None:
         parser: A parser or a group of one.
         purpose: What is drawn at random.
     """
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {purpose}")
+    parser.add_argument(
+        "--seed", type=at_least(0, int), default=0, metavar="N", help=f"seed of {purpose}"
+    )
 
 
 def add_resume(parser: Parser) -> None:

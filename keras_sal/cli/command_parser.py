@@ -92,6 +92,7 @@ def add_command(
     description: str,
     examples: Sequence[str],
     notes: str = "",
+    check: Callable[[argparse.Namespace], None] | None = None,
 ) -> argparse.ArgumentParser:
     """Add the parser of a command.
 
@@ -103,6 +104,8 @@ def add_command(
         description: One paragraph for the help of the command.
         examples: Command lines, without `keras-sal`.
         notes: A paragraph below the examples. Defaults to `""`.
+        check: Function that refuses parsed arguments which can't be right. It runs before Keras is
+            loaded, and must not import it. Defaults to `None`.
 
     Returns:
         The parser, without arguments.
@@ -119,5 +122,5 @@ def add_command(
     )
     parser.register("action", None, _StoreOnce)
     parser.register("action", "store", _StoreOnce)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, check=check)
     return parser

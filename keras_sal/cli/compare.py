@@ -38,12 +38,29 @@ def add_parser(commands: Commands) -> None:
         "run over the recordings first. Of one folder, the first system is compared with the "
         "others.",
         examples=["compare out/first out/second --fa-per-hour 0.5", "compare a.keras b.keras"],
+        check=check,
     )
     parser.add_argument("systems", nargs="+", metavar="A B", help="folders, models or bundles")
     add_stream_arguments(parser)
     add_false_alarm_budget(parser, None, unset=f"that of the folder A or B, else {BUDGET:g}")
     add_bootstrap(parser)
     parser.add_argument("--json", metavar="FILE", help="file for the differences (default: none)")
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse more than two systems.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If more are given.
+    """
+    if len(options.systems) > 2:
+        raise ValueError(
+            f"`A B` must be one or two systems or folders. Received: {len(options.systems)}. "
+            "Evaluate them together and compare that folder."
+        )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,11 +76,6 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.files import check_path, write_json
 
-    if len(options.systems) > 2:
-        raise ValueError(
-            f"`A B` must be one or two systems or folders. Received: {len(options.systems)}. "
-            "Evaluate them together and compare that folder."
-        )
     path = options.json and check_path(options.json)
     console = Console()
     sides = [_read_or_predict(system, console, options) for system in options.systems]

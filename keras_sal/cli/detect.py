@@ -44,6 +44,7 @@ def add_parser(commands: Commands) -> None:
             "detect detector.tflite a.wav b.flac --threshold 0.9",
             "detect firmware - < recording.wav",
         ],
+        check=check,
     )
     parser.add_argument("model", metavar="MODEL", help=".tflite, .onnx or .keras file, or a bundle")
     parser.add_argument(
@@ -91,6 +92,35 @@ def add_parser(commands: Commands) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse two sources of sound, or none, and options that would have no effect.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If they don't go together.
+    """
+    if bool(options.files) == options.microphone:
+        raise ValueError(
+            "`FILE` or --microphone must be given, and not both; one of them is the sound to run "
+            f"over. Received: {len(options.files)} files, microphone={options.microphone}."
+        )
+    for name in ("device", "channel", "seconds"):
+        value = getattr(options, name)
+        if value is not None and not options.microphone:
+            raise ValueError(
+                f"`--{name}` must be given with --microphone; files are read as they are. "
+                f"Received: --{name} {value}. Leave it out."
+            )
+    inputs = options.files.count(sound_blocks.STANDARD_INPUT)
+    if inputs > 1 or (options.raw is not None and not inputs):
+        raise ValueError(
+            "`-` must be given once, for standard input, and `--raw` with it. "
+            f"Received: {inputs} times, --raw {options.raw}. Files say their rate themselves."
+        )
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command.
 
@@ -100,12 +130,6 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 1 if a file could not be read.
     """
-    if bool(options.files) == options.microphone:
-        raise ValueError(
-            "`FILE` or --microphone must be given, and not both; one of them is the sound to run "
-            f"over. Received: {len(options.files)} files, microphone={options.microphone}."
-        )
-    _check_options(options)
     sounddevice = microphone.import_sounddevice() if options.microphone else None
     detector = _open(options)
     print_detection = _print_json if options.json_lines else _print_text
@@ -127,23 +151,6 @@ def run(options: argparse.Namespace) -> int:
                 print_detection("microphone", detection, shown_meter.print)
             shown_meter.show(found.posteriors)
     return 0
-
-
-def _check_options(options: argparse.Namespace) -> None:
-    """Refuse options that would have no effect."""
-    for name in ("device", "channel", "seconds"):
-        value = getattr(options, name)
-        if value is not None and not options.microphone:
-            raise ValueError(
-                f"`--{name}` must be given with --microphone; files are read as they are. "
-                f"Received: --{name} {value}. Leave it out."
-            )
-    inputs = options.files.count(sound_blocks.STANDARD_INPUT)
-    if inputs > 1 or (options.raw is not None and not inputs):
-        raise ValueError(
-            "`-` must be given once, for standard input, and `--raw` with it. "
-            f"Received: {inputs} times, --raw {options.raw}. Files say their rate themselves."
-        )
 
 
 def _open(options: argparse.Namespace) -> StreamingDetector:

@@ -43,6 +43,7 @@ def add_parser(commands: Commands) -> None:
         ],
         notes="Of several words, each is scored like the only one of a detector, to which the "
         "others are negatives, and has a report in a folder of its own below that of --output.",
+        check=check,
     )
     parser.add_argument(
         "models",
@@ -85,6 +86,19 @@ def add_parser(commands: Commands) -> None:
     add_numbers(parser.add_argument_group("trigger and hit window, not for bundles"), SCORING)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse to score nothing.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If neither a model nor a bundle is given.
+    """
+    if not options.models and not options.bundles:
+        raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command.
 
@@ -98,8 +112,6 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.detection import Scoring
     from keras_sal.extras import require_packages
 
-    if not options.models and not options.bundles:
-        raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
     compared_words(options.word)
     require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")
     scoring = values(options, SCORING)

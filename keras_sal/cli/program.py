@@ -25,6 +25,7 @@ from keras_sal.cli import (
     verify,
 )
 from keras_sal.cli.command_parser import CommandParser
+from keras_sal.cli.paths import check_paths
 
 COMMANDS = (
     *(tabulate, download, synthesize, align),
@@ -58,6 +59,9 @@ def main(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     choose_backend()
     try:
+        if options.check:
+            options.check(options)
+        check_paths(options)
         if prepare and getattr(options, "needs_keras", True):
             prepare()
         return options.run(options)

@@ -16,6 +16,7 @@ from keras_sal.cli.arguments import (
     add_recordings,
     add_runtime,
     add_splits,
+    at_least,
 )
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
@@ -73,7 +74,7 @@ def add_stream_arguments(parser: Parser, *, several_words: bool = False) -> None
     )
     parser.add_argument(
         "--class-index",
-        type=int,
+        type=at_least(0, int),
         default=0,
         metavar="N",
         help="index of the word (of several, the first) among the classes of the outputs",

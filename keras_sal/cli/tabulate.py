@@ -8,6 +8,7 @@ from pathlib import Path
 
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.paths import check_path
 
 LAYOUTS = (
     "words",
@@ -34,6 +35,7 @@ def add_parser(commands: Commands) -> None:
         notes="In the layout `words` each folder has the name of the word that is said in its "
         "files; in smart_mirror/ann-1.wav, what is before the dash is the speaker; a folder "
         "`noise` has noise. `keras-sal align DIR` then finds the times of the words.",
+        check=lambda options: check_path("DIR", options.folder),
     )
     parser.add_argument("folder", metavar="DIR", help="folder of sound files")
     parser.add_argument("--layout", choices=LAYOUTS, default="words", help="layout of the folder")
@@ -57,10 +59,6 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.data.downloads.layouts import TABLE
 
     folder = Path(options.folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"`DIR` must be a folder. Received: {folder}, which is none. Give another one."
-        )
     console = Console()
     with console.saying_warnings():
         count = tabulate(

@@ -14,12 +14,14 @@ from keras_sal.cli.arguments import (
     add_seed,
     add_speech_synthesis,
     add_words,
+    at_least,
     positive,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.native_noise import import_quietly
+from keras_sal.cli.paths import check_recordings
 from keras_sal.cli.results_table import print_footprint, print_results
 
 FOLDERS = {
@@ -65,6 +67,7 @@ def add_parser(commands: Commands) -> None:
         "recordings are, and the figures hold for that voice. `keras-sal align DIR` finds when the "
         "words of a table are said. Of several words, each has a threshold of its own and a report "
         "in OUT/reports; their speech is not synthesised.",
+        check=check,
     )
     parser.add_argument(
         "folder",
@@ -115,7 +118,7 @@ def _add_training(group: Parser) -> None:
     group.add_argument("--loss", choices=LOSSES, default="sa+fl", help="the loss")
     group.add_argument(
         "--strength",
-        type=float,
+        type=at_least(0, float),
         metavar="S",
         help="strength of an anchor loss, at least 0 (default: 5)",
     )
@@ -144,12 +147,32 @@ def _add_training(group: Parser) -> None:
 def _add_synthesis(group: Parser) -> None:
     group.add_argument(
         "--utterances",
-        type=int,
+        type=at_least(0, int),
         metavar="N",
         help="number of times that the word is synthesised; on our recordings it did harm: compare "
         "(default: 0; 300 without recordings or with one of the options below)",
     )
     add_speech_synthesis(group)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse folders that are not there or do not go together.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If they don't go together.
+        FileNotFoundError: If one is not there.
+    """
+    if options.folder and options.recordings:
+        raise ValueError(
+            "`DIR` must be given once. Received: "
+            f"{options.folder!r} and --recordings {options.recordings!r}. Leave one out."
+        )
+    _check_folders(options)
+    if not options.positives:
+        check_recordings(options)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -161,12 +184,6 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
-    if options.folder and options.recordings:
-        raise ValueError(
-            "`DIR` must be given once. Received: "
-            f"{options.folder!r} and --recordings {options.recordings!r}. Leave one out."
-        )
-    _check_folders(options)
     console = Console()
     with console.stage("Load the libraries"):
         import_quietly("tensorflow")

@@ -16,6 +16,7 @@ from keras_sal.cli.arguments import (
     add_numbers,
     add_recordings,
     add_splits,
+    at_least,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
@@ -61,7 +62,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--class-index",
-        type=int,
+        type=at_least(0, int),
         default=0,
         metavar="N",
         help="index of the word among the classes of the outputs",

@@ -80,6 +80,7 @@ def test_help_is_quick():
 def test_a_command_finds_the_whole_package(tmp_path):
     """Its module is made before its `__init__` has run; a model that is loaded needs all of it."""
     path, streams = str(tmp_path / "model.keras"), str(tmp_path / "none.npz")
+    Path(streams).write_text("no arrays")
     keras_sal.models.conv_detector(features=4, feature_max=1, size="nano").save(path)
     finished = run_program("verify", path, path, "--streams", streams, KERAS_BACKEND="jax")
     assert finished.returncode == 1
@@ -88,11 +89,12 @@ def test_a_command_finds_the_whole_package(tmp_path):
 
 
 def test_a_command_runs_on_an_installed_backend(tmp_path):
-    missing = str(tmp_path / "missing")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     environment = {"KERAS_HOME": str(tmp_path)}
-    finished = run_program("tabulate", missing, "--imported", KERAS_BACKEND="jax", **environment)
+    finished = run_program("tabulate", str(empty), "--imported", KERAS_BACKEND="jax", **environment)
     assert finished.returncode == 1
-    assert "keras-sal: `DIR` must be a folder" in finished.stderr
+    assert "must hold sound files" in finished.stderr
     assert "jax" in finished.stderr.split()
     assert "tensorflow" not in finished.stderr.split()
 
@@ -168,6 +170,45 @@ def test_the_default_budget_is_the_same_in_every_command(name):
     [budget] = [a for a in actions(name) if a.dest == "fa_per_hour"]
     said = arguments.SUPPORTED_BUDGET if name in ("train", "demo") else budget.help
     assert budget.default == arguments.BUDGET or f"{arguments.BUDGET:g}" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "none", "--word", "a"], "`DIR` must be a folder; it is read. Received: 'none'"),
+        (["train", "--recordings", "none", "--word", "a"], "`DIR` must be a folder"),
+        (["train", "--word", "a", "--positives", "b", "--negatives", "b"], "`--positives` must"),
+        (["train", "--word", "a", "--voice", "none"], "`--voice` must be a file"),
+        (["train", "here", "--word", "a", "--strength=-1"], "--strength: must be at least 0"),
+        (["train", "--word", "a", "--hours", "0"], "--hours: must be greater than 0"),
+        (["train", "--word", "a", "--utterances=-1"], "--utterances: must be at least 0"),
+        (["demo", "--recordings", "none"], "`--recordings` must be a folder"),
+        (["evaluate", "a.keras", "--recordings", "none"], "`--recordings` must be a folder"),
+        (["evaluate"], "`MODEL` must name at least one model"),
+        (["verify", "a.keras", "a.onnx", "--streams", "none"], "`--streams` must be a file"),
+        (["compare", "a", "b", "c"], "`A B` must be one or two"),
+        (["detect", "firmware"], "`FILE` or --microphone must be given"),
+        (["align", "none"], "`DIR` must be a folder"),
+        (["tabulate", "none"], "`DIR` must be a folder"),
+    ],
+)
+def test_paths_and_numbers_are_checked_before_anything_is_loaded(arguments, message, capsys):
+    def load():
+        raise AssertionError("it would take seconds")
+
+    try:
+        status = cli.main(arguments, prepare=load)
+    except SystemExit as stop:
+        status = stop.code
+    assert status
+    assert message in capsys.readouterr().err
+
+
+def test_a_wrong_path_is_refused_at_once():
+    finished = run_program("train", "/none", "--word", "a", "--imported")
+    assert finished.returncode == 1
+    assert "`DIR` must be a folder" in finished.stderr
+    assert not HEAVY & set(finished.stderr.split())
 
 
 def test_the_default_budget_of_verify_is_that_of_the_function():
