@@ -30,7 +30,8 @@ def add_parser(commands: Commands) -> None:
         "tabulate",
         run,
         summary="list the sound files of a folder in its recordings.csv",
-        description="Writes DIR/recordings.csv: file, text, speaker and split of each sound file.",
+        description="Writes DIR/recordings.csv: file, text, speaker and split of each sound file. "
+        "Sound that can't be read is refused, all of it at once.",
         examples=["tabulate my_recordings", "tabulate LibriSpeech --layout librispeech"],
         notes="In the layout `words` each folder has the name of the word that is said in its "
         "files; in smart_mirror/ann-1.wav, what is before the dash is the speaker; a folder "
@@ -62,7 +63,11 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     with console.saying_warnings():
         count = tabulate(
-            options.folder, options.layout, corpus=options.corpus, replace=options.replace
+            options.folder,
+            options.layout,
+            corpus=options.corpus,
+            replace=options.replace,
+            readable=True,
         )
         console.say(f"{count:,} recordings are listed in {folder / TABLE}")
         recordings = load_recordings(options.folder, convert=True)

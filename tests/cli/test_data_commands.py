@@ -154,5 +154,17 @@ def test_tabulate_refuses_what_is_no_folder(tmp_path, capsys):
     assert "`DIR` must be a folder" in capsys.readouterr().err
 
 
+def test_tabulate_refuses_sound_that_cannot_be_read(words, capsys):
+    """All of it at once, and no table is written."""
+    (words / "alexa" / "notes.wav").write_text("text, no sound")
+    (words / "hey_robot" / "empty.wav").touch()
+    assert cli.main(["tabulate", str(words)]) == 1
+    shown = capsys.readouterr().err
+    assert "2 of 8 that can't be" in shown
+    for name in ("alexa/notes.wav: `path` must be", "hey_robot/empty.wav: `path` must hold"):
+        assert name in shown
+    assert not (words / "recordings.csv").exists()
+
+
 def test_tabulate_knows_all_layouts():
     assert set(tabulate.LAYOUTS) == set(LAYOUTS)

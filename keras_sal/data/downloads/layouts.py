@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
-from keras_sal.audio.reading import UNSUPPORTED
+from keras_sal.audio.reading import UNSUPPORTED, audio_info
 from keras_sal.checks import require
 from keras_sal.data.recordings_table import TABLE, names_noise
 from keras_sal.files import write_atomically
@@ -33,7 +33,12 @@ Row: TypeAlias = dict[str, str]
 
 
 def tabulate(
-    folder: PathLike, layout: str = "words", *, corpus: str | None = None, replace: bool = False
+    folder: PathLike,
+    layout: str = "words",
+    *,
+    corpus: str | None = None,
+    replace: bool = False,
+    readable: bool = False,
 ) -> int:
     """Write the `recordings.csv` of a folder of sound files.
 
@@ -49,12 +54,16 @@ def tabulate(
             any.
         corpus: Value of the column `corpus`. Default: the name of the layout.
         replace: Replace a table that exists, with the times in it. Default `False`.
+        readable: Refuse sound files that can't be read, all of them at once. It needs `soundfile`,
+            and well under a millisecond a file. Default `False`: files are listed by their names;
+            `load_recordings` leaves out what can't be read.
 
     Returns:
         The number of recordings in the table.
 
     Raises:
-        ValueError: If there is no such layout, no recording in it, or a table already.
+        ValueError: If there is no such layout, no recording in it, a table already, or sound that
+            can't be read.
         FileNotFoundError: If a list of the recordings of a split is missing.
 
     Example:
@@ -75,6 +84,8 @@ def tabulate(
         f"`folder` must have no {TABLE} yet; it would be lost, with the times in it. Received: "
         f"folder={str(folder)!r}. Set replace=True to replace it.",
     )
+    if readable:
+        _require_readable(folder, rows)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -134,6 +145,21 @@ def sound_files(folder: Path) -> list[Path]:
         folder: The folder.
     """
     return [path for path in _files(folder) if path.suffix.lower() in SOUND_SUFFIXES]
+
+
+def _require_readable(folder: Path, rows: Sequence[Row]) -> None:
+    unreadable = []
+    for row in rows:
+        try:
+            audio_info(folder / row["file"])
+        except (OSError, ValueError) as error:
+            unreadable.append(f"{row['file']}: {error}")
+    require(
+        not unreadable,
+        f"{str(folder)!r} must hold sound files that can be read; a detector is trained on them. "
+        f"Received: {len(unreadable)} of {len(rows)} that can't be. Repair them, or move them out "
+        "of the folder:\n  " + "\n  ".join(unreadable),
+    )
 
 
 def _files(folder: Path) -> Iterator[Path]:
