@@ -271,7 +271,7 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     """A runner, and what the results say of its file."""
     import keras
 
-    from keras_sal.runtime import open_runner
+    from keras_sal.runtime import open_runner, runner_steps
     from keras_sal.runtime.keras_file import load_keras_file
 
     if not path.exists():
@@ -285,6 +285,13 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
         model = load_keras_file(path)
         details["parameters"] = model.count_params()
     runner: Any = open_runner(model, runtime if path.suffix == ".tflite" else None)
+    if runner_steps.samples_per_step(runner):
+        raise ValueError(
+            "`MODEL` must take features, which are computed from the recordings once for all; this "
+            f"one takes samples, as its front-end is inside. Received: {path}. Score the .keras "
+            "file or the bundle of the same detector; `keras-sal verify` compares this file with "
+            "it."
+        )
     content = Path(getattr(runner, "path", path)).read_bytes()
     kind = type(runner).__name__
     details |= {

@@ -132,7 +132,7 @@ def verify(
     detector.tflite  TensorFlow Lite Micro  int8      1.7e-04    1.7e-02
     detector.tflite  LiteRT                 int8      1.8e-04    1.7e-02
     """
-    opened = list(_open_exports(exports))
+    opened = list(_open_exports(exports, may_hear=_takes_micro_features(model)))
     require(
         len(opened) > 0,
         "`exports` must hold at least one exported file. Received: exports=[]. "
@@ -200,8 +200,7 @@ def verify(
 def _samples_per_step(runners: list[StepRunner], model: keras.Model) -> int | None:
     """Return how many samples a step of all files takes; `None` if they take features."""
     shapes = [next(info.shape for info in runner.inputs) for runner in runners]
-    own = as_clip_model(model).inputs
-    if len(own) > 1 or own[0].shape[1:] != (None, FEATURES):
+    if not _takes_micro_features(model):
         return None
     [samples, *others] = {samples_per_step(shape) for shape in shapes}
     require(
@@ -212,13 +211,19 @@ def _samples_per_step(runners: list[StepRunner], model: keras.Model) -> int | No
     return samples
 
 
+def _takes_micro_features(model: keras.Model) -> bool:
+    own = as_clip_model(model).inputs
+    return len(own) == 1 and own[0].shape[1:] == (None, FEATURES)
+
+
 def _in_steps(streams: Iterable[ArrayLike], samples: int) -> Iterator[Array]:
     """Yield sounds in the steps that a file takes."""
     for number, sound in enumerate(streams):
         if np.ndim(sound) != 1:
             raise ValueError(
                 "`streams` must hold sounds (samples,); the files have their front-end inside. "
-                f"Received: sequence {number} of shape {np.shape(sound)}. Give samples at 16 kHz."
+                f"Received: sequence {number} of shape {np.shape(sound)}. Give samples at 16 kHz; "
+                "`keras-sal verify` does where a file's .json file is beside it."
             )
         sound = np.asarray(sound, "float32")
         yield sound[: len(sound) // samples * samples].reshape(-1, samples)
@@ -302,32 +307,32 @@ def _runner_posteriors(runner: StepRunner, stream: dict[str, Array], late: int) 
 
 
 def _open_exports(
-    exports: Export | list[Export] | tuple[Export, ...],
+    exports: Export | list[Export] | tuple[Export, ...], *, may_hear: bool
 ) -> Iterator[tuple[StepRunner, int | None]]:
     """Yield a runner for each file, with the delay that a bundle states, and one in LiteRT.
 
     The runner in LiteRT comes after each in TensorFlow Lite Micro.
     """
     for export in exports if isinstance(exports, list | tuple) else [exports]:
-        runner, delay = _open(export)
+        runner, delay = _open(export, may_hear)
         yield runner, delay
         if isinstance(runner, MicroModel) and importlib.util.find_spec("ai_edge_litert"):
             in_litert = InternalLiteModel if isinstance(runner, InternalModel) else LiteModel
             yield in_litert(runner.path), delay
 
 
-def _open(export: Export) -> tuple[StepRunner, int | None]:
+def _open(export: Export, may_hear: bool) -> tuple[StepRunner, int | None]:
     """Return a runner, and the delay that is stated where the export is a bundle."""
     if isinstance(export, StepRunner):
         return export, None
     if not isinstance(export, Bundle):
         if not Path(export).is_dir():
-            return _runner(Path(export)), None
+            return _runner(Path(export), may_hear), None
         export = read(export)
     return export.open(), export.manifest["delay_frames"]
 
 
-def _runner(path: Path) -> StepRunner:
+def _runner(path: Path, may_hear: bool) -> StepRunner:
     if path.suffix == ".onnx":
         return OnnxModel(path)
     require(
@@ -337,7 +342,11 @@ def _runner(path: Path) -> StepRunner:
     )
     if is_internal(path):
         return InternalModel(path)
-    return LiteModel(path) if Flatbuffer.from_file(path).has_mixed_types() else MicroModel(path)
+    file = Flatbuffer.from_file(path)
+    frame = file.shape(next(iter(file.inputs.values())))
+    # The front-end has operators that TensorFlow Lite Micro lacks.
+    hears = may_hear and samples_per_step(frame) is not None
+    return LiteModel(path) if hears or file.has_mixed_types() else MicroModel(path)
 
 
 def _quantization(runner: StepRunner) -> str:

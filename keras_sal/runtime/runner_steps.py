@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from keras_sal.export import frontend
 from keras_sal.runtime.runner import Runner
 from keras_sal.typing import ArrayLike
 
@@ -28,6 +29,20 @@ def frames_per_output(runner: Runner) -> int:
     """
     known: int | None = getattr(runner, "frames_per_output", None)
     return known or max(frames_in_step(shape) for shape in _step_shapes(runner).values())
+
+
+def samples_per_step(runner: Runner) -> int | None:
+    """Return how many samples of sound a step of a runner takes.
+
+    Args:
+        runner: What `open_runner` returns.
+
+    Returns:
+        The number of samples; `None` if they can't be those of the micro front-end, so that it
+        takes features.
+    """
+    shapes = list(_step_shapes(runner).values())
+    return frontend.samples_per_step((1, *shapes[0])) if len(shapes) == 1 else None
 
 
 def drop_remainder(runner: Runner, streams: Sequence[ArrayLike]) -> list[ArrayLike]:

@@ -23,7 +23,7 @@ from keras_sal.audio import FEATURES, SAMPLE_RATE, LogMelFrontend, MicroFrontend
 from keras_sal.checks import require
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.validation import validate_delay_frames
-from keras_sal.runtime.runner_steps import frames_per_output, split_remainder
+from keras_sal.runtime.runner_steps import frames_per_output, samples_per_step, split_remainder
 from keras_sal.runtime.runners import Runner, open_runner
 from keras_sal.runtime.sample_steps import SampleSteps
 from keras_sal.runtime.stream_resampler import StreamResampler
@@ -329,6 +329,17 @@ def _check_features(runner: Any) -> None:
     signature = getattr(runner, "signature", None)
     if signature is None:
         return
+    path, samples = getattr(runner, "path", None), samples_per_step(runner)
+    if path is not None and samples:
+        description = Path(path).with_suffix(".json")
+        missing = "" if description.is_file() else ", which is missing"
+        raise ValueError(
+            f"`model` must take the {FEATURES} features of the micro front-end; this file takes "
+            f"{samples} samples a step, as its front-end is inside. What it takes is said by "
+            f"{description.name} beside it{missing}. Received: model={str(path)!r}, "
+            "frontend=MicroFrontend(). Keep both together, as `keras-sal export` writes them, and "
+            "open the file with StreamingDetector.from_file."
+        )
     shapes = [info.shape for info in runner.inputs if info.name in signature.frames]
     require(
         len(shapes) == 1 and shapes[0][-1] == FEATURES,

@@ -141,6 +141,16 @@ def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):
     posteriors = tone_model().predict(audio.features(sound)[None], verbose=0)[0]
     [expected] = detect(posteriors, 0.6, smooth_frames=2, **audio.output_times())
     assert found["time_s"] == pytest.approx(expected.time_s, abs=0.02)
+    np.savez(tmp_path / "sounds.npz", sound)
+    streams = ["--streams", tmp_path / "sounds.npz"]
+    assert main("verify", tmp_path / "tone.keras", file, *streams) == 0
+    assert re.search(r"tone.tflite +LiteRT +float32", capsys.readouterr().out)
+    file.with_suffix(".json").unlink()
+    assert main("detect", file, tmp_path / "tone.wav") == 1
+    assert "takes 160 samples a step" in (said := capsys.readouterr().err)
+    assert "tone.json beside it, which is missing" in said
+    assert main("evaluate", file, "--recordings", tmp_path, "--word", "tone") == 1
+    assert "`MODEL` must take features" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
