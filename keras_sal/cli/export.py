@@ -83,7 +83,7 @@ def add_parser(commands: Commands) -> None:
             "export model.keras firmware --recordings my_recordings --word computer",
             "export model.keras firmware --to esp-idf --recordings my_recordings --word computer",
             "export model.keras detector.onnx --to onnx --recordings my_recordings",
-            "export model.keras detector.tflite --to litert --frontend micro --threshold 0.8",
+            "export model.keras detector.tflite --to litert --threshold 0.8",
             'export model.keras firmware --word "lights on" --word "lights off"',
             "export model.keras page --to web --recordings my_recordings",
             "export model.keras phone --to android --recordings my_recordings",
@@ -122,8 +122,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
-        help="what computes the features; litert, onnx, web, android: micro is put into the file "
-        "(default: micro with --recordings or for web and android, else none)",
+        help="what computes the features: micro, the front-end of TensorFlow Lite Micro, which is "
+        "put into the file for litert, onnx, web and android and beside the model for "
+        "microcontrollers; none leaves it out (default: micro for a model of its 40 features, else "
+        "none)",
     )
     _add_esphome(parser.add_argument_group("esphome: what its JSON says of the model"))
     parser.add_argument(
@@ -411,9 +413,13 @@ class _Export:
         if frontend is not None:
             with self.console.stage(f"Convert to {options.to} with the front-end"):
                 convert(path, frontend=frontend)
-        summary = f"{path.stat().st_size:,} bytes, {options.quantization}"
+        taken = "features" if frontend is None else "sound"
+        summary = f"{path.stat().st_size:,} bytes, {options.quantization}, from {taken}"
         if threshold is None:
-            return f"{summary}. It has no .json file beside it, for want of a threshold"
+            return (
+                f"{summary}. It has no .json file beside it, for want of a threshold, and `detect` "
+                "can't open it: give --threshold or --recordings"
+            )
         written = detector_file.write(
             path,
             threshold=threshold,
@@ -482,11 +488,14 @@ class _Export:
             )
 
     def _frontend(self) -> str | None:
-        """Return the front-end of the detector."""
+        """Return the front-end of the detector, by default that of its features."""
+        from keras_sal.export.frontend import takes_micro_features
+
         options = self.options
         hears_sound = bool(options.recordings) or options.to in ("web", "android")
-        frontend = options.frontend or ("micro" if hears_sound else "none")
-        return None if frontend == "none" else frontend
+        if options.frontend is None:
+            return "micro" if hears_sound or takes_micro_features(self.model) else None
+        return None if options.frontend == "none" else options.frontend
 
     def _class_names(self) -> list[str] | None:
         """Return the names of the classes, if they are known."""

@@ -74,14 +74,28 @@ def check_frontend(frontend: str, model: keras.Model) -> None:
         f"`frontend` must be one of {FRONTENDS} or None, for a file that takes features. Received: "
         f"frontend={frontend!r}. Begin the model with another front-end, such as `LogMel`.",
     )
-    shapes = [tuple(clip.shape) for clip in getattr(model, "inputs", None) or ()]
+    shapes = _input_shapes(model)
     require(
-        len(shapes) == 1 and shapes[0][1:] == (None, FEATURES),
+        takes_micro_features(model),
         f"`model` must take clips of {FEATURES} features, (batch, time, {FEATURES}), from one "
         f"input; they are what the front-end computes. Received: frontend={frontend!r} for inputs "
         f"of shapes {shapes}. Give the whole-clip model that was trained on them, not its step "
         "model, or leave `frontend` out.",
     )
+
+
+def takes_micro_features(model: keras.Model) -> bool:
+    """Return whether a whole-clip model takes clips of the features of the micro front-end alone.
+
+    Args:
+        model: A model.
+    """
+    shapes = _input_shapes(model)
+    return len(shapes) == 1 and shapes[0][1:] == (None, FEATURES)
+
+
+def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
+    return [tuple(clip.shape) for clip in getattr(model, "inputs", None) or ()]
 
 
 def samples_per_step(shape: Sequence[int]) -> int | None:

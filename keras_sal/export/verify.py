@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sal.audio import FEATURES
 from keras_sal.checks import require
 from keras_sal.detection import OperatingPoint, det_curve
 from keras_sal.detection.validation import validate_delay_frames
 from keras_sal.export.bundle import MANIFEST, Bundle, read
 from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.footprint import footprint
-from keras_sal.export.frontend import samples_per_step, with_frontend
+from keras_sal.export.frontend import samples_per_step, takes_micro_features, with_frontend
 from keras_sal.export.internal_state import InternalLiteModel, InternalModel, is_internal
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.micro import MicroModel
@@ -132,7 +131,7 @@ def verify(
     detector.tflite  TensorFlow Lite Micro  int8      1.7e-04    1.7e-02
     detector.tflite  LiteRT                 int8      1.8e-04    1.7e-02
     """
-    opened = list(_open_exports(exports, may_hear=_takes_micro_features(model)))
+    opened = list(_open_exports(exports, may_hear=takes_micro_features(as_clip_model(model))))
     require(
         len(opened) > 0,
         "`exports` must hold at least one exported file. Received: exports=[]. "
@@ -200,7 +199,7 @@ def verify(
 def _samples_per_step(runners: list[StepRunner], model: keras.Model) -> int | None:
     """Return how many samples a step of all files takes; `None` if they take features."""
     shapes = [next(info.shape for info in runner.inputs) for runner in runners]
-    if not _takes_micro_features(model):
+    if not takes_micro_features(as_clip_model(model)):
         return None
     [samples, *others] = {samples_per_step(shape) for shape in shapes}
     require(
@@ -209,11 +208,6 @@ def _samples_per_step(runners: list[StepRunner], model: keras.Model) -> int | No
         f"Received: frames of shapes {shapes}. Verify them one by one.",
     )
     return samples
-
-
-def _takes_micro_features(model: keras.Model) -> bool:
-    own = as_clip_model(model).inputs
-    return len(own) == 1 and own[0].shape[1:] == (None, FEATURES)
 
 
 def _in_steps(streams: Iterable[ArrayLike], samples: int) -> Iterator[Array]:

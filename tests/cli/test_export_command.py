@@ -27,6 +27,7 @@ from keras_sal.export.esphome import component_scores
 from keras_sal.export.firmware import golden
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.onnx import OnnxModel
+from keras_sal.models import gru_detector
 from keras_sal.runtime import StreamingDetector
 
 pytestmark = pytest.mark.any_backend
@@ -113,7 +114,7 @@ def test_export_writes_a_page(tmp_path, capsys):
     assert main("export", tmp_path / "tone.keras", page, *options) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"Open it with: keras-sal serve {page}" in said
-    assert re.search(f"{page}: [0-9,]+ bytes, float32, threshold 0.6", said)
+    assert re.search(f"{page}: [0-9,]+ bytes, float32, from sound, threshold 0.6", said)
     written = detector_file.read(page / "detector.json")
     assert written.samples_per_step == 160
     assert written.scoring["smooth_frames"] == 2
@@ -126,9 +127,9 @@ def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):
     soundfile = pytest.importorskip("soundfile", reason="needs the audio extra")
     tone_model().save(tmp_path / "tone.keras")
     file, options = tmp_path / "tone.tflite", ["--to", "litert", "--threshold", "0.6"]
-    trigger = ["--smooth-frames", 2, "--class-names", "tone", "--frontend", "micro"]
+    trigger = ["--smooth-frames", 2, "--class-names", "tone"]
     assert main("export", tmp_path / "tone.keras", file, *options, *trigger) == 0
-    assert "threshold 0.6" in capsys.readouterr().out
+    assert "from sound, threshold 0.6" in capsys.readouterr().out
     written = detector_file.read(file)
     assert written.samples_per_step == 160
     assert written.scoring["smooth_frames"] == 2
@@ -151,6 +152,25 @@ def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):
     assert "tone.json beside it, which is missing" in said
     assert main("evaluate", file, "--recordings", tmp_path, "--word", "tone") == 1
     assert "`MODEL` must take features" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "expected"),
+    [
+        (40, [], "micro"),
+        (40, ["--frontend", "none"], None),
+        (40, ["--to", "litert"], "micro"),
+        (40, ["--to", "onnx", "--frontend", "none"], None),
+        (30, [], None),
+        (30, ["--to", "web"], "micro"),  # which is then refused: a page hears sound
+    ],
+)
+def test_a_detector_of_sound_keeps_its_front_end(features, options, expected):
+    """With or without recordings."""
+    model = gru_detector(features=features, feature_max=1.0, size="nano")
+    given = ["export", "a.keras", "out", "--threshold", "0.8", *options]
+    options = program.parser().parse_args(given)
+    assert export._Export(model, None, None, options, None)._frontend() == expected
 
 
 @pytest.mark.parametrize(
