@@ -96,7 +96,7 @@ class Crops:
         left = np.array([self.output_frames[stream] - start for stream, start in places])
         whole = bool((left >= self.frames).all())
         lengths = {} if whole else {"lengths": np.clip(left, 0, self.frames)}
-        return features, self.targets(events, **lengths)
+        return features, self.targets(events, cropped=True, **lengths)
 
     @functools.cached_property
     def starts(self) -> Array:

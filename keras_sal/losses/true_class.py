@@ -157,6 +157,15 @@ def with_class_axis(labels: Tensor, y_pred: Tensor, multi_label: bool = False) -
         "detector; a streaming loss needs an output on every frame. Received: y_pred of shape "
         f"{tuple(y_pred.shape)}. With a recurrent layer, set return_sequences=True.",
     )
+    require(
+        channels is not None,
+        "`y_true` must be packed targets, with the same channels in every batch: the label "
+        "channel(s), then the distance to the nearest anchor. Received: y_true of shape "
+        f"{(*labels.shape[:-1], None)}, whose number of channels is not known when the step is "
+        "compiled. Make all targets with `keras_sal.AnchorTargets`, and leave the distance in, "
+        "`y` and not `y[..., :1]`; state the shape of a data set's elements with "
+        "`tf.ensure_shape`.",
+    )
     one = "" if multi_label else "one label channel (0/1, or class ids), or "
     require(
         channels == classes or (channels == 1 and not multi_label),

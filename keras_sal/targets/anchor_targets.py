@@ -24,6 +24,7 @@ from keras_sal.targets.event_lists import (
     check_plausible_seconds,
     check_whole_frames,
     to_array,
+    warn_of_outside,
     warn_of_seconds,
 )
 from keras_sal.targets.nearest_anchor import (
@@ -68,8 +69,10 @@ class AnchorTargets(keras.layers.Layer):
     where an event time is turned into a frame by `round((time - frame_offset_s) / frame_step_s)`.
     With neither `before_frames` nor `after_frames`, the frames from onset to offset are positive.
     Events may overlap, lie partly or wholly outside the clip (an anchor just beyond the end still
-    counts in the distances), or be absent. Where classes overlap and a frame can have one label,
-    the class with the nearer anchor has it.
+    counts in the distances), or be absent. An event wholly outside has no positive frame, which
+    is a mistake unless the clip is a crop of a longer recording: so NumPy arrays with such events
+    warn, once for a layer, unless `cropped=True` is given in the call. Where classes overlap and a
+    frame can have one label, the class with the nearer anchor has it.
 
     From frame labels (`frames=None`): each run of equal positive labels is an event. A run that
     touches the first or last frame of the clip, or an unknown frame, is assumed to begin or end
@@ -107,6 +110,8 @@ class AnchorTargets(keras.layers.Layer):
             They replace `anchor`. With events `(batch, events)`, one per row; with frame labels
             `(batch, any number)`.
         lengths: Optional integers `(batch,)`: frames beyond a clip's length are labelled -1.
+        cropped: Whether the clips are crops of longer recordings, whose other events lie outside;
+            then these don't warn. Defaults to `False`.
 
     Returns:
         Packed targets, `float32 (batch, time, channels + 1)`; see `keras_sal.anchors`. Integer
@@ -117,6 +122,10 @@ class AnchorTargets(keras.layers.Layer):
         ValueError: If an argument or an input shape doesn't fit; and, where the inputs are NumPy
             arrays, if there is no such class, if frames aren't whole numbers or if event times or
             the frame step look like milliseconds.
+
+    Warns:
+        UserWarning: Where the inputs are NumPy arrays, if events lie wholly outside their clip, or
+            look like whole seconds.
 
     Example:
 
@@ -185,17 +194,22 @@ class AnchorTargets(keras.layers.Layer):
         self.encoding = encoding
         self.frame_step_s = None if frame_step_s is None else float(frame_step_s)
         self.frame_offset_s = float(frame_offset_s)
+        self._warned_of_outside = False
 
     def __call__(
         self,
         inputs: Tensor,
         anchors: Tensor | None = None,
         lengths: Tensor | None = None,
+        *,
+        cropped: bool = False,
         **kwargs: Any,
     ) -> Tensor:
         """Compute with NumPy for arrays, with TensorFlow for its tensors, otherwise as a layer."""
         xp = namespace(inputs)
         inputs = to_array(inputs) if xp is NUMPY else inputs
+        if xp is NUMPY and self.frames is not None and not cropped:
+            self._warn_of_outside(inputs)
         if xp is KERAS:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
@@ -339,6 +353,18 @@ class AnchorTargets(keras.layers.Layer):
         else:
             times = (self.frames, self.frame_step_s, self.frame_offset_s)
             check_plausible_seconds(events[..., 0], events[..., 1], *times)
+
+    def _warn_of_outside(self, events):
+        if self._warned_of_outside or events.ndim != 3 or events.shape[-1] not in (2, 3):
+            return
+        times = events[events[..., 0] <= events[..., 1]][:, :2].astype("float64")
+        frames = times
+        if self.frame_step_s is not None:
+            frames = np.round((times - self.frame_offset_s) / self.frame_step_s)
+        outside = times[(frames[:, 0] >= self.frames) | (frames[:, 1] < 0)]
+        if len(outside):
+            self._warned_of_outside = True
+            warn_of_outside(outside, len(times), self.frames, self.frame_step_s)
 
     def _check_labels(self, xp, labels, anchors):
         shape = tuple(labels.shape)

@@ -103,6 +103,14 @@ def test_fit_rejects_wrong_values(argument):
         np.testing.assert_array_equal(weights, old)
 
 
+def test_targets_without_anchors_are_refused_after_others_too():
+    """TensorFlow compiles the second step for any number of channels."""
+    model = detector()
+    train(model, packed())
+    with pytest.raises(ValueError, match=r"must be packed targets(.|\n)*AnchorTargets"):
+        model.fit(CLIPS, packed()[..., :1], verbose=0)
+
+
 def test_evaluate_rejects_wrong_values():
     with pytest.raises(ValueError, match=r"`y_true` must (be|hold)"):
         train(detector(2, "softmax"), np.eye(2)[CLASSES % 2], method="evaluate")

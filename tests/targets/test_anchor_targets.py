@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -13,6 +14,8 @@ from keras import layers, ops
 
 from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.anchors import NO_ANCHOR, unpack
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* events lie wholly outside")
 
 FRAMES = 23
 CLASSES_AND_ENCODINGS = [(1, "sparse"), (1, "one_hot"), (1, "multi_hot")] + [
@@ -525,7 +528,32 @@ class TestBadInput:
     )
     def test_accepts_events_beyond_the_clip(self, rows):
         """A crop of a longer recording, whose events come later, came before or go on."""
-        AnchorTargets(300, frame_step_s=0.01)(np.array(rows, "float64").reshape(1, -1, 2))
+        events = np.array(rows, "float64").reshape(1, -1, 2)
+        AnchorTargets(300, frame_step_s=0.01)(events, cropped=True)
+
+    @pytest.mark.parametrize(
+        ("rows", "step_s", "said"),
+        [
+            ([[(500, 510)]], None, "1 of 1 events .* the 10 frames .* from 500 to 510 frames"),
+            ([[(2, 4), (10, 12)], [(0, -1), (-9, -1)]], None, "2 of 3 events .* from 10 to 12"),
+            ([[(0.02, 0.05), (0.2, 0.3)]], 0.01, "1 of 2 events .* from 0.2 to 0.3 seconds"),
+        ],
+    )
+    def test_warns_of_events_outside_the_clip_once(self, rows, step_s, said):
+        targets = AnchorTargets(frames=10, frame_step_s=step_s)
+        with pytest.warns(UserWarning, match=f"{said}.*`cropped=True`") as warned:
+            expected = targets(np.array(rows))
+        assert warned[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(targets(np.array(rows)), expected)
+            again = AnchorTargets(frames=10, frame_step_s=step_s)
+            np.testing.assert_array_equal(again(np.array(rows), cropped=True), expected)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("rows", [[(9, 12)], [(-3, 0)], [(0, -1)], [(np.nan, 3)]])
+    def test_does_not_warn_of_events_that_reach_into_the_clip(self, rows):
+        AnchorTargets(frames=10)(np.array([rows]))
 
     @pytest.mark.parametrize("step", [10, 25.0, 1000])
     @pytest.mark.parametrize("rows", [[(0.4, 0.9)], [(1.2, 1.9), (2.5, 3.0)]])
@@ -562,7 +590,7 @@ class TestBadInput:
         """They are as far away as any event that no frame is near to."""
         rows = np.array([[[first, first + 2]]], dtype)
         for targets in (AnchorTargets(frames=10), AnchorTargets(frames=10, before_frames=2)):
-            packed = targets(rows)
+            packed = targets(rows, cropped=True)
             assert not packed[..., 0].any()
             assert (abs(packed[..., 1]) > 2**20).all()
 
