@@ -123,37 +123,33 @@ def add_numbers(parser: Parser, numbers: Mapping[str, Number], *, unset: str = "
         )
 
 
-def add_recordings(parser: Parser, otherwise: str = "", *, several_words: bool = False) -> None:
-    """Add `--recordings` and `--word`.
+def add_recordings(parser: Parser, otherwise: str = "") -> None:
+    """Add `--recordings`.
 
     Args:
         parser: A parser or a group of one.
         otherwise: What is used where no recordings are found. Defaults to `""`: nothing.
-        several_words: Whether `--word` may be repeated. Defaults to `False`.
     """
     default = f"{RECORDINGS}, else {otherwise}" if otherwise else RECORDINGS
     parser.add_argument(
         "--recordings", metavar="DIR", help=f"folder with recordings.csv (default: {default})"
     )
-    if several_words:
-        add_words(parser, "the wake word", default="computer")
-    else:
-        parser.add_argument("--word", default="computer", help="the wake word")
 
 
-def add_words(parser: Parser, purpose: str, **options: Any) -> None:
-    """Add `--word`, which may be repeated for a detector of several words.
+def add_word(parser: Parser, unset: str, *, several: bool = False) -> None:
+    """Add `--word`.
 
     Args:
         parser: A parser or a group of one.
-        purpose: What the word is.
-        **options: Other arguments of `add_argument`.
+        unset: What the help names as the default.
+        several: Whether it may be repeated for a detector of several words. Defaults to `False`.
     """
+    repeated = "; repeat it for a detector that tells several apart, in their order"
     parser.add_argument(
         "--word",
-        action=RepeatedText,
-        help=f"{purpose}; repeat it for a detector that tells several apart, in their order",
-        **options,
+        action=RepeatedText if several else "store",
+        help=f"the wake word, as in the column text{repeated if several else ''} "
+        f"(default: {unset})",
     )
 
 

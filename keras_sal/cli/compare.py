@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +11,7 @@ from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budge
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
+from keras_sal.cli.wake_word import fill_in_word
 
 if TYPE_CHECKING:
     from keras_sal.evaluation.predictions import Predictions
@@ -117,14 +117,16 @@ def _read_or_predict(system: str, console: Console, options: argparse.Namespace)
     """A side from a folder of results, or from a model or bundle."""
     from keras_sal.evaluation.predictions import FILE, Predictions
     from keras_sal.evaluation.protocol import without_frame_times
+    from keras_sal.evaluation.results import read_results
 
     path = Path(system)
     if not (path / FILE).is_file():
         models, bundles = ([], [system]) if path.is_dir() else ([system], [])
+        fill_in_word(options, options.systems, console)
         found = predict_streams(console, models, bundles, options, others=options.systems)
         shipped = [found.shipped.get(name, {}) for name in found.predictions.systems]
         return _Side(found.predictions, shipped, None)
-    results = _read_results(path)
+    results = read_results(path)
     shipped = []
     for each in results["systems"]:
         own = {"scoring": without_frame_times(each["scoring"])}
@@ -132,23 +134,6 @@ def _read_or_predict(system: str, console: Console, options: argparse.Namespace)
             own["threshold"] = each["threshold"]
         shipped.append(own)
     return _Side(Predictions.load(path), shipped, results["fa_per_hour"])
-
-
-def _read_results(folder: Path) -> dict[str, Any]:
-    """The `results.json` of a folder that `keras-sal evaluate` wrote."""
-    from keras_sal.evaluation.results import FORMAT
-
-    path = folder / "results.json"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        if results["format"] != FORMAT:
-            raise ValueError(f"its format is {results['format']}, not {FORMAT}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"`{folder}` must be a folder written by this version of `keras-sal evaluate`. "
-            f"{path}: {error}. Evaluate again."
-        ) from error
-    return results
 
 
 def _print_differences(

@@ -48,6 +48,7 @@ def add_parser(commands: Commands) -> None:
         "output", nargs="?", default="keras_sal_demo", metavar="OUT", help="folder to write to"
     )
     add_recordings(parser, otherwise="synthesised speech")
+    parser.add_argument("--word", default="computer", help="the wake word, as in the column text")
     parser.add_argument(
         "--loss", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
     )

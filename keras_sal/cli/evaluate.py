@@ -20,6 +20,7 @@ from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_word_streams
+from keras_sal.cli.wake_word import fill_in_word
 
 SCORING = TRIGGER | HIT_WINDOW
 TUNED = ("smooth_frames", "on_frames")
@@ -37,9 +38,9 @@ def add_parser(commands: Commands) -> None:
         "chosen on dev for the false-alarm budget, the figures come from test. Writes report.html, "
         "its figures, results.json and posteriors.npz.",
         examples=[
-            "evaluate model.keras model.tflite --recordings my_recordings --word computer",
+            "evaluate model.keras model.tflite --recordings my_recordings",
             "evaluate --bundle firmware --fa-per-hour 0.5 --output out",
-            'evaluate --bundle firmware --word "lights on" --word "lights off"',
+            'evaluate mine.keras --word "lights on" --word "lights off"',
         ],
         notes="Of several words, each is scored like the only one of a detector, to which the "
         "others are negatives, and has a report in a folder of its own below that of --output.",
@@ -112,13 +113,14 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.detection import Scoring
     from keras_sal.extras import require_packages
 
+    console = Console()
+    fill_in_word(options, [*options.models, *options.bundles], console, several=True)
     compared_words(options.word)
     require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")
     scoring = values(options, SCORING)
     if options.tune:
         scoring = {name: value for name, value in scoring.items() if name not in TUNED}
     Scoring(frame_step_s=1.0, **scoring)
-    console = Console()
     found = predict_word_streams(
         console, options.models, options.bundles, options, names=options.names
     )

@@ -23,6 +23,7 @@ from keras_sal.cli.arguments import (
     add_numbers,
     add_recordings,
     add_splits,
+    add_word,
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
@@ -30,6 +31,7 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
+from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
 
 if TYPE_CHECKING:
     import keras
@@ -80,11 +82,11 @@ def add_parser(commands: Commands) -> None:
         "listens, for Android Studio. The threshold is given, or chosen with that model on dev "
         "streams.",
         examples=[
-            "export model.keras firmware --recordings my_recordings --word computer",
-            "export model.keras firmware --to esp-idf --recordings my_recordings --word computer",
+            "export model.keras firmware --recordings my_recordings",
+            "export model.keras firmware --to esp-idf --recordings my_recordings",
             "export model.keras detector.onnx --to onnx --recordings my_recordings",
             "export model.keras detector.tflite --to litert --threshold 0.8",
-            'export model.keras firmware --word "lights on" --word "lights off"',
+            'export mine.keras firmware --word "lights on" --word "lights off"',
             "export model.keras page --to web --recordings my_recordings",
             "export model.keras phone --to android --recordings my_recordings",
         ],
@@ -104,7 +106,8 @@ def add_parser(commands: Commands) -> None:
         default="explicit",
         help="in C++: whether the detector or the interpreter carries the state",
     )
-    add_recordings(parser, several_words=True)
+    add_recordings(parser)
+    add_word(parser, THAT_OF_THE_MODEL, several=True)
     add_splits(parser)
     add_cache(parser)
     parser.add_argument(
@@ -118,7 +121,7 @@ def add_parser(commands: Commands) -> None:
     threshold.add_argument(
         "--threshold", type=float, metavar="P", help="threshold (default: chosen on dev)"
     )
-    add_class_names(parser, unset="the wake word")
+    add_class_names(parser, unset="the wake word, if it is known")
     parser.add_argument(
         "--frontend",
         choices=("micro", "none"),
@@ -164,6 +167,10 @@ def run(options: argparse.Namespace) -> int:
             "`--threshold` must be given, or `--recordings` to choose it on: firmware, a page and "
             "an app need one. Received neither."
         )
+    console = Console()
+    for_component = options.to == "esphome"
+    needed = bool(options.recordings) or (for_component and not options.class_names)
+    fill_in_word(options, [options.model], console, several=not for_component, required=needed)
     model = load_trained_model(options.model)
     if options.to == "esphome":
         from keras_sal.export import esphome
@@ -173,7 +180,6 @@ def run(options: argparse.Namespace) -> int:
         _check_words(model, options.word)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
-    console = Console()
     recordings = None
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
@@ -320,9 +326,9 @@ def _check_esphome_trigger(options: argparse.Namespace) -> None:
             )
 
 
-def _check_esphome_word(word: str | list[str]) -> None:
+def _check_esphome_word(word: str | list[str] | None) -> None:
     """Refuse several words, for which the component has no model."""
-    if not isinstance(word, str):
+    if isinstance(word, list):
         raise ValueError(
             "`--word` must be given once for `--to esphome`; a model of micro_wake_word has one "
             f"output, for one word. Received: {word}. Train and export a detector for each."
@@ -502,8 +508,7 @@ class _Export:
         from keras_sal.data.wake_words import list_words
 
         options = self.options
-        named = bool(options.recordings) or not isinstance(options.word, str)
-        return options.class_names or (list(list_words(options.word)) if named else None)
+        return options.class_names or (list(list_words(options.word)) if options.word else None)
 
     def _choose_threshold(self, converted: Any, runtime: str) -> dict[str, Any]:
         options, recordings = self.options, self.recordings or []

@@ -16,10 +16,12 @@ from keras_sal.cli.arguments import (
     add_recordings,
     add_runtime,
     add_splits,
+    add_word,
     at_least,
 )
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
+from keras_sal.cli.wake_word import THAT_OF_THE_MODEL
 
 if TYPE_CHECKING:
     from keras_sal.data import Recording, Stream
@@ -61,7 +63,8 @@ def add_stream_arguments(parser: Parser, *, several_words: bool = False) -> None
         parser: A parser or a group of one.
         several_words: Whether `--word` may be repeated. Defaults to `False`.
     """
-    add_recordings(parser, several_words=several_words)
+    add_recordings(parser)
+    add_word(parser, THAT_OF_THE_MODEL, several=several_words)
     add_splits(parser)
     add_cache(parser)
     parser.add_argument(

@@ -13,7 +13,7 @@ from keras_sal.cli.arguments import (
     add_resume,
     add_seed,
     add_speech_synthesis,
-    add_words,
+    add_word,
     at_least,
     positive,
     values,
@@ -23,6 +23,7 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.paths import check_recordings
 from keras_sal.cli.results_table import print_footprint, print_results
+from keras_sal.cli.wake_word import list_recorded
 
 FOLDERS = {
     "positives": "folders of recordings of the word alone, ann-1.wav said by ann",
@@ -84,7 +85,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="deal the speakers out to train, dev and test, whatever the table says",
     )
-    add_words(parser, "the wake word, as in the column text", required=True)
+    add_word(parser, "none: it must be given", several=True)
     parser.add_argument(
         "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
@@ -170,9 +171,15 @@ def check(options: argparse.Namespace) -> None:
             "`DIR` must be given once. Received: "
             f"{options.folder!r} and --recordings {options.recordings!r}. Leave one out."
         )
-    _check_folders(options)
     if not options.positives:
         check_recordings(options)
+    if options.word is None:
+        listed = list_recorded(options.folder or options.recordings)
+        raise ValueError(
+            f"`--word` must be given; the detector learns it. Received: none.{listed} Choose one, "
+            "or several."
+        )
+    _check_folders(options)
 
 
 def run(options: argparse.Namespace) -> int:

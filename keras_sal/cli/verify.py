@@ -16,6 +16,7 @@ from keras_sal.cli.arguments import (
     add_numbers,
     add_recordings,
     add_splits,
+    add_word,
     at_least,
     values,
 )
@@ -23,6 +24,7 @@ from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
+from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
 
 SCORING = FRAME_TIMES | TRIGGER
 
@@ -39,15 +41,14 @@ def add_parser(commands: Commands) -> None:
         "exit status is 1 if one is out of bounds. Detections are those of the trigger of the "
         "first bundle or .json file beside a file, or of the one given. Files that take samples "
         "are compared from sound.",
-        examples=[
-            "verify model.keras firmware model.onnx --recordings my_recordings --word computer"
-        ],
+        examples=["verify model.keras firmware model.onnx --recordings my_recordings"],
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file they were made from")
     parser.add_argument(
         "exports", nargs="+", metavar="FILE", help=".tflite or .onnx file, or a bundle"
     )
     add_recordings(parser)
+    add_word(parser, THAT_OF_THE_MODEL)
     add_splits(parser)
     add_cache(parser)
     parser.add_argument(
@@ -144,6 +145,7 @@ def _streams(
 
     folder = require_recordings(options.recordings)
     systems = [options.model, *options.exports]
+    fill_in_word(options, systems, console)
     recordings = load_recordings_of(systems, folder, options, console)
     with console.stage(f"Make {options.split} streams") as stage:
         return feature_streams.held_out_streams(

@@ -3,8 +3,9 @@
 `keras-sal train` writes `splits.json` beside its `model.keras`. The other commands read it, so that
 they never test a detector on what it was trained on, whatever the table says by then. A recording
 is known by its contents (SHA-256), or by its path in a folder of the same name if it has the same
-duration. The file holds `{"format": 1, "folder", "recordings": [{"file", "split", "duration_s",
-"bytes", "sha256"}]}`.
+duration. The file holds `{"format": 1, "folder", "words": ["computer"], "recordings": [{"file",
+"split", "duration_s", "bytes", "sha256"}]}`; the words are those that the detector was trained to
+tell, and may be missing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SLACK_S, SPLITS
+from keras_sal.data.wake_words import Words, list_words
 from keras_sal.files import file_sha256, write_json
 from keras_sal.typing import PathLike
 
@@ -62,6 +64,7 @@ class SplitRecord:
     Args:
         folder: Name of the folder of recordings.
         recordings: Tuple of `RecordedFile`.
+        words: The words of the detector in the order of its classes. Defaults to none.
 
     Example:
         >>> import tempfile
@@ -76,16 +79,24 @@ class SplitRecord:
 
     folder: str
     recordings: tuple[RecordedFile, ...]
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, recordings: Sequence[Recording], folder: PathLike, *, workers: int = 2
+        cls,
+        recordings: Sequence[Recording],
+        folder: PathLike,
+        words: Words = (),
+        *,
+        workers: int = 2,
     ) -> SplitRecord:
         """Record the splits of recordings.
 
         Args:
             recordings: A sequence of `Recording`.
             folder: Folder of the recordings.
+            words: The word of the detector, or several in the order of its classes. Defaults to
+                none.
             workers: Number of threads that read, at least 1. Defaults to 2.
 
         Returns:
@@ -106,7 +117,7 @@ class SplitRecord:
             )
             for recording, sha256 in zip(recordings, hashes, strict=True)
         )
-        return cls(Path(folder).resolve().name, tuple(files))
+        return cls(Path(folder).resolve().name, tuple(files), list_words(words))
 
     @classmethod
     def read(cls, path: PathLike) -> SplitRecord:
@@ -129,7 +140,10 @@ class SplitRecord:
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']}, not {FORMAT}")
             recordings = tuple(RecordedFile(**each) for each in content["recordings"])
-            return cls(str(content["folder"]), recordings)
+            words = content.get("words", [])
+            if not isinstance(words, list):
+                raise TypeError(f"its words are no list: {words!r}")
+            return cls(str(content["folder"]), recordings, tuple(map(str, words)))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"`splits` must be a record of splits, as `keras-sal train` writes {RECORD}; it "
@@ -144,7 +158,8 @@ class SplitRecord:
             path: Path of the file.
         """
         rows = [asdict(recording) for recording in self.recordings]
-        write_json(Path(path), {"format": FORMAT, "folder": self.folder, "recordings": rows})
+        record = {"format": FORMAT, "folder": self.folder, "words": self.words, "recordings": rows}
+        write_json(Path(path), record)
 
     def apply(
         self, recordings: Sequence[Recording], folder: PathLike, *, workers: int = 2

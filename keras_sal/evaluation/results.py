@@ -62,11 +62,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +88,7 @@ from keras_sal.evaluation.labels import count_labels
 from keras_sal.evaluation.outcomes import Outcome, find_outcomes
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol, without_frame_times
-from keras_sal.typing import Array, Progress
+from keras_sal.typing import Array, PathLike, Progress
 
 FORMAT = 2
 _FIGURES = ("frr", "fa_per_hour", "latency_p50_s", "latency_p90_s")
@@ -119,6 +121,28 @@ def describe_budget(results: Mapping[str, Any]) -> str:
         return text
     time = f"{hours[split]:.1f} hours" if hours[split] >= 1 else f"{60 * hours[split]:.0f} minutes"
     return f"{text}, the lowest budget that {time} of {split} can support"
+
+
+def read_results(folder: PathLike) -> dict[str, Any]:
+    """Read the `results.json` of a folder that `keras-sal evaluate` wrote.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        ValueError: If it has none, or one of another format.
+    """
+    path = Path(folder) / "results.json"
+    try:
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if results["format"] != FORMAT:
+            raise ValueError(f"its format is {results['format']}, not {FORMAT}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"`{folder}` must be a folder written by this version of `keras-sal evaluate`. "
+            f"{path}: {error}. Evaluate again."
+        ) from error
+    return results
 
 
 def evaluate(

@@ -128,7 +128,7 @@ def run_demo(
         job.word,
         folder,
         streams,
-        SplitRecord.of(recordings, folder),
+        SplitRecord.of(recordings, folder, job.word),
         QUANTIZATION,
         fa_per_hour,
         command=command,

@@ -154,7 +154,7 @@ def train_wake_word(
         job.word,
         found.folder,
         streams,
-        SplitRecord.of(found.recordings, found.folder),
+        SplitRecord.of(found.recordings, found.folder, job.word),
         job.quantization,
         job.fa_per_hour or streams.supported_fa_per_hour(),
         command=command,

@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
 def reports(folder):
     """Both models in one report; and the second alone, as if it had been evaluated by itself."""
     arguments = ["evaluate", str(folder / "good.keras"), str(folder / "deaf.keras")]
+    arguments += ["--word", "computer"]
     arguments += ["--recordings", str(folder / "recordings"), "--cache", str(folder / "cache")]
     arguments += ["--snr-db", "20", "--fa-per-hour", "60", "--replicates", "20", "--examples", "1"]
     with warnings.catch_warnings(), unrendered_figures():
@@ -88,6 +89,7 @@ def test_evaluate_scores_what_the_models_answer(reports):
 
 def test_evaluate_says_what_it_found(reports, capsys):
     arguments = ["evaluate", str(reports / "good.keras"), "--names", "mine", "--tune"]
+    arguments += ["--word", "computer"]
     arguments += ["--max-delay-s", "0.7"]
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--fa-per-hour", "60"]
     arguments += ["--replicates", "5", "--cache", str(reports / "cache"), "--examples", "1"]
@@ -128,6 +130,7 @@ def test_compare_within_one_folder(tmp_path, capsys):
 
 def test_compare_models(reports, capsys):
     arguments = ["compare", str(reports / "good.keras"), str(reports / "good.keras")]
+    arguments += ["--word", "computer"]
     arguments += ["--recordings", str(reports / "recordings"), "--snr-db", "--replicates", "5"]
     assert cli.main([*arguments, "--fa-per-hour", "60", "--cache", str(reports / "cache")]) == 0
     assert "good.keras - good.keras (2)" in capsys.readouterr().out
@@ -173,8 +176,10 @@ def test_a_bundle_of_another_word_is_named(tmp_path, monkeypatch, named, warned)
     [
         (["evaluate"], "`MODEL` must name at least one model or `--bundle`"),
         (["evaluate", "no.keras"], "`MODEL` must be a .keras, .tflite or .onnx file or a bundle"),
-        (["evaluate", "a.keras", "--names", "a", "b"], "`--names` must name every model"),
-        (["evaluate", "a.keras", "--early-s", "-1"], "`early_s` must be a number of seconds"),
+        (
+            ["evaluate", "a.keras", "--word", "a", "--names", "b", "c"],
+            "`--names` must name every model",
+        ),
         (["compare", "a", "b", "c"], "`A B` must be one or two systems or folders. Received: 3"),
     ],
 )

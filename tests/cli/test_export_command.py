@@ -227,8 +227,9 @@ def test_threshold_for_esphome_is_that_of_its_scores():
 
 
 def test_export_refuses_a_gru_for_esphome_before_it_is_converted(folder, capsys):
-    arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
-    assert main("export", folder / "model.keras", folder / "x", "--to", "esphome", *arguments) == 1
+    arguments = ["--to", "esphome", "--word", "hello"]
+    arguments += ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
+    assert main("export", folder / "model.keras", folder / "x", *arguments) == 1
     assert "ESPHome's micro_wake_word has no such operator" in capsys.readouterr().err
 
 
@@ -239,7 +240,7 @@ def test_export_refuses_a_gru_for_esphome_before_it_is_converted(folder, capsys)
         (["--threshold", "0.5"], r"`--calibration` or `--recordings` must be given"),
         (["--to", "onnx", "--quantization", "int8"], r"`--quantization` must be one of \('floa"),
         (["--to", "micro", "--quantization", "float16"], r"for `--to micro`.*float16"),
-        (["--threshold", "0.5", "--calibration", "none.npz"], r"must name an \.npz file.*none"),
+        (["--threshold", "0.5", "--calibration", "none.npz"], r"`--calibration` must be a file.*none"),
     ],
 )
 def test_export_rejects(folder, arguments, message, capsys, nowhere):

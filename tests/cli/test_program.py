@@ -182,6 +182,7 @@ def test_the_default_budget_is_the_same_in_every_command(name):
         (["train", "here", "--word", "a", "--strength=-1"], "--strength: must be at least 0"),
         (["train", "--word", "a", "--hours", "0"], "--hours: must be greater than 0"),
         (["train", "--word", "a", "--utterances=-1"], "--utterances: must be at least 0"),
+        (["evaluate", "a.keras", "--early-s=-1"], "--early-s: must be at least 0"),
         (["demo", "--recordings", "none"], "`--recordings` must be a folder"),
         (["evaluate", "a.keras", "--recordings", "none"], "`--recordings` must be a folder"),
         (["evaluate"], "`MODEL` must name at least one model"),
@@ -307,7 +308,7 @@ def test_a_positional_argument_that_is_missing_is_named(capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [([], "computer"), (["a"], "a"), (["a", "a"], "a"), ("ab", ["a", "b"])]
+    ("given", "words"), [([], None), (["a"], "a"), (["a", "a"], "a"), ("ab", ["a", "b"])]
 )
 def test_words(given, words):
     arguments = [text for word in given for text in ("--word", word)]

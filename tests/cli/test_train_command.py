@@ -93,7 +93,7 @@ class TestTrain:
         record = SplitRecord.read(find_split_record(trained / "firmware"))
         dealt = load_word_recordings(tones, "hey robot")
         assert {each.split for each in dealt} == {"train", "dev", "test"}
-        assert record == SplitRecord.of(dealt, tones)
+        assert record == SplitRecord.of(dealt, tones, "hey robot")
 
     def test_logits_are_tempered_for_int8(self, trained):
         [kept] = (trained / "cache").glob("trained-conv-*.keras")

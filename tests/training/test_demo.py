@@ -113,7 +113,7 @@ def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
 @pytest.mark.parametrize(
     ("recordings", "options", "message"),
     [
-        ("nowhere", [], "`folder` must hold a table recordings.csv"),
+        ("nowhere", [], "`--recordings` must be a folder"),
         (
             None,
             ["--word", "supercalifragilistic"],
