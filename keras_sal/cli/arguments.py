@@ -16,8 +16,7 @@ Parser: TypeAlias = "argparse._ActionsContainer"
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
 RECORDINGS = "$KERAS_SAL_RECORDINGS, else ../shared/recordings beside the checkout"
-BUDGET = 1.0  # false alarms an hour
-SUPPORTED_BUDGET = "1, or the least that the hours of negatives can tell from none"
+BUDGET = "1, or the least that the hours of negatives can tell from none"
 
 
 class Number(NamedTuple):
@@ -170,24 +169,20 @@ def add_cache(parser: Parser) -> None:
     parser.add_argument("--cache", metavar="DIR", help="folder to keep features in (default: none)")
 
 
-def add_false_alarm_budget(
-    parser: Parser, default: float | None, *, unset: str = "", purpose: str = ""
-) -> None:
+def add_false_alarm_budget(parser: Parser, unset: str = BUDGET) -> None:
     """Add `--fa-per-hour`, the false-alarm budget.
 
     Args:
         parser: A parser or a group of one.
-        default: False alarms an hour, or `None`.
-        unset: What the help names as the default where `default` is `None`.
-        purpose: What the budget is for. Defaults to `""`.
+        unset: What the help names as the default. Defaults to the rule of
+            `keras_sal.detection.choose_budget`.
     """
     parser.add_argument(
         "--fa-per-hour",
         type=positive(float),
-        default=default,
         metavar="F",
-        help="false-alarm budget: false alarms an hour that are allowed"
-        f"{purpose and f', {purpose}'}{unset and f' (default: {unset})'}",
+        help="false-alarm budget: false alarms an hour that are allowed; H hours of negatives "
+        f"without any show at most 3/H an hour (default: {unset})",
     )
 
 

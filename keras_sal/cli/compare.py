@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budget
+from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
@@ -42,7 +43,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("systems", nargs="+", metavar="A B", help="folders, models or bundles")
     add_stream_arguments(parser)
-    add_false_alarm_budget(parser, None, unset=f"that of the folder A or B, else {BUDGET:g}")
+    add_false_alarm_budget(parser, f"that of the folder A or B, else {BUDGET}")
     add_bootstrap(parser)
     parser.add_argument("--json", metavar="FILE", help="file for the differences (default: none)")
 
@@ -79,14 +80,15 @@ def run(options: argparse.Namespace) -> int:
     path = options.json and check_path(options.json)
     console = Console()
     sides = [_read_or_predict(system, console, options) for system in options.systems]
-    budgets = [options.fa_per_hour, *(side.fa_per_hour for side in sides), BUDGET]
-    budget = next(filter(None, budgets))
     predictions, shipped = _joined(sides)
     if len(predictions.systems) < 2:
         raise ValueError(
             f"`A B` must be two systems, or a folder with several. Received: {options.systems[0]} "
             f"with {len(predictions.systems)}. Name another."
         )
+    told = [options.fa_per_hour, *(side.fa_per_hour for side in sides)]
+    options.fa_per_hour = next(filter(None, told), None)
+    budget = choose_budget(predictions, options, console)
     protocol = ScoringProtocol(budget, replicates=options.replicates, seed=options.seed)
     with console.stage("Compare"):
         systems = []

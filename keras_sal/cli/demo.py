@@ -8,7 +8,6 @@ import webbrowser
 from pathlib import Path
 
 from keras_sal.cli.arguments import (
-    SUPPORTED_BUDGET,
     add_false_alarm_budget,
     add_recordings,
     add_resume,
@@ -58,7 +57,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--hours", type=positive(float), default=2.0, metavar="H", help="hours of training streams"
     )
-    add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
+    add_false_alarm_budget(parser)
     add_seed(parser, "weights, streams and crops")
     add_resume(parser)
     parser.add_argument(

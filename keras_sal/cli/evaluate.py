@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.cli.arguments import (
-    BUDGET,
     HIT_WINDOW,
     TRIGGER,
     add_bootstrap,
@@ -16,6 +15,7 @@ from keras_sal.cli.arguments import (
     positive,
     values,
 )
+from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
@@ -67,7 +67,7 @@ def add_parser(commands: Commands) -> None:
         help="names of the models, then of the bundles (default: those of the files)",
     )
     add_stream_arguments(parser, several_words=True)
-    add_false_alarm_budget(parser, BUDGET)
+    add_false_alarm_budget(parser)
     add_bootstrap(parser)
     parser.add_argument(
         "--tune",
@@ -144,7 +144,7 @@ def _score(
     from keras_sal.evaluation.results import evaluate
 
     protocol = ScoringProtocol(
-        options.fa_per_hour,
+        choose_budget(systems.predictions, options, console),
         scoring,
         options.tune,
         replicates=options.replicates,

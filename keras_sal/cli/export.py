@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli import feature_streams
 from keras_sal.cli.arguments import (
-    BUDGET,
     FRAME_TIMES,
     TRIGGER,
     Parser,
@@ -26,6 +25,7 @@ from keras_sal.cli.arguments import (
     add_word,
     values,
 )
+from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
@@ -117,7 +117,7 @@ def add_parser(commands: Commands) -> None:
         "(default: the train split of --recordings)",
     )
     threshold = parser.add_mutually_exclusive_group()
-    add_false_alarm_budget(threshold, BUDGET, purpose="for which the threshold is chosen on dev")
+    add_false_alarm_budget(threshold)
     threshold.add_argument(
         "--threshold", type=float, metavar="P", help="threshold (default: chosen on dev)"
     )
@@ -518,6 +518,7 @@ class _Export:
                 cache=options.cache,
                 progress=stage.progress,
             )
+        budget = choose_stream_budget(streams, "dev", options, self.console)
         scoring, score = values(options, SCORING), None
         if options.to == "esphome":
             from keras_sal.export.esphome import component_scores
@@ -528,7 +529,7 @@ class _Export:
             return choose_threshold(
                 converted,
                 streams,
-                options.fa_per_hour,
+                budget,
                 data=f"dev, {options.quantization} model in {runtime}",
                 words=None if isinstance(options.word, str) else options.word,
                 track=stage.track,

@@ -37,6 +37,18 @@ class FeatureStreams(NamedTuple):
     anchors_s: list[Array] | None
     classes: list[Array] | None = None
 
+    @property
+    def negative_hours(self) -> float:
+        """Hours outside the hit windows, of streams of frames of 10 ms or of samples."""
+        from keras_sal.audio import FRAME_STEP_S, SAMPLE_RATE
+        from keras_sal.detection import negative_hours
+
+        time_s = sum(
+            len(each) * (FRAME_STEP_S if each.ndim > 1 else 1 / SAMPLE_RATE)
+            for each in self.features
+        )
+        return negative_hours(time_s / 3600, sum(map(len, self.anchors_s or [])))
+
 
 def output_times(runner: Any, options: argparse.Namespace) -> dict[str, float]:
     """Return the times of the outputs of a model.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from keras_sal.cli.arguments import (
     RECORDINGS,
-    SUPPORTED_BUDGET,
     Parser,
     add_false_alarm_budget,
     add_resume,
@@ -89,7 +88,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
-    add_false_alarm_budget(parser, None, unset=SUPPORTED_BUDGET)
+    add_false_alarm_budget(parser)
     add_seed(parser, "weights, streams and crops")
     add_resume(parser)
     _add_model(parser.add_argument_group("model"))

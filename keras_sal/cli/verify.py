@@ -8,7 +8,6 @@ from typing import Any
 
 from keras_sal.cli import feature_streams
 from keras_sal.cli.arguments import (
-    BUDGET,
     FRAME_TIMES,
     TRIGGER,
     add_cache,
@@ -20,6 +19,7 @@ from keras_sal.cli.arguments import (
     at_least,
     values,
 )
+from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
@@ -68,7 +68,7 @@ def add_parser(commands: Commands) -> None:
         metavar="N",
         help="index of the word among the classes of the outputs",
     )
-    add_false_alarm_budget(parser, BUDGET, purpose="at which misses are compared")
+    add_false_alarm_budget(parser)
     parser.add_argument("--json", metavar="FILE", help="file for all figures (default: none)")
     trigger = parser.add_argument_group("trigger")
     add_numbers(trigger, FRAME_TIMES, unset="those of frames of 10 ms")
@@ -94,13 +94,17 @@ def run(options: argparse.Namespace) -> int:
     streams = _streams(runner, options, console)
     exports: list[Any] = [Path(export) for export in options.exports]
     scoring = _scoring(exports, options)
+    if streams.anchors_s is not None:
+        budget = options.fa_per_hour
+        if not options.streams:
+            budget = choose_stream_budget(streams, options.split, options, console)
+        scoring |= {} if budget is None else {"fa_per_hour": budget}
     with console.stage("Run the files"):
         report = verify(
             model,
             exports,
             streams.features,
             anchors_s=streams.anchors_s,
-            fa_per_hour=options.fa_per_hour,
             channel=options.class_index,
             must_pass=False,
             **(scoring if streams.anchors_s is not None else {}),

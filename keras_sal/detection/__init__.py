@@ -109,7 +109,13 @@ from keras_sal.detection.exact_intervals import (
     poisson_interval,
     poisson_upper,
 )
-from keras_sal.detection.false_alarm_budget import NegativeHoursWarning, supported_fa_per_hour
+from keras_sal.detection.false_alarm_budget import (
+    NegativeHoursWarning,
+    choose_budget,
+    describe_support,
+    negative_hours,
+    supported_fa_per_hour,
+)
 from keras_sal.detection.hit_rule import Matches, match_events
 from keras_sal.detection.multiclass import ClassReport, class_curves, class_report
 from keras_sal.detection.operating_points import Latency, OperatingPoint, operating_point
@@ -135,13 +141,16 @@ __all__ = [
     "active_intervals",
     "binomial_interval",
     "bootstrap",
+    "choose_budget",
     "class_curves",
     "class_report",
+    "describe_support",
     "det_curve",
     "detect",
     "event_f1",
     "join_threshold_records",
     "match_events",
+    "negative_hours",
     "operating_point",
     "paired_bootstrap",
     "poisson_interval",

@@ -94,7 +94,7 @@ def run_demo(
     streams = make_streams(
         recordings, job.word, hours=job.hours, seed=seed, cache=output / "cache", reporter=reporter
     )
-    fa_per_hour = job.fa_per_hour or streams.supported_fa_per_hour()
+    fa_per_hour = streams.choose_budget(job.fa_per_hour, reporter)
 
     @functools.cache
     def train_streams() -> list[Stream]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
 from keras_sal.data.wake_words import Words
-from keras_sal.detection import supported_fa_per_hour
+from keras_sal.detection import choose_budget, describe_support, negative_hours
+from keras_sal.detection.false_alarm_budget import BUDGET
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.typing import PathLike, Progress
 
@@ -38,15 +39,31 @@ class SplitStreams:
             for condition, streams in conditions.items()
         }
 
-    def supported_fa_per_hour(self) -> float:
-        """Return the lowest false-alarm budget that dev and each test condition can support.
+    def least_negatives(self) -> tuple[float, str]:
+        """Return the hours of negatives of dev, or of a test condition if it has fewer.
 
         Returns:
-            False alarms per hour, at least 1.
+            Hours outside the hit windows, and the name of the split.
         """
-        dev = _hours(stream for streams in self.dev.values() for stream in streams)
-        test = [_hours(streams) for streams in self.test.values()]
-        return supported_fa_per_hour(min(dev, *test))
+        dev = _negative_hours(stream for streams in self.dev.values() for stream in streams)
+        test = min(_negative_hours(streams) for streams in self.test.values())
+        return min((dev, "dev"), (test, "test"))
+
+    def choose_budget(self, fa_per_hour: float | None, reporter: Reporter) -> float:
+        """Choose the false-alarm budget by the rule of `keras_sal.detection.choose_budget`.
+
+        Args:
+            fa_per_hour: The budget that is given, or `None`.
+            reporter: Is told the budget, and how many hours more a lower one takes.
+
+        Returns:
+            False alarms per hour.
+        """
+        hours, split = self.least_negatives()
+        budget = choose_budget(hours, fa_per_hour)
+        support = describe_support(hours, split, BUDGET if fa_per_hour is None else fa_per_hour)
+        reporter.say(f"Budget: {budget:g} false alarms an hour. {support}")
+        return budget
 
 
 def make_streams(
@@ -105,5 +122,5 @@ def _evaluation_streams(
     }
 
 
-def _hours(streams: Iterable[Stream]) -> float:
-    return sum(stream.hours for stream in streams)
+def _negative_hours(streams: Iterable[Stream]) -> float:
+    return sum(negative_hours(stream.hours, len(stream.events)) for stream in streams)

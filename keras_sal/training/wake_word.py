@@ -143,6 +143,7 @@ def train_wake_word(
         cache=output / "cache",
         reporter=reporter,
     )
+    fa_per_hour = streams.choose_budget(job.fa_per_hour, reporter)
     options = _described(job, loss, found)
     model = load_or_train(
         kept_path(output / "cache", job.network, options, found.recordings),
@@ -156,7 +157,7 @@ def train_wake_word(
         streams,
         SplitRecord.of(found.recordings, found.folder, job.word),
         job.quantization,
-        job.fa_per_hour or streams.supported_fa_per_hour(),
+        fa_per_hour,
         command=command,
         options=options,
         seed=seed,

@@ -240,7 +240,10 @@ def test_export_refuses_a_gru_for_esphome_before_it_is_converted(folder, capsys)
         (["--threshold", "0.5"], r"`--calibration` or `--recordings` must be given"),
         (["--to", "onnx", "--quantization", "int8"], r"`--quantization` must be one of \('floa"),
         (["--to", "micro", "--quantization", "float16"], r"for `--to micro`.*float16"),
-        (["--threshold", "0.5", "--calibration", "none.npz"], r"`--calibration` must be a file.*none"),
+        (
+            ["--threshold", "0.5", "--calibration", "none.npz"],
+            r"`--calibration` must be a file.*none",
+        ),
     ],
 )
 def test_export_rejects(folder, arguments, message, capsys, nowhere):

@@ -8,7 +8,9 @@ import pytest
 
 from keras_sal.detection import (
     NegativeHoursWarning,
+    choose_budget,
     det_curve,
+    negative_hours,
 )
 
 pytestmark = pytest.mark.any_backend
@@ -70,6 +72,26 @@ def test_too_few_negative_hours_are_said_plainly():
         warnings.simplefilter("error")
         curve.threshold_at(1.0)
         curve.threshold_at(0.0)  # none at all was asked for, and none is what was observed
+
+
+@pytest.mark.parametrize(
+    ("hours", "given", "budget"),
+    [(4.0, None, 1.0), (1.2, None, 3.0), (1.2, 0.5, 0.5), (0, 2.0, 2.0)],
+)
+def test_the_budget_is_one_an_hour_or_what_the_hours_support(hours, given, budget):
+    assert choose_budget(hours, given) == budget
+
+
+def test_hours_of_negatives_are_those_outside_the_hit_windows():
+    posterior, anchors = np.zeros(3600), np.arange(50.0, 3500.0, 60.0)
+    curve = det_curve([posterior], [anchors], frame_step_s=1.0, early_s=2.0, max_delay_s=2.0)
+    hours = negative_hours(1.0, len(anchors), early_s=2.0, max_delay_s=2.0)
+    assert hours == pytest.approx(curve.hours, rel=0.02)
+
+
+def test_no_budget_without_negatives():
+    with pytest.raises(ValueError, match="`hours` must be greater than 0"):
+        choose_budget(0.0)
 
 
 def test_a_curve_reaches_the_false_alarms_that_its_bound_allows_exactly():

@@ -2,8 +2,11 @@
 
 import functools
 import json
+import re
 import shlex
 import webbrowser
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +16,7 @@ from recording_folders import keep_pitch, needs_recordings, write_tones
 from keras_sal import StreamingDetector, cli, files
 from keras_sal.audio import read_audio
 from keras_sal.cli.console import Console
-from keras_sal.data import Stream, load_recordings
+from keras_sal.data import PlacedRecording, Recording, Stream, load_recordings
 from keras_sal.export import bundle
 from keras_sal.runtime import runners
 from keras_sal.training import DemoJob, SplitStreams, demo, make_streams, recipe, run_demo
@@ -102,12 +105,27 @@ class TestDemo:
         assert 0.3 + 0.09 <= detection.time_s <= 0.7 + 0.09 + 0.5
 
 
-@pytest.mark.parametrize(("minutes", "rate"), [(18, 11.0), (60, 4.0), (600, 1.0)])
-def test_the_default_budget_is_what_the_negatives_support(minutes, rate):
+@pytest.mark.parametrize(
+    ("minutes", "events", "rate", "said"),
+    [
+        (18, 0, 11.0, "0.3 hours of negatives in test .* at most 10 .* 1 an hour takes 2.8 hours"),
+        (60, 0, 4.0, "1 an hour takes 2.1 hours more of recordings without the word"),
+        (600, 0, 1.0, r"10 hours of negatives in test .* 0.3 an hour \(95 %\)$"),
+        (90, 1200, 4.0, "1 hours of negatives"),  # half an hour of it is that of the word
+    ],
+)
+def test_the_default_budget_is_what_the_negatives_support(minutes, events, rate, said):
     """3.1 / 0.3 h is 10.3, 3.1 / 1 h is 3.1, 3.1 / 10 h is less than 1."""
-    streams = [Stream("a", (), 60.0 * minutes)]
+    word = Recording(Path("a.wav"), "dev", "a", 1.0, 0.2, 0.8)
+    placed = tuple(PlacedRecording(word, 2.0 * i, class_index=0) for i in range(events))
+    streams = [Stream("a", placed, 60.0 * minutes)]
     splits = SplitStreams([], {"clean": streams, "10 dB": streams}, {"clean": streams})
-    assert splits.supported_fa_per_hour() == rate
+    told = []
+    reporter = SimpleNamespace(say=told.append)
+    assert splits.choose_budget(None, reporter) == rate
+    assert re.search(f"Budget: {rate:g} false alarms an hour. .*{said}", told[0])
+    assert splits.choose_budget(0.1, reporter) == 0.1
+    assert "0.1 an hour takes" in told[1]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +202,7 @@ def test_ends_with_what_to_do_next(tmp_path, pages, capsys):
     assert cli.main(["demo", str(tmp_path / "out")]) == 0
     shown = capsys.readouterr().out
     lines = shown.splitlines()
-    budget = "at 9 false alarms an hour, the lowest budget that 22 minutes of test can support"
+    budget = "at 9 false alarms an hour, the lowest budget that 22 minutes of negatives in test"
     assert budget in " ".join(shown.split())
     assert lines[-2].endswith((tmp_path / "out" / "report.html").as_uri())
     assert lines[-1].startswith("Next: ")
