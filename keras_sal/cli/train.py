@@ -84,7 +84,7 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="deal the speakers out to train, dev and test, whatever the table says",
     )
-    add_word(parser, "none: it must be given", several=True)
+    add_word(parser, "none; it must be given", several=True)
     parser.add_argument(
         "--output", metavar="OUT", help="folder to write to (default: keras_sal_ and the word)"
     )
