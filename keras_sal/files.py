@@ -64,6 +64,27 @@ def check_path(path: PathLike) -> Path:
     return path
 
 
+def check_parent(folder: PathLike) -> Path:
+    """Check that a folder can be made at a path.
+
+    Args:
+        folder: Path of the folder.
+
+    Returns:
+        The path, as a `pathlib.Path`.
+
+    Raises:
+        ValueError: If the folder that it is to lie in doesn't exist.
+    """
+    folder = Path(folder)
+    require(
+        folder.absolute().parent.is_dir(),
+        "`folder` must be in a folder that exists. "
+        f"Received: folder={str(folder)!r}. Make its parent first.",
+    )
+    return folder
+
+
 def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
     """Write a file beside `path`, and move it there in one step.
 

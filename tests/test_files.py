@@ -32,6 +32,14 @@ def test_rejects_paths_that_no_file_can_have(tmp_path, path):
         files.check_path(tmp_path / path)
 
 
+def test_rejects_folders_without_a_parent(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"`folder` must be in a folder that exists.*'.*nowhere.x'"):
+        files.check_parent(tmp_path / "nowhere" / "x")
+    assert files.check_parent(str(tmp_path / "new")) == tmp_path / "new"
+    monkeypatch.chdir(tmp_path)
+    assert files.check_parent("new").name == "new"
+
+
 def test_write_leaves_nothing_half_written(tmp_path):
     def fail(path):
         path.write_text("half")

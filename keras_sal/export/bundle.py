@@ -56,7 +56,7 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.files import atomic_folder, json_ready
+from keras_sal.files import atomic_folder, check_parent, json_ready
 from keras_sal.typing import PathLike
 
 
@@ -178,12 +178,7 @@ def _open(path: Path) -> MicroModel:
 
 
 def _check_folder(folder: PathLike) -> Path:
-    folder = Path(folder)
-    require(
-        folder.absolute().parent.is_dir(),
-        "`folder` must be in a folder that exists. "
-        f"Received: folder={str(folder)!r}. Make its parent first.",
-    )
+    folder = check_parent(folder)
     require(
         not folder.exists()
         or _is_bundle(folder)

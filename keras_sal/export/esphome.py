@@ -40,7 +40,13 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.signature import Signature
 from keras_sal.export.tflite.editor import Editor
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.files import atomic_folder, check_path, write_atomically, write_json
+from keras_sal.files import (
+    atomic_folder,
+    check_parent,
+    check_path,
+    write_atomically,
+    write_json,
+)
 from keras_sal.typing import Array, ArrayLike, PathLike
 
 if TYPE_CHECKING:
@@ -97,10 +103,10 @@ def write(
         ValueError: If an argument is unusable.
         ExportError: If the model holds an operator that the component has not, or more states.
     """
-    folder = Path(folder)
+    folder = check_parent(folder)
     require(
-        not folder.exists() and folder.absolute().parent.is_dir(),
-        "`folder` must be new, in a folder that exists. "
+        not folder.exists(),
+        "`folder` must be new; nothing is replaced. "
         f"Received: folder={str(folder)!r}. Name another one.",
     )
     (level,) = validate_thresholds(threshold, 1).tolist()

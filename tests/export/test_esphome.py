@@ -164,7 +164,9 @@ def test_gru_is_refused_by_operator(gru_int8, folder):
 
 
 def test_rejects_floats_and_standing_folders(folder, convolutional):
-    with pytest.raises(ValueError, match="`folder` must be new, in a folder that exists"):
+    with pytest.raises(ValueError, match="`folder` must be new; nothing is replaced"):
         esphome.write(convolutional, folder, wake_word="x", author="me", threshold=0.5)
+    with pytest.raises(ValueError, match="`folder` must be in a folder that exists"):
+        esphome.write(convolutional, folder / "a" / "b", wake_word="x", author="me", threshold=0.5)
     with pytest.raises(ValueError, match=r"`threshold` must be in \[0, 1\]"):
         esphome.write(convolutional, folder / "no", wake_word="x", author="me", threshold=7)

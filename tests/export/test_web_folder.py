@@ -100,9 +100,10 @@ def test_page_is_replaced_and_nothing_else(detector, tmp_path):
     web.write(detector(), page, runtime=MIRROR)
     assert not (page / "old").exists()
     (tmp_path / "other").mkdir()
-    for folder in (tmp_path / "other", tmp_path / "missing" / "page"):
-        with pytest.raises(ValueError, match="`folder` must be new or hold a page"):
-            web.write(detector(), folder, runtime=MIRROR)
+    with pytest.raises(ValueError, match="`folder` must be new or hold a page"):
+        web.write(detector(), tmp_path / "other", runtime=MIRROR)
+    with pytest.raises(ValueError, match="`folder` must be in a folder that exists"):
+        web.write(detector(), tmp_path / "missing" / "page", runtime=MIRROR)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from keras_sal.export.android.golden import golden_values
 from keras_sal.export.detector_file import DetectorFile
 from keras_sal.export.firmware.readme import markdown_text
 from keras_sal.export.firmware.sources import namespace_of
-from keras_sal.files import atomic_folder, json_ready
+from keras_sal.files import atomic_folder, check_parent, json_ready
 from keras_sal.typing import PathLike
 
 ASSETS = "detector/src/main/assets"
@@ -85,12 +85,7 @@ def check_folder(folder: PathLike) -> Path:
     Raises:
         ValueError: If its parent is missing, or something is in it.
     """
-    folder = Path(folder)
-    require(
-        folder.absolute().parent.is_dir(),
-        "`folder` must be in a folder that exists. "
-        f"Received: folder={str(folder)!r}. Make its parent first.",
-    )
+    folder = check_parent(folder)
     require(
         not folder.exists() or (folder.is_dir() and not any(folder.iterdir())),
         "`folder` must be new or empty; code in a project may have been changed by hand. "

@@ -17,7 +17,7 @@ from keras_sal.audio import SAMPLE_RATE
 from keras_sal.checks import require
 from keras_sal.export import detector_file
 from keras_sal.export.web import runtime as npm
-from keras_sal.files import atomic_folder
+from keras_sal.files import atomic_folder, check_parent
 from keras_sal.typing import PathLike
 
 INDEX, DESCRIPTION = "index.html", "detector.json"
@@ -110,11 +110,11 @@ def check_folder(folder: PathLike) -> Path:
     Raises:
         ValueError: If the folder exists and holds no page, or its parent doesn't exist.
     """
-    folder = Path(folder)
+    folder = check_parent(folder)
     is_page = all((folder / name).is_file() for name in (INDEX, DESCRIPTION))
     require(
-        folder.absolute().parent.is_dir() and (is_page or not folder.exists()),
-        "`folder` must be new or hold a page, in a folder that exists; a page is replaced. "
+        is_page or not folder.exists(),
+        "`folder` must be new or hold a page, which is replaced. "
         f"Received: folder={str(folder)!r}. Name another one.",
     )
     return folder
