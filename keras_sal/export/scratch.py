@@ -11,6 +11,7 @@ largest of Espressif's chips, as esp-tflite-micro 1.4.0 calls them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
@@ -83,6 +84,22 @@ def arenas(file: Flatbuffer, reference_bytes: int) -> dict[str, int]:
     dsp = max([*map(_cmsis_nn, found), 0])
     scratch = {"reference": 0, "cmsis_nn": dsp, "cmsis_nn_mve": mve, "esp_nn": esp_nn}
     return {name: _up(reference_bytes + more, ARENA_GRAIN_BYTES) for name, more in scratch.items()}
+
+
+def least_arena(arenas: Mapping[str, int]) -> int:
+    """Return an arena below which no device runs a model, a multiple of 16.
+
+    It is half of what the interpreter needs on a 64-bit computer: on a 32-bit device pointers take
+    half the space, all else as much.
+
+    Args:
+        arenas: What `arenas` returned.
+
+    Example:
+        >>> least_arena({"reference": 7008, "cmsis_nn": 7488})
+        3504
+    """
+    return _up(arenas["reference"] // 2, ARENA_GRAIN_BYTES)
 
 
 def with_margin(arena_bytes: int, kernels: str) -> int:

@@ -3,19 +3,30 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from export_task import FEATURES, streams_with_events
-from firmware_programs import PROGRAMS, CortexM4, Host, compile_only, needs_compiler, run
+from firmware_programs import (
+    CORTEX_M4,
+    CROSS_COMPILER,
+    PROGRAMS,
+    CortexM4,
+    Host,
+    compile_only,
+    needs_compiler,
+    no_cross_library,
+    run,
+)
 from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
 from keras_sal.export.detector_settings import TRIGGER as TRIGGER_NAMES
 from keras_sal.export.firmware.costs import MICRO_FRONTEND_COST
-from keras_sal.export.scratch import with_margin
+from keras_sal.export.scratch import least_arena, with_margin
 from keras_sal.runtime import StreamingDetector
 
 pytestmark = pytest.mark.any_backend
@@ -378,18 +389,22 @@ def test_two_bundles_fit_in_one_firmware(written, model, folder, tmp_path):
     run(Host().build(files, tmp_path, PROGRAMS), cwd=tmp_path)
 
 
+ARENA_MACRO = "KERAS_SAL_MODEL_BUNDLE_ARENA_BYTES"
+
+
 @needs_compiler
 def test_arena_is_that_of_the_target(written, tmp_path):
     arenas = written.manifest["arenas"]
+    own = arenas["reference"] + 160
     targets = {
         "reference": [],
         "esp_nn": ["-DESP_PLATFORM"],
         "cmsis_nn": ["-D__ARM_FEATURE_DSP=1"],
         "cmsis_nn_mve": ["-D__ARM_FEATURE_DSP=1", "-D__ARM_FEATURE_MVE=1"],
-        "own": ["-DKERAS_SAL_MODEL_BUNDLE_ARENA_BYTES=4096"],
+        "own": [f"-D{ARENA_MACRO}={own}"],
     }
     for kernels, flags in targets.items():
-        least = arenas.get(kernels, 4096)
+        least = arenas.get(kernels, own)
         check = tmp_path / f"{kernels}.cc"
         check.write_text(
             f'#include "{written.folder}/detector_settings.h"\n'
@@ -400,3 +415,29 @@ def test_arena_is_that_of_the_target(written, tmp_path):
             'static_assert(model::kArenaBytes % model::kArenaAlignment == 0, "");\n'
         )
         compile_only(check, flags=flags)
+
+
+def refusal_of_arena(written, arena_bytes, compiler):
+    """What a compiler says of an arena of one's own; nothing if it takes it."""
+    source = written.folder / "detector_settings.cc"
+    command = [*compiler, "-std=c++11", f"-D{ARENA_MACRO}={arena_bytes}", "-fsyntax-only", source]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+@needs_compiler
+def test_arena_of_ones_own_is_at_least_what_the_processor_needs(written):
+    needed, compiler = written.manifest["arenas"]["reference"], ("g++",)
+    assert refusal_of_arena(written, needed, compiler) == ""
+    said = refusal_of_arena(written, needed - 16, compiler)
+    assert f"{ARENA_MACRO} must be at least {needed} on a 64-bit processor" in said
+
+
+def test_arena_of_ones_own_is_smaller_on_a_cortex_m(written):
+    if not shutil.which(CROSS_COMPILER) or no_cross_library():
+        pytest.skip(f"needs {CROSS_COMPILER} with a C++ library")
+    arenas, compiler = written.manifest["arenas"], (CROSS_COMPILER, *CORTEX_M4)
+    least = least_arena(arenas)
+    assert 2 * least - arenas["reference"] in range(32)
+    assert refusal_of_arena(written, least, compiler) == ""
+    said = refusal_of_arena(written, least - 16, compiler)
+    assert f"{ARENA_MACRO} must be at least {least}: no device runs the model in less" in said

@@ -173,8 +173,11 @@ class Programs:
             if file.name != "main.cc":
                 (own if file.name.startswith(SELF_TEST) else shared).append(file)
         common = self._compile(shared)
-        # The check sets the size of the arena itself.
-        flags = ("-DKERAS_SAL_SELF_TEST", "-DKERAS_SAL_MODEL_BUNDLE_ARENA_BYTES=16")
+        # The check sets the size of the arena itself, from the least that can be compiled on.
+        arenas = written.manifest["arenas"]
+        on_arm = toolchain.target.name != "host"
+        least = scratch.least_arena(arenas) if on_arm else arenas["reference"]
+        flags = ("-DKERAS_SAL_SELF_TEST", f"-DKERAS_SAL_MODEL_BUNDLE_ARENA_BYTES={least}")
         self.check = self._compile([*own, HERE / CHECK], *flags) + common
         self.main = self._compile([written.folder / "main.cc", HERE / MAIN]) + common
 

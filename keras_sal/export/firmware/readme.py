@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_sal.export.firmware import costs, sources
 from keras_sal.export.firmware.package import Ecosystem
-from keras_sal.export.scratch import with_margin
+from keras_sal.export.scratch import least_arena, with_margin
 
 # The values with which a part of the trigger has no effect.
 WITHOUT_EFFECT = {
@@ -129,6 +129,8 @@ def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = 
         golden="two seconds of sound" if hears_audio else "100 frames",
         namespace=manifest["namespace"],
         macro=f"KERAS_SAL_{model.upper()}_ARENA_BYTES",
+        least_arena=f"{least_arena(manifest['arenas']):,}",
+        arena_64_bit=f"{manifest['arenas']['reference']:,}",
         several="" if package else SEVERAL.format(shared=shared),
         self_test="With `KERAS_SAL_SELF_TEST`, see above," if package else SELF_TEST,
         threads="only `RingBuffer` is for two" if hears_audio else "nothing here has a lock",

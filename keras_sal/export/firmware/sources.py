@@ -19,7 +19,7 @@ from keras_sal.export.firmware.literals import (
     float_threshold,
     text_literal,
 )
-from keras_sal.export.scratch import with_margin
+from keras_sal.export.scratch import least_arena, with_margin
 from keras_sal.export.signature import NEXT_SUFFIX
 from keras_sal.export.step_runner import StepRunner, TensorInfo, dequantize
 from keras_sal.typing import Array
@@ -397,13 +397,14 @@ def _array(declaration: str, rows: Iterable[str]) -> list[str]:
 def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
     """The arena by target: ESP-IDF has ESP-NN; Arm with DSP or MVE is taken to have CMSIS-NN."""
     macro = f"KERAS_SAL_{model.upper()}_ARENA_BYTES"
+    needed, least = arenas["reference"], least_arena(arenas)
+    states_least = f"{macro} must be at least"
 
     def case(condition: str, kernels: str) -> list[str]:
-        least = arenas[kernels]
         return [
             condition,
-            f"constexpr size_t kLeastArenaBytes = {least};",
-            f"constexpr size_t kArenaBytes = {with_margin(least, kernels)};",
+            f"constexpr size_t kLeastArenaBytes = {arenas[kernels]};",
+            f"constexpr size_t kArenaBytes = {with_margin(arenas[kernels], kernels)};",
         ]
 
     return [
@@ -414,6 +415,10 @@ def _arena(model: str, arenas: Mapping[str, int]) -> list[str]:
         f"#if defined({macro})",
         f"constexpr size_t kLeastArenaBytes = {macro};",
         "constexpr size_t kArenaBytes = kLeastArenaBytes;",
+        f"static_assert(kArenaBytes >= {least},",
+        f'              "{states_least} {least}: no device runs the model in less");',
+        f"static_assert(sizeof(void*) < 8 || kArenaBytes >= {needed},",
+        f'              "{states_least} {needed} on a 64-bit processor");',
         *case("#elif defined(ESP_PLATFORM)", "esp_nn"),
         *case("#elif defined(__ARM_FEATURE_MVE)", "cmsis_nn_mve"),
         *case("#elif defined(__ARM_FEATURE_DSP)", "cmsis_nn"),
