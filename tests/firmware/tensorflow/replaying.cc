@@ -1,11 +1,10 @@
 // An interpreter that stands in for TensorFlow Lite Micro and replays replay.bin.
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replay.h"
-#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#include "tensorflow/stand_in.h"
 
 static Replay& TheReplay() {
   static Replay replay(fopen("replay.bin", "rb"));
@@ -21,23 +20,11 @@ static TfLiteTensor* TensorOf(const keras_sal::Tensor& tensor, TfLiteTensor* mad
   return made;
 }
 
-void MicroPrintf(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vprintf(format, values);
-  va_end(values);
-  printf("\n");
-}
-
 namespace tflite {
 
 uint32_t Model::version() const { return TFLITE_SCHEMA_VERSION; }
-const Model* GetModel(const void* buffer) { return static_cast<const Model*>(buffer); }
 MicroAllocator* MicroAllocator::Create(uint8_t* arena, size_t) {
   return reinterpret_cast<MicroAllocator*>(arena);
-}
-MicroResourceVariables* MicroResourceVariables::Create(MicroAllocator* allocator, int) {
-  return reinterpret_cast<MicroResourceVariables*>(allocator);
 }
 MicroInterpreter::MicroInterpreter(const Model*, const MicroOpResolver&, MicroAllocator*,
                                    MicroResourceVariables*, MicroProfilerInterface*) {}
@@ -50,7 +37,6 @@ TfLiteStatus MicroInterpreter::Invoke() {
   }
   return kTfLiteOk;
 }
-TfLiteStatus MicroInterpreter::Reset() { return kTfLiteOk; }
 TfLiteTensor* MicroInterpreter::input(size_t index) {
   static TfLiteTensor made[kMostTensors];
   return TensorOf(TheReplay().Input(static_cast<int>(index)), &made[index]);
@@ -59,7 +45,6 @@ TfLiteTensor* MicroInterpreter::output(size_t index) {
   static TfLiteTensor made[kMostTensors];
   return TensorOf(TheReplay().Output(static_cast<int>(index)), &made[index]);
 }
-size_t MicroInterpreter::arena_used_bytes() const { return 16; }
 TfLiteStatus AddOperator() { return kTfLiteOk; }
 
 }  // namespace tflite
