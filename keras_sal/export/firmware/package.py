@@ -5,7 +5,8 @@ so several packages fit in one firmware. Around them are the build files, a head
 and an example: from a microphone, or with a function to be written, to a light that blinks. They
 come from `ecosystems/`, where each ecosystem has files for every model (`common`), for those with a
 front-end (`sound`) and for features of one's own (`frames`). In their text and names `model_name`
-stands for the namespace, and `@sources@` for the sources to be compiled.
+stands for the namespace, `@sources@` for the sources to be compiled, and the name of a file in
+`ecosystems/parts`, such as `@log@`, for its text.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from keras_sal.export.firmware import sources
 EXAMPLE = "main.cc"  # of the bundle; a package has one of its own
 START = "start.md"  # of the README, which is not written itself
 COMMON, SOUND, FRAMES = "common", "sound", "frames"
+PARTS = "parts"  # of examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +32,14 @@ class Ecosystem:
         folder: Its folder in `ecosystems/`.
         suffix: Suffix of C++ sources there.
         include: What its header includes first.
+        print: The start of a call that prints a message in an example: a function like `printf`,
+            whose name with a `v` before it takes a `va_list`.
     """
 
     folder: str
     suffix: str = ".cc"
     include: str = ""
+    print: str = "printf("
 
     def files(
         self, texts: Mapping[str, str], model: str, *, hears_audio: bool
@@ -70,7 +75,14 @@ class Ecosystem:
         return _for_model("\n" + "\n\n".join(texts) + "\n", model)
 
     def _root(self) -> Traversable:
-        return resources.files("keras_sal.export.firmware") / "ecosystems" / self.folder
+        return _folder(self.folder)
+
+    def _with_parts(self, text: str) -> str:
+        """Fill in the functions that examples of several ecosystems have."""
+        for part in _folder(PARTS).iterdir():
+            place = f"@{part.name.removesuffix('.cc')}@\n"
+            text = text.replace(place, part.read_text("utf-8").replace("@print@", self.print))
+        return text
 
     def _header(self, model: str, hears_audio: bool) -> str:
         own = ["detector.h", "set_up.h", *(["listener.h"] if hears_audio else [])]
@@ -85,6 +97,7 @@ class Ecosystem:
         found: dict[str, str] = {}
         for part in (COMMON, SOUND if hears_audio else FRAMES):
             for path, text in _texts(self._root() / part):
+                text = self._with_parts(text)
                 found[_for_model(path, model)] = _for_model(text, model, compiled)
         del found[START]
         return found
@@ -93,9 +106,13 @@ class Ecosystem:
 ECOSYSTEMS = {
     "esp-idf": Ecosystem("esp_idf"),
     "arduino": Ecosystem("arduino", suffix=".cpp", include="<TensorFlowLite.h>"),
-    "zephyr": Ecosystem("zephyr"),
-    "cmake": Ecosystem("cmake"),
+    "zephyr": Ecosystem("zephyr", print="printk("),
+    "cmake": Ecosystem("cmake", print="fprintf(stderr, "),
 }
+
+
+def _folder(name: str) -> Traversable:
+    return resources.files("keras_sal.export.firmware") / "ecosystems" / name
 
 
 def _for_model(text: str, model: str, compiled: list[str] | None = None) -> str:

@@ -436,30 +436,31 @@ def test_program_says_that_it_needs_tensorflow(packages, tmp_path):
     assert "TFLM_DIR must be the tree of TensorFlow Lite Micro" in done.stderr
 
 
-STAND_INS = {  # for the functions of each build system
-    "esp-idf": """
-set(COMPONENT_LIB detector)
+BUILD_SYSTEMS = {  # stand-ins for the functions of each, and how its program takes a library
+    "esp-idf": ("""
 function(idf_component_register)
   cmake_parse_arguments(PARSE_ARGV 0 A "" "" "SRCS;INCLUDE_DIRS")
-  add_library(detector STATIC ${A_SRCS})
-  target_include_directories(detector PUBLIC ${A_INCLUDE_DIRS})
-  target_compile_definitions(detector PRIVATE ESP_PLATFORM TF_LITE_STATIC_MEMORY)
-  target_compile_options(detector PRIVATE %(flags)s)
+  get_filename_component(name ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(COMPONENT_LIB ${name} PARENT_SCOPE)
+  add_library(${name} STATIC ${A_SRCS})
+  target_include_directories(${name} PUBLIC ${A_INCLUDE_DIRS})
+  target_compile_definitions(${name} PUBLIC ESP_PLATFORM TF_LITE_STATIC_MEMORY)
+  target_compile_options(${name} PRIVATE %(flags)s)
 endfunction()
-add_subdirectory(%(one)s one)
-""",
-    "zephyr": """
-set(CONFIG_%(symbol)s y)
-set(CONFIG_%(other_symbol)s y)
-set(CONFIG_%(symbol)s_SELF_TEST y)
+""", "%(folder)s"),
+    "zephyr": ("""
+set(CONFIG_%(one)s y)
+set(CONFIG_%(other)s y)
+set(CONFIG_%(other)s_SELF_TEST y)
 macro(zephyr_library_named name)
   set(ZEPHYR_CURRENT_LIBRARY ${name})
   add_library(${name} STATIC)
-  target_compile_definitions(${name} PRIVATE __ZEPHYR__=1)
+  target_compile_definitions(${name} PUBLIC __ZEPHYR__=1)
   target_compile_options(${name} PRIVATE %(flags)s)
 endmacro()
 macro(zephyr_include_directories)
   include_directories(${ARGN})
+  target_include_directories(app PRIVATE src)
 endmacro()
 macro(zephyr_library_sources)
   target_sources(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
@@ -467,29 +468,80 @@ endmacro()
 macro(zephyr_library_compile_definitions)
   target_compile_definitions(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGN})
 endmacro()
-add_subdirectory(%(one)s one)
-add_subdirectory(%(other)s other)
-""",
-}
+""", "-Wl,--whole-archive %(model)s -Wl,--no-whole-archive"),
+    "cmake": ("", "%(model)s"),
+}  # fmt: skip
+PROJECT = """cmake_minimum_required(VERSION 3.20)
+project(app CXX)
+add_executable(app main.cc fake.cc)
+target_include_directories(app PRIVATE %(programs)s)
+%(functions)s
+add_subdirectory(%(first)s first)
+add_subdirectory(%(second)s second)
+target_link_libraries(app PRIVATE %(linked)s)
+"""
+TWO_DETECTORS = """
+#include "{0}.h"
+#include "{1}.h"
+int main() {{
+  return keras_sal::{0}::SetUp() == nullptr && keras_sal::{1}::SetUp() == nullptr &&
+         keras_sal::{0}::kFrameValues == 40 && keras_sal::{1}::kFrameValues == 40 ? 0 : 1;
+}}
+"""
 
 
 @needs_compiler
 @needs_cmake
-@pytest.mark.parametrize("name", STAND_INS)
-def test_build_files_compile_all_sources(packages, name, tmp_path):
-    one, other = packages[name, "sound"], packages[name, "frames"]
-    symbols = [f"KERAS_SAL_{model_of(each).upper()}" for each in (one, other)]
+@pytest.mark.parametrize("name", BUILD_SYSTEMS)
+def test_two_packages_are_built_and_linked_into_one_program(packages, name, tmp_path):
+    """The first has fewer sources than the second, with which it shares some."""
+    written = [packages[name, "frames"], packages[name, "sound"]]
+    models = [model_of(each) for each in written]
+    functions, linked = BUILD_SYSTEMS[name]
+    symbols = [f"KERAS_SAL_{model.upper()}" for model in models]
     flags = " ".join([*STRICT, "-isystem", str(PROGRAMS)])
-    text = STAND_INS[name] % {
-        "one": one.folder, "other": other.folder, "flags": flags, "symbol": symbols[0],
-        "other_symbol": symbols[1],
+    libraries = [
+        linked % {"folder": each.folder.name, "model": model}
+        for each, model in zip(written, models, strict=True)
+    ]
+    project = PROJECT % {
+        "programs": PROGRAMS, "first": written[0].folder, "second": written[1].folder,
+        "functions": functions % {"flags": flags, "one": symbols[0], "other": symbols[1]},
+        "linked": " ".join(libraries),
     }  # fmt: skip
-    top = f"cmake_minimum_required(VERSION 3.20)\nproject(test CXX)\n{text}"
-    (tmp_path / "CMakeLists.txt").write_text(top)
-    cmake(tmp_path, tmp_path / "build")
+    (tmp_path / "CMakeLists.txt").write_text(project)
+    (tmp_path / "main.cc").write_text(TWO_DETECTORS.format(*models))
+    shutil.copy(PROGRAMS / "tensorflow/fake.cc", tmp_path)
+    tree = tmp_path / "tflm"
+    shutil.copytree(PROGRAMS / "tensorflow", tree / "tensorflow")
+    (tree / "tensorflow/lite/micro/core.cc").write_text("int core() { return 0; }\n")
+    cmake(tmp_path, tmp_path / "build", f"-DTFLM_DIR={tree}", "-DCMAKE_BUILD_TYPE=Debug")
+    run([tmp_path / "build" / "app"])
     compiled = [path.name for path in tmp_path.rglob("*.o")]
-    if name == "esp-idf":
-        assert len(compiled) == 9
-    else:
-        assert compiled.count("trigger.cc.o") == 1, "both detectors share it"
-        assert compiled.count("set_up.cc.o") == 2
+    assert compiled.count("set_up.cc.o") == 2
+    assert compiled.count("micro_frontend.cc.o") == 1
+    assert compiled.count("trigger.cc.o") == (2 if name == "esp-idf" else 1)
+    assert compiled.count("core.cc.o") == (name == "cmake")
+    assert len(compiled) == {"esp-idf": 19, "zephyr": 18, "cmake": 19}[name]
+
+
+@pytest.mark.parametrize("name", ECOSYSTEMS)
+def test_packages_have_names_of_their_own(packages, name):
+    """Of options, libraries, headers and their guards, so that two fit in one firmware."""
+    forms = (
+        r"^#ifndef (KERAS_SAL_MODEL_\w+)", r"^\s*config (KERAS_SAL_\w+)", r"^name[=:] ?(\w+)",
+        r'"name": "(model_\w+)"', r"add_library\((model_\w+)", r"^project\((\w+)",
+        r"zephyr_library_named\((\w+)\)",
+    )  # fmt: skip
+    own = [
+        {
+            found
+            for path, text in texts(packages[name, kind]).items()
+            for form in forms
+            if not path.startswith(("examples/", "samples/"))
+            for found in re.findall(form, text, re.MULTILINE)
+        }
+        for kind in NAMES
+    ]
+    assert all(len(each) >= 10 for each in own)
+    assert not own[0] & own[1]

@@ -10,13 +10,7 @@ namespace {
 
 namespace model = keras_sal::model_name;
 
-void Log(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vfprintf(stderr, format, values);
-  va_end(values);
-  fputc('\n', stderr);
-}
+@log@
 
 }  // namespace
 

@@ -18,13 +18,7 @@ namespace model = keras_sal::model_name;
 constexpr uint32_t kPiece = static_cast<uint32_t>(keras_sal::kStepSamples);
 uint64_t heard = 0;  // samples
 
-void Log(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vfprintf(stderr, format, values);
-  va_end(values);
-  fputc('\n', stderr);
-}
+@log@
 
 void OnDetection(const char* name, float score) {
   const double time_s = static_cast<double>(heard) / keras_sal::kSampleRate;

@@ -24,13 +24,7 @@ keras_sal::RingBuffer<int16_t, 8192> sound;  // half a second
 TaskHandle_t detecting = nullptr;
 Light light;
 
-void Log(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vprintf(format, values);
-  va_end(values);
-  printf("\n");
-}
+@log@
 
 void OnDetection(const char* name, float score) {
   printf("%s, score %.3f\n", name, static_cast<double>(score));

@@ -14,21 +14,9 @@ namespace model = keras_sal::model_name;
 
 Light light;
 
-void Log(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vprintk(format, values);
-  va_end(values);
-  printk("\n");
-}
+@log@
 
-// Write this function: it waits for the next frame of your sensor, and writes its `count` features,
-// computed as for training. As long as it returns false there are none, and the sample ends.
-bool ReadFrame(float* frame, int count) {
-  (void)frame;
-  (void)count;
-  return false;
-}
+@read_frame@
 
 }  // namespace
 

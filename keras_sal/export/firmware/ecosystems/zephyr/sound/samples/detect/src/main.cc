@@ -28,13 +28,7 @@ keras_sal::RingBuffer<int16_t, 8192> sound;  // half a second
 k_thread microphone_thread;
 Light light;
 
-void Log(const char* format, ...) {
-  va_list values;
-  va_start(values, format);
-  vprintk(format, values);
-  va_end(values);
-  printk("\n");
-}
+@log@
 
 void OnDetection(const char* name, float score) {
   printk("%s, score %d / 1000\n", name, static_cast<int>(1000.0f * score));
