@@ -10,6 +10,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -37,6 +38,7 @@ UNWRITABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # no space
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR),  # no such place
 )
+NOT_PLAIN = r"[\x00-\x1f\x7f\ud800-\udfff\"'`;:$\\|\[\]<>*?]"  # in a name, for build tools
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 HERE = -100  # AT_FDCWD of Linux
 
@@ -83,6 +85,26 @@ def check_parent(folder: PathLike) -> Path:
         f"Received: folder={str(folder)!r}. Make its parent first.",
     )
     return folder
+
+
+def check_plain_name(folder: PathLike) -> None:
+    """Check that build tools can handle the name of a folder.
+
+    Args:
+        folder: Path of the folder.
+
+    Raises:
+        ValueError: If a character of the name means something else to CMake, Make, Kconfig or a
+            shell, or can't be written as UTF-8.
+    """
+    name = Path(folder).absolute().name
+    found = sorted({*re.findall(NOT_PLAIN, name)})
+    require(
+        not found,
+        "`folder` must have a name without control characters, lone surrogates and any of "
+        "\" ' ` ; : $ \\ | [ ] < > * ?; CMake, Make, Kconfig and shells take names apart at them. "
+        f"Received: folder={str(folder)!r}, with {found}. Use letters, digits, - and _.",
+    )
 
 
 def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]) -> None:

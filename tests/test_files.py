@@ -40,6 +40,18 @@ def test_rejects_folders_without_a_parent(tmp_path, monkeypatch):
     assert files.check_parent("new").name == "new"
 
 
+@pytest.mark.parametrize("name", ['a"b', "it's", "a;b", "a$b", "a\\b", "a\nb", "a|b", "\udc80"])
+def test_rejects_names_that_build_tools_take_apart(name):
+    with pytest.raises(ValueError, match="`folder` must have a name without") as refusal:
+        files.check_plain_name(name)
+    str(refusal.value).encode()
+
+
+@pytest.mark.parametrize("name", ["detector", "hey-you_2", "señor", "a b", "C++", "x.y", "да"])
+def test_takes_names_that_build_tools_handle(name, tmp_path):
+    files.check_plain_name(tmp_path / name)
+
+
 def test_write_leaves_nothing_half_written(tmp_path):
     def fail(path):
         path.write_text("half")

@@ -6,7 +6,8 @@
 
 The sources quantize a frame, carry the state, run the model and apply the trigger as Python does,
 to the bit. `manifest.json` holds all their numbers as JSON, and the hash of every file; `read`
-refuses a folder whose files have changed. Format 1 of the manifest:
+refuses a folder whose files have changed, or whose manifest says another trigger than the sources
+have. Format 1 of the manifest:
 
 - `format`: version of this format.
 - `model`, `quantization`, `state`: the file; the type of its numbers; `"explicit"` (carried by the
@@ -29,7 +30,8 @@ refuses a folder whose files have changed. Format 1 of the manifest:
 - `costs`: what `keras_sal.export.firmware.costs` states for a Cortex-M4: flash and RAM by part,
   instructions and duty cycle, with `reference` and `cmsis_nn` kernels.
 - `namespace`: that of the model in C++.
-- `sha256`: of every other file; in a package, of model, README and what is in `src/`.
+- `sha256`: of every other file; in a package, but for the files of the example that its README
+  names as yours to edit.
 - `versions`: of the packages that wrote it.
 """
 
@@ -56,7 +58,7 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.files import atomic_folder, check_parent, json_ready
+from keras_sal.files import atomic_folder, check_parent, check_plain_name, json_ready
 from keras_sal.typing import PathLike
 
 
@@ -94,7 +96,8 @@ def write(
         model: The converted model, or the path of its `.tflite` file.
         folder: Where to write; its parent exists. The folder appears complete or not at all. A
             bundle at this path is replaced then; any other folder is refused. The C++ namespace of
-            the model is made of its name.
+            the model is made of its name, which has no quotes and other characters that mean
+            something to build tools.
         threshold: Float in [0, 1], or one for each class, or a record by
             `keras_sal.detection.threshold_record`, which brings its trigger along; for several
             classes by `keras_sal.detection.join_threshold_records`.
@@ -140,15 +143,14 @@ def write(
         frontend=_check_frontend(frontend, model),
     )
     manifest = contents.manifest()
-    texts = contents.sources()
-    around: dict[str, str] = {}
+    texts, yours = contents.sources(), ()
     if ecosystem is not None:
         hears_audio = contents.frontend is not None
-        texts, around = ecosystem.files(texts, contents.namespace, hears_audio=hears_audio)
+        texts = ecosystem.files(texts, contents.namespace, hears_audio=hears_audio)
+        yours = ecosystem.yours
     texts |= {"README.md": readme(folder.name, manifest, ecosystem)}
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: contents.content}
-    manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files)}
-    files |= {name: text.encode() for name, text in around.items()}
+    manifest["sha256"] = {name: _sha256(files[name]) for name in sorted({*files} - {*yours})}
     with atomic_folder(folder) as unfinished:
         for name, data in files.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
@@ -179,6 +181,7 @@ def _open(path: Path) -> MicroModel:
 
 def _check_folder(folder: PathLike) -> Path:
     folder = check_parent(folder)
+    check_plain_name(folder)
     require(
         not folder.exists()
         or _is_bundle(folder)
@@ -200,7 +203,7 @@ def _is_bundle(folder: Path) -> bool:
 
 def _check_package(package: str | None) -> Ecosystem | None:
     require(
-        package is None or package in ECOSYSTEMS,
+        package is None or (isinstance(package, str) and package in ECOSYSTEMS),
         f"`package` must be one of {tuple(ECOSYSTEMS)}, or None for the sources alone. "
         f"Received: package={package!r}.",
     )

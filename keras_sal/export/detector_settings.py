@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,16 +164,30 @@ def default_class_names(classes: int) -> list[str]:
     return ["detection"] if classes == 1 else [f"class_{c}" for c in range(classes)]
 
 
+def is_class_name(name: object) -> bool:
+    r"""Return whether a value can name a class in a UTF-8 file and in a string of C.
+
+    Args:
+        name: Any value.
+
+    Example:
+        >>> [is_class_name(name) for name in ("señor", "", "a\0b", "\ud800", 3)]
+        [True, False, False, False, False]
+    """
+    return isinstance(name, str) and bool(name) and re.search("[\0\ud800-\udfff]", name) is None
+
+
 def _check_names(names: str | Sequence[str] | None, classes: int) -> list[str]:
     if names is None:
         return default_class_names(classes)
-    names = [names] if isinstance(names, str) else list(names)
+    found = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
     require(
-        len(names) == classes and all(isinstance(name, str) and name for name in names),
-        f"`class_names` must name each of the {classes} classes of the model. "
-        f"Received: class_names={names}. Give them in the order of the output's channels.",
+        len(found) == classes and all(map(is_class_name, found)),
+        f"`class_names` must name each of the {classes} classes of the model, by texts that can be "
+        "written as UTF-8 and have no character U+0000, which ends a string in C. "
+        f"Received: class_names={found}. Give them in the order of the output's channels.",
     )
-    return names
+    return found
 
 
 def _check_thresholds(threshold: Any, classes: int) -> list[float]:

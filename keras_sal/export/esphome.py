@@ -43,6 +43,7 @@ from keras_sal.files import (
     atomic_folder,
     check_parent,
     check_path,
+    check_plain_name,
     write_atomically,
     write_json,
 )
@@ -103,6 +104,7 @@ def write(
         ExportError: If the model holds an operator that the component has not, or more states.
     """
     folder = check_parent(folder)
+    check_plain_name(folder)
     require(
         not folder.exists(),
         "`folder` must be new; nothing is replaced. "

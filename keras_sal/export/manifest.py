@@ -18,7 +18,8 @@ import numpy as np
 from keras_sal.checks import require
 from keras_sal.detection import Scoring
 from keras_sal.detection.validation import validate_delay_frames, validate_thresholds
-from keras_sal.export.detector_settings import TRIGGER
+from keras_sal.export.detector_settings import TRIGGER, is_class_name
+from keras_sal.export.firmware import sources
 from keras_sal.export.firmware.contents import FORMAT, MICRO_FRONTEND
 from keras_sal.files import file_sha256
 from keras_sal.typing import PathLike
@@ -26,7 +27,8 @@ from keras_sal.typing import PathLike
 MANIFEST = "manifest.json"
 MOST_BYTES = 16 << 20
 LONGEST_NAME = 120
-MOST_PARTS = 3  # src, the folder of the model, the file
+MOST_PARTS = 4  # examples/detect/main/light.h
+SETTINGS_FILES = re.compile(r"(.*/)?detector_settings[.](h|cc|cpp)")
 SHA256 = re.compile("[0-9a-f]{64}")
 
 Manifest = Mapping[str, Any]
@@ -61,10 +63,12 @@ def read_manifest(folder: PathLike) -> dict[str, Any]:
         The content of `manifest.json`.
 
     Raises:
-        ValueError: If it is not a bundle, has another format, its files have changed, or a field
-            that a detector needs is missing or out of range.
+        ValueError: If it is not a bundle, has another format, its files have changed, a field
+            that a detector needs is missing or out of range, or the sources have another trigger.
     """
-    return read_json(Path(folder) / MANIFEST, BUNDLE)
+    manifest = read_json(Path(folder) / MANIFEST, BUNDLE)
+    _check_sources(Path(folder), manifest)
+    return manifest
 
 
 def read_json(path: Path, kind: Kind) -> dict[str, Any]:
@@ -157,6 +161,30 @@ def _check_files(folder: Path, manifest: Manifest, kind: Kind) -> None:
         )
 
 
+def _check_sources(folder: Path, manifest: Manifest) -> None:
+    """Compare the trigger, the classes and the delay with those of the sources."""
+    paths = [folder / name for name in manifest["sha256"] if SETTINGS_FILES.fullmatch(name)]
+    if not paths:
+        return
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    rule = {name: manifest["trigger"][name] for name in TRIGGER}
+    wanted = {
+        "trigger": sources.trigger_table(
+            Scoring(frame_step_s=manifest["frame_step_s"], **rule), _thresholds(manifest)
+        ),
+        "classes": sources.class_table(manifest["classes"]),
+        "delay_frames": sources.delay_line(manifest["delay_frames"]),
+    }
+    for name, lines in wanted.items():
+        require(
+            lines in text,
+            f"`folder` must hold a {MANIFEST} whose {name!r} is that of its sources; Python must "
+            f"detect what the device does. Received: {name}={_short(manifest[name])} in "
+            f"{str(folder)!r}, and another one in {paths[-1].name}. Write the bundle again with "
+            f"`{BUNDLE.writer}`, for another trigger too.",
+        )
+
+
 def _is_plain(name: str) -> bool:
     """Whether a name is that of a file in the folder or in folders in it, on every system."""
     parts = name.split("/")
@@ -179,8 +207,7 @@ def check_model(suffixes: tuple[str, ...]) -> Check:
 
 def _check_classes(manifest: Manifest) -> None:
     names = manifest["classes"]
-    texts = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
-    if not (names and texts):
+    if not (names and isinstance(names, list) and all(map(is_class_name, names))):
         raise ValueError("it must be a list of names")
 
 
@@ -214,14 +241,29 @@ def _check_trigger(manifest: Manifest) -> None:
     trigger = manifest["trigger"]
     rule = {name: trigger[name] for name in TRIGGER}
     Scoring(frame_step_s=manifest["frame_step_s"], **rule)
-    thresholds = validate_thresholds(trigger["threshold"], len(manifest["classes"]))
-    if not np.isfinite(thresholds).all():
+    if not np.isfinite(_thresholds(manifest)).all():
         raise ValueError("a threshold that is not finite never fires")
 
 
+def _thresholds(manifest: Manifest) -> list[float]:
+    """The threshold of each class."""
+    classes = len(manifest["classes"])
+    found = validate_thresholds(manifest["trigger"]["threshold"], classes)
+    return np.broadcast_to(found, classes).tolist()
+
+
 def _check_record(manifest: Manifest) -> None:
-    if not isinstance(manifest["threshold"], dict | None):
+    record = manifest["threshold"]
+    if not isinstance(record, dict | None):
         raise ValueError("it must be an object that tells how the threshold was chosen, or null")
+    if record is None:
+        return
+    chosen = np.broadcast_to(np.ravel(record["threshold"]), len(manifest["classes"])).tolist()
+    if chosen != _thresholds(manifest):
+        raise ValueError(
+            f"the trigger has the threshold {_short(manifest['trigger']['threshold'])}, which is "
+            "not the one chosen"
+        )
 
 
 SETTINGS: dict[str, Check] = {

@@ -238,6 +238,10 @@ def test_an_interrupted_export_keeps_the_former_bundle(model, tmp_path, monkeypa
         ({"threshold": 1.5, "frame_step_s": 0.01}, r"`threshold` must be in \[0, 1\].*1\.5"),
         ({"threshold": {"a": 1}}, r"`threshold` must be a number.*\['a'\]"),
         ({"class_names": ["a", "b"], "frame_step_s": 0.01}, r"`class_names` must name each of t"),
+        ({"class_names": "a\0b", "frame_step_s": 0.01}, r"no character U\+0000.*'a\\x00b'"),
+        ({"class_names": ["\ud800"], "frame_step_s": 0.01}, r"written as UTF-8.*'\\ud800'"),
+        ({"class_names": 7, "frame_step_s": 0.01}, r"`class_names` must name.*=\[7\]"),
+        ({"frontend": ["micro"], "frame_step_s": 0.01}, r"`frontend` must be 'micro' or None"),
         ({"frontend": "mel", "frame_step_s": 0.01}, r"`frontend` must be 'micro' or None.*'mel'"),
         ({"frame_step_s": 0.01, "on_frames": 0}, r"`on_frames` must be an integer >= 1"),
     ],
@@ -245,6 +249,14 @@ def test_an_interrupted_export_keeps_the_former_bundle(model, tmp_path, monkeypa
 def test_write_rejects(model, tmp_path, arguments, message):
     with pytest.raises(ValueError, match=message):
         bundle.write(model, tmp_path / "bundle", **({"threshold": 0.5} | arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ['a"b', "a;b", "a\nb", "a\\b"])
+def test_write_rejects_names_that_build_tools_take_apart(model, tmp_path, name):
+    for package in (None, "cmake"):
+        with pytest.raises(ValueError, match="`folder` must have a name without"):
+            bundle.write(model, tmp_path / name, threshold=0.5, frame_step_s=0.01, package=package)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -280,6 +292,43 @@ def test_read_rejects_what_was_changed(model, tmp_path):
     manifest.write_text("{")
     with pytest.raises(ValueError, match=r"`folder` must hold a readable manifest\.json"):
         bundle.read(made.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trigger": {"on_frames": 1}}, "whose 'trigger' is that of its sources"),
+        ({"trigger": {"refractory_s": 9}}, "whose 'trigger' is that of its sources"),
+        ({"frame_step_s": 0.02}, "whose 'trigger' is that of its sources"),
+        ({"classes": ["other"]}, "whose 'classes' is that of its sources"),
+        ({"delay_frames": 1}, "whose 'delay_frames' is that of its sources"),
+        ({"trigger": {"threshold": 0.25}}, "the threshold 0.25, which is not the one chosen"),
+        (
+            {"trigger": {"threshold": 0.25}, "threshold": {"threshold": 0.25}},
+            "whose 'trigger' is that of its sources",
+        ),
+    ],
+)
+def test_read_rejects_a_manifest_of_another_trigger(written, tmp_path, change, message):
+    copy = shutil.copytree(written.folder, tmp_path / "bundle")
+    assert bundle.read(copy).manifest == written.manifest
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for name, value in change.items():
+        manifest[name] = manifest[name] | value if isinstance(value, dict) else value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=message):
+        bundle.read(copy)
+
+
+def test_read_rejects_sources_of_another_trigger(written, tmp_path):
+    copy = shutil.copytree(written.folder, tmp_path / "bundle")
+    settings = copy / "detector_settings.cc"
+    settings.write_text(settings.read_text().replace(", 3, 2, 7}", ", 3, 1, 7}"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["sha256"][settings.name] = hashlib.sha256(settings.read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"whose 'trigger' is that.*another one in detector_set"):
+        bundle.read(copy)
 
 
 # --- the C++ ---------------------------------------------------------------------------------

@@ -168,5 +168,7 @@ def test_rejects_floats_and_standing_folders(folder, convolutional):
         esphome.write(convolutional, folder, wake_word="x", author="me", threshold=0.5)
     with pytest.raises(ValueError, match="`folder` must be in a folder that exists"):
         esphome.write(convolutional, folder / "a" / "b", wake_word="x", author="me", threshold=0.5)
+    with pytest.raises(ValueError, match="`folder` must have a name without"):
+        esphome.write(convolutional, folder / "a;b", wake_word="x", author="me", threshold=0.5)
     with pytest.raises(ValueError, match=r"`threshold` must be in \[0, 1\]"):
         esphome.write(convolutional, folder / "no", wake_word="x", author="me", threshold=7)

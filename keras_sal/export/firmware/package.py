@@ -34,16 +34,16 @@ class Ecosystem:
         include: What its header includes first.
         print: The start of a call that prints a message in an example: a function like `printf`,
             whose name with a `v` before it takes a `va_list`.
+        yours: The files of the example that its user edits.
     """
 
     folder: str
     suffix: str = ".cc"
     include: str = ""
     print: str = "printf("
+    yours: tuple[str, ...] = ()
 
-    def files(
-        self, texts: Mapping[str, str], model: str, *, hears_audio: bool
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    def files(self, texts: Mapping[str, str], model: str, *, hears_audio: bool) -> dict[str, str]:
         """Lay the sources of a bundle out as a package.
 
         Args:
@@ -52,7 +52,7 @@ class Ecosystem:
             hears_audio: Whether the bundle has a front-end.
 
         Returns:
-            The sources and the other files, by their paths in the package.
+            The sources and the files around them, by their paths in the package.
         """
         inside = {
             f"src/{model}/{name.replace('.cc', self.suffix)}": text
@@ -61,7 +61,7 @@ class Ecosystem:
         }
         inside[f"src/{model}.h"] = self._header(model, hears_audio)
         compiled = [path for path in sorted(inside) if path.endswith(self.suffix)]
-        return inside, self._build_files(model, compiled, hears_audio)
+        return inside | self._build_files(model, compiled, hears_audio)
 
     def start(self, model: str, *, hears_audio: bool) -> str:
         """Return the text of the README that says how to build the package.
@@ -104,10 +104,22 @@ class Ecosystem:
 
 
 ECOSYSTEMS = {
-    "esp-idf": Ecosystem("esp_idf"),
-    "arduino": Ecosystem("arduino", suffix=".cpp", include="<TensorFlowLite.h>"),
-    "zephyr": Ecosystem("zephyr", print="printk("),
-    "cmake": Ecosystem("cmake", print="fprintf(stderr, "),
+    "esp-idf": Ecosystem(
+        "esp_idf",
+        yours=("examples/detect/main/main.cc", "examples/detect/sdkconfig.defaults"),
+    ),
+    "arduino": Ecosystem(
+        "arduino",
+        suffix=".cpp",
+        include="<TensorFlowLite.h>",
+        yours=("examples/detect/detect.ino", "examples/detect/platformio.ini"),
+    ),
+    "zephyr": Ecosystem(
+        "zephyr",
+        print="printk(",
+        yours=("samples/detect/src/main.cc", "samples/detect/prj.conf"),
+    ),
+    "cmake": Ecosystem("cmake", print="fprintf(stderr, ", yours=("program/main.cc",)),
 }
 
 

@@ -75,6 +75,8 @@ them only."""
 SELF_TEST = """\
 Define `KERAS_SAL_SELF_TEST` for all files, and compile `self_test.cc`, `self_test_data.cc` and
 `golden.cc`, too. Then"""
+YOURS = """
+Edit {} as you need: `read` leaves them out. Any other change is an error."""
 ELSEWHERE = """\
 ### ESP-IDF, Arduino, Zephyr, a PC
 
@@ -143,6 +145,7 @@ def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = 
         reset=f"{'Listener' if hears_audio else 'Detector'}::Reset",
         start="" if package is None else package.start(model, hears_audio=hears_audio),
         place=f"\nThe sources are in `src/{model}`.\n" if package else "",
+        yours=YOURS.format(" and ".join(f"`{name}`" for name in package.yours)) if package else "",
         main_row=MAIN_ROW if package is None else "",
         wiring=(USE[hears_audio] if package else OWN_FUNCTIONS).format(
             model=model, function=function

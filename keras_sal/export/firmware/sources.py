@@ -192,7 +192,7 @@ def detector_settings(
         "float PosteriorOf(Value output);",
         "",
         f"constexpr int kClasses = {len(class_names)};",
-        f"constexpr int kDelayFrames = {delay_frames};  // outputs at the start to leave out",
+        delay_line(delay_frames),
         f"constexpr int kSmoothFrames = {scoring.smooth_frames};",
         "extern const char* const kClassNames[kClasses];",
         "extern const TriggerRule kTriggerRules[kClasses];",
@@ -205,14 +205,9 @@ def detector_settings(
     source = [
         *_posterior_function(output),
         "",
-        "const char* const kClassNames[kClasses] = {",
-        *(f"    {text_literal(name)}," for name in class_names),
-        "};",
+        class_table(class_names),
         "",
-        "const TriggerRule kTriggerRules[kClasses] = {",
-        "    // threshold, release, smooth_frames, on_frames, refractory_frames",
-        *(f"    {{{_trigger_rule(scoring, threshold)}}}," for threshold in thresholds),
-        "};",
+        trigger_table(scoring, thresholds),
     ]
     includes = ["#include <math.h>"] if "expf" in "\n".join(source) else []
     return {
@@ -225,6 +220,43 @@ def detector_settings(
         ),
         "detector_settings.cc": _source(model, "detector_settings.h", source, includes),
     }
+
+
+def class_table(class_names: Sequence[str]) -> str:
+    """Return the lines of `detector_settings.cc` that name the classes.
+
+    Args:
+        class_names: Name of each class.
+    """
+    names = [f"    {text_literal(name)}," for name in class_names]
+    return "\n".join(["const char* const kClassNames[kClasses] = {", *names, "};"])
+
+
+def trigger_table(scoring: Scoring, thresholds: Sequence[float]) -> str:
+    """Return the lines of `detector_settings.cc` with the numbers of the trigger.
+
+    Args:
+        scoring: The trigger.
+        thresholds: Threshold of each class.
+    """
+    rules = [f"    {{{_trigger_rule(scoring, threshold)}}}," for threshold in thresholds]
+    return "\n".join(
+        [
+            "const TriggerRule kTriggerRules[kClasses] = {",
+            "    // threshold, release, smooth_frames, on_frames, refractory_frames",
+            *rules,
+            "};",
+        ]
+    )
+
+
+def delay_line(delay_frames: int) -> str:
+    """Return the line of `detector_settings.h` with the outputs that belong to no frame.
+
+    Args:
+        delay_frames: Their number.
+    """
+    return f"constexpr int kDelayFrames = {delay_frames};  // outputs at the start to leave out"
 
 
 def self_test_data(golden: Golden, model: str, scoring: Scoring) -> dict[str, str]:

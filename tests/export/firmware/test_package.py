@@ -108,10 +108,10 @@ def test_package_is_a_bundle_whose_sources_lie_in_src(packages, name, kind):
     for path, text in inside.items():
         assert "model_name" not in text.lower(), path
         assert not re.search(r"@\w+@", text), path
-    hashed = set(written.manifest["sha256"])
-    assert hashed == {path for path in inside if path.startswith("src/")} | {
-        "README.md", "model.tflite",
-    }  # fmt: skip
+    hashed, yours = set(written.manifest["sha256"]), set(ECOSYSTEMS[name].yours)
+    assert yours <= {*inside}
+    assert hashed == {*inside, "model.tflite"} - yours - {"manifest.json"}
+    assert all(f"`{path}`" in inside["README.md"] for path in yours)
     assert f"src/{model}/detector{suffix}" in hashed
     assert not [path for path in hashed if path.endswith(f"main{suffix}")]
     assert (f"src/{model}/listener.h" in hashed) == (kind == "sound")
@@ -135,7 +135,7 @@ def test_readme_tells_the_way_and_what_was_not_checked(packages, name, kind):
     assert ("ReadFrame" in steps) == (kind == "frames" and name != "cmake")
 
 
-def test_examples_may_be_edited_but_not_the_sources(two_states_int8, tmp_path):
+def test_examples_may_be_edited_but_nothing_else(two_states_int8, tmp_path):
     def write(**arguments):
         return bundle.write(
             two_states_int8, tmp_path / "own", threshold=0.5, frame_step_s=0.01, **arguments
@@ -144,10 +144,14 @@ def test_examples_may_be_edited_but_not_the_sources(two_states_int8, tmp_path):
     written = write(package="esp-idf")
     example = written.folder / "examples/detect/main/main.cc"
     example.write_text("// mine")
+    (written.folder / "sdkconfig").write_text("# of the build")
     assert bundle.read(written.folder).manifest == written.manifest
-    (written.folder / "src/model_own/detector.cc").write_text("// mine")
-    with pytest.raises(ValueError, match=r"another hash.*'src/model_own/detector\.cc'"):
-        bundle.read(written.folder)
+    for name in ("src/model_own/detector.cc", "CMakeLists.txt", "examples/detect/main/light.h"):
+        original = (written.folder / name).read_text()
+        (written.folder / name).write_text("// mine")
+        with pytest.raises(ValueError, match=rf"another hash.*'{re.escape(name)}'"):
+            bundle.read(written.folder)
+        (written.folder / name).write_text(original)
     assert "esp_idf" not in [path.name for path in write().folder.iterdir()]
     assert not (tmp_path / "own" / "src").exists()
 
@@ -156,6 +160,10 @@ def test_write_rejects_other_ecosystems(two_states_int8, tmp_path):
     with pytest.raises(ValueError, match=r"`package` must be one of \('esp-idf', .*'mbed'"):
         bundle.write(
             two_states_int8, tmp_path / "x", threshold=0.5, frame_step_s=0.01, package="mbed"
+        )
+    with pytest.raises(ValueError, match=r"`package` must be one of .*package=\['cmake'\]"):
+        bundle.write(
+            two_states_int8, tmp_path / "x", threshold=0.5, frame_step_s=0.01, package=["cmake"]
         )
     assert list(tmp_path.iterdir()) == []
 
