@@ -143,14 +143,14 @@ def write(
         frontend=_check_frontend(frontend, model),
     )
     manifest = contents.manifest()
-    texts, yours = contents.sources(), ()
+    texts, yours = contents.sources(), frozenset[str]()
     if ecosystem is not None:
         hears_audio = contents.frontend is not None
         texts = ecosystem.files(texts, contents.namespace, hears_audio=hears_audio)
-        yours = ecosystem.yours
+        yours = frozenset(ecosystem.yours)
     texts |= {"README.md": readme(folder.name, manifest, ecosystem)}
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: contents.content}
-    manifest["sha256"] = {name: _sha256(files[name]) for name in sorted({*files} - {*yours})}
+    manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files.keys() - yours)}
     with atomic_folder(folder) as unfinished:
         for name, data in files.items():
             (unfinished / name).parent.mkdir(parents=True, exist_ok=True)

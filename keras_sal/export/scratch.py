@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
-# On a 32-bit device the interpreter's own structures take half the space, which leaves a fifth to a
-# quarter of the arena free. Kernels of ESP-NN want more from version to version.
+# On a 32-bit device the interpreter's own structures take about half the space, which leaves a part
+# of the arena free. Kernels of ESP-NN want more from version to version.
 ARENA_MARGINS = {"reference": 1.125, "cmsis_nn": 1.0, "cmsis_nn_mve": 1.0, "esp_nn": 1.125}
 ARENA_GRAIN_BYTES = 16
 CMSIS_NN_BLOCK = 124  # channels that an MVE kernel takes at once

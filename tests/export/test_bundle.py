@@ -175,6 +175,10 @@ def test_readme_names_every_file_and_figure(written, model):
         assert f"{with_margin(needed, kernels):,} bytes for" in text
     assert "says which of its classes (computer)" in text
     assert "| RAM: front-end | 2,148 | 2,148 |" in text
+    reserved = with_margin(written.manifest["arenas"]["cmsis_nn"], "cmsis_nn")
+    assert f"| RAM: arena | {reserved:,} | {reserved:,} |" in text
+    assert "the one that the sources reserve on a\nCortex-M4, that for CMSIS-NN" in text
+    assert "Cortex-M4 ran in 64 to 88 % of it" in text
     assert "instructions a step, estimated" in text
     assert written.manifest["costs"]["estimated"]
     assert "two functions that you write:\n\n```cpp\nbool ReadSamples(" in text

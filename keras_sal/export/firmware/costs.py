@@ -24,6 +24,7 @@ POINTER_BYTES = 4
 TRIGGER_BYTES = 28  # of a `Trigger`
 VALUE_BYTES = {"int8": 1, "int16": 2, "float32": 4}
 QUANTIZATIONS = {"int8": "int8", "int16": "int16x8", "float32": "float32"}  # by type of the inputs
+ARENA_SHARES = (0.64, 0.88)  # of the reserved arena, in which the measured detectors ran
 # Of `MicroFrontend`: code and tables, an object, the stack of its deepest call, instructions of a
 # frame.
 MICRO_FRONTEND_COST = {

@@ -132,6 +132,7 @@ def readme(title: str, manifest: Mapping[str, Any], package: Ecosystem | None = 
         namespace=manifest["namespace"],
         macro=f"KERAS_SAL_{model.upper()}_ARENA_BYTES",
         least_arena=f"{least_arena(manifest['arenas']):,}",
+        arena_share="{:.0f} to {:.0f} %".format(*(100 * share for share in costs.ARENA_SHARES)),
         arena_64_bit=f"{manifest['arenas']['reference']:,}",
         several="" if package else SEVERAL.format(shared=shared),
         self_test="With `KERAS_SAL_SELF_TEST`, see above," if package else SELF_TEST,

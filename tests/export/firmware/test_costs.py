@@ -7,8 +7,10 @@ import pytest
 from firmware_programs import CORTEX_M4, CROSS_COMPILER, PROGRAMS, no_cross_library, run
 from replays import NAMESPACE, Dice, tensor_info, write_settings
 
+from keras_sal import streaming
 from keras_sal.detection import Scoring
 from keras_sal.export.firmware import costs
+from keras_sal.training import recipe
 
 pytestmark = pytest.mark.any_backend
 
@@ -60,6 +62,15 @@ def test_measured_figures_are_the_stored_ones():
             )
 
 
+def test_share_of_the_arena_is_the_stored_one():
+    rows = [row for row in json.loads(RESULT.read_text())["rows"] if row["target"] == "cortex-m4"]
+    shares = [row["arena_bytes_least"] / row["arena_bytes_reserved"] for row in rows]
+    assert (round(min(shares), 2), round(max(shares), 2)) == costs.ARENA_SHARES
+    least, most = (round(100 * share) for share in costs.ARENA_SHARES)
+    guide = (PROGRAMS.parents[1] / "docs/guides/microcontrollers.md").read_text()
+    assert f"ran in {least} to {most} % of it" in guide
+
+
 def test_a_measured_detector_has_its_instructions():
     found = costs.costs(manifest())
     assert not found["estimated"]
@@ -67,6 +78,14 @@ def test_a_measured_detector_has_its_instructions():
     for at, kernels in enumerate(costs.KERNELS):
         assert found["kernels"][kernels]["instructions"]["step"] == measured.instructions[at]
     assert found["measured_on"] == 'keras_sal.training.recipe.detector("gru")'
+
+
+@pytest.mark.parametrize("network", ["gru", "conv"])
+def test_detectors_of_size_nano_were_not_measured(network):
+    sizes = ("nano", "micro")
+    macs = [streaming.costs(recipe.detector(network, size)).macs_per_output for size in sizes]
+    estimated = [costs.costs(manifest(network=network, macs=each))["estimated"] for each in macs]
+    assert estimated == [True, False]
 
 
 @pytest.mark.parametrize("network", ["gru", "conv"])
