@@ -18,10 +18,10 @@ CMSIS-NN. Features, posteriors, scores and detections must be those of
 the same detections, and the self-test must say OK.
 
 The figures are those of `-Os`: instructions, which QEMU counts, one a nanosecond; the stack, which
-is painted; the smallest arena in which a step runs, by bisection; and the bytes of the image of
-`main.cc`, by the linker's map. Inline functions that several objects have are the first one's, so
-those of TensorFlow's headers that the bundle uses count as its own. Writes
-`benchmarks/results/firmware.json`.
+is painted; the smallest arena in which a step runs, by bisection, from the least on that the
+sources take; and the bytes of the image of `main.cc`, by the linker's map. Inline functions that
+several objects have are the first one's, so those of TensorFlow's headers that the bundle uses
+count as its own. Writes `benchmarks/results/firmware.json`.
 """
 
 from __future__ import annotations

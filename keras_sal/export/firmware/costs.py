@@ -168,13 +168,13 @@ def rows(costs: Mapping[str, Any]) -> str:
 
 _NAMES = {
     ("flash", "model"): "model",
-    ("flash", "sources"): "detector, trigger and `main.cc`",
+    ("flash", "sources"): "detector, trigger, example",
     ("flash", "frontend"): "front-end",
     ("flash", "tensorflow"): "TensorFlow Lite Micro",
     ("ram", "arena"): "arena",
     ("ram", "detector"): "detector, with its states",
     ("ram", "frontend"): "front-end",
-    ("ram", "buffers"): "interpreter and buffers of `main.cc`",
+    ("ram", "buffers"): "interpreter, buffers of the example",
     ("ram", "stack"): "stack",
 }
 

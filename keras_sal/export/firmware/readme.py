@@ -49,8 +49,9 @@ USE = {
 
 namespace model = keras_sal::{model};
 
+static model::Listener listener;
 model::Detector* detector = model::SetUp(Log);  // null if it failed
-listener.Begin(detector, OnDetection);          // a model::Listener
+listener.Begin(detector, OnDetection);
 listener.Hear(samples, count);                  // any number of samples; calls OnDetection
 ```
 
@@ -76,7 +77,7 @@ SELF_TEST = """\
 Define `KERAS_SAL_SELF_TEST` for all files, and compile `self_test.cc`, `self_test_data.cc` and
 `golden.cc`, too. Then"""
 YOURS = """
-Edit {} as you need: `read` leaves them out. Any other change is an error."""
+Yours to edit, and not checked: {}."""
 ELSEWHERE = """\
 ### ESP-IDF, Arduino, Zephyr, a PC
 
