@@ -161,6 +161,10 @@ def run(options: argparse.Namespace) -> int:
         _check_esphome_word(options.word)
     if options.to == "android":
         _check_android(options)
+    if options.to in ("micro", *PACKAGES):
+        from keras_sal.export import bundle
+
+        bundle.check_folder(options.output)
     options.recordings = recordings_folder(options)
     if options.to in WITH_THRESHOLD and options.threshold is None and not options.recordings:
         raise ValueError(

@@ -127,7 +127,7 @@ def write(
     >>> detector = micro.convert(model, "detector.tflite", streams)  # doctest: +SKIP
     >>> bundle.write(detector, "firmware", threshold=0.8, frame_step_s=0.01)  # doctest: +SKIP
     """
-    folder, ecosystem = _check_folder(folder), _check_package(package)
+    folder, ecosystem = check_folder(folder), _check_package(package)
     model = model if isinstance(model, MicroModel) else _open(Path(model))
     classes = int(np.prod(_check_signature(model).shape))
     contents = Contents(
@@ -179,7 +179,19 @@ def _open(path: Path) -> MicroModel:
     return InternalModel(path) if is_internal(path) else MicroModel(path)
 
 
-def _check_folder(folder: PathLike) -> Path:
+def check_folder(folder: PathLike) -> Path:
+    """Check that a bundle can be written to a folder, before a model is converted for it.
+
+    Args:
+        folder: Where to write.
+
+    Returns:
+        The path, as a `pathlib.Path`.
+
+    Raises:
+        ValueError: If its parent doesn't exist, build tools can't handle its name, or something
+            else than a bundle is there.
+    """
     folder = check_parent(folder)
     check_plain_name(folder)
     require(

@@ -190,6 +190,20 @@ def test_export_refuses_names_that_verify_would_refuse(folder, capsys, target, s
     assert f"Write 'phone{suffix}'" in said
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "message"),
+    [
+        ("micro", "a;b", "`folder` must have a name without"),
+        ("cmake", ".", "`folder` must be new, empty or a bundle"),
+        ("zephyr", "none/x", "`folder` must be in a folder that exists"),
+    ],
+)
+def test_export_refuses_folders_before_it_converts(folder, capsys, target, name, message):
+    arguments = ["--to", target, "--threshold", "0.6", "--quantization", "float32"]
+    assert main("export", folder / "no.keras", folder / name, *arguments) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_json_of_esphome_says_author_website_and_languages(tmp_path, monkeypatch):
     said = {}
 
