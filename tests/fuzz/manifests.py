@@ -140,5 +140,5 @@ RULES = (
     ),
     lambda m: _number(m["trigger"]["refractory_s"], 0),
     _thresholds,
-    lambda m: m["threshold"] is None or isinstance(m["threshold"], dict),
+    lambda m: m["threshold"] is None or m["threshold"]["threshold"] == m["trigger"]["threshold"],
 )
