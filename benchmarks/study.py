@@ -42,17 +42,28 @@ QUICK_RESULTS = Path(__file__).parents[1] / "build" / "study"
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work the study is."""
+    """How much work the study is.
+
+    Args:
+        steps: Train steps of a trial.
+        hours: Hours of streams to train on.
+        trials: Trials of each loss.
+        seeds: Seeds of each loss in the test.
+    """
 
     steps: int
     hours: float
     trials: int
     seeds: int
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What all runs must share."""
-        return {"steps": self.steps, "hours": self.hours, "trials": self.trials}
+    def steps_of(self, task: str, phase: str) -> int:
+        """Return the train steps of a run."""
+        return self.steps if phase in ("trials", "speakers") else self.steps * TASKS[task].longer
+
+    def settings(self, task: str, phase: str) -> dict[str, Any]:
+        """Return what all runs of a phase must share."""
+        steps = self.steps_of(task, phase)
+        return {"steps": steps, "hours": self.hours, "trials": self.trials}
 
 
 FULL = Scale(steps=2000, hours=3.0, trials=6, seeds=5)
@@ -149,7 +160,7 @@ class Study:
                 streams,
                 self.cell,
                 job.setting,
-                steps=self.scale.steps,
+                steps=self.scale.steps_of(self.task.name, job.phase),
                 seed=job.seed,
                 test=job.phase != "trials",
                 inputs=job.inputs,

@@ -191,7 +191,8 @@ def section(runs: RunFiles, cell: str, summary: CellSummary, rows: list[dict[str
             for condition, found in hours.items()
         )
         + (f" (of {summary.variants[0]})" if len(summary.variants) > 1 else "")
-        + f". A training took {np.median(seconds):.0f} s. `python benchmarks/study.py {task} "
+        + f". A training of {summary.runs[0]['settings']['steps']:,} steps took "
+        f"{np.median(seconds):.0f} s. `python benchmarks/study.py {task} "
         f"--labels {labels} --network {network} --size {size}`",
         f"![DET curves and latencies](study_{cell}.svg)",
     ]
@@ -274,6 +275,7 @@ def main() -> None:
     text = [
         INTRODUCTION.read_text(encoding="utf-8").format(
             steps=f"{scale.steps:,}",
+            longer=f"{scale.steps_of('keyword', 'test'):,}",
             hours=scale.hours,
             trials=scale.trials,
             criterion=f"{criteria} false alarms an hour",

@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,12 @@ class RunFiles:
 
     Args:
         folder: Folder of the files.
-        settings: Settings that all runs share. Runs with other settings are refused.
+        settings: Function of a task and a phase that returns what its runs share. Runs with other
+            settings are refused.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder, self.settings = folder, files.json_ready(settings)
+    def __init__(self, folder: Path, settings: Callable[[str, str], dict[str, Any]]) -> None:
+        self.folder, self.settings = folder, settings
 
     def path(self, cell: Cell, phase: str, key: dict[str, Any]) -> Path:
         """Return the file of a run."""
@@ -57,13 +59,14 @@ class RunFiles:
 
     def read(self, cell_name: str, phase: str) -> list[dict[str, Any]]:
         """Return the runs of a phase."""
+        expected = files.json_ready(self.settings(cell_name.split("-")[0], phase))
         found = []
         for path in sorted((self.folder / cell_name / phase).glob("*.json")):
             run = json.loads(path.read_text(encoding="utf-8"))
-            if run["settings"] != self.settings:
+            if run["settings"] != expected:
                 raise SystemExit(
                     f"{path} was written with other settings: {run['settings']}, not "
-                    f"{self.settings}. Give another --results, or remove it."
+                    f"{expected}. Give another --results, or remove it."
                 )
             found.append(run)
         return found
@@ -74,7 +77,7 @@ class RunFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "key": {**vars(cell), **key},
-            "settings": self.settings,
+            "settings": self.settings(cell.task, phase),
             "command": shlex.join(["python", *sys.argv]),
             "backend": keras.backend.backend(),
             "versions": provenance.versions(),

@@ -76,6 +76,7 @@ class Task:
         criterion_fa_per_hour: The criterion on dev is the mean FRR up to this rate.
         trigger: Further fields of `Scoring`.
         features: Features of a frame.
+        longer: How many times the steps of a trial a run of the test takes.
         lasting: Whether firing again while an event lasts is no false alarm.
     """
 
@@ -90,6 +91,7 @@ class Task:
     criterion_fa_per_hour: float
     trigger: dict[str, Any] = field(default_factory=dict)
     features: int = FEATURES
+    longer: int = 1
     lasting: bool = False
 
     def streams(self, folder: Path, variant: str, *, hours: float, cache: str | None) -> Streams:
@@ -302,6 +304,7 @@ TASKS = {
             },
             budgets=(5.0, 1.0),
             criterion_fa_per_hour=10.0,
+            longer=3,
         ),
         Task(
             "onset",
@@ -333,6 +336,7 @@ TASKS = {
             budgets=(5.0, 1.0),
             criterion_fa_per_hour=10.0,
             features=FEATURES + 3,
+            longer=3,
         ),
     )
 }
