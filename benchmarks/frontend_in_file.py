@@ -1,22 +1,28 @@
-"""What the micro front-end costs in a file for LiteRT: bytes, operators and time of a step.
+"""What the micro front-end costs in a file for LiteRT, and whether it gives the same features.
 
-    python benchmarks/frontend_in_file.py
+    python benchmarks/frontend_in_file.py [--minutes 60]
 
 Converts a detector of one output every 10 ms, and one of every 30 ms, with and without the
 front-end, and runs their steps on one core. The weights are random, which neither size nor time
 depends on. Time is CPU time of setting the inputs and of a step, the least of some rounds by turns,
-so that other work on the machine disturbs all files alike. Stores
+so that other work on the machine disturbs all files alike.
+
+Then the front-end alone, as a file for LiteRT, reads the hour of `micro_features.py` a frame at a
+time, and its features are compared with those of the integer front-end. Stores
 `benchmarks/results/frontend_in_file.json`.
 """
 
+import argparse
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from micro_features import compare, sounds
 
 from keras_sal import audio, files, provenance
 from keras_sal.export import litert
+from keras_sal.export.frontend import STEP_SAMPLES, frontend_alone
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.models import gru_detector
 
@@ -53,7 +59,30 @@ def us_per_step(model):
     return 1e6 * (time.process_time() - started) / STEPS
 
 
+def features_of_the_file(folder, minutes):
+    """Return how the features of a file differ from those of the integer front-end, by sound."""
+    path = folder / "frontend.tflite"
+    file = litert.convert(frontend_alone(1), path, min_posterior=0.0)
+    before = 2 * STEP_SAMPLES  # of silence, which the state of a stream holds at first
+
+    def read(clip):
+        file.reset()
+        whole = len(clip[0]) // STEP_SAMPLES * STEP_SAMPLES
+        return file.stream(clip[0, :whole].reshape(-1, STEP_SAMPLES))[None]
+
+    def with_silence(clips):
+        return (np.concatenate([np.zeros(before, "float32"), clip]) for clip in clips)
+
+    return {
+        kind: compare(lambda clip: read(clip[:, before:]), with_silence(clips))
+        for kind, clips in sounds(minutes).items()
+    }
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=int, default=60, help="minutes of sound (60)")
+    options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         for every in (1, 3):
@@ -76,8 +105,12 @@ def main():
                     }
                 )
                 print(rows[-1], flush=True)
+        kinds = features_of_the_file(Path(name), options.minutes)
+    for kind, found in kinds.items():
+        print(f"{kind}: {found}")
     result = {
         "rows": rows,
+        "sounds": kinds,
         "targets": TARGETS,
         "versions": provenance.versions(),
         "machine": provenance.machine(),
