@@ -15,6 +15,7 @@ PURPOSES = {
     "train": "train, evaluate and compare detectors",
     "micro": "firmware for microcontrollers: export, verify",
     "export": "the same, LiteRT and ONNX",
+    "detect": "run detectors on files and the microphone, without TensorFlow",
     "audio": "read and alter sound files",
     "report": "the page of evaluate",
     "align": "times of words, from transcripts and subtitles",

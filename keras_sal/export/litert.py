@@ -155,7 +155,7 @@ class LiteModel(StepRunner):
         super().__init__(path, *file.tensor_infos())
 
     def _load(self) -> None:
-        runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT")
+        runtime = import_package("ai_edge_litert.interpreter", "run a model in LiteRT", "detect")
         try:
             self._interpreter = runtime.Interpreter(model_content=self._content, num_threads=1)
             self._interpreter.allocate_tensors()

@@ -1,8 +1,9 @@
 """A `.tflite` file as objects: its tensors, operators, inputs and outputs, to read and change.
 
-The schema is the one of `tflite_micro`, so that TensorFlow need not be imported to read a file. A
-file may be damaged or hostile: `structure` and `operator_rules` check it when it is read. Runtimes
-get `tobytes()`, a file written anew from the objects, whose tables and offsets are therefore right.
+The schema is the one of `tflite_micro`, or of `ai_edge_litert` where that is missing, so that
+TensorFlow need not be imported to read a file. A file may be damaged or hostile: `structure` and
+`operator_rules` check it when it is read. Runtimes get `tobytes()`, a file written anew from the
+objects, whose tables and offsets are therefore right.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -47,9 +49,10 @@ class Operator(NamedTuple):
 
 @functools.cache
 def _schema() -> Any:
-    return import_package(
-        "tflite_micro.tensorflow.lite.micro.python.schema_py_generated", "read .tflite files"
-    )
+    of_litert = "ai_edge_litert.schema_py_generated"
+    of_micro = "tflite_micro.tensorflow.lite.micro.python.schema_py_generated"
+    has_micro = find_spec("tflite_micro") is not None  # which is for Linux on x86-64 only
+    return import_package(of_micro if has_micro else of_litert, "read .tflite files", "detect")
 
 
 def _text(name: bytes | str) -> str:
@@ -76,7 +79,7 @@ class Flatbuffer:
         outputs: Tensor index of each output, by its name in the signature.
 
     Raises:
-        ImportError: If `tflite_micro` is not installed.
+        ImportError: If neither `tflite_micro` nor `ai_edge_litert` is installed.
         ValueError: If `content` is not a TensorFlow Lite file with one signature.
     """
 
@@ -113,7 +116,7 @@ class Flatbuffer:
             Its object tree.
 
         Raises:
-            ImportError: If `tflite_micro` is not installed.
+            ImportError: If neither `tflite_micro` nor `ai_edge_litert` is installed.
             ValueError: If it is not a TensorFlow Lite file with one signature, or damaged. The
                 message names the file.
         """
