@@ -98,6 +98,24 @@ def _input_shapes(model: keras.Model) -> list[tuple[int | None, ...]]:
     return [tuple(clip.shape) for clip in getattr(model, "inputs", None) or ()]
 
 
+def check_frontend_shape(frontend: str, shapes: Sequence[Sequence[int]]) -> None:
+    """Refuse a front-end whose features a converted file does not take.
+
+    Args:
+        frontend: Name of the front-end.
+        shapes: Shapes of the frames of the file, batch axis included.
+
+    Raises:
+        ValueError: If it is no front-end, or not that of the file.
+    """
+    require(
+        frontend in FRONTENDS and len(shapes) == 1 and shapes[0][-1] == FEATURES,
+        f"`frontend` must be one of {FRONTENDS} before a file that takes their {FEATURES} features "
+        f"from one input; or None. Received: frontend={frontend!r} for frames of shapes "
+        f"{[tuple(shape) for shape in shapes]}. Leave it out.",
+    )
+
+
 def samples_per_step(shape: Sequence[int]) -> int | None:
     """Return how many samples a step takes, from the shape of its frame.
 

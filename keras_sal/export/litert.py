@@ -6,6 +6,7 @@
     lite_model = convert(model, "detector.tflite")      # model trained on any backend
     posteriors = lite_model.stream(features)            # (frames, 40) -> (frames, 1)
     convert(model, "detector.tflite", frontend="micro") # takes samples
+    from_micro("firmware/model.tflite", "detector.tflite") # the file of a bundle
 
 On Android and iOS, run signature `step`: feed `frame` and the states, zeros at first, and feed
 each `state_k_next` back as `state_k`. All inputs and outputs are float32, whatever the
@@ -17,16 +18,19 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
 from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.errors import ExportError
-from keras_sal.export.frontend import check_frontend, frontend_alone
+from keras_sal.export.frontend import check_frontend, check_frontend_shape, frontend_alone
+from keras_sal.export.signature import Signature
 from keras_sal.export.step_runner import StepRunner
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.compaction import compact
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
+from keras_sal.export.tflite.float_edges import add_float_edges
 from keras_sal.export.tflite.joining import join
 from keras_sal.extras import import_package
 from keras_sal.files import check_path, write_atomically
@@ -100,6 +104,50 @@ def convert(
         integer_io=False,
         timeout_s=timeout_s,
     )
+    return _write(file, path, frontend)
+
+
+def from_micro(
+    model: StepRunner | PathLike, path: PathLike, *, frontend: str | None = None
+) -> LiteModel:
+    """Rewrite a file for microcontrollers, such as that of a bundle, as one for LiteRT.
+
+    The integers inside stay as they are, and so do its detections. With an output every 30 ms, as
+    the detectors of `keras-sal train` have it, that takes no TensorFlow.
+
+    Args:
+        model: What `keras_sal.export.micro.convert` returned, or the path of its `.tflite` file.
+        path: Where to write the new file. It appears complete or not at all.
+        frontend: `"micro"` puts the micro front-end into the file, which then takes samples.
+            Defaults to `None`, for a file that takes features.
+
+    Returns:
+        The `LiteModel` of the new file.
+
+    Raises:
+        ValueError: If `model` is not such a file, or does not take the features of `frontend`.
+
+    Example:
+
+    >>> from keras_sal.export import litert
+    >>> litert.from_micro("firmware/model.tflite", "detector.tflite")  # doctest: +SKIP
+    """
+    path = check_path(path)
+    file = Flatbuffer.from_file(model.path if isinstance(model, StepRunner) else model)
+    if frontend is not None:
+        check_frontend_shape(frontend, [file.shape(index) for index in _frames(file)])
+    add_float_edges(file)
+    return _write(file, path, frontend)
+
+
+def _frames(file: Flatbuffer) -> list[int]:
+    """Return the tensors of the frames of a file."""
+    names = Signature.from_names(file.inputs, file.outputs).frames
+    return [file.inputs[name] for name in names]
+
+
+def _write(file: Flatbuffer, path: Path, frontend: str | None) -> LiteModel:
+    """Write a file, behind a front-end if there is one."""
     if frontend is not None:
         file = join(_frontend_file(max(1, math.prod(file.shape(file.inputs["frame"])[1:-1]))), file)
     content = file.tobytes()
@@ -110,7 +158,20 @@ def convert(
 
 @functools.cache
 def _frontend_file(frames: int) -> Flatbuffer:
-    """Return the file of the front-end for some frames a step; it has no weights to train."""
+    """Return the file of the front-end for some frames a step: a stored one, if there is one."""
+    stored = Path(__file__).with_name(f"frontend_{frames}.tflite")
+    return Flatbuffer.from_file(stored) if stored.is_file() else convert_frontend(frames)
+
+
+def convert_frontend(frames: int) -> Flatbuffer:
+    """Convert the micro front-end alone; it has no weights to train.
+
+    Args:
+        frames: For how many frames a step takes samples, at least 1.
+
+    Returns:
+        The file, from samples to `frames` times 40 features.
+    """
     file, _ = to_tflite(
         frontend_alone(frames),
         None,
