@@ -187,11 +187,12 @@ def docs(*arguments):
     environment = Environment(".venv-docs")
     environment.install("--editable", ".[docs]")
     quiet = {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "NO_MKDOCS_2_WARNING": "1"}
-    guides = sorted(map(str, HERE.glob("docs/guides/*.md")))
+    pages = [*sorted(map(str, HERE.glob("docs/guides/*.md"))), "docs/index.md"]
+    pages.append("docs/pretrained/index.md")
     return (
         environment.run("mkdocs", "build", "--strict", *arguments, **quiet)
         or environment.run("python", "docs/builder/pages.py", "build/docs", **quiet)
-        or environment.run("python", "docs/builder/examples.py", *guides, "docs/index.md", **quiet)
+        or environment.run("python", "docs/builder/examples.py", *pages, **quiet)
     )
 
 

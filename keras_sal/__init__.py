@@ -23,6 +23,7 @@ The packages, in the order in which a recording passes through them:
 * `keras_sal.streaming`: the same model one frame at a time, with explicit state.
 * `keras_sal.export`: TensorFlow Lite Micro, LiteRT, ONNX, firmware, ESPHome, verification.
 * `keras_sal.runtime`: `StreamingDetector`, audio in and detections out, in any of these formats.
+* `keras_sal.pretrained`: detectors of wake words, ready to run.
 * `keras_sal.detection`: trigger, hit rule, DET curves, latency and their uncertainty.
 * `keras_sal.evaluation`: systems scored on the same streams, their comparison, and a report.
 * `keras_sal.cli`: the command line, `keras-sal --help`.
@@ -63,7 +64,8 @@ __version__ = "0.1.0"
 
 _PACKAGES = (
     *("anchors", "audio", "augmentation", "cli", "data", "detection", "evaluation", "export"),
-    *("layers", "losses", "metrics", "models", "runtime", "streaming", "targets", "training"),
+    *("layers", "losses", "metrics", "models", "pretrained", "runtime", "streaming", "targets"),
+    "training",
 )
 
 __all__ = [

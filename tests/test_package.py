@@ -20,7 +20,8 @@ README = PACKAGE.parent / "README.md"
 
 PACKAGES = [
     *("anchors", "audio", "augmentation", "cli", "data", "detection", "evaluation", "export"),
-    *("layers", "losses", "metrics", "models", "runtime", "streaming", "targets", "training"),
+    *("layers", "losses", "metrics", "models", "pretrained", "runtime", "streaming", "targets"),
+    "training",
 ]
 NAMES = [
     *("AnchorSchedule", "AnchorTargets", "FrameCrossEntropy", "FrameFocalLoss", "MaxPoolingLoss"),
@@ -47,7 +48,7 @@ KERAS_METHODS = {
 FLOORS = [
     {"typing", "extras", "provenance", "progress", "checks"},
     {"anchors", "layers"},
-    {"files"},
+    {"files", "pretrained"},
     {"detection", "targets", "losses", "models", "streaming", "audio"},
     {"metrics", "augmentation", "export"},
     {"data", "runtime"},

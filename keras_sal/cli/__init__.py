@@ -8,7 +8,8 @@
   trigger; `command_parser`: the form of the help.
 - `systems`: models and bundles that are run over the streams of an evaluation; `feature_streams`:
   streams for `export` and `verify`; `trained_model`: the `.keras` files that they read;
-  `web_runtime`: what the page of `serve` runs on.
+  `model_path`: the path of a model or of a pretrained detector; `bundle_export`: `export` of a
+  bundle; `web_runtime`: what the page of `serve` runs on.
 - `console`, `results_table`, `meter`: what is shown; `microphone`: what is heard.
 
 The module of a command has `add_parser(commands)`, which adds its parser, and `run(options)`, which

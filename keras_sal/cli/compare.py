@@ -11,6 +11,7 @@ from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budge
 from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.model_path import model_path
 from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
 from keras_sal.cli.wake_word import fill_in_word
 
@@ -41,7 +42,12 @@ def add_parser(commands: Commands) -> None:
         examples=["compare out/first out/second --fa-per-hour 0.5", "compare a.keras b.keras"],
         check=check,
     )
-    parser.add_argument("systems", nargs="+", metavar="A B", help="folders, models or bundles")
+    parser.add_argument(
+        "systems",
+        nargs="+",
+        metavar="A B",
+        help="folders, models, bundles or names of pretrained detectors",
+    )
     add_stream_arguments(parser)
     add_false_alarm_budget(parser, f"that of the folder A or B, else {BUDGET}")
     add_bootstrap(parser)
@@ -79,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
     path = options.json and check_path(options.json)
     console = Console()
+    options.systems = [str(model_path(system)) for system in options.systems]
     sides = [_read_or_predict(system, console, options) for system in options.systems]
     predictions, shipped = _joined(sides)
     if len(predictions.systems) < 2:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli import microphone, sound_blocks
@@ -21,10 +20,12 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.meter import meter
+from keras_sal.cli.model_path import is_pretrained, model_path
 
 if TYPE_CHECKING:
     from keras_sal.runtime import StreamingDetector
 
+MODEL = ".tflite, .onnx or .keras file, a bundle, or the name of a pretrained detector"
 STATED_OR = "of the bundle or the .json file, else"
 
 
@@ -40,13 +41,14 @@ def add_parser(commands: Commands) -> None:
         "and trigger are those of a bundle, or of the .json file beside a .tflite or .onnx file, "
         "unless they are given.",
         examples=[
+            "detect computer --microphone",
             "detect firmware --microphone",
             "detect detector.tflite a.wav b.flac --threshold 0.9",
             "detect firmware - < recording.wav",
         ],
         check=check,
     )
-    parser.add_argument("model", metavar="MODEL", help=".tflite, .onnx or .keras file, or a bundle")
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument(
         "files",
         nargs="*",
@@ -130,6 +132,8 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 1 if a file could not be read.
     """
+    if is_pretrained(options.model) and options.runtime != "micro":
+        _check_packages(options)
     sounddevice = microphone.import_sounddevice() if options.microphone else None
     detector = _open(options)
     print_detection = _print_json if options.json_lines else _print_text
@@ -153,15 +157,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_packages(options: argparse.Namespace) -> None:
+    """Refuse to begin if a package is missing that a pretrained detector needs; name all."""
+    from keras_sal.extras import require_packages
+
+    packages = ["ai_edge_litert", "pymicro_features", "soundfile", "soxr"]
+    packages += ["sounddevice"] if options.microphone else []
+    require_packages(packages, "run a pretrained detector over sound", extra="detect")
+
+
 def _open(options: argparse.Namespace) -> StreamingDetector:
     from keras_sal.audio import MicroFrontend
     from keras_sal.export import detector_file
     from keras_sal.runtime import StreamingDetector
 
-    model, runtime = options.model, options.runtime
+    model, runtime = model_path(options.model), options.runtime
     given = values(options, {"threshold": None, "class_names": None, **TRIGGER})
     given = {name: value for name, value in given.items() if value is not None}
-    if Path(model).is_dir():
+    if is_pretrained(options.model):
+        detector = StreamingDetector.pretrained(options.model, runtime, **given)
+    elif model.is_dir():
         detector = StreamingDetector.from_bundle(model, runtime, **given)
     elif detector_file.find(model):
         detector = StreamingDetector.from_file(model, runtime, **given)
@@ -170,8 +185,8 @@ def _open(options: argparse.Namespace) -> StreamingDetector:
     if detector.frontend is None:
         raise ValueError(
             "`model` must hear sound; this one takes features of your own. Received: "
-            f"model={model!r}. Feed them to StreamingDetector.from_bundle(...).process(features), "
-            "or to that of StreamingDetector.from_file(...)."
+            f"model={options.model!r}. Feed them to StreamingDetector.from_bundle(...)"
+            ".process(features), or to that of StreamingDetector.from_file(...)."
         )
     return detector
 

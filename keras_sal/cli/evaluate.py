@@ -18,6 +18,7 @@ from keras_sal.cli.arguments import (
 from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.model_path import model_path
 from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_word_streams
 from keras_sal.cli.wake_word import fill_in_word
@@ -50,7 +51,8 @@ def add_parser(commands: Commands) -> None:
         "models",
         nargs="*",
         metavar="MODEL",
-        help=".keras, .tflite or .onnx file; the others are compared with the first",
+        help=".keras, .tflite or .onnx file, or the name of a pretrained detector; the others are "
+        "compared with the first",
     )
     parser.add_argument(
         "--bundle",
@@ -58,7 +60,8 @@ def add_parser(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="bundle, scored with the trigger it ships with; may be repeated",
+        help="bundle, or the name of a pretrained detector, scored with the trigger it ships with; "
+        "may be repeated",
     )
     parser.add_argument(
         "--names",
@@ -114,6 +117,9 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.extras import require_packages
 
     console = Console()
+    options.models, options.bundles = (
+        [str(model_path(path)) for path in paths] for paths in (options.models, options.bundles)
+    )
     fill_in_word(options, [*options.models, *options.bundles], console, several=True)
     compared_words(options.word)
     require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")

@@ -29,6 +29,7 @@ from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
+from keras_sal.cli.model_path import model_path
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
@@ -80,7 +81,7 @@ def add_parser(commands: Commands) -> None:
         "posteriors, with a .json file beside it; for browsers it is a folder with a page, for "
         "`keras-sal serve` or any web server; for Android it is a project with an app that "
         "listens, for Android Studio. The threshold is given, or chosen with that model on dev "
-        "streams.",
+        "streams; that of a bundle or a pretrained detector is known, and needs no recordings.",
         examples=[
             "export model.keras firmware --recordings my_recordings",
             "export model.keras firmware --to esp-idf --recordings my_recordings",
@@ -89,9 +90,15 @@ def add_parser(commands: Commands) -> None:
             'export mine.keras firmware --word "lights on" --word "lights off"',
             "export model.keras page --to web --recordings my_recordings",
             "export model.keras phone --to android --recordings my_recordings",
+            "export computer page --to web",
         ],
     )
-    parser.add_argument("model", metavar="MODEL", help=".keras file")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help=".keras file, or a bundle or the name of a pretrained detector for "
+        "all but onnx and esphome",
+    )
     parser.add_argument("output", metavar="OUT", help="folder, or .tflite or .onnx file, to write")
     parser.add_argument("--to", choices=tuple(QUANTIZATIONS), default="micro", help="target")
     parser.add_argument(
@@ -152,6 +159,47 @@ def run(options: argparse.Namespace) -> int:
         The exit status, 0.
     """
     from keras_sal.data import copy_split_record
+
+    path = model_path(options.model)
+    export = _open_bundle(path, options) if path.is_dir() else _open_model(options)
+    writers = {
+        "litert": export.file,
+        "onnx": export.file,
+        "web": export.page,
+        "android": export.app,
+    }
+    export.console.say(writers.get(options.to, export.firmware)())
+    # A page or an app may be published, which the names of recordings must not be.
+    if options.to == "web":
+        export.console.say(
+            f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}"
+        )
+        return 0
+    if options.to == "android":
+        export.console.say("Open it in Android Studio; its README.md says how to get it on a phone")
+        return 0
+    copy_split_record(path, options.output)
+    if options.to != "esphome" and not path.is_dir():
+        files = shlex.join([str(options.model), str(options.output)])
+        export.console.say(f"Check it with: keras-sal verify {files}")
+    return 0
+
+
+def _open_bundle(folder: Path, options: argparse.Namespace) -> Export:
+    """Open a bundle, whose model, threshold and classes are there."""
+    from keras_sal.cli.bundle_export import BundleExport
+    from keras_sal.export import bundle
+
+    _check_output(options)
+    if options.to == "android":
+        _check_android(options)
+    export = BundleExport(None, None, None, options, Console(), bundle.read(folder))
+    export.check()
+    return export
+
+
+def _open_model(options: argparse.Namespace) -> Export:
+    """Open a trained model, and the recordings that it needs."""
     from keras_sal.runtime import open_runner
 
     options.quantization = _quantization(options)
@@ -187,26 +235,7 @@ def run(options: argparse.Namespace) -> int:
     recordings = None
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
-    export = _Export(model, runner, recordings, options, console)
-    writers = {
-        "litert": export.file,
-        "onnx": export.file,
-        "web": export.page,
-        "android": export.app,
-    }
-    console.say(writers.get(options.to, export.firmware)())
-    # A page or an app may be published, which the names of recordings must not be.
-    if options.to == "web":
-        console.say(f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}")
-        return 0
-    if options.to == "android":
-        console.say("Open it in Android Studio; its README.md says how to get it on a phone")
-        return 0
-    copy_split_record(options.model, options.output)
-    if options.to != "esphome":
-        files = shlex.join([str(options.model), str(options.output)])
-        export.console.say(f"Check it with: keras-sal verify {files}")
-    return 0
+    return Export(model, runner, recordings, options, console)
 
 
 def recordings_folder(options: argparse.Namespace) -> Path | str | None:
@@ -363,10 +392,10 @@ def _quantization(options: argparse.Namespace) -> str:
 
 
 @dataclass(frozen=True)
-class _Export:
+class Export:
     """One run of the command: a trained model, its recordings and the options."""
 
-    model: keras.Model
+    model: keras.Model | None
     runner: Any
     recordings: list[Recording] | None
     options: argparse.Namespace

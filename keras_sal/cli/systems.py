@@ -287,7 +287,8 @@ def _open(path: Path, runtime: str | None) -> tuple[Any, dict[str, Any]]:
     if path.suffix == ".keras":
         model = load_keras_file(path)
         details["parameters"] = model.count_params()
-    runner: Any = open_runner(model, runtime if path.suffix == ".tflite" else None)
+    chosen = runtime if path.is_dir() or path.suffix == ".tflite" else None
+    runner: Any = open_runner(model, chosen)
     if runner_steps.samples_per_step(runner):
         raise ValueError(
             "`MODEL` must take features, which are computed from the recordings once for all; this "

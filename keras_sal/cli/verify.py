@@ -22,6 +22,7 @@ from keras_sal.cli.arguments import (
 from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
+from keras_sal.cli.model_path import model_path
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
     streams = _streams(runner, options, console)
-    exports: list[Any] = [Path(export) for export in options.exports]
+    exports: list[Any] = [model_path(export) for export in options.exports]
     scoring = _scoring(exports, options)
     if streams.anchors_s is not None:
         budget = options.fa_per_hour
@@ -148,7 +149,7 @@ def _streams(
     from keras_sal.data import require_recordings
 
     folder = require_recordings(options.recordings)
-    systems = [options.model, *options.exports]
+    systems = [options.model, *map(model_path, options.exports)]
     fill_in_word(options, systems, console)
     recordings = load_recordings_of(systems, folder, options, console)
     with console.stage(f"Make {options.split} streams") as stage:
@@ -156,5 +157,5 @@ def _streams(
             *(runner, recordings, options.word, options.split),
             cache=options.cache,
             progress=stage.progress,
-            sound=_take_samples([Path(export) for export in options.exports]),
+            sound=_take_samples([model_path(export) for export in options.exports]),
         )

@@ -192,6 +192,33 @@ class StreamingDetector:
         return cls(written.model_path, runtime=runtime or "micro", **options | changes)
 
     @classmethod
+    def pretrained(cls, name: str, runtime: str | None = None, **changes: Any) -> StreamingDetector:
+        """Open a detector that is in the package, trained; see `keras_sal.pretrained`.
+
+        Args:
+            name: One of `keras_sal.pretrained.names()`, such as `"computer"`.
+            runtime: `"litert"` or `"micro"`. Defaults to `None`, which is LiteRT.
+            **changes: Arguments of `StreamingDetector` that replace those of the detector.
+
+        Returns:
+            The detector. It hears sound at 16 kHz, or at `sample_rate`.
+
+        Raises:
+            ImportError: If a package of the `detect` extra is missing.
+            ValueError: If there is no detector of that name.
+
+        Example:
+
+        >>> from keras_sal import StreamingDetector
+        >>> detector = StreamingDetector.pretrained("computer")  # doctest: +SKIP
+        >>> detector.process(samples).detections  # doctest: +SKIP
+        [Detection(time_s=1.62, score=0.99, class_index=0, class_name='computer')]
+        """
+        from keras_sal import pretrained
+
+        return cls.from_bundle(pretrained.path(name), runtime or "litert", **changes)
+
+    @classmethod
     def from_file(
         cls, path: PathLike, runtime: str | None = None, **changes: Any
     ) -> StreamingDetector:

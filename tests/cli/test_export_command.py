@@ -216,7 +216,7 @@ def test_json_of_esphome_says_author_website_and_languages(tmp_path, monkeypatch
     options = program.parser().parse_args(
         ["export", "m.keras", str(tmp_path / "out"), "--to", "esphome", *told]
     )
-    job = export._Export(None, None, None, options, None)
+    job = export.Export(None, None, None, options, None)
     assert job._write_esphome(None, 0.5) == "1 bytes of flash, threshold 0.5"
     assert (said["author"], said["website"]) == ("me", "https://me.org")
     assert said["languages"] == ["en", "de"]
