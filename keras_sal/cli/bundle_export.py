@@ -31,6 +31,7 @@ class BundleExport(Export):
             ValueError: If there is such an option.
         """
         options, quantization = self.options, self.bundle.manifest["quantization"]
+        defaults = {"state": "explicit", "quantization": quantization}
         if options.to not in TARGETS:
             raise ValueError(
                 f"`MODEL` must be a .keras file for `--to {options.to}`; a bundle holds integers, "
@@ -39,11 +40,14 @@ class BundleExport(Export):
             )
         given = {
             "--recordings": options.recordings,
+            "--word": options.word,
+            "--fa-per-hour": options.fa_per_hour,
             "--calibration": options.calibration,
-            "--state": None if options.state == "explicit" else options.state,
-            "--quantization": None
-            if options.quantization == quantization
-            else options.quantization,
+            **{
+                f"--{name}": getattr(options, name)
+                for name, default in defaults.items()
+                if getattr(options, name) != default
+            },
         }
         trigger = self.bundle.manifest["trigger"]
         for name, number in TRIGGER.items():

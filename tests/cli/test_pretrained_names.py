@@ -134,7 +134,8 @@ def test_export_writes_the_sources_of_its_firmware(here):
     [
         (["--to", "esphome"], r"`MODEL` must be a .keras file for `--to esphome`"),
         (["--quantization", "float32"], "`--quantization` must be left out for a bundle"),
-        (["--recordings", "mine"], "`--recordings` must be left out for a bundle"),
+        (["--fa-per-hour", "1"], "`--fa-per-hour` must be left out for a bundle"),
+        (["--recordings", "."], "`--recordings` must be left out for a bundle"),
         (["--refractory-s", "3"], "`--refractory-s` must be left out for a bundle"),
         (["--state", "internal"], "`--state` must be left out for a bundle"),
     ],
