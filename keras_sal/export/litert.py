@@ -112,8 +112,9 @@ def from_micro(
 ) -> LiteModel:
     """Rewrite a file for microcontrollers, such as that of a bundle, as one for LiteRT.
 
-    The integers inside stay as they are, and so do its detections. With an output every 30 ms, as
-    the detectors of `keras-sal train` have it, that takes no TensorFlow.
+    The integers inside stay as they are. LiteRT quantizes the frames itself then, and rounds few of
+    them to the next integer. With an output every 30 ms, as the detectors of `keras-sal train` have
+    it, that takes no TensorFlow.
 
     Args:
         model: What `keras_sal.export.micro.convert` returned, or the path of its `.tflite` file.
