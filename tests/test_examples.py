@@ -190,9 +190,8 @@ def test_train_distributed(few, cache, tmp_path):
     assert devices.startswith("1 device")
     assert len(one) == 5
     if BACKEND == "jax":
-        devices, two = train(
-            ("XLA_FLAGS", "--xla_force_host_platform_device_count=2"), ("JAX_PLATFORMS", "cpu")
-        )
+        flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+        devices, two = train(("XLA_FLAGS", flags), ("JAX_PLATFORMS", "cpu"))
         assert devices == "2 device(s): cpu:0, cpu:1"
         assert two == pytest.approx(one, rel=1e-3)
 

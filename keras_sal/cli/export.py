@@ -31,7 +31,7 @@ from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.recordings import load_recordings_of
-from keras_sal.cli.trained_model import load_trained_model
+from keras_sal.cli.trained_model import check_trained_model, load_trained_model
 from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def _open_model(options: argparse.Namespace) -> Export:
         from keras_sal.export import bundle
 
         bundle.check_folder(options.output)
+    check_trained_model(options.model)
     options.recordings = recordings_folder(options)
     if options.to in WITH_THRESHOLD and options.threshold is None and not options.recordings:
         raise ValueError(

@@ -77,7 +77,7 @@ def test_export_writes_a_bundle(exported):
     assert written.scoring["smooth_frames"] == 2
     assert written.manifest["classes"] == ["hello"]
     assert written.manifest["quantization"] == "int8"
-    assert written.manifest["frontend"] is None
+    assert written.manifest["frontend"]["kind"] == "micro"
     assert written.manifest["threshold"]["rule"] == "set by hand"
 
 
@@ -100,7 +100,8 @@ def test_export_writes_a_package(folder, capsys):
     [("litert", "model.tflite", LiteModel), ("onnx", "model.onnx", OnnxModel)],
 )
 def test_export_writes_a_file(folder, target, file, runner, capsys):
-    assert main("export", folder / "model.keras", folder / file, "--to", target) == 0
+    options = ["--to", target, "--frontend", "none"]
+    assert main("export", folder / "model.keras", folder / file, *options) == 0
     assert runner(folder / file).inputs[0].shape == (1, FEATURES)
     said = " ".join(capsys.readouterr().out.split())
     assert f"keras-sal verify {folder / 'model.keras'} {folder / file}" in said
@@ -170,7 +171,7 @@ def test_a_detector_of_sound_keeps_its_front_end(features, options, expected):
     model = gru_detector(features=features, feature_max=1.0, size="nano")
     given = ["export", "a.keras", "out", "--threshold", "0.8", *options]
     options = program.parser().parse_args(given)
-    assert export._Export(model, None, None, options, None)._frontend() == expected
+    assert export.Export(model, None, None, options, None)._frontend() == expected
 
 
 @pytest.mark.parametrize(
