@@ -152,6 +152,19 @@ def add_word(parser: Parser, unset: str, *, several: bool = False) -> None:
     )
 
 
+def add_negatives(parser: Parser) -> None:
+    """Add `--negatives`."""
+    parser.add_argument(
+        "--negatives",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="folders with recordings.csv of further negatives, in the splits of their tables; "
+        "recordings in whose text the word is said are left out (default: none)",
+    )
+
+
 def add_splits(parser: Parser) -> None:
     """Add `--splits`."""
     parser.add_argument(

@@ -22,7 +22,7 @@ def load_recordings_of(
     Args:
         systems: Paths of models and bundles.
         folder: Folder of the recordings.
-        options: Parsed arguments: `word` and `splits`.
+        options: Parsed arguments: `word`, `splits` and perhaps `negatives`.
         console: Shows what was found.
 
     Returns:
@@ -45,4 +45,10 @@ def load_recordings_of(
             )
     records = [SplitRecord.read(path) for path in sorted(paths)]
     console.say(f"Recordings: {folder}")
-    return load_word_recordings(folder, options.word, records=records, say=console.say)
+    return load_word_recordings(
+        folder,
+        options.word,
+        negatives=getattr(options, "negatives", ()),
+        records=records,
+        say=console.say,
+    )

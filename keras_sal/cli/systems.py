@@ -13,6 +13,7 @@ from keras_sal.cli.arguments import (
     TRIGGER,
     Parser,
     add_cache,
+    add_negatives,
     add_recordings,
     add_runtime,
     add_splits,
@@ -64,6 +65,7 @@ def add_stream_arguments(parser: Parser, *, several_words: bool = False) -> None
         several_words: Whether `--word` may be repeated. Defaults to `False`.
     """
     add_recordings(parser)
+    add_negatives(parser)
     add_word(parser, THAT_OF_THE_MODEL, several=several_words)
     add_splits(parser)
     add_cache(parser)

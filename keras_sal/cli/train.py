@@ -26,7 +26,8 @@ from keras_sal.cli.wake_word import list_recorded
 
 FOLDERS = {
     "positives": "folders of recordings of the word alone, ann-1.wav said by ann",
-    "negatives": "folders of other speech; a folder inside is named after what is said in it",
+    "negatives": "folders of other speech; a folder inside is named after what is said in it. "
+    "Beside DIR: folders with recordings.csv of further negatives, in the splits of their tables",
     "noise": "folders of noise",
 }
 NETWORKS = ("gru", "conv", "conv-gru")
@@ -60,6 +61,7 @@ def add_parser(commands: Commands) -> None:
             "train --word computer --positives mine --negatives speech tv --noise fan",
             'train my_recordings --word "lights on" --word "lights off"',
             "train my_recordings --word computer --resume --fa-per-hour 0.5",
+            "train my_recordings --word computer --negatives more_speech",
         ],
         notes="DIR has recordings.csv, or a folder for each word: hey_robot/ann-1.wav is said by "
         "ann, noise/ has noise. Without a table, and where its rows are all of one split, speakers "
@@ -78,7 +80,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--recordings", metavar="DIR", help="another way to give DIR (default: DIR)"
     )
-    _add_folders(parser.add_argument_group("recordings in several folders, instead of DIR"))
+    _add_folders(
+        parser.add_argument_group("recordings in several folders, instead of DIR or added to it")
+    )
     parser.add_argument(
         "--resplit",
         action="store_true",
@@ -200,6 +204,7 @@ def run(options: argparse.Namespace) -> int:
     job = wake_word.WakeWordJob(
         words[0] if len(words) == 1 else words,
         _tabulate(output, words[0], options) or options.folder or options.recordings,
+        negatives=() if options.positives else options.negatives,
         training=TrainingOptions(**values(options, TRAINING)),
         speech=SyntheticSpeech(options.utterances, **values(options, SPEECH)),
         **values(options, JOB),
@@ -227,8 +232,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_folders(options: argparse.Namespace) -> None:
-    """Refuse folders of a kind without those of the other, or beside a folder of all."""
+    """Refuse folders of a kind without those of the other, or beside a folder of all.
+
+    Negatives alone are added to the folder of all.
+    """
     given = [name for name in FOLDERS if getattr(options, name)]
+    if given == ["negatives"]:
+        return
     if given and not isinstance(options.word, str):
         raise ValueError(
             f"`--{given[0]}` must be left out for several words; it holds one. Received: "

@@ -5,6 +5,7 @@ In the order of use:
 1. `load_recordings` reads a folder of recordings; `keras_sal.data.recordings` describes its layout.
    `find_recordings` and `require_recordings` locate it. `partition` separates the recordings of a
    word from the others. `load_word_recordings` does all of this in the way of the commands.
+   `load_negatives` adds hours of speech and music without the word.
    `tabulate_folders` makes a table of folders of the word and of other sound.
 2. `split_by_speaker` and `check_splits` prepare the splits train, dev and test; `find_duplicates`
    and `group_duplicates` find recordings of one utterance. A `SplitRecord` keeps the splits that a
@@ -41,7 +42,7 @@ from keras_sal.data.stream_batches import StreamBatches
 from keras_sal.data.stream_chunks import StreamChunks
 from keras_sal.data.streams import Stream, compute_features
 from keras_sal.data.training_set import training_streams
-from keras_sal.data.word_recordings import load_word_recordings
+from keras_sal.data.word_recordings import load_negatives, load_word_recordings
 
 __all__ = [
     "NoiseVariety",
@@ -60,6 +61,7 @@ __all__ = [
     "find_recordings",
     "find_split_record",
     "group_duplicates",
+    "load_negatives",
     "load_recordings",
     "load_word_recordings",
     "partition",

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keras_sal.data.alignment.events import words_of
 from keras_sal.data.recordings import Recording, load_recordings
 from keras_sal.data.recordings_table import SPLITS, TABLE
 from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
 from keras_sal.data.splits import only_speaker, split_by_speaker
-from keras_sal.data.wake_words import Words, class_of, compared_words, quote
+from keras_sal.data.wake_words import Words, class_of, compared_words, is_said, quote
 from keras_sal.typing import PathLike
 
 
@@ -19,6 +20,7 @@ def load_word_recordings(
     folder: PathLike,
     word: Words,
     *,
+    negatives: Sequence[PathLike] = (),
     resplit: bool = False,
     records: Sequence[SplitRecord] = (),
     say: Callable[[str], object] | None = None,
@@ -32,6 +34,8 @@ def load_word_recordings(
     Args:
         folder: Folder of recordings; see `keras_sal.data.recordings`.
         word: Wake word, or a list of several for a detector that tells them apart.
+        negatives: Folders of further negatives, each with a table, whose splits hold; see
+            `load_negatives`. Defaults to none.
         resplit: Whether to split the speakers whatever the table says. Defaults to `False`.
         records: Records of the splits of detectors; see `keras_sal.data.split_record`. Defaults to
             none.
@@ -69,8 +73,63 @@ def load_word_recordings(
     recordings = apply_split_records(records, listed, folder)
     if not dealt:
         _warn_of_moved(listed, recordings)
+    for each in negatives:
+        recordings += load_negatives(each, word, records=records, say=say)
     _say_counts(recordings, word, say)
     return recordings
+
+
+def load_negatives(
+    folder: PathLike,
+    word: Words,
+    *,
+    records: Sequence[SplitRecord] = (),
+    say: Callable[[str], object] | None = None,
+) -> list[Recording]:
+    r"""Load a folder of further negatives, for false alarms on more hours than a word's folder has.
+
+    They are in the splits of their table. Recordings in whose text the word is said, alone or among
+    others, are left out.
+
+    Args:
+        folder: Folder with a table; see `keras_sal.data.recordings`.
+        word: Wake word, or a list of several.
+        records: Records of the splits of detectors; as for `load_word_recordings`.
+        say: Called with a line about what was found, such as `print`. Defaults to `None`.
+
+    Returns:
+        A list of `Recording`.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no table in it.
+        ValueError: If no recording is usable.
+
+    Example:
+        >>> import pathlib, tempfile, soundfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name in "ab":
+        ...     soundfile.write(folder / f"{name}.wav", [0.0] * 16_000, 16_000)
+        >>> table = "file,split,text,onset_s,offset_s\na.wav,dev,computer,,\nb.wav,test,,,\n"
+        >>> _ = (folder / "recordings.csv").write_text(table)
+        >>> [(each.path.name, each.split) for each in load_negatives(folder, "computer")]
+        [('b.wav', 'test')]
+    """
+    folder, words = Path(folder), compared_words(word)
+    listed = load_recordings(folder)
+    kept = [
+        recording
+        for recording in listed
+        if not any(is_said(each, " ".join(words_of(recording.text))) for each in words)
+    ]
+    if say:
+        left_out = len(listed) - len(kept)
+        heard = f"; {left_out} are left out, as {quote(word)} is said in them" if left_out else ""
+        hours = ", ".join(
+            f"{sum(r.duration_s for r in kept if r.split == split) / 3600:.2f} h in {split}"
+            for split in SPLITS
+        )
+        say(f"Further negatives: {folder}, {hours}{heard}")
+    return apply_split_records(records, kept, folder)
 
 
 def _warn_of_moved(listed: Sequence[Recording], recordings: Sequence[Recording]) -> None:

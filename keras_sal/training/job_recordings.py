@@ -6,6 +6,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +67,7 @@ def collect_recordings(
     output: Path,
     reporter: Reporter,
     *,
+    negatives: Sequence[PathLike] = (),
     resplit: bool = False,
     seed: int = 0,
 ) -> JobRecordings:
@@ -77,6 +79,8 @@ def collect_recordings(
         speech: Options of synthetic speech.
         output: Folder below which synthetic speech is written.
         reporter: Receiver of the progress.
+        negatives: Folders of further negatives; see `keras_sal.data.load_word_recordings`. Defaults
+            to none.
         resplit: Whether to split by speaker even if the table has splits. A table with one split is
             always split. Defaults to `False`.
         seed: Seed of the synthetic speech. Defaults to 0.
@@ -88,6 +92,7 @@ def collect_recordings(
         ImportError: If a package for speech synthesis is missing.
         ValueError: If the recordings can't be trained on, or there is nothing to train on.
     """
+    load = partial(_load, word=word, negatives=negatives, resplit=resplit, reporter=reporter)
     found = find_recordings(folder)
     utterances = count_utterances(speech, alone=found is None)
     if not isinstance(word, str):
@@ -98,14 +103,14 @@ def collect_recordings(
                 f"{'no recordings' if found is None else f'{utterances} utterances'}. Record them, "
                 "or write a folder for each with `keras-sal synthesize`."
             )
-        return JobRecordings(found, _load(found, word, resplit, reporter), {})
+        return JobRecordings(found, load(found), {})
     options: dict[str, Any] = {"utterances": utterances, "seed": seed}
     options |= {"near": speech.near, "voices": speech.voices}
     options |= {"kokoro": speech.kokoro} if speech.kokoro else {}
     if found is None:
         found = _synthesize(word, output, reporter, options)
-        return JobRecordings(found, _load(found, word, resplit, reporter), {})
-    recordings = _load(found, word, resplit, reporter)
+        return JobRecordings(found, load(found), {})
+    recordings = load(found)
     if not utterances:
         return JobRecordings(found, recordings, {})
     synthetic = load_recordings(_synthesize(word, output, reporter, options))
@@ -148,9 +153,13 @@ def _synthesize(word: str, output: Path, reporter: Reporter, options: dict[str, 
         )
 
 
-def _load(folder: Path, word: Words, resplit: bool, reporter: Reporter) -> list[Recording]:
+def _load(
+    folder: Path, word: Words, negatives: Sequence[PathLike], resplit: bool, reporter: Reporter
+) -> list[Recording]:
     reporter.say(f"Recordings: {folder}")
-    recordings = load_word_recordings(folder, word, resplit=resplit, say=reporter.say)
+    recordings = load_word_recordings(
+        folder, word, negatives=negatives, resplit=resplit, say=reporter.say
+    )
     positives, _ = check_splits(recordings, word)
     untimed = sum(math.isnan(recording.offset_s) for recording in partition(recordings, word)[0])
     if untimed:

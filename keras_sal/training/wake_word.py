@@ -49,6 +49,8 @@ class WakeWordJob:
         word: The wake word, or a list of several that the detector tells apart.
         recordings: Folder of recordings. Defaults to `None`, for that of
             `keras_sal.data.find_recordings`; if there is none, all speech is synthesised.
+        negatives: Folders of further negatives, each with a table, whose splits hold: the
+            threshold is chosen, and figures are taken, on more hours. Defaults to none.
         resplit: Whether to split by speaker even if the table has splits. A table with one split
             is always split; see `keras_sal.data.splits`. Defaults to `False`.
         speech: Options of synthetic speech.
@@ -69,6 +71,7 @@ class WakeWordJob:
 
     word: Words
     recordings: PathLike | None = None
+    negatives: Sequence[PathLike] = ()
     resplit: bool = False
     speech: SyntheticSpeech = field(default_factory=SyntheticSpeech)
     network: str = "gru"
@@ -131,6 +134,7 @@ def train_wake_word(
         job.speech,
         output,
         reporter,
+        negatives=job.negatives,
         resplit=job.resplit,
         seed=seed,
     )

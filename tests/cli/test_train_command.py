@@ -376,6 +376,22 @@ def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch
     }
 
 
+def test_negatives_beside_a_folder_are_added_to_it(tmp_path, monkeypatch):
+    jobs = []
+
+    def train(output, job, **_):
+        jobs.append(job)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(wake_word, "train_wake_word", train)
+    monkeypatch.chdir(tmp_path)
+    for name in ("words", "speech", "music"):
+        (tmp_path / name).mkdir()
+    assert cli.main(["train", "words", "--word", "computer", "--negatives", "speech", "music"]) == 1
+    [job] = jobs
+    assert (job.recordings, list(job.negatives)) == ("words", ["speech", "music"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

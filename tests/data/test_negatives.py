@@ -1,0 +1,82 @@
+"""Folders of further negatives, beside the recordings of a word."""
+
+from argparse import Namespace
+
+import pytest
+from recording_folders import small_corpus, write_folder, write_tones
+
+from keras_sal.cli.console import Console
+from keras_sal.cli.recordings import load_recordings_of
+from keras_sal.data import (
+    Recording,
+    SplitRecord,
+    load_negatives,
+    load_recordings,
+    load_word_recordings,
+)
+from keras_sal.progress import SilentReporter
+from keras_sal.training.job_recordings import SyntheticSpeech, collect_recordings
+
+pytestmark = [pytest.mark.any_backend, pytest.mark.filterwarnings("ignore::UserWarning")]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Recordings of words, and negatives, two of which hold "computer"."""
+    rows = [
+        {"file": "news.flac", "split": "dev", "text": "the news", "speaker": "eve"},
+        {"file": "music.flac", "split": "test"},
+        {"file": "alone.flac", "split": "dev", "text": "computer"},
+        {"file": "among.flac", "split": "test", "text": "a computer hums"},
+    ]
+    return small_corpus(tmp_path / "words"), write_folder(tmp_path / "more", rows)
+
+
+def splits(recordings, folder):
+    return {r.path.name: r.split for r in recordings if r.path.parent == folder}
+
+
+def test_their_splits_hold_and_the_word_is_left_out(folders):
+    words, more = folders
+    said = []
+    found = load_word_recordings(words, "computer", negatives=[more], say=said.append)
+    assert splits(found, more) == {"news.flac": "dev", "music.flac": "test"}
+    assert len(found) == len(load_recordings(words)) + 2
+    assert any("2 are left out, as 'computer' is said in them" in line for line in said)
+
+
+def test_the_splits_of_the_words_are_dealt_out_alone(folders):
+    words, more = folders
+    found = load_word_recordings(words, "computer", negatives=[more], resplit=True)
+    assert splits(found, more) == {"news.flac": "dev", "music.flac": "test"}
+
+
+def test_another_word_leaves_out_none(folders):
+    assert len(load_negatives(folders[1], "alexa")) == 4
+
+
+def test_what_a_detector_was_trained_on_is_not_tested_on(folders):
+    words, more = folders
+    trained_on = [Recording(more / "music.flac", "train", "", 1.0)]
+    record = SplitRecord.of(trained_on, words)
+    found = load_word_recordings(words, "computer", negatives=[more], records=[record])
+    assert splits(found, more) == {"news.flac": "dev", "music.flac": "train"}
+
+
+def test_evaluate_loads_them(folders):
+    words, more = folders
+    options = Namespace(word="computer", splits=[], negatives=[str(more)])
+    assert len(splits(load_recordings_of([], words, options, Console()), more)) == 2
+
+
+def test_train_loads_them(folders, tmp_path):
+    more, words = folders[1], write_tones(tmp_path / "tones", train=10, dev=5, test=5)
+    speech, reporter = SyntheticSpeech(), SilentReporter()
+    found = collect_recordings("computer", words, speech, more, reporter, negatives=[more])
+    assert len(splits(found.recordings, more)) == 2
+
+
+def test_a_folder_without_a_table_is_refused(folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="must hold a table"):
+        load_word_recordings(folders[0], "computer", negatives=[tmp_path / "empty"])
