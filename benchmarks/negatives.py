@@ -40,7 +40,6 @@ from negative_sources import SOURCES
 from keras_sal import audio, files, provenance
 from keras_sal.augmentation import speech_level_db
 from keras_sal.cli.console import Console
-from keras_sal.detection import negative_hours
 
 HERE = Path(__file__).parent
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
@@ -55,6 +54,7 @@ COLUMNS = (
 )
 SHORTEST_S = 0.1
 SOFTEST_DB = -70.0
+PAUSE_S = 0.6  # mean pause between recordings in `keras_sal.data.evaluation_streams`
 CLIPS = "clips.json"
 
 
@@ -276,16 +276,18 @@ def hours_by(table, *columns):
     return nested
 
 
+def hours_in_streams(table):
+    """Return the hours that the recordings take in evaluation streams, with pauses, by split."""
+    paused = [row | {"duration_s": row["duration_s"] + PAUSE_S} for row in table]
+    return hours_by(paused, "split")
+
+
 def evaluated(folder):
-    """Return hours of negatives, and figures on test, of a folder of results."""
+    """Return figures on test, and hours of negatives there, of a folder of results."""
     found = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
     kept = ("threshold", "misses", "events", "false_alarms", "hours", "fa_per_hour")
     return {
         "word": found["word"],
-        "negative_hours": {
-            f"{each['split']}, {each['condition']}": negative_hours(each["hours"], each["events"])
-            for each in found["stream_sets"]
-        },
         "test": {
             system["name"]: {
                 condition: {name: each["at_threshold"][name] for name in kept}
@@ -370,6 +372,7 @@ def main():
             "words": arguments.words,
             "recordings": Counter(row["split"] for row in table),
             "hours": hours_by(table, "split"),
+            "hours_in_streams": hours_in_streams(table),
             "hours_by_corpus": hours_by(table, "split", "corpus"),
             "hours_by_language": hours_by(table, "split", "language"),
             "left_out": {name: found["left_out"] for name, found in gathered.items()},

@@ -14,7 +14,7 @@ import soundfile
 from debian_packages import Package, read_terms, unpacked
 from negative_sources import SOURCES, Source, asterisk, fillets, music, tuxpaint
 
-from keras_sal.data import load_recordings
+from keras_sal.data import Recording, evaluation_streams, load_recordings
 
 pytestmark = pytest.mark.any_backend
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg-deb")
@@ -258,6 +258,20 @@ def test_versions_of_a_piece_of_music_stay_together():
         for split in ("dev", "test")
     }
     assert by_split == {"dev": {"battle", "battle-epic"}, "test": {"defeat", "defeat2", "knolls"}}
+
+
+def test_hours_in_streams_count_the_pauses(tmp_path):
+    recordings = [
+        Recording(tmp_path / f"{number}.wav", "dev", "go" if number == 0 else "", 1.0, 0.2, 0.8)
+        for number in range(40)
+    ]
+    for recording in recordings:
+        soundfile.write(recording.path, np.sin(np.arange(16_000)), 16_000)
+    table = [{"split": "dev", "duration_s": 9.0}] * 400
+    [stream] = evaluation_streams(recordings, "go", "dev")
+    of_one_s = stream.duration_s - 40
+    assert negatives.hours_in_streams(table) == {"dev": round(400 * 9.6 / 3600, 2)}
+    assert of_one_s / 41 == pytest.approx(negatives.PAUSE_S, rel=0.15)
 
 
 def test_packages_of_all_sources_are_pinned():
