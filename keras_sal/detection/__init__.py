@@ -7,7 +7,8 @@ meets it:
 - `keras_sal.detection.trigger`: `detect` and `Trigger`, from posteriors to detections.
 - `keras_sal.detection.hit_rule`: `match_events`, from detections to hits, misses, false alarms.
 - `keras_sal.detection.operating_points`: `operating_point`, all figures at one threshold.
-- `keras_sal.detection.threshold_sweep`: `det_curve`, all thresholds at once.
+- `keras_sal.detection.curve_builder`: `det_curve`, all thresholds at once; `DetCurveBuilder`, the
+  same for more hours than fit into memory, and for shards.
 - `keras_sal.detection.curve`: `DetCurve`, the figures that can be read off the curve.
 - `keras_sal.detection.false_alarm_budget`: how a threshold is chosen for allowed false alarms.
 - `keras_sal.detection.tuning`: `tune` and `threshold_record`, the trigger for a budget.
@@ -102,6 +103,7 @@ How other scorers differ, and which way it moves their numbers
 """
 
 from keras_sal.detection.curve import DetCurve
+from keras_sal.detection.curve_builder import DetCurveBuilder, det_curve
 from keras_sal.detection.event_based_f1 import EventScore, active_intervals, event_f1
 from keras_sal.detection.exact_intervals import (
     Interval,
@@ -121,13 +123,13 @@ from keras_sal.detection.multiclass import ClassReport, class_curves, class_repo
 from keras_sal.detection.operating_points import Latency, OperatingPoint, operating_point
 from keras_sal.detection.resampling import bootstrap, paired_bootstrap
 from keras_sal.detection.scoring import Scoring
-from keras_sal.detection.threshold_sweep import det_curve
 from keras_sal.detection.trigger import Detection, Trigger, detect
 from keras_sal.detection.tuning import Tuning, join_threshold_records, threshold_record, tune
 
 __all__ = [
     "ClassReport",
     "DetCurve",
+    "DetCurveBuilder",
     "Detection",
     "EventScore",
     "Interval",

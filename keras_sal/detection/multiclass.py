@@ -16,9 +16,9 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve
+from keras_sal.detection.curve_builder import det_curve
 from keras_sal.detection.operating_points import OperatingPoint, operating_point
 from keras_sal.detection.scoring import TIME_TOLERANCE_S, Scoring
-from keras_sal.detection.threshold_sweep import det_curve
 from keras_sal.detection.trigger import detect
 from keras_sal.detection.validation import (
     validate_anchors,

@@ -1,6 +1,4 @@
-"""A sweep over all thresholds at once, which makes the DET curve of posteriors.
-
-`det_curve` is the entry; the rest explains how it counts.
+"""A sweep over all thresholds at once, over the scores of one stream.
 
 A trigger changes its behaviour only where the threshold crosses the score of a frame. So all its
 detections, at all thresholds, fit one exact table: a row `(frame, low, high)` is a detection at
@@ -16,143 +14,21 @@ time computes the table. Where a device keeps *one* time at which it is armed ag
 the ranges of thresholds at which it is hit, and a detection gives each event in turn the ranges
 that the event does not have yet. The ranges that remain when all its events are hit are repeats.
 
-`score_floor` makes long recordings cheap. Without hysteresis the number of detections never falls
-as the threshold falls: a detection as soon as allowed yields the largest possible set of frames
-that are a refractory time apart, and a lower threshold only offers more frames. A block of one
-refractory time holds at most one detection, and maxima of blocks that are not neighbours are always
-far enough apart to be detections together. So `k` blocks that reach a threshold prove at least
-`k / 2` detections. Frames whose score is not above the floor are never looked at.
+A floor makes long recordings cheap: frames whose score is not above it are never looked at. What
+is found above a floor is what a sweep with any lower floor finds there, row for row: the ranges of
+each row are as long as they can be, so a higher floor only cuts them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from keras_sal.checks import require
-from keras_sal.detection.curve import DetCurve, ThresholdTable
-from keras_sal.detection.false_alarm_budget import ROUNDING
-from keras_sal.detection.hit_rule import (
-    disjoint_spans,
-    event_spans,
-    hit_windows,
-    negative_hours,
-    recording_at,
-)
-from keras_sal.detection.scoring import Scoring
-from keras_sal.detection.validation import validate_boundaries, validate_streams
-from keras_sal.typing import Array, ArrayLike
+from keras_sal.typing import Array
 
 ThresholdRange: TypeAlias = tuple[float, float]
 """The thresholds in `(low, high]`."""
-
-
-def det_curve(
-    posteriors: Sequence[ArrayLike],
-    anchors_s: Sequence[ArrayLike],
-    *,
-    event_ends_s: Sequence[ArrayLike] | None = None,
-    max_fa_per_hour: float = 100.0,
-    boundaries_s: Sequence[ArrayLike] | None = None,
-    **scoring: Any,
-) -> DetCurve:
-    """Score a detector at all thresholds.
-
-    Exact: at each threshold the counts are those of `operating_point`. Cost grows linearly
-    with the hours; 100 hours of 10 ms frames take seconds.
-
-    Args:
-        posteriors: list of arrays `(frames,)` in [0, 1], one for each stream. A stream is what
-            a device would hear without a break; keep the state of the model over all of it.
-        anchors_s: list of arrays `(events,)`, seconds from the start of the stream, one for
-            each stream; empty where it has no event.
-        event_ends_s: list of arrays `(events,)`, seconds, aligned with `anchors_s`: the time until
-            which each event lasts. A further detection until then is a repeat and no false alarm,
-            and this audio isn't negative. Defaults to `None`: no event lasts beyond its hit window.
-        max_fa_per_hour: float > 0. Operating points with more false alarms an hour are left
-            out, which is what makes long recordings cheap; `inf` keeps all, at some seconds for
-            each hour. Defaults to 100.0.
-        boundaries_s: list of rising arrays `(boundaries,)`, seconds from the start of the stream,
-            one for each stream: the times at which one recording of the stream ends and the next
-            begins. `keras_sal.detection.bootstrap` draws recordings; the figures stay the same.
-            An event, a false alarm, a repeat and a frame belong to the recording that the anchor,
-            the detection and the frame lie in. Defaults to none: a stream is one recording.
-        **scoring: fields of `Scoring`; `frame_step_s` is required.
-
-    Returns:
-        `DetCurve`. Without hysteresis it holds *every* operating point of at most
-        `max_fa_per_hour`. With hysteresis (low thresholds may then fire less, because the
-        score never falls low enough to release them) it holds those above `DetCurve.floor`.
-
-    Raises:
-        ValueError: If the streams do not fit the anchors, or an argument is out of range.
-
-    Example:
-
-    >>> posterior = np.zeros(3600)
-    >>> posterior[[1001, 2000, 3000]] = [0.9, 0.4, 0.6]
-    >>> curve = det_curve([posterior], [[1000.0, 2000.0]], frame_step_s=1.0)
-    >>> curve.threshold.tolist()[:4]
-    [inf, 0.9, 0.6, 0.4]
-    >>> curve.frr.tolist()[:4], curve.false_alarms.tolist()[:4]
-    ([1.0, 0.5, 0.5, 0.0], [0, 0, 1, 1])
-    >>> curve.frr_at(0.0)
-    0.5
-    """
-    rule = Scoring(**scoring)
-    require(
-        max_fa_per_hour > 0,
-        "`max_fa_per_hour` must be a positive number; it bounds the curve. Received: "
-        f"max_fa_per_hour={max_fa_per_hour}. Use inf for the whole curve.",
-    )
-    streams = validate_streams(posteriors, anchors_s, rule, event_ends_s)
-    boundaries = validate_boundaries(boundaries_s, len(streams))
-    scores = [rule.scores(posterior)[1] for posterior, *_ in streams]
-    spans = [event_spans(anchors, ends, len(p), rule) for p, anchors, ends in streams]
-    hours_by_stream = [
-        negative_hours(*span, len(s), rule, bounds)
-        for span, s, bounds in zip(spans, scores, boundaries, strict=True)
-    ]
-    first_recording = np.cumsum([0, *map(len, hours_by_stream)])
-    hours = np.concatenate(hours_by_stream)
-    floor = score_floor(
-        scores, rule.refractory_frames, _most_detections(spans, hours, max_fa_per_hour, rule)
-    )
-
-    events = np.zeros(first_recording[-1], "int64")
-    hits: list[tuple[Array, ...]] = []
-    alarms: list[tuple[Array, ...]] = []
-    repeats: list[tuple[Array, ...]] = []
-    for index, (posterior, anchors, _) in enumerate(streams):
-        detections = find_detections(scores[index], rule.refractory_frames, rule.hysteresis, floor)
-        windows = hit_windows(anchors, len(posterior), rule)
-        event, hit, alarm, repeat = match_detections(detections, *windows, spans[index][1])
-        of_event = first_recording[index] + recording_at(anchors, boundaries[index])
-        latency_s = rule.time_s(hit.frame) - anchors[event]
-        hits.append((of_event[event], hit.low, hit.high, latency_s))
-        for rows, (frame, low, high) in ((alarms, alarm), (repeats, repeat)):
-            recording = first_recording[index] + recording_at(rule.time_s(frame), boundaries[index])
-            rows.append((recording, low, high, np.full(len(frame), np.nan)))
-        events += np.bincount(of_event, minlength=len(events))
-    hit_columns, alarm_columns, repeat_columns = (
-        [np.concatenate(column) for column in zip(*rows, strict=True)]
-        for rows in (hits, alarms, repeats)
-    )
-    ends = np.unique(np.concatenate([*hit_columns[1:3], *alarm_columns[1:3]]))
-    levels = np.concatenate([[np.inf], ends[ends > floor][::-1]])
-    return DetCurve(
-        scoring=rule,
-        max_fa_per_hour=float(max_fa_per_hour),
-        floor=floor,
-        hit_table=ThresholdTable(levels, *hit_columns),
-        false_alarm_table=ThresholdTable(levels, *alarm_columns),
-        repeat_table=ThresholdTable(levels, *repeat_columns),
-        recording_events=events,
-        recording_hours=hours,
-        recording_weights=np.ones(len(events), "int64"),
-    )
 
 
 class DetectionTable(NamedTuple):
@@ -210,27 +86,17 @@ def subtract_ranges(low: float, high: float, taken: list) -> list[ThresholdRange
     return free
 
 
-def score_floor(streams: list[Array], refractory_frames: int, detections: float) -> float:
-    """Find a score at and below which a trigger without hysteresis detects too much.
+def block_peaks(scores: Array, refractory_frames: int) -> Array:
+    """Find the highest score of each block of one refractory time.
 
     Args:
-        streams: list of arrays `(frames,)`, the scores.
+        scores: array `(frames,)`.
         refractory_frames: int, least number of frames from one detection to the next.
-        detections: float, at thresholds up to the floor there are more detections than this.
 
     Returns:
-        float; `-inf` if no such score is known.
+        array `(blocks,)`; the last block may be shorter.
     """
-    peaks = np.concatenate(
-        [
-            np.maximum.reduceat(scores, np.arange(0, len(scores), refractory_frames))
-            for scores in streams
-        ]
-    )
-    rank = 2 * int(min(detections, len(peaks))) + 1
-    if rank > len(peaks):
-        return -np.inf
-    return float(np.partition(peaks, len(peaks) - rank)[len(peaks) - rank])
+    return np.maximum.reduceat(scores, np.arange(0, len(scores), refractory_frames))
 
 
 def find_detections(
@@ -247,7 +113,7 @@ def find_detections(
     Returns:
         `DetectionTable`.
     """
-    frames = np.flatnonzero(scores > floor)
+    frames = np.flatnonzero(scores > np.float64(floor))  # a float would be rounded to float32
     latch = hysteresis is not None
     rows = []
     blocked: list[tuple[float, float, int, bool]] = []  # low, high, armed again at, latched
@@ -305,15 +171,6 @@ def match_detections(
         DetectionTable(*(column[~lasting] for column in detections)),
         DetectionTable.from_rows(repeats),
     )
-
-
-def _most_detections(
-    spans: list[tuple[Array, Array]], hours: Array, max_fa_per_hour: float, rule: Scoring
-) -> float:
-    """The most detections that there can be within the bound: false alarms and those of events."""
-    lengths = [disjoint_spans(*span)[1] for span in spans]
-    inside = sum(int((-(-length // rule.refractory_frames)).sum()) for length in lengths)
-    return (max_fa_per_hour * hours.sum() * ROUNDING if hours.any() else np.inf) + inside
 
 
 def _release_thresholds(scores: Array, frames: Array, hysteresis: float | None) -> Array:

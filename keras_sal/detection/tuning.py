@@ -15,8 +15,8 @@ from typing import Any
 
 from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve
+from keras_sal.detection.curve_builder import det_curve
 from keras_sal.detection.exact_intervals import binomial_interval, poisson_upper
-from keras_sal.detection.threshold_sweep import det_curve
 from keras_sal.typing import ArrayLike
 
 
