@@ -438,12 +438,13 @@ class DetCurveBuilder:
         known = self._peaks.values
         if rank <= len(known):
             return float(_highest(known, int(rank))[0])
+        within = max(0, len(known) - 1) // 2 / (hours or math.inf)
         require(
             self._reached == -np.inf,
             f"`floor` must be lower; the curve up to {max_fa_per_hour:g} false alarms an hour may "
             f"reach below it. Received: floor={self.floor:g}, above which the curve is known up to "
-            f"{max(0, len(known) - 1) // 2 / (hours or np.nan):g} an hour. Call `curve` with "
-            "that as its `max_fa_per_hour`, or score again with a lower floor.",
+            f"{math.floor(1000 * within) / 1000} an hour. Call `curve` with that as its "
+            "`max_fa_per_hour`, if it is enough, or score again with a lower floor.",
         )
         return -math.inf
 

@@ -176,8 +176,8 @@ def test_rejects_floor_above_the_end_of_the_curve():
         builder.curve()
     known = float(str(error.value).split("known up to ")[1].split(" an hour")[0])
     assert 0.5 < known < 10
-    lower = det_curve(*zip(*streams, strict=True), max_fa_per_hour=known * 0.999, **STEP)
-    assert_same_curve(builder.curve(known * 0.999), lower)
+    lower = det_curve(*zip(*streams, strict=True), max_fa_per_hour=known, **STEP)
+    assert_same_curve(builder.curve(known), lower)
 
 
 def test_builders_of_nothing_and_of_what_is_undefined():
