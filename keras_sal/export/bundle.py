@@ -31,7 +31,7 @@ have. Format 1 of the manifest:
   instructions and duty cycle, with `reference` and `cmsis_nn` kernels.
 - `namespace`: that of the model in C++.
 - `sha256`: of every other file; in a package, but for the files of the example that its README
-  names as yours to edit.
+  names as yours to edit. `yours`: of those, as they were written.
 - `versions`: of the packages that wrote it.
 """
 
@@ -40,7 +40,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, Contents
 from keras_sal.export.firmware.package import ECOSYSTEMS, Ecosystem
 from keras_sal.export.firmware.readme import readme
 from keras_sal.export.internal_state import InternalModel, is_internal
+from keras_sal.export.kept_files import check_places, copy_files, kept_files
 from keras_sal.export.manifest import BUNDLE, MANIFEST, load_json, read_manifest
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
@@ -94,10 +96,11 @@ def write(
 
     Args:
         model: The converted model, or the path of its `.tflite` file.
-        folder: Where to write; its parent exists. The folder appears complete or not at all. A
-            bundle at this path is replaced then; any other folder is refused. The C++ namespace of
-            the model is made of its name, which has no quotes and other characters that mean
-            something to build tools.
+        folder: Where to write; its parent exists. The folder appears complete or not at all. Of a
+            bundle at this path the files that were written are replaced then. Other files stay, and
+            so does what its README names as yours to edit, if it was edited, with a `UserWarning`.
+            Any other folder is refused. The C++ namespace of the model is made of its name, which
+            has no quotes and other characters that mean something to build tools.
         threshold: Float in [0, 1], or one for each class, or a record by
             `keras_sal.detection.threshold_record`, which brings its trigger along; for several
             classes by `keras_sal.detection.join_threshold_records`.
@@ -117,7 +120,8 @@ def write(
 
     Raises:
         ImportError: If a package of the `export` extra is missing.
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is unusable, or a file that is not of the bundle has the place of
+            one of its own.
         ExportError: If the model runs in no interpreter of TensorFlow Lite Micro, or stops there
             with the kernels of CMSIS-NN.
 
@@ -150,13 +154,11 @@ def write(
         yours = frozenset(ecosystem.yours)
     texts |= {"README.md": readme(folder.name, manifest, ecosystem)}
     files = {name: text.encode() for name, text in texts.items()} | {MODEL: contents.content}
-    manifest["sha256"] = {name: _sha256(files[name]) for name in sorted(files.keys() - yours)}
-    with atomic_folder(folder) as unfinished:
-        for name, data in files.items():
-            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / name).write_bytes(data)
-        text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
-        (unfinished / MANIFEST).write_text(text, encoding="utf-8")
+    hashes = {name: _sha256(files[name]) for name in sorted(files)}
+    manifest["sha256"] = {name: hashes[name] for name in hashes if name not in yours}
+    manifest["yours"] = {name: hashes[name] for name in hashes if name in yours}
+    text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
+    _write_files(folder, files | {MANIFEST: text.encode()}, yours)
     return read(folder)
 
 
@@ -173,6 +175,29 @@ def read(folder: PathLike) -> Bundle:
         ValueError: As from `keras_sal.export.manifest.read_manifest`.
     """
     return Bundle(Path(folder), read_manifest(folder))
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes], yours: Collection[str]) -> None:
+    """Write the files of a bundle, and keep those of the folder that are not its own."""
+    former = load_json(folder / MANIFEST, BUNDLE) if _is_bundle(folder) else {}
+    kept = kept_files(folder, former, own={MANIFEST})
+    check_places(folder, kept, files.keys() - yours)
+    edited = [name for name in kept if name in yours and not _holds(folder / name, files[name])]
+    with atomic_folder(folder) as unfinished:
+        for name in files.keys() - kept:
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(files[name])
+        copy_files(kept, folder, unfinished)
+    if edited:
+        warnings.warn(
+            f"These files of {str(folder)!r} were edited and stay as they are: "
+            f"{', '.join(edited)}. Move them away and write the bundle again to get new ones.",
+            stacklevel=3,
+        )
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _open(path: Path) -> MicroModel:

@@ -77,7 +77,9 @@ SELF_TEST = """\
 Define `KERAS_SAL_SELF_TEST` for all files, and compile `self_test.cc`, `self_test_data.cc` and
 `golden.cc`, too. Then"""
 YOURS = """
-Yours to edit, and not checked: {}."""
+Yours to edit, and not checked: {}.
+Once edited, they stay as they are when the bundle is written again, as do files that it did not
+write."""
 ELSEWHERE = """\
 ### ESP-IDF, Arduino, Zephyr, a PC
 

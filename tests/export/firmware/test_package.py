@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import warnings
 
 import numpy as np
 import pytest
@@ -152,8 +153,71 @@ def test_examples_may_be_edited_but_nothing_else(two_states_int8, tmp_path):
         with pytest.raises(ValueError, match=rf"another hash.*'{re.escape(name)}'"):
             bundle.read(written.folder)
         (written.folder / name).write_text(original)
-    assert "esp_idf" not in [path.name for path in write().folder.iterdir()]
-    assert not (tmp_path / "own" / "src").exists()
+    write()
+    assert sorted(path.name for path in (tmp_path / "own").iterdir() if path.is_dir()) == [
+        "examples"
+    ]
+    assert example.read_text() == "// mine"
+    assert (written.folder / "sdkconfig").read_text() == "# of the build"
+    assert not (written.folder / "examples/detect/sdkconfig.defaults").exists()
+
+
+def test_a_bundle_written_again_keeps_what_it_did_not_write(two_states_int8, tmp_path):
+    def write(threshold, **arguments):
+        return bundle.write(
+            two_states_int8,
+            tmp_path / "own",
+            threshold=threshold,
+            **({"frame_step_s": 0.01, "package": "cmake"} | arguments),
+        )
+
+    folder = write(0.5).folder
+    example, original = folder / "program/main.cc", (folder / "program/main.cc").read_text()
+    notes = {"mynotes.txt": "mine", "src/model_own/mine.h": "// mine", "build/a/b.o": "object"}
+    for name, text in notes.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "link").symlink_to("mynotes.txt")
+    (folder / ".git/refs").mkdir(parents=True)
+    example.write_text("// mine")
+    with pytest.warns(UserWarning, match=r"were edited and stay.*: program/main\.cc\."):
+        again = write(0.75)
+    assert again.threshold == 0.75
+    assert "0.75" in (folder / "src/model_own/detector_settings.cc").read_text()
+    assert example.read_text() == "// mine"
+    assert {name: (folder / name).read_text() for name in notes} == notes
+    assert (folder / "link").readlink().name == "mynotes.txt"
+    assert (folder / ".git/refs").is_dir()
+    example.unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(0.5)
+        assert example.read_text() == original
+        write(0.5, package=None)  # the example was not edited
+    assert not example.exists()
+    assert (folder / "mynotes.txt").read_text() == "mine"
+    (folder / "CMakeLists.txt").write_text("# mine")
+    (folder / "README.md").unlink()
+    with pytest.raises(ValueError, match=r"the places of the bundle's files free.*\['CMakeLists"):
+        write(0.5)
+    assert (folder / "CMakeLists.txt").read_text() == "# mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+def test_a_bundle_without_hashes_of_the_example_keeps_it(two_states_int8, tmp_path):
+    def write():
+        return bundle.write(
+            two_states_int8, tmp_path / "own", threshold=0.5, frame_step_s=0.01, package="cmake"
+        )
+
+    folder = write().folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["yours"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "program/main.cc").write_text("// mine, or of another version")
+    with pytest.warns(UserWarning, match=r"program/main\.cc"):
+        write()
+    assert (folder / "program/main.cc").read_text() == "// mine, or of another version"
 
 
 def test_write_rejects_other_ecosystems(two_states_int8, tmp_path):
