@@ -1,7 +1,7 @@
-"""Kept files: those in the folder of a bundle that stay when the bundle is written again.
+"""Kept files: those in a folder that stay when an export is written to it again.
 
-A bundle replaces what it wrote. What it did not write stays, and so does what its README names as
-yours to edit, once that was edited: its hash is another one than the manifest's.
+An export replaces what it wrote. What it did not write stays, and so does what the README of a
+bundle names as yours to edit, once that was edited: its hash is another one than the manifest's.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from keras_sal.files import file_sha256
 
 
 def kept_files(folder: Path, manifest: Mapping[str, Any], own: Collection[str]) -> list[str]:
-    """Return what stays in a folder when the bundle in it is written again.
+    """Return what stays in a folder when the export in it is written again.
 
     Args:
         folder: The folder.
-        manifest: The manifest in it, unchecked; empty if there is none.
+        manifest: The manifest of the bundle in it, unchecked; empty if there is none.
         own: Names of other files that were written, such as that of the manifest.
 
     Returns:
@@ -57,8 +57,9 @@ def check_places(folder: Path, kept: Collection[str], written: Collection[str]) 
     ]
     require(
         not taken,
-        "`folder` must have the places of the bundle's files free; files that it did not write are "
-        f"never replaced. Received: {taken} in {str(folder)!r}. Move them, or name another folder.",
+        "`folder` must have the places of the exported files free; files that the export did "
+        f"not write are never replaced. Received: {taken} in {str(folder)!r}. Move them, or name "
+        "another folder.",
     )
 
 

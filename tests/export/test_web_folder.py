@@ -97,8 +97,13 @@ def test_runtime_can_come_from_a_mirror(detector, tmp_path):
 def test_page_is_replaced_and_nothing_else(detector, tmp_path):
     page = web.write(detector(), tmp_path / "page", runtime=MIRROR)
     (page / "old").touch()
-    web.write(detector(), page, runtime=MIRROR)
-    assert not (page / "old").exists()
+    web.write(detector(model="e.tflite"), page, runtime=MIRROR)
+    assert (page / "old").exists()  # not of the page
+    assert not (page / "d.tflite").exists()
+    (page / "x.tflite").write_text("mine")
+    with pytest.raises(ValueError, match=r"places of the exported files free.*\['x\.tflite'\]"):
+        web.write(detector(model="x.tflite"), page, runtime=MIRROR)
+    assert (page / "x.tflite").read_text() == "mine"
     (tmp_path / "other").mkdir()
     with pytest.raises(ValueError, match="`folder` must be new or hold a page"):
         web.write(detector(), tmp_path / "other", runtime=MIRROR)

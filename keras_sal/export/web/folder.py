@@ -10,12 +10,14 @@ import shutil
 import string
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from keras_sal.audio import SAMPLE_RATE
 from keras_sal.checks import require
 from keras_sal.export import detector_file
+from keras_sal.export.kept_files import check_places, copy_files, kept_files
 from keras_sal.export.web import runtime as npm
 from keras_sal.files import atomic_folder, check_parent
 from keras_sal.typing import PathLike
@@ -34,8 +36,8 @@ def write(
     Args:
         detector: A `.tflite` file that takes samples, with its description beside it; see
             `keras_sal.export.detector_file`.
-        folder: Where to write; its parent exists. It appears complete or not at all. A page at
-            this path is replaced then; any other folder is refused.
+        folder: Where to write; its parent exists. It appears complete or not at all. The files of a
+            page at this path are replaced then, and other files stay; any other folder is refused.
         runtime: The archives of the runtime, by the names of `keras_sal.export.web.PACKAGES`, from
             which its files are copied into the folder. Or the address of a mirror of the files of
             npm, such as `"https://cdn.jsdelivr.net/npm"`, from which the page loads them.
@@ -44,7 +46,8 @@ def write(
         The folder.
 
     Raises:
-        ValueError: If the detector is no such file, `folder` is in use, or the runtime is another.
+        ValueError: If the detector is no such file, `folder` is in use, a file that is not of the
+            page has the place of one of its own, or the runtime is another.
 
     Example:
 
@@ -63,15 +66,40 @@ def write(
         f'{manifest["input"]}. Convert it with `litert.convert(model, path, frontend="micro")`.',
     )
     base = _check_address(runtime) if isinstance(runtime, str) else f"./{npm.FOLDER}"
+    kept = _kept(folder)
+    check_places(folder, kept, [manifest["model"]])
     with atomic_folder(folder) as unfinished:
-        for part in files(__package__).joinpath("page").iterdir():
+        for part in _parts():
             (unfinished / part.name).write_bytes(part.read_bytes())
         (unfinished / INDEX).write_text(_index(base), encoding="utf-8")
         shutil.copyfile(described.model_path, unfinished / manifest["model"])
         shutil.copyfile(described.model_path.with_suffix(".json"), unfinished / DESCRIPTION)
         if not isinstance(runtime, str):
             npm.unpack(runtime, unfinished / npm.FOLDER)
+        copy_files(kept, folder, unfinished)
     return folder
+
+
+def _parts() -> list[Traversable]:
+    return list(files(__package__).joinpath("page").iterdir())
+
+
+def _kept(folder: Path) -> list[str]:
+    """Return the files in the folder of a page that are not its own."""
+    own = [INDEX, DESCRIPTION, str(_page_model(folder)), *(part.name for part in _parts())]
+    kept = kept_files(folder, {}, own)
+    return [name for name in kept if name.split("/")[0] != npm.FOLDER]
+
+
+def _page_model(folder: Path) -> object:
+    """Return the name of the model of the page in a folder; nothing if it holds no page."""
+    if not (folder / INDEX).is_file():
+        return None
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return described["model"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def _index(base: str) -> str:
@@ -111,9 +139,8 @@ def check_folder(folder: PathLike) -> Path:
         ValueError: If the folder exists and holds no page, or its parent doesn't exist.
     """
     folder = check_parent(folder)
-    is_page = all((folder / name).is_file() for name in (INDEX, DESCRIPTION))
     require(
-        is_page or not folder.exists(),
+        isinstance(_page_model(folder), str) or not folder.exists(),
         "`folder` must be new or hold a page, which is replaced. "
         f"Received: folder={str(folder)!r}. Name another one.",
     )

@@ -198,7 +198,7 @@ def test_a_bundle_written_again_keeps_what_it_did_not_write(two_states_int8, tmp
     assert (folder / "mynotes.txt").read_text() == "mine"
     (folder / "CMakeLists.txt").write_text("# mine")
     (folder / "README.md").unlink()
-    with pytest.raises(ValueError, match=r"the places of the bundle's files free.*\['CMakeLists"):
+    with pytest.raises(ValueError, match=r"the places of the exported files free.*\['CMakeLists"):
         write(0.5)
     assert (folder / "CMakeLists.txt").read_text() == "# mine"
     assert [path.name for path in tmp_path.iterdir()] == ["own"]
