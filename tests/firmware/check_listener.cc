@@ -38,7 +38,10 @@ int main() {
   static model::Listener listener;
   if (listener.Hear(nullptr, 0)) return 2;  // has no detector yet
   if (detector.Begin() != keras_sal::Setup::kReady) return 3;
-  listener.Begin(&detector, OnDetection);
+  static const int16_t silence[2000] = {};
+  if (listener.Begin(nullptr, OnDetection) || listener.Hear(silence, 2000)) return 9;
+  if (listener.Begin(&detector, nullptr) || listener.Hear(silence, 2000)) return 10;
+  if (!listener.Begin(&detector, OnDetection)) return 11;
   int32_t size;
   while (fread(&size, sizeof(size), 1, chunks) == 1) {
     if (size < 0) {
@@ -52,7 +55,6 @@ int main() {
     if (!listener.Hear(&sound, Log)) return 6;
   }
   interpreter.fails = true;
-  static const int16_t silence[2000] = {};
   if (listener.Hear(silence, 2000)) return 7;
   return interpreter.wrong ? 8 : 0;
 }

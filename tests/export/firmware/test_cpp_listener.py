@@ -139,3 +139,10 @@ def test_layout_of_tensors_must_be_that_of_tensorflow(written, flags, message):
     else:
         with pytest.raises(AssertionError, match=message):
             compile_only(file, flags=flags, include=[PROGRAMS])
+
+
+@pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-ffinite-math-only"])
+def test_mathematics_must_be_exact(written, flag):
+    for name in ("trigger.cc", "detector.cc", "detector_settings.cc"):
+        with pytest.raises(AssertionError, match="without -ffast-math and -Ofast"):
+            compile_only(written.folder / name, flags=[flag])

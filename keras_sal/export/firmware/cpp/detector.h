@@ -30,7 +30,7 @@ class Detector {
 
   // Takes `kFrameValues` features, those of several inputs in the order of `kFrames`. False if a
   // feature or a posterior is not finite (NaN or infinity), the interpreter failed or `Begin` did;
-  // then nothing has changed, and the next frame may be tried. Do not compile it with -ffast-math.
+  // then nothing has changed, and the next frame may be tried.
   bool Step(const float* frame);
 
   // Whether the class was detected on the last frame. There is no class below 0 or from `kClasses`

@@ -23,18 +23,19 @@ class Listener {
   // threshold.
   using OnDetection = void (*)(const char* name, float score);
 
-  // Starts the first stream. `detector` must be ready; a null one fails in `Hear`.
-  void Begin(Detector* detector, OnDetection on_detection) {
+  // Starts the first stream. `detector` must be ready. False if it or `on_detection` is null; then
+  // `Hear` fails, too.
+  bool Begin(Detector* detector, OnDetection on_detection) {
     detector_ = detector;
     on_detection_ = on_detection;
     frontend_.Reset();
     filled_ = 0;
+    return IsReady();
   }
 
   // Starts a new stream, after the sound was interrupted. False if the detector fails.
   bool Reset() {
-    Begin(detector_, on_detection_);
-    return detector_ != nullptr && detector_->Reset();
+    return Begin(detector_, on_detection_) && detector_->Reset();
   }
 
   // Takes all samples. False if the detector failed.
@@ -46,7 +47,7 @@ class Listener {
       count -= taken;
       if (complete && !Step()) return false;
     }
-    return detector_ != nullptr;
+    return IsReady();
   }
 
   // Takes all samples that a ring buffer holds, and logs how many were lost.
@@ -60,16 +61,18 @@ class Listener {
     while (const uint32_t count = sound->Read(samples, kStepSamples)) {
       if (!Hear(samples, static_cast<int>(count))) return false;
     }
-    return detector_ != nullptr;
+    return IsReady();
   }
 
  private:
+  bool IsReady() const { return detector_ != nullptr && on_detection_ != nullptr; }
+
   // Takes a frame of the front-end; a step of the model may need several.
   bool Step() {
     filled_ += kFeatures;
     if (filled_ < kFrameValues) return true;
     filled_ = 0;
-    if (detector_ == nullptr || !detector_->Step(frame_)) return false;
+    if (!IsReady() || !detector_->Step(frame_)) return false;
     for (int c = 0; c < kClasses; ++c) {
       if (detector_->detected(c)) on_detection_(kClassNames[c], detector_->score(c));
     }

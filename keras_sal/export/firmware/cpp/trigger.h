@@ -4,6 +4,10 @@
 #ifndef KERAS_SAL_TRIGGER_H_
 #define KERAS_SAL_TRIGGER_H_
 
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
+#error "Compile the detector, and what includes it, without -ffast-math and -Ofast."
+#endif
+
 namespace keras_sal {
 
 struct TriggerRule {
@@ -15,7 +19,7 @@ struct TriggerRule {
 };
 
 // The trigger of one class. It computes the same as `keras_sal.detection.trigger` in Python, to the
-// bit. Do not compile it with -ffast-math.
+// bit.
 class Trigger {
  public:
   // `history` has room for `rule->smooth_frames` posteriors; both must outlive the trigger.
