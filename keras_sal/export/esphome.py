@@ -32,6 +32,7 @@ from keras_sal.checks import require
 from keras_sal.detection.validation import validate_thresholds
 from keras_sal.export import scratch
 from keras_sal.export.conversion.float_model import as_step_model
+from keras_sal.export.detector_settings import is_class_name
 from keras_sal.export.errors import ExportError
 from keras_sal.export.firmware.sources import is_logit
 from keras_sal.export.internal_state import InternalModel, move_states_inside
@@ -109,6 +110,12 @@ def write(
         not folder.exists(),
         "`folder` must be new; nothing is replaced. "
         f"Received: folder={str(folder)!r}. Name another one.",
+    )
+    _check_texts(
+        wake_word=[wake_word],
+        author=[author],
+        website=[website] if website else [],
+        languages=list(languages),
     )
     (level,) = validate_thresholds(threshold, 1).tolist()
     content = _component_content(model)
@@ -298,6 +305,15 @@ def _is_adapted(file: Flatbuffer) -> bool:
         and (inputs[0].scale, inputs[0].zero_point) == (np.float32(FRAME_SCALE), FRAME_ZERO_POINT)
         and (outputs[0].dtype, outputs[0].scale) == ("uint8", BYTE_SCALE)
     )
+
+
+def _check_texts(**texts: Sequence[object]) -> None:
+    for name, values in texts.items():
+        require(
+            all(map(is_class_name, values)),
+            f"`{name}` must be text that can be written as UTF-8, without U+0000; it stands in a "
+            f"JSON file. Received: {name}={values}. Leave such characters out.",
+        )
 
 
 def _check_states(count: int) -> None:

@@ -172,3 +172,11 @@ def test_rejects_floats_and_standing_folders(folder, convolutional):
         esphome.write(convolutional, folder / "a;b", wake_word="x", author="me", threshold=0.5)
     with pytest.raises(ValueError, match=r"`threshold` must be in \[0, 1\]"):
         esphome.write(convolutional, folder / "no", wake_word="x", author="me", threshold=7)
+
+
+@pytest.mark.parametrize("name", ["wake_word", "author", "website", "languages"])
+def test_rejects_texts_that_utf_8_cannot_hold(folder, convolutional, name):
+    texts = {"wake_word": "x", "author": "me", name: "a\ud800"}
+    with pytest.raises(ValueError, match=rf"`{name}` must be .*UTF-8.*Received: {name}=.*ud800"):
+        esphome.write(convolutional, folder / "no", threshold=0.5, **texts)
+    assert not (folder / "no").exists()
