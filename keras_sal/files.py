@@ -38,7 +38,7 @@ UNWRITABLE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # no space
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR),  # no such place
 )
-NOT_PLAIN = r"[\x00-\x1f\x7f\ud800-\udfff\"'`;:$\\|\[\]<>*?]"  # in a name, for build tools
+NOT_PLAIN = r"[\x00-\x1f\x7f\ud800-\udfff\"'`;:#$\\|\[\]<>*?]"  # in a name, for build tools
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 HERE = -100  # AT_FDCWD of Linux
 
@@ -101,9 +101,9 @@ def check_plain_name(folder: PathLike) -> None:
     found = sorted({*re.findall(NOT_PLAIN, name)})
     require(
         not found,
-        "`folder` must have a name without control characters, lone surrogates and any of "
-        "\" ' ` ; : $ \\ | [ ] < > * ?; CMake, Make, Kconfig and shells take names apart at them. "
-        f"Received: folder={str(folder)!r}, with {found}. Use letters, digits, - and _.",
+        "`folder` must have a name without control characters, lone surrogates and any "
+        "of \" ' ` ; : # $ \\ | [ ] < > * ?; CMake, Make, Kconfig and shells take names apart at "
+        f"them. Received: folder={str(folder)!r}, with {found}. Use letters, digits, - and _.",
     )
 
 

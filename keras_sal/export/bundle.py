@@ -131,7 +131,7 @@ def write(
     >>> detector = micro.convert(model, "detector.tflite", streams)  # doctest: +SKIP
     >>> bundle.write(detector, "firmware", threshold=0.8, frame_step_s=0.01)  # doctest: +SKIP
     """
-    folder, ecosystem = check_folder(folder), _check_package(package)
+    folder, ecosystem = check_folder(folder, package), _check_package(package)
     model = model if isinstance(model, MicroModel) else _open(Path(model))
     classes = int(np.prod(_check_signature(model).shape))
     contents = Contents(
@@ -204,11 +204,12 @@ def _open(path: Path) -> MicroModel:
     return InternalModel(path) if is_internal(path) else MicroModel(path)
 
 
-def check_folder(folder: PathLike) -> Path:
+def check_folder(folder: PathLike, package: str | None = None) -> Path:
     """Check that a bundle can be written to a folder, before a model is converted for it.
 
     Args:
         folder: Where to write.
+        package: The ecosystem, as for `write`. Defaults to `None`.
 
     Returns:
         The path, as a `pathlib.Path`.
@@ -217,8 +218,10 @@ def check_folder(folder: PathLike) -> Path:
         ValueError: If its parent doesn't exist, build tools can't handle its name, or something
             else than a bundle is there.
     """
-    folder = check_parent(folder)
+    folder, ecosystem = check_parent(folder), _check_package(package)
     check_plain_name(folder)
+    if ecosystem is not None:
+        ecosystem.check_name(folder.absolute().name)
     require(
         not folder.exists()
         or _is_bundle(folder)

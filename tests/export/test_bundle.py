@@ -256,7 +256,7 @@ def test_write_rejects(model, tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ['a"b', "a;b", "a\nb", "a\\b"])
+@pytest.mark.parametrize("name", ['a"b', "a#b", "a;b", "a\nb", "a\\b"])
 def test_write_rejects_names_that_build_tools_take_apart(model, tmp_path, name):
     for package in (None, "cmake"):
         with pytest.raises(ValueError, match="`folder` must have a name without"):

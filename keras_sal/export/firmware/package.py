@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+from keras_sal.checks import require
 from keras_sal.export.firmware import sources
+from keras_sal.export.firmware.idf_components import IDF_COMPONENTS
 
 EXAMPLE = "main.cc"  # of the bundle; a package has one of its own
 START = "start.md"  # of the README, which is not written itself
@@ -35,6 +37,7 @@ class Ecosystem:
         print: The start of a call that prints a message in an example: a function like `printf`,
             whose name with a `v` before it takes a `va_list`.
         yours: The files of the example that its user edits.
+        taken: Names of folders that mean something else to the build tool, in small letters.
     """
 
     folder: str
@@ -42,6 +45,23 @@ class Ecosystem:
     include: str = ""
     print: str = "printf("
     yours: tuple[str, ...] = ()
+    taken: frozenset[str] = frozenset()
+
+    def check_name(self, name: str) -> None:
+        """Refuse the name of a folder that means something else to the build tool.
+
+        Args:
+            name: Name of the folder of the package.
+
+        Raises:
+            ValueError: If it is taken.
+        """
+        require(
+            name.lower() not in self.taken,
+            "`folder` must have a name that no component of the build tool has; it would take the "
+            f"place of that one. Received: a folder named {name!r}. Give it the name of the word "
+            f"that it detects, or {name + '_detector'!r}.",
+        )
 
     def files(self, texts: Mapping[str, str], model: str, *, hears_audio: bool) -> dict[str, str]:
         """Lay the sources of a bundle out as a package.
@@ -107,6 +127,7 @@ ECOSYSTEMS = {
     "esp-idf": Ecosystem(
         "esp_idf",
         yours=("examples/detect/main/main.cc", "examples/detect/sdkconfig.defaults"),
+        taken=IDF_COMPONENTS,
     ),
     "arduino": Ecosystem(
         "arduino",

@@ -220,6 +220,21 @@ def test_a_bundle_without_hashes_of_the_example_keeps_it(two_states_int8, tmp_pa
     assert (folder / "program/main.cc").read_text() == "// mine, or of another version"
 
 
+@pytest.mark.parametrize("name", ["driver", "main", "log", "nvs_flash", "Console", "esp-nn"])
+def test_write_rejects_names_of_components_of_esp_idf(two_states_int8, tmp_path, name):
+    def write(package):
+        bundle.write(
+            two_states_int8, tmp_path / name, threshold=0.5, frame_step_s=0.01, package=package
+        )
+
+    with pytest.raises(ValueError, match=rf"take the place .*named '{name}'.*'{name}_detector'"):
+        write("esp-idf")
+    with pytest.raises(ValueError, match="take the place"):
+        bundle.check_folder(tmp_path / name, "esp-idf")
+    assert bundle.check_folder(tmp_path / name, "cmake")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_write_rejects_other_ecosystems(two_states_int8, tmp_path):
     with pytest.raises(ValueError, match=r"`package` must be one of \('esp-idf', .*'mbed'"):
         bundle.write(
