@@ -27,6 +27,7 @@ import pretrained_cards
 from keras_sal.data import group_duplicates, load_word_recordings, require_recordings
 from keras_sal.data.wake_words import folder_name
 from keras_sal.export import bundle
+from keras_sal.export.manifest import sealed
 from keras_sal.files import atomic_folder, file_sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ def store(firmware, folder):
     manifest["sha256"] = {model: manifest["sha256"][model]}
     with atomic_folder(folder) as unfinished:
         shutil.copyfile(firmware / model, unfinished / model)
-        write_json(unfinished / "manifest.json", manifest)
+        write_json(unfinished / "manifest.json", sealed(manifest))
 
 
 def training_data(path):

@@ -6,8 +6,8 @@
 
 The sources quantize a frame, carry the state, run the model and apply the trigger as Python does,
 to the bit. `manifest.json` holds all their numbers as JSON, and the hash of every file; `read`
-refuses a folder whose files have changed, or whose manifest says another trigger than the sources
-have. Format 1 of the manifest:
+refuses a folder whose files or manifest have changed, or whose manifest says another trigger than
+the sources have. Format 1 of the manifest:
 
 - `format`: version of this format.
 - `model`, `quantization`, `state`: the file; the type of its numbers; `"explicit"` (carried by the
@@ -33,6 +33,8 @@ have. Format 1 of the manifest:
 - `sha256`: of every other file; in a package, but for the files of the example that its README
   names as yours to edit. `yours`: of those, as they were written.
 - `versions`: of the packages that wrote it.
+- `manifest_sha256`: of all this as JSON with sorted keys; `read` refuses a manifest that was
+  changed. Manifests of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -47,15 +50,17 @@ from typing import Any
 
 import numpy as np
 
+from keras_sal.audio import FEATURES
 from keras_sal.checks import require
 from keras_sal.export.detector_settings import DetectorSettings, Threshold, WrittenDetector
 from keras_sal.export.firmware import sources
 from keras_sal.export.firmware.contents import MICRO_FRONTEND, MODEL, Contents
 from keras_sal.export.firmware.package import ECOSYSTEMS, Ecosystem
 from keras_sal.export.firmware.readme import readme
+from keras_sal.export.frontend import check_frontend_step
 from keras_sal.export.internal_state import InternalModel, is_internal
 from keras_sal.export.kept_files import check_places, copy_files, kept_files
-from keras_sal.export.manifest import BUNDLE, MANIFEST, load_json, read_manifest
+from keras_sal.export.manifest import BUNDLE, MANIFEST, load_json, read_manifest, sealed
 from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.export.tflite import gates
@@ -134,17 +139,18 @@ def write(
     folder, ecosystem = check_folder(folder, package), _check_package(package)
     model = model if isinstance(model, MicroModel) else _open(Path(model))
     classes = int(np.prod(_check_signature(model).shape))
+    settings = DetectorSettings.checked(
+        classes,
+        threshold=threshold,
+        class_names=class_names,
+        delay_frames=delay_frames,
+        scoring=scoring,
+    )
     contents = Contents(
         model,
         name=folder.absolute().name,
-        settings=DetectorSettings.checked(
-            classes,
-            threshold=threshold,
-            class_names=class_names,
-            delay_frames=delay_frames,
-            scoring=scoring,
-        ),
-        frontend=_check_frontend(frontend, model),
+        settings=settings,
+        frontend=_check_frontend(frontend, model, settings.scoring.frame_step_s),
     )
     manifest = contents.manifest()
     texts, yours = contents.sources(), frozenset[str]()
@@ -157,7 +163,7 @@ def write(
     hashes = {name: _sha256(files[name]) for name in sorted(files)}
     manifest["sha256"] = {name: hashes[name] for name in hashes if name not in yours}
     manifest["yours"] = {name: hashes[name] for name in hashes if name in yours}
-    text = json.dumps(json_ready(manifest), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(sealed(json_ready(manifest)), indent=1, ensure_ascii=False) + "\n"
     _write_files(folder, files | {MANIFEST: text.encode()}, yours)
     return read(folder)
 
@@ -270,7 +276,9 @@ def _check_signature(model: MicroModel) -> TensorInfo:
     return output
 
 
-def _check_frontend(frontend: str | None, model: MicroModel) -> dict[str, Any] | None:
+def _check_frontend(
+    frontend: str | None, model: MicroModel, frame_step_s: float
+) -> dict[str, Any] | None:
     if frontend is None:
         return None
     require(
@@ -280,11 +288,12 @@ def _check_frontend(frontend: str | None, model: MicroModel) -> dict[str, Any] |
     )
     shapes = [info.shape for info in model.inputs if info.name in model.signature.frames]
     require(
-        len(shapes) == 1 and shapes[0][-1] == MICRO_FRONTEND["features"],
-        f"`frontend` must be None for this model: 'micro' has {MICRO_FRONTEND['features']} "
+        len(shapes) == 1 and shapes[0][-1] == FEATURES,
+        f"`frontend` must be None for this model: 'micro' has {FEATURES} "
         f"features a frame. Received: frontend='micro', frames of shapes {shapes}. "
         "Compute the features in your firmware as for training.",
     )
+    check_frontend_step(math.prod(shapes[0]) // FEATURES, frame_step_s)
     return dict(MICRO_FRONTEND)
 
 

@@ -41,7 +41,12 @@ from keras_sal.audio import FEATURES, output_times
 from keras_sal.checks import require
 from keras_sal.export.detector_settings import DetectorSettings, Threshold, WrittenDetector
 from keras_sal.export.firmware.contents import MICRO_FRONTEND
-from keras_sal.export.frontend import FRONTENDS, STEP_SAMPLES, samples_per_step
+from keras_sal.export.frontend import (
+    FRONTENDS,
+    STEP_SAMPLES,
+    check_frontend_step,
+    samples_per_step,
+)
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.manifest import SETTINGS, Kind, Manifest, check_model, load_json, read_json
 from keras_sal.export.onnx import OnnxModel
@@ -131,6 +136,8 @@ def write(
         delay_frames=delay_frames,
         scoring=times | scoring,
     )
+    if steps:
+        check_frontend_step(steps, settings.scoring.frame_step_s)
     if takes_samples:
         trigger = settings.scoring
         trigger = dataclasses.replace(trigger, frame_offset_s=trigger.frame_step_s)

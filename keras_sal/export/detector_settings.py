@@ -9,6 +9,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ def _check_trigger(
             "`frame_step_s` must be given: seconds from one output to the next. "
             "Received: none. Give it, or a record by `keras_sal.detection.threshold_record`.",
         )
+        _check_step(scoring["frame_step_s"])
         return threshold, {"rule": "set by hand", "threshold": threshold}, Scoring(**scoring)
     chosen = threshold.get("scoring")
     if chosen is None or "threshold" not in threshold:
@@ -148,7 +150,17 @@ def _check_trigger(
             f"threshold. Received: {name}={scoring[name]}, in the record {chosen[name]}. "
             "Leave it out, or choose the threshold again."
         )
-    return threshold["threshold"], threshold, Scoring(**{**scoring, **chosen})
+    together = {**scoring, **chosen}
+    _check_step(together.get("frame_step_s"))
+    return threshold["threshold"], threshold, Scoring(**together)
+
+
+def _check_step(frame_step_s: object) -> None:
+    require(
+        isinstance(frame_step_s, Real) and not isinstance(frame_step_s, bool),
+        "`frame_step_s` must be a positive number of seconds; it is the time from one output to "
+        f"the next. Received: frame_step_s={frame_step_s!r}. A 10 ms step is 0.01.",
+    )
 
 
 def default_class_names(classes: int) -> list[str]:

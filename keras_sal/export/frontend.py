@@ -15,6 +15,7 @@ to the next step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,6 +114,25 @@ def check_frontend_shape(frontend: str, shapes: Sequence[Sequence[int]]) -> None
         f"`frontend` must be one of {FRONTENDS} before a file that takes their {FEATURES} features "
         f"from one input; or None. Received: frontend={frontend!r} for frames of shapes "
         f"{[tuple(shape) for shape in shapes]}. Leave it out.",
+    )
+
+
+def check_frontend_step(frames: int, frame_step_s: float) -> None:
+    """Refuse a step that is not that of a model behind the front-end.
+
+    Args:
+        frames: Number of frames of the front-end that the model takes in a step.
+        frame_step_s: Seconds from one output to the next, as given.
+
+    Raises:
+        ValueError: If it is another one.
+    """
+    step_s = frames * FRAME_STEP_S
+    require(
+        math.isclose(frame_step_s, step_s, rel_tol=1e-6),
+        f"`frame_step_s` must be {step_s:g} with this front-end; the model takes {frames} of its "
+        f"frames, one every {FRAME_STEP_S:g} s, in a step. Received: frame_step_s={frame_step_s}. "
+        "Choose the threshold with that step.",
     )
 
 

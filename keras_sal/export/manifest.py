@@ -7,6 +7,7 @@ the folder with a known hash.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from keras_sal.files import file_sha256
 from keras_sal.typing import PathLike
 
 MANIFEST = "manifest.json"
+DIGEST = "manifest_sha256"
 MOST_BYTES = 16 << 20
 LONGEST_NAME = 120
 MOST_PARTS = 4  # examples/detect/main/light.h
@@ -64,11 +66,24 @@ def read_manifest(folder: PathLike) -> dict[str, Any]:
 
     Raises:
         ValueError: If it is not a bundle, has another format, its files have changed, a field
-            that a detector needs is missing or out of range, or the sources have another trigger.
+            that a detector needs is missing or out of range, the sources have another trigger, or
+            anything else in it was changed.
     """
     manifest = read_json(Path(folder) / MANIFEST, BUNDLE)
     _check_sources(Path(folder), manifest)
+    _check_digest(Path(folder), manifest)
     return manifest
+
+
+def sealed(manifest: Manifest) -> dict[str, Any]:
+    """Return a manifest with the hash of its own content, by which changes of it are found.
+
+    Args:
+        manifest: Its content as JSON holds it; an older hash is replaced.
+    """
+    content = {name: value for name, value in manifest.items() if name != DIGEST}
+    text = json.dumps(content, sort_keys=True)
+    return content | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def read_json(path: Path, kind: Kind) -> dict[str, Any]:
@@ -183,6 +198,16 @@ def _check_sources(folder: Path, manifest: Manifest) -> None:
             f"{str(folder)!r}, and another one in {paths[-1].name}. Write the bundle again with "
             f"`{BUNDLE.writer}`, for another trigger too.",
         )
+
+
+def _check_digest(folder: Path, manifest: Manifest) -> None:
+    """Compare a manifest with its own hash; those of earlier versions have none."""
+    require(
+        DIGEST not in manifest or sealed(manifest) == manifest,
+        f"`folder` must hold the {MANIFEST} that was written to it; it describes the model and the "
+        f"sources. Received: one whose content has another SHA-256 than its {DIGEST!r}, in "
+        f"{str(folder)!r}. Write the bundle again with `{BUNDLE.writer}`.",
+    )
 
 
 def _is_plain(name: str) -> bool:

@@ -22,6 +22,7 @@ from firmware_programs import (
 )
 from replays import FAILURE, NOTHING, RESET, expected_outputs, replay
 
+from keras_sal import pretrained
 from keras_sal.detection import Scoring, det_curve, detect, tuning
 from keras_sal.export import bundle
 from keras_sal.export.detector_settings import TRIGGER as TRIGGER_NAMES
@@ -39,6 +40,7 @@ TRIGGER = {
     "hysteresis": 0.01,
     "refractory_s": 0.07,
 }
+NO_STEP = {"threshold": 0.5, "scoring": {"frame_step_s": None}}
 CPP = ("detector.cc", "detector_settings.cc", "trigger.cc")
 
 
@@ -248,6 +250,12 @@ def test_an_interrupted_export_keeps_the_former_bundle(model, tmp_path, monkeypa
         ({"frontend": ["micro"], "frame_step_s": 0.01}, r"`frontend` must be 'micro' or None"),
         ({"frontend": "mel", "frame_step_s": 0.01}, r"`frontend` must be 'micro' or None.*'mel'"),
         ({"frame_step_s": 0.01, "on_frames": 0}, r"`on_frames` must be an integer >= 1"),
+        ({"frame_step_s": None}, r"`frame_step_s` must be a positive number.*=None\."),
+        ({"frame_step_s": "a"}, r"`frame_step_s` must be a positive number.*='a'\."),
+        ({"frame_step_s": 0.01, "delay_frames": 10**7}, r"`delay_frames` must be less than 100, "),
+        ({"frame_step_s": 0.03, "frontend": "micro"}, r"`frame_step_s` must be 0\.01 with this"),
+        ({"frame_step_s": 1e-9, "frontend": "micro"}, r"`frame_step_s` must be 0\.01.*=1e-09\."),
+        ({"threshold": NO_STEP}, r"`frame_step_s` must be a positive number.*=None\."),
     ],
 )
 def test_write_rejects(model, tmp_path, arguments, message):
@@ -333,6 +341,45 @@ def test_read_rejects_sources_of_another_trigger(written, tmp_path):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match=r"whose 'trigger' is that.*another one in detector_set"):
         bundle.read(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frontend": None},
+        {"quantization": "float32"},
+        {"states": []},
+        {"arenas": {}},
+        {"inputs": []},
+        {"threshold": None},
+        {"yours": {"main.cc": "00"}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_read_rejects_any_other_change_of_a_manifest(written, tmp_path, change):
+    copy = shutil.copytree(written.folder, tmp_path / "bundle")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest, sort_keys=True))  # says the same
+    assert bundle.read(copy).manifest == written.manifest
+    (copy / "manifest.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(ValueError, match=r"the manifest\.json that was written.*another SHA-256"):
+        bundle.read(copy)
+
+
+def test_read_takes_a_manifest_without_its_own_hash(written, tmp_path):
+    copy = shutil.copytree(written.folder, tmp_path / "bundle")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["manifest_sha256"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert bundle.read(copy).manifest == manifest
+
+
+def test_step_with_the_front_end_is_that_of_the_model(tmp_path):
+    model, rule = pretrained.path("computer") / "model.tflite", {"threshold": 0.5}
+    for wrong in (0.01, 1e-9):
+        with pytest.raises(ValueError, match=r"must be 0\.03 .* takes 3 of its frames"):
+            bundle.write(model, tmp_path / "b", frontend="micro", frame_step_s=wrong, **rule)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the C++ ---------------------------------------------------------------------------------

@@ -119,6 +119,8 @@ def test_file_with_its_description_detects_in_chunks_of_any_size(samples, tmp_pa
     converted = onnx.convert(detector(3), tmp_path / "model.onnx", frontend="micro")
     whole = converted.stream(samples.reshape(-1, 3 * STEP))
     level = float(np.quantile(whole, 0.7))
+    with pytest.raises(ValueError, match=r"`frame_step_s` must be 0\.03 .* takes 3 of its frames"):
+        detector_file.write(converted, threshold=level, frontend="micro", frame_step_s=0.01)
     detector_file.write(converted, threshold=level, frontend="micro", refractory_s=0.1)
     opened = StreamingDetector.from_file(tmp_path / "model.onnx", class_names=["tone"])
     outputs = [opened.process(chunk) for chunk in np.split(samples, [1, 500, 501, 3000])]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_sal.audio import SAMPLE_RATE, MicroFrontend
+from keras_sal.checks import require
 from keras_sal.detection import Scoring, Trigger
 from keras_sal.export.step_runner import StepRunner, TensorInfo
 from keras_sal.typing import Array
@@ -68,6 +69,9 @@ def golden(
 
     Returns:
         The results.
+
+    Raises:
+        ValueError: If `delay_frames` leaves none of its outputs.
     """
     infos = [info for info in runner.inputs if info.name in runner.signature.frames]
     features = MicroFrontend()(sound()) if hears_audio else None
@@ -76,6 +80,12 @@ def golden(
     runner.reset()
     posteriors = np.asarray(runner.stream(frames), "float32").reshape(-1, len(thresholds))
     runner.reset()
+    require(
+        delay_frames < len(posteriors),
+        f"`delay_frames` must be less than {len(posteriors)}, the outputs that the self-test of a "
+        f"bundle compares. Received: delay_frames={delay_frames}. Give what "
+        "`keras_sal.streaming.delay_frames` returns for the step model.",
+    )
     posteriors = posteriors[delay_frames:]
     loud = loud_thresholds(posteriors, scoring)
     marks = DETECTED * _fired(posteriors, thresholds, scoring)
