@@ -24,9 +24,9 @@ from keras_sal.targets.event_lists import (
     check_plausible_seconds,
     check_whole_frames,
     to_array,
-    warn_of_outside,
     warn_of_seconds,
 )
+from keras_sal.targets.event_warnings import EventWarnings
 from keras_sal.targets.nearest_anchor import (
     FAR,
     count_until,
@@ -69,10 +69,11 @@ class AnchorTargets(keras.layers.Layer):
     where an event time is turned into a frame by `round((time - frame_offset_s) / frame_step_s)`.
     With neither `before_frames` nor `after_frames`, the frames from onset to offset are positive.
     Events may overlap, lie partly or wholly outside the clip (an anchor just beyond the end still
-    counts in the distances), or be absent. An event wholly outside has no positive frame, which
-    is a mistake unless the clip is a crop of a longer recording: so NumPy arrays with such events
-    warn, once for a layer, unless `cropped=True` is given in the call. Where classes overlap and a
-    frame can have one label, the class with the nearer anchor has it.
+    counts in the distances), or be absent. An event wholly outside has no positive frame, and one
+    whose anchor is outside has no frame at it, which are mistakes unless the clip is a crop of a
+    longer recording: so NumPy arrays with such events warn, once for a layer, unless `cropped=True`
+    is given in the call. Where classes overlap and a frame can have one label, the class with the
+    nearer anchor has it.
 
     From frame labels (`frames=None`): each run of equal positive labels is an event. A run that
     touches the first or last frame of the clip, or an unknown frame, is assumed to begin or end
@@ -103,7 +104,8 @@ class AnchorTargets(keras.layers.Layer):
 
     Call arguments:
         inputs: With `frames`: events `(batch, events, 2 or 3)`, rows `(onset, offset[, class])`;
-            a row whose offset lies before its onset, or that is NaN, is padding (`pad_events`).
+            a row whose offset lies before its onset, or that is NaN, is padding (`pad_events`); in
+            a NumPy array one whose offset is 0 or later also warns, as its columns may be swapped.
             Otherwise: frame labels `(batch, time)`, `(batch, time, 1)` or `(batch, time, classes)`,
             -1 where unknown.
         anchors: Optional, in the unit of the events: given anchors, NaN or `NO_ANCHOR` for none.
@@ -124,8 +126,8 @@ class AnchorTargets(keras.layers.Layer):
             the frame step look like milliseconds.
 
     Warns:
-        UserWarning: Where the inputs are NumPy arrays, if events lie wholly outside their clip, or
-            look like whole seconds.
+        UserWarning: Where the inputs are NumPy arrays, if events or their anchors lie outside their
+            clip, if onsets lie after their offsets, or if frames look like whole seconds.
 
     Example:
 
@@ -194,7 +196,9 @@ class AnchorTargets(keras.layers.Layer):
         self.encoding = encoding
         self.frame_step_s = None if frame_step_s is None else float(frame_step_s)
         self.frame_offset_s = float(frame_offset_s)
-        self._warned_of_outside = False
+        self._event_warnings = self.frames and EventWarnings(
+            self.frames, anchor, self.frame_step_s, self.frame_offset_s
+        )
 
     def __call__(
         self,
@@ -208,8 +212,8 @@ class AnchorTargets(keras.layers.Layer):
         """Compute with NumPy for arrays, with TensorFlow for its tensors, otherwise as a layer."""
         xp = namespace(inputs)
         inputs = to_array(inputs) if xp is NUMPY else inputs
-        if xp is NUMPY and self.frames is not None and not cropped:
-            self._warn_of_outside(inputs)
+        if xp is NUMPY and self._event_warnings:
+            self._event_warnings.warn(inputs, cropped=cropped, anchored=anchors is not None)
         if xp is KERAS:
             kwargs |= {"anchors": anchors, "lengths": lengths}
             return super().__call__(inputs, **{k: v for k, v in kwargs.items() if v is not None})
@@ -353,18 +357,6 @@ class AnchorTargets(keras.layers.Layer):
         else:
             times = (self.frames, self.frame_step_s, self.frame_offset_s)
             check_plausible_seconds(events[..., 0], events[..., 1], *times)
-
-    def _warn_of_outside(self, events):
-        if self._warned_of_outside or events.ndim != 3 or events.shape[-1] not in (2, 3):
-            return
-        times = events[events[..., 0] <= events[..., 1]][:, :2].astype("float64")
-        frames = times
-        if self.frame_step_s is not None:
-            frames = np.round((times - self.frame_offset_s) / self.frame_step_s)
-        outside = times[(frames[:, 0] >= self.frames) | (frames[:, 1] < 0)]
-        if len(outside):
-            self._warned_of_outside = True
-            warn_of_outside(outside, len(times), self.frames, self.frame_step_s)
 
     def _check_labels(self, xp, labels, anchors):
         shape = tuple(labels.shape)

@@ -166,25 +166,3 @@ def warn_of_seconds(offsets: Array, frames: int) -> None:
             "Did you give seconds? Then set `frame_step_s`.",
             stacklevel=2,
         )
-
-
-def warn_of_outside(
-    outside: Array, events: int, frames: int, frame_step_s: float | None = None
-) -> None:
-    """Warn of events that lie wholly outside their clip.
-
-    Args:
-        outside: Rows `(onset, offset)` of these events.
-        events: Number of all events.
-        frames: Frames of a clip.
-        frame_step_s: Seconds between frames if the times are seconds. Defaults to `None`.
-    """
-    unit = "frames" if frame_step_s is None else "seconds"
-    onset, offset = outside[0]
-    warnings.warn(
-        f"{len(outside)} of {events} events lie wholly outside the {frames} frames of their clip, "
-        f"so that no frame is positive for them; the first from {onset:g} to {offset:g} {unit}. "
-        "Raise `frames`, or leave them out; if the clips are crops of longer recordings, call with "
-        "`cropped=True`.",
-        stacklevel=4,
-    )

@@ -15,7 +15,10 @@ from keras import layers, ops
 from keras_sal import AnchorTargets, StreamingAnchorLoss, pad_events
 from keras_sal.anchors import NO_ANCHOR, unpack
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* events lie wholly outside")
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:.* {mistake}")
+    for mistake in ("events lie wholly outside", "events have their anchor", "rows of events have")
+]
 
 FRAMES = 23
 CLASSES_AND_ENCODINGS = [(1, "sparse"), (1, "one_hot"), (1, "multi_hot")] + [
@@ -551,9 +554,47 @@ class TestBadInput:
             np.testing.assert_array_equal(again(np.array(rows), cropped=True), expected)
 
     @pytest.mark.filterwarnings("error")
-    @pytest.mark.parametrize("rows", [[(9, 12)], [(-3, 0)], [(0, -1)], [(np.nan, 3)]])
-    def test_does_not_warn_of_events_that_reach_into_the_clip(self, rows):
+    @pytest.mark.parametrize("rows", [[(9, 12)], [(0, 0)], [(0, -1)], [(np.nan, 3)]])
+    def test_does_not_warn_of_events_with_their_anchor_in_the_clip(self, rows):
         AnchorTargets(frames=10)(np.array([rows]))
+
+    @pytest.mark.filterwarnings("error")
+    def test_does_not_warn_of_an_event_as_long_as_the_clip(self):
+        for anchor in ("onset", "offset"):
+            targets = AnchorTargets(10, anchor, frame_step_s=0.1, frame_offset_s=0.3)
+            targets(np.array([[(0.0, 1.0)]]))
+
+    @pytest.mark.parametrize(
+        ("anchor", "row", "step_s"),
+        [
+            ("offset", (9, 12), None),
+            ("offset", (0.9, 1.5), 0.1),
+            ("onset", (-3, 0), None),
+            ("offset", (0.3, np.inf), 0.1),
+        ],
+    )
+    def test_warns_of_anchors_outside_the_clip_once(self, anchor, row, step_s):
+        targets, rows = AnchorTargets(10, anchor, frame_step_s=step_s), np.array([[row]])
+        said = f"1 of 1 events have their anchor, the {anchor}, outside the 10 frames"
+        with pytest.warns(UserWarning, match=said) as warned:
+            targets(rows)
+        assert warned[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            targets(rows)
+            AnchorTargets(10, anchor, frame_step_s=step_s)(rows, cropped=True)
+            AnchorTargets(10, anchor, frame_step_s=step_s)(rows, anchors=rows[..., 0])
+
+    @pytest.mark.parametrize("cropped", [False, True])
+    def test_warns_of_swapped_columns_once(self, cropped):
+        targets = AnchorTargets(frames=10, frame_step_s=0.1)
+        rows = np.array([[(0.5, 0.3), (0.0, -1.0)]])
+        with pytest.warns(UserWarning, match="1 rows .* from 0.5 to 0.3.* swapped") as warned:
+            targets(rows, cropped=cropped)
+        assert warned[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            targets(rows, cropped=cropped)
 
     @pytest.mark.parametrize("step", [10, 25.0, 1000])
     @pytest.mark.parametrize("rows", [[(0.4, 0.9)], [(1.2, 1.9), (2.5, 3.0)]])
