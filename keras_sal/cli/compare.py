@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ from keras_sal.cli.wake_word import fill_in_word
 
 if TYPE_CHECKING:
     from keras_sal.evaluation.predictions import Predictions
+
+UNITS = ("recordings", "speakers")
 
 
 class _Side(NamedTuple):
@@ -148,7 +151,7 @@ def _read_or_predict(system: str, console: Console, options: argparse.Namespace)
 def _print_differences(
     rows: Sequence[Mapping[str, Any]], word: str, budget: float, console: Console
 ) -> None:
-    from keras_sal.evaluation.report.page import interval
+    from keras_sal.evaluation.report.page import NOTHING, interval, number
     from keras_sal.evaluation.report.tables import FIGURES
 
     tables: dict[tuple[str, str], list[list[str]]] = {}
@@ -158,8 +161,8 @@ def _print_differences(
             [
                 label,
                 row["condition"],
-                form.replace("{:", "{:+").format(scale * row["estimate"]),
-                *(interval(row[unit], form, scale) or "-" for unit in ("recordings", "speakers")),
+                number(row["estimate"], form.replace("{:", "{:+"), scale).text,
+                *(interval(row[unit], form, scale) or NOTHING for unit in UNITS),
             ]
         )
     for (first, second), table in tables.items():
@@ -169,3 +172,5 @@ def _print_differences(
             sorted(table, key=lambda row: row[1]),
         )
     console.say("An interval without 0 is a difference that these recordings can show.")
+    if not all(math.isfinite(row["estimate"]) for row in rows):
+        console.say(f"{NOTHING}: undefined, as one of the two has no hit there, or no threshold.")

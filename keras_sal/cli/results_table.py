@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ def _fa_per_hour(point: Mapping[str, Any]) -> str:
 
 def _latency_ms(point: Mapping[str, Any]) -> str:
     p50, p90 = (1000 * point[f"latency_{quantile}_s"] for quantile in ("p50", "p90"))
-    return f"{p50:.0f} / {p90:.0f} ms"
+    return "-" if math.isnan(p50) else f"{p50:.0f} / {p90:.0f} ms"  # nan without hits
 
 
 def _interval(point: Mapping[str, Any], figure: str) -> Sequence[float]:

@@ -38,7 +38,8 @@ def differences(
     Returns:
         List of dicts, `differences` of the results: for each system but the first, each condition
         and each figure, the `estimate` of system - reference with its intervals over `recordings`
-        and over `speakers`, `[low, high]` or `None`.
+        and over `speakers`, `[low, high]` or `None`. A difference is undefined, `nan` without
+        intervals, where a figure of one is, such as the latency of a system without hits.
     """
     reference, *others = systems
     rows = []
@@ -55,6 +56,7 @@ def differences(
             for unit, groups in (("recordings", None), ("speakers", speakers))
         }
         for index, figure in enumerate(DIFFERENCES):
+            defined = math.isfinite(estimate[index])
             rows.append(
                 {
                     "system": system["name"],
@@ -62,7 +64,10 @@ def differences(
                     "condition": condition,
                     "figure": figure,
                     "estimate": estimate[index].item(),
-                    **{unit: found and found[index] for unit, found in intervals.items()},
+                    **{
+                        unit: found[index] if defined and found else None
+                        for unit, found in intervals.items()
+                    },
                 }
             )
     return rows

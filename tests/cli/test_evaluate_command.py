@@ -16,10 +16,12 @@ from unrendered import unrendered_figures
 from keras_sal import cli
 from keras_sal.cli import systems
 from keras_sal.cli.console import Console
+from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import predict_streams
 from keras_sal.data import SplitRecord, load_recordings
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
+from keras_sal.evaluation.report.page import NOTHING
 from keras_sal.evaluation.results import evaluate
 from keras_sal.files import write_json
 from keras_sal.runtime import open_runner
@@ -126,6 +128,26 @@ def test_compare_within_one_folder(tmp_path, capsys):
     assert "good - poor" in shown
     row = next(line for line in shown.splitlines() if "missed at the budget" in line)
     assert "-6.7" in row
+
+
+def test_an_undefined_difference_is_a_dash_without_an_interval(tmp_path, capsys):
+    """One false alarm, 12 an hour, is above all hits of `poor`; some replicates lack it."""
+    answers = made_predictions()
+    answers.save(tmp_path / "posteriors.npz")
+    results = evaluate(answers, ScoringProtocol(5.0, replicates=20))
+    write_json(tmp_path / "results.json", results)
+    [kept] = [
+        (each["recordings"], each["speakers"])
+        for each in results["differences"]
+        if each["figure"] == "latency_p50_s_at_budget" and each["condition"] == "clean"
+    ]
+    assert kept == (None, None)
+    assert cli.main(["compare", str(tmp_path), "--replicates", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "nan" not in shown
+    assert f"{NOTHING}: undefined, as one of the two has no hit" in shown
+    print_results(results, Console())
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_compare_models(reports, capsys):
