@@ -233,6 +233,7 @@ def _open_model(options: argparse.Namespace) -> Export:
         _check_words(model, options.word)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
+    _check_settings(model, options)
     recordings = None
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
@@ -323,6 +324,20 @@ def _check_words(model: keras.Model, word: str | list[str]) -> None:
             f"threshold of its own. Received: {words} for {shape[-1]} classes. Repeat it for the "
             "others, or give `--threshold`."
         )
+
+
+def _check_settings(model: keras.Model, options: argparse.Namespace) -> None:
+    """Refuse a threshold, names of classes or a trigger that no detector can have."""
+    from keras_sal.export.detector_settings import DetectorSettings
+
+    shape, names = model.output_shape, options.class_names
+    DetectorSettings.checked(
+        shape[-1] if isinstance(shape, tuple) else len(names or [""]),
+        threshold=1.0 if options.threshold is None else options.threshold,
+        class_names=names,
+        delay_frames=0,
+        scoring=values(options, SCORING),
+    )
 
 
 def _add_esphome(group: Parser) -> None:

@@ -23,6 +23,7 @@ from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.model_path import model_path
+from keras_sal.cli.paths import check_path
 from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.cli.trained_model import load_trained_model
 from keras_sal.cli.wake_word import THAT_OF_THE_MODEL, fill_in_word
@@ -43,6 +44,7 @@ def add_parser(commands: Commands) -> None:
         "first bundle or .json file beside a file, or of the one given. Files that take samples "
         "are compared from sound.",
         examples=["verify model.keras firmware model.onnx --recordings my_recordings"],
+        check=check,
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file they were made from")
     parser.add_argument(
@@ -76,6 +78,22 @@ def add_parser(commands: Commands) -> None:
     add_numbers(trigger, TRIGGER)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse two sources of streams.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If recordings and streams are given.
+    """
+    if options.streams and options.recordings:
+        raise ValueError(
+            "`--recordings` or `--streams` must be given, one of them: the files are run over it. "
+            f"Received: --recordings {options.recordings}, --streams {options.streams}."
+        )
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command.
 
@@ -85,16 +103,24 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 1 if a file is out of bounds.
     """
+    from keras_sal import files
+    from keras_sal.detection import Scoring
     from keras_sal.export.verify import verify
     from keras_sal.runtime import open_runner
 
     console = Console()
+    exports: list[Any] = [model_path(export) for export in options.exports]
+    for export in exports:
+        check_path("FILE", str(export), "file or bundle")
     model = load_trained_model(options.model)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
-    streams = _streams(runner, options, console)
-    exports: list[Any] = [model_path(export) for export in options.exports]
     scoring = _scoring(exports, options)
+    if not options.streams:
+        Scoring(**scoring)  # checks it before streams are made
+    if options.json:
+        files.check_path(options.json)
+    streams = _streams(runner, exports, options, console)
     if streams.anchors_s is not None:
         budget = options.fa_per_hour
         if not options.streams:
@@ -137,19 +163,14 @@ def _take_samples(exports: list[Path]) -> bool:
 
 
 def _streams(
-    runner: Any, options: argparse.Namespace, console: Console
+    runner: Any, exports: list[Path], options: argparse.Namespace, console: Console
 ) -> feature_streams.FeatureStreams:
-    if options.streams and options.recordings:
-        raise ValueError(
-            "`--recordings` or `--streams` must be given, one of them: the files are run over it. "
-            f"Received: --recordings {options.recordings}, --streams {options.streams}."
-        )
     if options.streams:
         return feature_streams.read_feature_streams(options.streams)
     from keras_sal.data import require_recordings
 
     folder = require_recordings(options.recordings)
-    systems = [options.model, *map(model_path, options.exports)]
+    systems = [options.model, *exports]
     fill_in_word(options, systems, console)
     recordings = load_recordings_of(systems, folder, options, console)
     with console.stage(f"Make {options.split} streams") as stage:
@@ -157,5 +178,5 @@ def _streams(
             *(runner, recordings, options.word, options.split),
             cache=options.cache,
             progress=stage.progress,
-            sound=_take_samples([model_path(export) for export in options.exports]),
+            sound=_take_samples(exports),
         )

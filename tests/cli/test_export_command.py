@@ -56,6 +56,17 @@ def nowhere(monkeypatch):
         monkeypatch.setattr(f"{name}.find_recordings", lambda folder=None: folder)
 
 
+@pytest.fixture
+def unread(monkeypatch):
+    """No recordings are read."""
+
+    def read(*_):
+        pytest.fail("it read recordings")
+
+    for command in ("export", "verify"):
+        monkeypatch.setattr(f"keras_sal.cli.{command}.load_recordings_of", read)
+
+
 @pytest.fixture(scope="module")
 def exported(folder):
     arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]
@@ -272,6 +283,22 @@ def test_export_rejects_what_is_no_model(folder, capsys):
     assert "`MODEL` must be a .keras file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--threshold", "5", "`threshold` must be in [0, 1]"),
+        ("--class-names", "a,b", "`class_names` must name each of the 1 classes"),
+        ("--frame-step-s", "10", "`frame_step_s` must not be longer than 1 s"),
+    ],
+)
+def test_export_refuses_settings_before_it_reads_recordings(
+    folder, capsys, unread, option, value, message
+):
+    arguments = ["--recordings", folder, "--word", "hello", option, value]
+    assert main("export", folder / "model.keras", folder / "never", *arguments) == 1
+    assert message in capsys.readouterr().err
+
+
 # --- verify ----------------------------------------------------------------------------------
 
 
@@ -304,6 +331,24 @@ def test_verify_needs_one_source_of_streams(folder, exported, capsys, nowhere):
     assert "`--recordings` or `--streams` must be given, one of them" in capsys.readouterr().err
     assert main(*arguments) == 1
     assert "`--recordings` must name a folder of recordings; none lies" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "message"),
+    [
+        (["nodir"], [], "must be a file or folder that is there"),
+        (["no.onnx"], [], "`FILE` must be a file or bundle; it is read. Received: 'no.onnx'"),
+        (["model.keras"], ["--frame-step-s", "10"], "`frame_step_s` must not be longer"),
+        (["model.keras"], ["--json", "no/figures.json"], "`path` must name a file in a folder"),
+    ],
+)
+def test_verify_refuses_arguments_before_it_reads_recordings(
+    folder, capsys, monkeypatch, unread, files, options, message
+):
+    monkeypatch.chdir(folder)
+    arguments = [*files, "--recordings", folder, "--word", "hello", *options]
+    assert main("verify", "model.keras", *arguments) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_recordings_are_found_only_where_they_are_needed(monkeypatch):
