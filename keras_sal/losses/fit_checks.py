@@ -19,6 +19,22 @@ import keras
 from keras_sal.checks import require
 
 _METHODS = ("fit", "evaluate", "train_on_batch", "test_on_batch")
+_LAST_LAYERS = (  # what they return is what their activation does
+    keras.layers.Activation,
+    keras.layers.Conv1D,
+    keras.layers.Dense,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.EinsumDense,
+    keras.layers.GRU,
+    keras.layers.LSTM,
+    keras.layers.SeparableConv1D,
+    keras.layers.SimpleRNN,
+)
+_NO_POSTERIORS = {  # activations that leave [0, 1]
+    *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_silu", "hard_tanh", "leaky_relu"),
+    *("log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "silu", "soft_shrink"),
+    *("softplus", "softsign", "sparse_plus", "squareplus", "tanh", "tanh_shrink"),
+}
 _OWN_TARGETS = ("Metric", "Mean", "Sum", "MeanMetricWrapper")  # read what they are given
 _PACKED_METRICS = "FrameAccuracy, FrameAUC, FramePrecision and FrameRecall of `keras_sal.metrics`"
 
@@ -175,6 +191,13 @@ def check_last_layer(model: keras.Model, loss: keras.losses.Loss, from_logits: b
         "`from_logits` must be True for a model that ends in a layer without activation; its "
         f"outputs are logits. Received: from_logits=False, last layer {layer.name!r}. Give the "
         "layer a sigmoid or softmax, or set from_logits=True.",
+    )
+    own = getattr(keras.activations, name, None) is activation and isinstance(layer, _LAST_LAYERS)
+    require(
+        from_logits or not own or name not in _NO_POSTERIORS,
+        f"The last layer must give posteriors in [0, 1], which a {name} does not. Received: "
+        f"from_logits=False, last layer {layer.name!r}. Give the layer a sigmoid or softmax, or no "
+        "activation and set from_logits=True.",
     )
     require(
         activation is not keras.activations.softmax or model.outputs[0].shape[-1] != 1,

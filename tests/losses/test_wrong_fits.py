@@ -142,6 +142,23 @@ def test_fit_rejects_a_last_layer_that_does_not_suit_the_loss(model, loss, messa
         train(detector(**model), packed(), loss)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus", "log_sigmoid"])
+def test_fit_rejects_an_activation_that_gives_no_posteriors(activation):
+    with pytest.raises(ValueError, match=rf"posteriors .* {activation} does not.* layer 'last'"):
+        train(detector(activation=activation), packed())
+
+
+@pytest.mark.parametrize("last", [layers.GRU(1, return_sequences=True), layers.Activation("relu")])
+def test_fit_rejects_last_layers_that_give_no_posteriors(last):
+    with pytest.raises(ValueError, match=f"posteriors .* last layer '{last.name}'"):
+        train(detector(last=[last]), packed())
+
+
+@pytest.mark.parametrize("activation", ["hard_sigmoid", "sparse_sigmoid"])
+def test_fit_accepts_other_activations_of_posteriors(activation):
+    assert np.isfinite(train(detector(activation=activation), packed()).history["loss"][0])
+
+
 def test_functional_models_have_their_last_layer_checked():
     inputs = keras.Input((None, 3))
     model = keras.Model(inputs, layers.Dense(1, "sigmoid")(layers.Dense(4)(inputs)))
