@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import TYPE_CHECKING
 
 from keras_sal.cli.console import Console
@@ -42,10 +43,11 @@ def choose_stream_budget(
 
 def _chosen(hours: float, split: str, options: argparse.Namespace, console: Console) -> float:
     from keras_sal import detection
-    from keras_sal.detection.false_alarm_budget import BUDGET
+    from keras_sal.detection.false_alarm_budget import BUDGET, NegativeHoursWarning
 
     given = options.fa_per_hour
     budget = detection.choose_budget(hours, given)
     support = detection.describe_support(hours, split, BUDGET if given is None else given)
     console.say(f"Budget: {budget:g} false alarms an hour. {support}")
+    warnings.simplefilter("ignore", NegativeHoursWarning)  # the line says it
     return budget

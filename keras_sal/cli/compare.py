@@ -82,12 +82,17 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
+    console = Console()
+    with console.saying_warnings():
+        return _run(options, console)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.evaluation.comparison import differences
     from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.files import check_path, write_json
 
     path = options.json and check_path(options.json)
-    console = Console()
     options.systems = [str(model_path(system)) for system in options.systems]
     sides = [_read_or_predict(system, console, options) for system in options.systems]
     predictions, shipped = _joined(sides)

@@ -112,11 +112,16 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
+    console = Console()
+    with console.saying_warnings():
+        return _run(options, console)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data.wake_words import compared_words, folder_name
     from keras_sal.detection import Scoring
     from keras_sal.extras import require_packages
 
-    console = Console()
     options.models, options.bundles = (
         [str(model_path(path)) for path in paths] for paths in (options.models, options.bundles)
     )

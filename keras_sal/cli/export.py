@@ -158,34 +158,40 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status, 0.
     """
+    console = Console()
+    with console.saying_warnings():
+        return _run(options, console)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data import copy_split_record
 
     path = model_path(options.model)
-    export = _open_bundle(path, options) if path.is_dir() else _open_model(options)
+    export = (
+        _open_bundle(path, options, console) if path.is_dir() else _open_model(options, console)
+    )
     writers = {
         "litert": export.file,
         "onnx": export.file,
         "web": export.page,
         "android": export.app,
     }
-    export.console.say(writers.get(options.to, export.firmware)())
+    console.say(writers.get(options.to, export.firmware)())
     # A page or an app may be published, which the names of recordings must not be.
     if options.to == "web":
-        export.console.say(
-            f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}"
-        )
+        console.say(f"Open it with: {shlex.join(['keras-sal', 'serve', str(options.output)])}")
         return 0
     if options.to == "android":
-        export.console.say("Open it in Android Studio; its README.md says how to get it on a phone")
+        console.say("Open it in Android Studio; its README.md says how to get it on a phone")
         return 0
     copy_split_record(path, options.output)
     if options.to != "esphome" and not path.is_dir():
         files = shlex.join([str(options.model), str(options.output)])
-        export.console.say(f"Check it with: keras-sal verify {files}")
+        console.say(f"Check it with: keras-sal verify {files}")
     return 0
 
 
-def _open_bundle(folder: Path, options: argparse.Namespace) -> Export:
+def _open_bundle(folder: Path, options: argparse.Namespace, console: Console) -> Export:
     """Open a bundle, whose model, threshold and classes are there."""
     from keras_sal.cli.bundle_export import BundleExport
     from keras_sal.export import bundle
@@ -193,12 +199,12 @@ def _open_bundle(folder: Path, options: argparse.Namespace) -> Export:
     _check_output(options)
     if options.to == "android":
         _check_android(options)
-    export = BundleExport(None, None, None, options, Console(), bundle.read(folder))
+    export = BundleExport(None, None, None, options, console, bundle.read(folder))
     export.check()
     return export
 
 
-def _open_model(options: argparse.Namespace) -> Export:
+def _open_model(options: argparse.Namespace, console: Console) -> Export:
     """Open a trained model, and the recordings that it needs."""
     from keras_sal.runtime import open_runner
 
@@ -220,7 +226,6 @@ def _open_model(options: argparse.Namespace) -> Export:
             "`--threshold` must be given, or `--recordings` to choose it on: firmware, a page and "
             "an app need one. Received neither."
         )
-    console = Console()
     for_component = options.to == "esphome"
     needed = bool(options.recordings) or (for_component and not options.class_names)
     fill_in_word(options, [options.model], console, several=not for_component, required=needed)

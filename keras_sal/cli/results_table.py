@@ -10,7 +10,7 @@ from keras_sal.cli.console import Console
 
 
 def print_results(results: Mapping[str, Any], console: Console) -> None:
-    """Print the misses, false alarms and latencies of each system, and the warnings.
+    """Print the misses, false alarms and latencies of each system.
 
     Args:
         results: Results of `keras_sal.evaluation.results.evaluate`.
@@ -31,8 +31,6 @@ def print_results(results: Mapping[str, Any], console: Console) -> None:
         ["", "noise", "missed", "at dev threshold", "FA/h there", "P50 / P90 there"],
         rows,
     )
-    for warning in results["warnings"]:
-        console.say(f"Warning: {warning}")
 
 
 def print_footprint(system: Mapping[str, Any], console: Console) -> None:

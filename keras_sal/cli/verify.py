@@ -103,12 +103,17 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 1 if a file is out of bounds.
     """
+    console = Console()
+    with console.saying_warnings():
+        return _run(options, console)
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal import files
     from keras_sal.detection import Scoring
     from keras_sal.export.verify import verify
     from keras_sal.runtime import open_runner
 
-    console = Console()
     exports: list[Any] = [model_path(export) for export in options.exports]
     for export in exports:
         check_path("FILE", str(export), "file or bundle")

@@ -17,7 +17,7 @@ from keras_sal import cli
 from keras_sal.cli import systems
 from keras_sal.cli.console import Console
 from keras_sal.cli.results_table import print_results
-from keras_sal.cli.systems import predict_streams
+from keras_sal.cli.systems import SystemPredictions, predict_streams
 from keras_sal.data import SplitRecord, load_recordings
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
@@ -148,6 +148,38 @@ def test_an_undefined_difference_is_a_dash_without_an_interval(tmp_path, capsys)
     assert f"{NOTHING}: undefined, as one of the two has no hit" in shown
     print_results(results, Console())
     assert "nan" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_warnings_are_lines_and_repeat_nothing(tmp_path, capsys, monkeypatch, command):
+    """A budget of 0.5 an hour takes more hours than there are, which the line of it says."""
+    answers = made_predictions()
+
+    def predicted(*_, **__):
+        warnings.warn(f"{command} found few", UserWarning, stacklevel=1)
+        return answers
+
+    if command == "evaluate":
+        monkeypatch.setattr(
+            "keras_sal.cli.evaluate.predict_word_streams",
+            lambda *_, **__: [SystemPredictions(predicted(), {}, {}, {}, {})],
+        )
+        monkeypatch.setattr("keras_sal.cli.evaluate._write", lambda *_: tmp_path)
+        arguments = ["a.keras", "--word", "computer"]
+    else:
+        answers.save(tmp_path / "posteriors.npz")
+        results = evaluate(answers, ScoringProtocol(30.0, replicates=5))
+        write_json(tmp_path / "results.json", results)
+        monkeypatch.setattr(Predictions, "load", predicted)
+        arguments = [str(tmp_path)]
+    arguments += ["--fa-per-hour", "0.5", "--replicates", "5"]
+    with warnings.catch_warnings(record=True) as raw:
+        assert cli.main([command, *arguments]) == 0
+    shown = capsys.readouterr().out
+    assert not raw
+    assert shown.count("Budget: 0.5") == 1
+    assert "can't support" not in shown
+    assert shown.count(f"Warning: {command} found few\n") == 1
 
 
 def test_compare_models(reports, capsys):
