@@ -30,7 +30,7 @@ def choose_budget(predictions: Predictions, options: argparse.Namespace, console
 def choose_stream_budget(
     streams: FeatureStreams, split: str, options: argparse.Namespace, console: Console
 ) -> float:
-    """Choose the budget for streams of recordings, by the same rule.
+    """Choose the budget for streams of one split, by the same rule; say where others may differ.
 
     Args:
         streams: Streams of `held_out_streams`.
@@ -38,7 +38,13 @@ def choose_stream_budget(
         options: Parsed arguments: `fa_per_hour`.
         console: Shows the budget and what the hours can show.
     """
-    return _chosen(streams.negative_hours, split, options, console)
+    budget = _chosen(streams.negative_hours, split, options, console)
+    if options.fa_per_hour is None and budget > 1:
+        console.say(
+            f"It counts {split} alone. `train` and `evaluate` take the lesser hours of dev and "
+            "test, and may choose a higher one; give that with --fa-per-hour for the same"
+        )
+    return budget
 
 
 def _chosen(hours: float, split: str, options: argparse.Namespace, console: Console) -> float:

@@ -52,7 +52,7 @@ def add_parser(commands: Commands) -> None:
         "--loss", choices=VARIANTS, default="sa+fl", help="the streaming anchor loss"
     )
     parser.add_argument(
-        "--steps", type=positive(int), default=3000, metavar="N", help="train steps"
+        "--steps", type=positive(int), default=3000, metavar="N", help="train steps, in 20 epochs"
     )
     parser.add_argument(
         "--hours", type=positive(float), default=2.0, metavar="H", help="hours of training streams"

@@ -167,6 +167,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data import copy_split_record
 
     path = model_path(options.model)
+    check_command = verify_command(options)
     export = (
         _open_bundle(path, options, console) if path.is_dir() else _open_model(options, console)
     )
@@ -186,9 +187,24 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         return 0
     copy_split_record(path, options.output)
     if options.to != "esphome" and not path.is_dir():
-        files = shlex.join([str(options.model), str(options.output)])
-        console.say(f"Check it with: keras-sal verify {files}")
+        console.say(f"Check it with: {shlex.join(check_command)}")
     return 0
+
+
+def verify_command(options: argparse.Namespace) -> list[str]:
+    """Return the arguments of `keras-sal verify` on the data that an export was given.
+
+    Args:
+        options: Parsed arguments, before recordings and word are filled in.
+    """
+    command = ["keras-sal", "verify", options.model, options.output]
+    if options.recordings:
+        command += ["--recordings", options.recordings]
+    if isinstance(options.word, str):  # of several, the exported files name them
+        command += ["--word", options.word]
+    for path in options.splits:
+        command += ["--splits", path]
+    return list(map(str, command))
 
 
 def _open_bundle(folder: Path, options: argparse.Namespace, console: Console) -> Export:

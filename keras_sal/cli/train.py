@@ -139,7 +139,7 @@ def _add_training(group: Parser) -> None:
         help="first move the times of the words to where a small model finds them",
     )
     for name, kind, default, metavar, what in (
-        ("--steps", int, 18_000, "N", "train steps"),
+        ("--steps", int, 18_000, "N", "train steps, in 20 epochs"),
         ("--hours", float, 8.0, "H", "hours of training streams"),
         ("--learning-rate", float, 4e-3, "R", "initial learning rate"),
         ("--batch-size", int, 32, "N", "crops in a batch"),

@@ -141,7 +141,7 @@ def run_demo(
 def _described(job: DemoJob, fa_per_hour: float) -> dict[str, Any]:
     """Return the options that the detectors depend on, for the results."""
     return {
-        "steps": job.training.steps,
+        "steps": job.training.trained_steps,
         "crop_frames": job.training.crop_frames,
         "learning_rate": job.training.learning_rate,
         "hours": job.hours,

@@ -57,7 +57,8 @@ class TrainingOptions:
     """Options of the training of one detector.
 
     Args:
-        steps: Train steps, >= 1. Defaults to 18,000.
+        steps: Train steps, >= 1. Twenty epochs have the same number of them; a remainder is left
+            out, see `trained_steps`. Defaults to 18,000.
         batch_size: Crops in a batch, >= 1. Defaults to 32.
         crop_frames: Length of a crop in frames, >= 1. Defaults to 400, which is 4 s.
         learning_rate: Initial learning rate, > 0. It falls to 0 along a cosine. Defaults to 0.004.
@@ -77,6 +78,17 @@ class TrainingOptions:
     seed: int = 0
     augment: Callable[..., Any] | None = AUGMENT
     hard_negatives: bool = True
+
+    @property
+    def trained_steps(self) -> int:
+        """The train steps of whole epochs.
+
+        Example:
+
+        >>> TrainingOptions(steps=150).trained_steps
+        140
+        """
+        return max(1, self.steps // EPOCHS) * EPOCHS
 
 
 def detector(network: str = "gru", size: str = "micro", *, classes: int = 1) -> keras.Model:
@@ -269,7 +281,7 @@ def train(
         streams,
         targets(options.crop_frames, runner_steps.frames_per_output(runners.open_runner(model))),
         batch_size=options.batch_size,
-        batches=max(1, options.steps // EPOCHS),
+        batches=options.trained_steps // EPOCHS,
         seed=options.seed,
         augment=options.augment,
         augment_epochs=EPOCHS - 1,

@@ -206,7 +206,7 @@ def _described(job: WakeWordJob, loss: keras.losses.Loss, found: JobRecordings) 
         "size": job.size,
         "loss": {key: value for key, value in config.items() if key != "name"},
         "hours": job.hours,
-        "steps": training.steps,
+        "steps": training.trained_steps,
         "batch_size": training.batch_size,
         "crop_frames": training.crop_frames,
         "learning_rate": training.learning_rate,

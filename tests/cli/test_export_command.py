@@ -19,6 +19,8 @@ pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
 from keras_sal import audio, cli
 from keras_sal.cli import export, feature_streams, program
+from keras_sal.cli.budget import choose_stream_budget
+from keras_sal.cli.console import Console
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.data import location
 from keras_sal.detection import detect
@@ -297,6 +299,33 @@ def test_export_refuses_settings_before_it_reads_recordings(
     arguments = ["--recordings", folder, "--word", "hello", option, value]
     assert main("export", folder / "model.keras", folder / "never", *arguments) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "repeated"),
+    [
+        ([], []),
+        (["--recordings", "my sounds", "--splits", "a.json", "--splits", "b.json"],) * 2,
+        (["--word", "hey robot", "--threshold", "0.5"], ["--word", "hey robot"]),
+        (["--word", "on", "--word", "off"], []),
+    ],
+)
+def test_the_command_to_check_with_names_the_same_data(given, repeated):
+    options = program.parser().parse_args(["export", "a.keras", "out", *given])
+    command = export.verify_command(options)
+    assert command == ["keras-sal", "verify", "a.keras", "out", *repeated]
+    program.parser().parse_args(command[1:])
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, True), (3.0, False)])
+def test_a_budget_of_one_split_says_that_others_may_differ(given, said, capsys):
+    """An hour of dev supports 4 an hour; `train` may find fewer hours in test."""
+    hour = FeatureStreams([np.zeros((360_000, 1))], [np.zeros(0)])
+    console = Console()
+    with console.saying_warnings():
+        budget = choose_stream_budget(hour, "dev", Namespace(fa_per_hour=given), console)
+    assert budget == (given or 4.0)
+    assert ("It counts dev alone. `train` and" in capsys.readouterr().out) == said
 
 
 # --- verify ----------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import pytest
 from keras_sal import AnchorTargets, FrameCrossEntropy
 from keras_sal.audio import output_times
 from keras_sal.data import PlacedRecording, Recording, Stream
-from keras_sal.training import recipe
+from keras_sal.training import recipe, wake_word
+from keras_sal.training.job_recordings import JobRecordings
 
 WORD = Recording(Path("word.wav"), "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
 
@@ -39,10 +40,10 @@ def spans(frames, frames_per_output):
     return AnchorTargets(frames, anchor="offset", **output_times(frames_per_output))
 
 
-def trained(**options):
-    """A detector that the recipe trained for 60 steps."""
+def trained(steps=60, **options):
+    """A detector that the recipe trained."""
     training = recipe.TrainingOptions(
-        steps=60, crop_frames=200, learning_rate=0.1, augment=None, hard_negatives=False
+        steps=steps, crop_frames=200, learning_rate=0.1, augment=None, hard_negatives=False
     )
     return recipe.train(dense(), FrameCrossEntropy(), streams(), training, **options)
 
@@ -58,6 +59,16 @@ def test_trains_on_other_targets():
     assert contrast(trained(targets=targets)) > 0.5
     assert asked == [(200, 1)]
     assert contrast(trained()) < 0.3  # of the recipe's label 60 ms are in the word, 250 ms after it
+
+
+@pytest.mark.any_backend
+def test_results_have_the_steps_that_were_trained():
+    """25 are 1 in each of 20 epochs, and 5 are left out."""
+    options = recipe.TrainingOptions(steps=25)
+    job = wake_word.WakeWordJob("computer", training=options)
+    found = JobRecordings(Path(), [], {})
+    assert wake_word._described(job, FrameCrossEntropy(), found)["steps"] == 20
+    assert int(trained(options.steps).optimizer.iterations) == 20
 
 
 @pytest.mark.any_backend
