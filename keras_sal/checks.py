@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 
 def require(condition: object, message: str) -> None:
     """Raise `ValueError(message)` unless a condition holds.
@@ -12,6 +14,24 @@ def require(condition: object, message: str) -> None:
     """
     if not condition:
         raise ValueError(message)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return `value` as a bool if it is one.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: The value.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    require(
+        isinstance(value, (bool, np.bool_)),
+        f"`{name}` must be True or False; any other value would count as one of them. "
+        f"Received: {name}={value!r}. Give a bool.",
+    )
+    return bool(value)
 
 
 def positive(name: str, value: float) -> float:

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from keras_sal.anchors import kernel_function, kernel_weight, reach_pair
-from keras_sal.checks import require
+from keras_sal.checks import flag, require
 from keras_sal.losses.focal import focal_factor
 from keras_sal.losses.frame_loss import (
     CrossEntropyOptions,
@@ -190,7 +190,7 @@ class StreamingAnchorLoss(FrameLoss):
             "strength", strength, "a negative one would reward errors", per_class=True
         )
         self.gamma: Any = non_negative("gamma", gamma, "(1 - p)**gamma would weight easy frames up")
-        self.normalize = normalize
+        self.normalize = flag("normalize", normalize)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:  # noqa: D102
         return streaming_anchor_loss(

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_sal.anchors import IGNORE, floats, unpack
-from keras_sal.checks import require
+from keras_sal.checks import flag, require
 from keras_sal.losses.packed_loss import PackedLoss
 from keras_sal.losses.true_class import TrueClassTerms, true_class_terms
 from keras_sal.typing import ArrayLike, Tensor
@@ -120,7 +120,7 @@ class FrameLoss(PackedLoss):
             "`label_smoothing` must lie in [0, 1); it is a share of the label. Received: "
             f"label_smoothing={label_smoothing}. Typical values are 0.02 to 0.1.",
         )
-        self.from_logits = from_logits
+        self.from_logits = flag("from_logits", from_logits)
         self.label_smoothing = label_smoothing
         self.class_weight = None
         if class_weight is not None:
@@ -128,7 +128,7 @@ class FrameLoss(PackedLoss):
             self.class_weight = non_negative(
                 "class_weight", class_weight, why, scalar=False, per_class=True
             )
-        self.multi_label = multi_label
+        self.multi_label = flag("multi_label", multi_label)
 
     def counted(self, labels: Tensor) -> Tensor:  # noqa: D102
         reduce = ops.any if self.multi_label else ops.all

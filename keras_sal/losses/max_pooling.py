@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_sal.anchors import IGNORE, floats, unpack
+from keras_sal.checks import flag
 from keras_sal.losses.frame_loss import class_mean
 from keras_sal.losses.packed_loss import PackedLoss
 from keras_sal.losses.true_class import true_class_terms, with_class_axis
@@ -96,7 +97,7 @@ class MaxPoolingLoss(PackedLoss):
         dtype: str | None = None,
     ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.from_logits = from_logits
+        self.from_logits = flag("from_logits", from_logits)
 
     def counted(self, labels: Tensor) -> Tensor:
         """Return which clips have a label.

@@ -99,8 +99,8 @@ def windows(
         `(features, targets)` of all clips, `(clips, frames, ...)`, in the order of the recordings.
 
     Raises:
-        ValueError: If `frames` or `overlap` is out of range, there are no recordings, or the shapes
-            don't fit.
+        ValueError: If `frames` or `overlap` is out of range, there are no recordings, their frames
+            have different shapes, or the shapes don't fit.
 
     Example:
 
@@ -126,6 +126,7 @@ def windows(
         f"{len(recordings)} recordings, {len(targets)} targets. Give a single recording as a list "
         "of one.",
     )
+    _check_alike(recordings, targets)
     cut = []
     for features, packed in zip(recordings, targets, strict=True):
         time = len(keras.tree.flatten(features)[0])
@@ -320,6 +321,25 @@ def _pack(labels: Array, distance: Array) -> Array:
 def _map_features(edit: Callable[[ArrayLike], Array], features: Any) -> Any:
     """Apply `edit` to each array of features."""
     return None if features is None else keras.tree.map_structure(edit, features)
+
+
+def _check_alike(recordings: Sequence[Any], targets: Sequence[ArrayLike] | Array) -> None:
+    """Refuse recordings whose frames have different shapes, which make no array of clips."""
+
+    def frame_shape(x: ArrayLike) -> tuple[int, ...]:
+        return np.shape(x)[1:]
+
+    first, *others = (
+        (keras.tree.map_structure(frame_shape, features), frame_shape(packed))
+        for features, packed in zip(recordings, targets, strict=True)
+    )
+    for index, other in enumerate(others, start=1):
+        require(
+            other == first,
+            "`recordings` and `targets` must have frames of the same shape in all recordings; "
+            f"their clips become one array. Received: (features, targets) of shapes {first} in "
+            f"recording 0, {other} in recording {index}. Compute the same features of each.",
+        )
 
 
 def _is_count(number: Any, least: int = 0) -> bool:

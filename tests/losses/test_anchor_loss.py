@@ -466,6 +466,9 @@ class TestArguments:
             ({"class_weight": 2}, "`class_weight` must be a list of numbers >= 0.*=2"),
             ({"class_weight": {0: 1, 1: 2}}, "`class_weight` must be a list of numbers"),
             ({"class_weight": (1, -2)}, "`class_weight` must be a list of numbers"),
+            ({"normalize": "yes"}, "`normalize` must be True or False; .*normalize='yes'"),
+            ({"from_logits": "no"}, "`from_logits` must be True or False"),
+            ({"multi_label": 2}, "`multi_label` must be True or False"),
             ({"dtype": "float16"}, "`dtype` must be float32 or float64; half.*'float16'"),
         ],
     )

@@ -156,3 +156,13 @@ class TestWindows:
     def test_rejects_other_numbers_of_targets(self):
         with pytest.raises(ValueError, match="2 recordings, 1 targets"):
             clips.windows([np.zeros((9, 1))] * 2, [np.zeros((9, 2))], 3)
+
+    @pytest.mark.parametrize(
+        ("features", "channels", "shapes"),
+        [((3, 4), (2, 2), r"\(\(3,\), \(2,\)\)"), ((3, 3), (2, 5), r"\(5,\)")],
+    )
+    def test_rejects_frames_of_different_shapes(self, features, channels, shapes):
+        recordings = [np.zeros((9, width)) for width in features]
+        targets = [np.zeros((9, width)) for width in channels]
+        with pytest.raises(ValueError, match=f"frames of the same shape .*{shapes}.* recording 1"):
+            clips.windows(recordings, targets, 3)
