@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 
 def require(condition: object, message: str) -> None:
     """Raise `ValueError(message)` unless a condition holds.
@@ -26,6 +24,8 @@ def flag(name: str, value: object) -> bool:
     Raises:
         ValueError: If it is not.
     """
+    import numpy as np  # which the help of the command line does without
+
     require(
         isinstance(value, (bool, np.bool_)),
         f"`{name}` must be True or False; any other value would count as one of them. "

@@ -48,8 +48,8 @@ def test_synthesize_makes_a_folder_to_train_on(tmp_path, capsys):
         (["c3po"], "`word` must be English words"),
         (["computer", "--utterances", "2"], "`utterances` must be an integer of at least 3"),
         (["computer", "--near", "c3po"], "`near` must be English words"),
-        (["computer", "--voice", "no.onnx"], "`voices` must be voices of Piper"),
-        (["computer", "--kokoro", "no.onnx", "no.bin"], "`kokoro` must be the files"),
+        (["computer", "--voice", "no.onnx"], "`--voice` must be a file"),
+        (["computer", "--kokoro", "no.onnx", "no.bin"], "`--kokoro` must be a file"),
     ],
 )
 def test_synthesize_refuses(tmp_path, capsys, arguments, message):

@@ -154,6 +154,7 @@ def test_the_defaults_of_training_are_those_of_the_jobs():
     from keras_sal.training.demo import DEMO_TRAINING
 
     train = {action.dest: action.default for action in actions("train")}
+    train["negatives"] = tuple(train["negatives"])
     for job in (TrainingOptions(), WakeWordJob("a")):
         for name, value in vars(job).items():
             if name in train and name not in ("word", "recordings"):
