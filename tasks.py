@@ -25,13 +25,14 @@ HERE = Path(__file__).resolve().parent
 # would still pick a newer build with gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
-# What can't depend on the backend runs once. In this order two cores are done at the same time.
+# What can't depend on the backend runs once. The last tests use all cores, since they end alone.
+ALL_CORES = ("--numprocesses", str(os.cpu_count()), "--dist", "loadfile")
 TESTS = (
-    ("jax", "any_backend and slow"),
-    ("jax", "not any_backend"),
-    ("tensorflow", "not any_backend"),
-    ("jax", "any_backend and not slow"),
-    ("torch", "not any_backend"),
+    ("jax", "any_backend and slow", ()),
+    ("jax", "not any_backend", ()),
+    ("tensorflow", "not any_backend", ()),
+    ("jax", "any_backend and not slow", ()),
+    ("torch", "not any_backend", ALL_CORES),
 )
 
 # Tests on JAX compile for most of their time: with these settings, less than half as long.
@@ -121,8 +122,8 @@ def test(*arguments):
 
     return _run_side_by_side(
         {
-            f"{backend}, {marker}": (environment, ("-m", marker, *arguments), backend)
-            for backend, marker in TESTS
+            f"{backend}, {marker}": (environment, ("-m", marker, *options, *arguments), backend)
+            for backend, marker, options in TESTS
         }
     )
 
