@@ -7,14 +7,15 @@ import shutil
 import subprocess
 
 import debian_packages
-import negatives
 import numpy as np
 import pytest
-import soundfile
 from debian_packages import Package, read_terms, unpacked
 from negative_sources import SOURCES, Source, asterisk, fillets, music, tuxpaint
 
 from keras_sal.data import Recording, evaluation_streams, load_recordings
+
+soundfile = pytest.importorskip("soundfile")
+negatives = pytest.importorskip("negatives")  # reads sound, too
 
 pytestmark = pytest.mark.any_backend
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="no dpkg-deb")
