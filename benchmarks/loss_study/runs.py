@@ -78,7 +78,7 @@ class RunFiles:
         content = {
             "key": {**vars(cell), **key},
             "settings": self.settings(cell.task, phase),
-            "command": shlex.join(["python", *sys.argv]),
+            "command": shlex.join(["python", *without_folders(sys.argv)]),
             "backend": keras.backend.backend(),
             "versions": provenance.versions(),
             "machine": provenance.machine(),
@@ -86,6 +86,16 @@ class RunFiles:
         }
         compact = json.dumps(files.json_ready(content), separators=(",", ":"))
         files.write_atomically(path, compact + "\n")
+
+
+def without_folders(arguments: list[str]) -> list[str]:
+    """Leave out the options that say where files are on a machine."""
+    kept = arguments.copy()
+    for option in ("--recordings", "--cache", "--results"):
+        if option in kept:
+            at = kept.index(option)
+            del kept[at : at + 2]
+    return kept
 
 
 def best_trial(trials: list[dict[str, Any]], loss: str) -> dict[str, Any]:
