@@ -90,6 +90,7 @@ def test_rejects_an_unknown_name():
 
 
 def test_names_the_extra_without_a_runtime(monkeypatch):
+    pytest.importorskip("pymicro_features", reason="needs the detect extra")
     real = extras.importlib.util.find_spec
     monkeypatch.setattr(
         extras.importlib.util,
