@@ -3,9 +3,9 @@
     KERAS_BACKEND=jax python benchmarks/speed.py [losses] [train_step] [targets] [scoring]
 
 Every figure is the median of the ratios of runs that alternate between the two sides, so that a
-busy machine slows both. Writes `benchmarks/results/speed_<backend>.json`. Run it once per backend;
-on TensorFlow and JAX the losses are compiled (XLA), on PyTorch they run eagerly, as Keras runs
-them.
+busy machine slows both. Writes `benchmarks/results/speed_<backend>.json`, in which each part has
+the versions it was measured with. Run it once per backend; on TensorFlow and JAX the losses are
+compiled (XLA), on PyTorch they run eagerly, as Keras runs them.
 
 `speed_streaming.py` measures a frame of a stream in every runtime.
 """
@@ -255,13 +255,13 @@ def main():
     backend = keras.backend.backend()
     path = RESULTS / f"speed_{backend}.json"
     found = json.loads(path.read_text()) if path.exists() else {}
-    found |= {
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
-        "backend": backend,
-    }
     for name in arguments.parts or BENCHMARKS:
-        found[name] = BENCHMARKS[name]()
+        found[name] = {
+            "versions": provenance.versions(),
+            "machine": provenance.machine(),
+            "backend": backend,
+            "figures": BENCHMARKS[name](),
+        }
         RESULTS.mkdir(exist_ok=True)
         files.write_json(path, found)
     print(f"Written to {path}")
