@@ -9,6 +9,7 @@ python3 tasks.py docs [arguments of mkdocs]      the site, with its tutorials an
 """
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -136,6 +137,7 @@ model.train_on_batch(keras.ops.ones((1, 1)), keras.ops.ones((1, 1)))
 """
 
 
+@functools.cache
 def quick_compiler(environment, backend):
     """Returns the settings of the compiler of a backend; none where its version has others."""
     if backend == "torch":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budget
 from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
 from keras_sal.cli.wake_word import fill_in_word
@@ -73,21 +73,17 @@ def check(options: argparse.Namespace) -> None:
         )
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
     """
-    console = Console()
-    with console.saying_warnings():
-        return _run(options, console)
-
-
-def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.evaluation.comparison import differences
     from keras_sal.evaluation.protocol import ScoringProtocol
     from keras_sal.files import check_path, write_json

@@ -5,15 +5,18 @@ It uses `rich`, which comes with Keras, and is a `keras_sal.progress.Reporter`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import argparse
+
     import keras
     from rich.progress import Progress, TaskID
 
@@ -168,3 +171,24 @@ class Stage:
 
         callback = keras.callbacks.LambdaCallback(on_train_batch_end=show_step)
         return callback
+
+
+def says_warnings(
+    run: Callable[[argparse.Namespace, Console], int],
+) -> Callable[[argparse.Namespace], int]:
+    """Give a command a console, which prints the warnings of the run as lines.
+
+    Args:
+        run: Function of the parsed arguments and the console that returns the exit status.
+
+    Returns:
+        Function of the parsed arguments alone.
+    """
+
+    @functools.wraps(run)
+    def with_console(options: argparse.Namespace) -> int:
+        console = Console()
+        with console.saying_warnings():
+            return run(options, console)
+
+    return with_console

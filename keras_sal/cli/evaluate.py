@@ -17,7 +17,7 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.budget import choose_budget
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.results_table import print_results
 from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_word_streams
@@ -103,21 +103,17 @@ def check(options: argparse.Namespace) -> None:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
     """
-    console = Console()
-    with console.saying_warnings():
-        return _run(options, console)
-
-
-def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data.wake_words import compared_words, folder_name
     from keras_sal.detection import Scoring
     from keras_sal.extras import require_packages

@@ -27,7 +27,7 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.feature_streams import FeatureStreams
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.recordings import load_recordings_of
@@ -149,21 +149,17 @@ def add_parser(commands: Commands) -> None:
     add_numbers(trigger, TRIGGER)
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
     """
-    console = Console()
-    with console.saying_warnings():
-        return _run(options, console)
-
-
-def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data import copy_split_record
 
     path = model_path(options.model)

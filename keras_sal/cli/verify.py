@@ -21,7 +21,7 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.paths import check_path
 from keras_sal.cli.recordings import load_recordings_of
@@ -94,21 +94,17 @@ def check(options: argparse.Namespace) -> None:
         )
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status: 1 if a file is out of bounds.
     """
-    console = Console()
-    with console.saying_warnings():
-        return _run(options, console)
-
-
-def _run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal import files
     from keras_sal.detection import Scoring
     from keras_sal.export.verify import verify

@@ -350,7 +350,9 @@ def test_no_recordings_and_no_synthetic_speech_is_nothing(tmp_path, monkeypatch)
         train_wake_word(tmp_path / "out", WakeWordJob("computer", speech=SyntheticSpeech(0)))
 
 
-def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch):
+@pytest.fixture
+def jobs(monkeypatch):
+    """The jobs that commands would train, which end there."""
     jobs = []
 
     def train(output, job, **_):
@@ -358,6 +360,10 @@ def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch
         raise ValueError("enough")
 
     monkeypatch.setattr(wake_word, "train_wake_word", train)
+    return jobs
+
+
+def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch, jobs):
     for name in ("mine/ann-1.wav", "speech/bob-1.wav", "tv/news.wav", "fan/fan.wav"):
         (tmp_path / name).parent.mkdir()
         soundfile.write(tmp_path / name, np.random.default_rng(0).normal(size=8000), 16_000)
@@ -376,14 +382,7 @@ def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch
     }
 
 
-def test_negatives_beside_a_folder_are_added_to_it(tmp_path, monkeypatch):
-    jobs = []
-
-    def train(output, job, **_):
-        jobs.append(job)
-        raise ValueError("enough")
-
-    monkeypatch.setattr(wake_word, "train_wake_word", train)
+def test_negatives_beside_a_folder_are_added_to_it(tmp_path, monkeypatch, jobs):
     monkeypatch.chdir(tmp_path)
     for name in ("words", "speech", "music"):
         (tmp_path / name).mkdir()
