@@ -26,15 +26,11 @@ HERE = Path(__file__).resolve().parent
 # would still pick a newer build with gigabytes of CUDA.
 TORCH = "torch==2.13.0"
 
-# What can't depend on the backend runs once. The last tests use all cores, since they end alone.
-ALL_CORES = ("--numprocesses", str(os.cpu_count()), "--dist", "loadfile")
-TESTS = (
-    ("jax", "any_backend and slow", ()),
-    ("jax", "not any_backend", ()),
-    ("tensorflow", "not any_backend", ()),
-    ("jax", "any_backend and not slow", ()),
-    ("torch", "not any_backend", ALL_CORES),
-)
+# What can't depend on the backend runs once.
+TESTS = {"jax": (), "tensorflow": ("-m", "not any_backend"), "torch": ("-m", "not any_backend")}
+
+# One test after the other on each core; the cores share what is left, so that all end together.
+ALL_CORES = ("--numprocesses", str(os.cpu_count()), "--dist", "worksteal")
 
 # Tests on JAX compile for most of their time: with these settings, less than half as long.
 QUICK_COMPILER = {
@@ -113,20 +109,18 @@ def demo(*arguments):
 
 
 def test(*arguments):
-    """Runs the tests and doctests on every backend, as many at a time as there are cores.
+    """Runs the tests and doctests on one backend after the other, on all cores.
 
     Their output appears when they are done.
     """
     environment = Environment(".venv")
     environment.install(TORCH)
     environment.install("--editable", ".[dev]")
-
-    return _run_side_by_side(
-        {
-            f"{backend}, {marker}": (environment, ("-m", marker, *options, *arguments), backend)
-            for backend, marker, options in TESTS
-        }
-    )
+    tests = {
+        backend: (environment, (*ALL_CORES, *options, *arguments), backend)
+        for backend, options in TESTS.items()
+    }
+    return _run_tests(tests, at_once=1)
 
 
 COMPILE = """
@@ -147,7 +141,7 @@ def quick_compiler(environment, backend):
     return {} if status else QUICK_COMPILER
 
 
-def _run_side_by_side(tests):
+def _run_tests(tests, at_once):
     """Runs `{title: (environment, arguments of pytest, backend)}` and says which failed."""
 
     def tested(job):
@@ -159,7 +153,7 @@ def _run_side_by_side(tests):
 
     print(f"Testing: {'; '.join(tests)}", flush=True)
     failed = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         for title, (status, output) in zip(tests, pool.map(tested, tests.values()), strict=True):
             print(f"\nTests: {title}\n{output}", flush=True)
             if status:
@@ -192,7 +186,7 @@ def core(*arguments):
         environment.install(*packages, "pytest>=8", "hypothesis>=6.100")
         environment.install("--no-deps", "--editable", ".")
         tests[f"{name} versions"] = environment, ("tests", "-m", marker, *arguments), "jax"
-    return _run_side_by_side(tests)
+    return _run_tests(tests, at_once=len(tests))
 
 
 def lint(*arguments):
