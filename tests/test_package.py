@@ -49,6 +49,7 @@ FLOORS = [
     {"typing", "extras", "provenance", "progress", "checks"},
     {"anchors", "layers"},
     {"files", "pretrained"},
+    {"array_files"},
     {"detection", "targets", "losses", "models", "streaming", "audio"},
     {"metrics", "augmentation", "export"},
     {"data", "runtime"},

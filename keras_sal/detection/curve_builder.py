@@ -29,22 +29,21 @@ once, to the bit.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_sal.array_files import opened_arrays, write_arrays
 from keras_sal.checks import require
 from keras_sal.detection.curve import DetCurve, ThresholdTable
 from keras_sal.detection.false_alarm_budget import ROUNDING
 from keras_sal.detection.growing_array import GrowingArray
 from keras_sal.detection.scored_stream import RECORDING, ROW, ScoredStream, score_streams
 from keras_sal.detection.scoring import Scoring
-from keras_sal.files import DAMAGED_ARRAYS, check_path, write_atomically
 from keras_sal.typing import Array, ArrayLike, PathLike
 
 FORMAT = 1
@@ -266,11 +265,6 @@ class DetCurveBuilder:
         Raises:
             ValueError: If the path doesn't end so, or its folder doesn't exist.
         """
-        path = check_path(path)
-        require(
-            path.suffix == ".npz",
-            f"`path` must end in .npz, as the file is one of NumPy. Received: path={str(path)!r}.",
-        )
         index = {
             "format": FORMAT,
             **self._settings(),
@@ -278,12 +272,11 @@ class DetCurveBuilder:
             "names": self.names,
         }
         arrays = {
-            "index": np.array(json.dumps(index, ensure_ascii=False)),
             "peaks": self._peaks.values,
             "recordings": self._recordings.values,
             **{name: table.values for name, table in self._tables.items()},
         }
-        write_atomically(path, lambda path: np.savez(path, **arrays))  # type: ignore[arg-type]
+        write_arrays(path, index, arrays)
 
     @classmethod
     def load(cls, path: PathLike) -> DetCurveBuilder:
@@ -299,28 +292,16 @@ class DetCurveBuilder:
             FileNotFoundError: If there is no such file.
             ValueError: If it is no such file, or has another format.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(
-                "`path` must be a file written by `DetCurveBuilder.save`. Received: "
-                f"path={str(path)!r}, which is not there."
+        expected = "a file written by `DetCurveBuilder.save` of this version"
+        with opened_arrays(
+            Path(path), FORMAT, expected=expected, remedy="Score the shard again"
+        ) as (index, arrays):
+            builder = cls(
+                **{name: index[name] for name in ("max_fa_per_hour", "total_hours", "floor")},
+                event=index["event"],
+                **index["scoring"],
             )
-        try:
-            with np.load(path) as arrays:
-                index = json.loads(str(arrays["index"]))
-                if index["format"] != FORMAT:
-                    raise ValueError(f"its format is {index['format']}, not {FORMAT}")
-                builder = cls(
-                    **{name: index[name] for name in ("max_fa_per_hour", "total_hours", "floor")},
-                    event=index["event"],
-                    **index["scoring"],
-                )
-                builder._restore(index, {name: arrays[name] for name in arrays.files})
-        except DAMAGED_ARRAYS as error:
-            raise ValueError(
-                "`path` must be a file written by `DetCurveBuilder.save` of this version. "
-                f"Received: path={str(path)!r}: {error}. Score the shard again."
-            ) from error
+            builder._restore(index, arrays)
         return builder
 
     def _settings(self) -> dict[str, Any]:
@@ -332,7 +313,7 @@ class DetCurveBuilder:
             "event": self.event,
         }
 
-    def _restore(self, index: dict[str, Any], arrays: dict[str, Array]) -> None:
+    def _restore(self, index: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         recordings, peaks = arrays["recordings"], arrays["peaks"]
         tables = {name: arrays[name] for name in TABLES}
         for name, (values, dtype) in {

@@ -15,18 +15,15 @@ The file is an `.npz` with two kinds of arrays:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from keras_sal.array_files import opened_arrays, write_arrays
 from keras_sal.checks import require
 from keras_sal.detection import DetCurve, det_curve
 from keras_sal.evaluation.annotations import StreamAnnotation, StreamSet
-from keras_sal.files import DAMAGED_ARRAYS, write_atomically
 from keras_sal.typing import Array, PathLike
 
 FORMAT = 2
@@ -197,11 +194,7 @@ class Predictions:
             "systems": [{"name": name, **self.times[name]} for name in self.systems],
             "stream_sets": [asdict(each) for each in self.stream_sets],
         }
-        text = np.array(json.dumps(index, ensure_ascii=False))
-        write_atomically(
-            Path(path),
-            lambda path: np.savez_compressed(path, index=text, **arrays),  # type: ignore[arg-type]
-        )
+        write_arrays(path, index, arrays, compress=True)
 
     @classmethod
     def load(cls, path: PathLike) -> Predictions:
@@ -218,30 +211,20 @@ class Predictions:
             ValueError: If it is no such file, or has another format.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"`path` must be a folder written by `keras-sal evaluate`, with its {FILE}. "
-                f"Received: path={str(path)!r}, which is not there."
-            )
-        try:
-            with np.load(path) as arrays:
-                index = json.loads(str(arrays["index"]))
-                if index["format"] != FORMAT:
-                    raise ValueError(f"its format is {index['format']}, not {FORMAT}")
-                stream_sets = tuple(StreamSet.from_dict(each) for each in index["stream_sets"])
-                posteriors = {
-                    system["name"]: [
-                        [arrays[f"posterior_{i}_{j}_{k}"] for k in range(len(each.streams))]
-                        for j, each in enumerate(stream_sets)
-                    ]
-                    for i, system in enumerate(index["systems"])
-                }
-                times = {system.pop("name"): system for system in index["systems"]}
-        except DAMAGED_ARRAYS as error:
-            raise ValueError(
-                "`path` must be predictions stored by this version of `keras-sal evaluate`. "
-                f"Received: path={str(path)!r}: {error}. Evaluate again."
-            ) from error
+        expected = "predictions stored by this version of `keras-sal evaluate`"
+        with opened_arrays(path, FORMAT, expected=expected, remedy="Evaluate again") as (
+            index,
+            arrays,
+        ):
+            stream_sets = tuple(StreamSet.from_dict(each) for each in index["stream_sets"])
+            posteriors = {
+                system["name"]: [
+                    [arrays[f"posterior_{i}_{j}_{k}"] for k in range(len(each.streams))]
+                    for j, each in enumerate(stream_sets)
+                ]
+                for i, system in enumerate(index["systems"])
+            }
+            times = {system.pop("name"): system for system in index["systems"]}
         return cls(index["word"], stream_sets, posteriors, times)
 
     def _select(self, split: str, condition: str | None) -> list[tuple[int, StreamSet]]:

@@ -35,7 +35,7 @@ def test_answers_come_back_as_they_were(tmp_path):
 
 
 def test_rejects_what_is_no_file_of_answers(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"written by `keras-sal evaluate`.*posteriors.npz"):
+    with pytest.raises(FileNotFoundError, match=r"stored by.*`keras-sal evaluate`.*posteriors.npz"):
         Predictions.load(tmp_path)
     path = tmp_path / "posteriors.npz"
     path.write_bytes(b"not a zip")
