@@ -1,6 +1,7 @@
 """The figures of a cell over its runs: means over seeds, and paired intervals against baselines."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,25 +49,28 @@ class Outcomes:
         Seeds and voices are drawn together: a replicate has some seeds more than once, and all
         events of some voices more than once, the same for both losses.
         """
+        return {
+            name: _interval(self._replicates[name] - other._replicates[name])
+            for name in ("frr", "p50_ms")
+        }
+
+    @cached_property
+    def _replicates(self) -> dict[str, Array]:
+        """Each figure, first of all events once, then of each replicate."""
         rng = np.random.default_rng(0)
         seeds, voices = len(self.latency_ms), int(self.voices.max()) + 1
         by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), REPLICATES)
         by_voice = rng.multinomial(voices, np.full(voices, 1 / voices), REPLICATES)
         weights = by_voice[:, self.voices]
         keep = weights.sum(axis=1) > 0
-        drawn = by_seed[keep], weights[keep]
-        once = np.ones((1, seeds), int), np.ones((1, len(self.voices)), int)
-        return {
-            "frr": _interval(*(_frr(self, *d) - _frr(other, *d) for d in (once, drawn))),
-            "p50_ms": _interval(*(_median(self, *d) - _median(other, *d) for d in (once, drawn))),
-        }
+        by_seed = np.concatenate([np.ones((1, seeds), int), by_seed[keep]])
+        weights = np.concatenate([np.ones((1, len(self.voices)), int), weights[keep]])
+        return {"frr": _frr(self, by_seed, weights), "p50_ms": _median(self, by_seed, weights)}
 
 
 def _frr(outcomes: Outcomes, by_seed: Array, weights: Array) -> Array:
-    missed = np.isnan(outcomes.latency_ms).astype(float)
-    return np.einsum("bs,se,be->b", by_seed, missed, weights) / (
-        by_seed.sum(axis=1) * weights.sum(axis=1)
-    )
+    missed = weights @ np.isnan(outcomes.latency_ms).T.astype(float)
+    return (by_seed * missed).sum(axis=1) / (by_seed.sum(axis=1) * weights.sum(axis=1))
 
 
 def _median(outcomes: Outcomes, by_seed: Array, weights: Array) -> Array:
@@ -81,8 +85,9 @@ def _median(outcomes: Outcomes, by_seed: Array, weights: Array) -> Array:
     return latency[order][half]
 
 
-def _interval(value: Array, replicates: Array) -> list[float]:
-    return [float(value[0]), *map(float, np.nanpercentile(replicates, [2.5, 97.5]))]
+def _interval(replicates: Array) -> list[float]:
+    value, *drawn = replicates
+    return [float(value), *map(float, np.nanpercentile(drawn, [2.5, 97.5]))]
 
 
 def _mean_and_deviation(values: Array) -> list[float]:
