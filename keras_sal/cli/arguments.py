@@ -80,6 +80,35 @@ def at_least(least: float, kind: Callable[[str], float]) -> Callable[[str], floa
     return convert
 
 
+def pair(
+    convert: Callable[[str], float], *, alone: bool = False
+) -> Callable[[str], float | tuple[float, float]]:
+    """Return a converter of arguments that are two numbers with a comma between them.
+
+    Args:
+        convert: Function that converts the text of each number.
+        alone: Whether one number may stand alone, for both. Defaults to `False`.
+
+    Example:
+
+    >>> pair(int)("2,8"), pair(float, alone=True)("15")
+    ((2, 8), 15.0)
+    """
+
+    def convert_pair(text: str) -> float | tuple[float, float]:
+        numbers = [convert(number) for number in text.split(",")]
+        if len(numbers) == 2:
+            return numbers[0], numbers[1]
+        if len(numbers) == 1 and alone:
+            return numbers[0]
+        raise argparse.ArgumentTypeError(
+            f"must be two numbers with a comma between them{', or one' * alone}. Received: {text}"
+        )
+
+    convert_pair.__name__ = convert.__name__
+    return convert_pair
+
+
 FRAME_TIMES = {
     "frame_step_s": Number(positive(float), 0.01, "S", "seconds from one posterior to the next"),
     "frame_offset_s": Number(float, 0.03, "S", "seconds until the first posterior"),

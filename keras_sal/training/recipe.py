@@ -47,7 +47,12 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "conv-gru": models.conv_gru_detector,
 }
 DENSE_UNITS = {"nano": 8, "micro": 22, "small": 48}  # of the GRU
-BASELINES = {"cross-entropy": FrameCrossEntropy, "focal": FrameFocalLoss}
+BASELINES: dict[str, Callable[..., keras.losses.Loss]] = {
+    "cross-entropy": FrameCrossEntropy,
+    "focal": FrameFocalLoss,
+}
+UNFOCUSED = ("cross-entropy", "sal")
+LABEL_SPAN_FRAMES = (6, 25)  # of 10 ms, before and after the anchor
 # The detector fires at the first output above the threshold. Each further one would cost 30 ms.
 TRIGGER_OPTIONS: dict[str, Any] = {"on_frames": 1}
 
@@ -130,6 +135,7 @@ def make_loss(
     *,
     strength: float | None = None,
     reach: float | tuple[float, float] | None = None,
+    gamma: float | None = None,
     classes: int = 1,
 ) -> keras.losses.Loss:
     """Return a loss by its name on the command line.
@@ -138,8 +144,9 @@ def make_loss(
         name: `"sal"`, `"sa+fl"` (default), `"safl"`, `"cross-entropy"` or `"focal"`. With the rest
             of the recipe they miss about as much on our recordings: see `docs/results/losses.md`.
         strength: Strength of an anchor loss, >= 0. Defaults to `None`, for that of the loss.
-        reach: Reach of an anchor loss in outputs of the detector, > 0. Defaults to `None`, for that
-            of the loss.
+        reach: Reach of an anchor loss in outputs of the detector, > 0, or a pair of them: before
+            and after the anchor. Defaults to `None`, for that of the loss.
+        gamma: Exponent of a focal loss, >= 0. Defaults to `None`, for that of the loss.
         classes: Number of words; the losses of their posteriors are averaged. Defaults to 1.
 
     Returns:
@@ -152,35 +159,44 @@ def make_loss(
         >>> make_loss("sal", strength=2, reach=5).reach
         (5.0, 5.0)
     """
-    options: dict[str, Any] = {
-        option: value
-        for option, value in (("strength", strength), ("reach", reach))
-        if value is not None
-    }
-    several = classes > 1
-    if name not in BASELINES:
-        return StreamingAnchorLoss(name, multi_label=several, **options)
+    given = {"strength": strength, "reach": reach, "gamma": gamma}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    anchored = {key: value for key, value in options.items() if key != "gamma"}
     require(
-        not options,
-        f"{' and '.join(f'`{option}`' for option in options)} must be left out for a loss "
-        f"without anchors. Received: {options}, loss={name!r}. Choose sal, sa+fl or safl.",
+        name not in BASELINES or not anchored,
+        f"{' and '.join(f'`{option}`' for option in anchored)} must be left out for a loss "
+        f"without anchors. Received: {anchored}, loss={name!r}. Choose sal, sa+fl or safl.",
     )
-    return BASELINES[name](multi_label=several)
+    require(
+        gamma is None or name not in UNFOCUSED,
+        "`gamma` must be left out for a loss without a focal factor. Received: "
+        f"gamma={gamma}, loss={name!r}. Choose sa+fl, safl or focal.",
+    )
+    several = classes > 1
+    if name in BASELINES:
+        return BASELINES[name](multi_label=several, **options)
+    return StreamingAnchorLoss(name, multi_label=several, **options)
 
 
 def word_targets(
-    frames: int = CROP_FRAMES, frames_per_output: int = 1, *, classes: int = 1
+    frames: int = CROP_FRAMES,
+    frames_per_output: int = 1,
+    *,
+    classes: int = 1,
+    label_span: tuple[int, int] | None = None,
 ) -> AnchorTargets:
     """Return the targets of a wake word, whose end is the anchor.
 
-    The label is 1 from 60 ms before the anchor to 250 ms after it, so that a detector may fire as
-    soon as it is sure, even a little early.
+    The label is 1 around the anchor, so that a detector may fire as soon as it is sure, even a
+    little early.
 
     Args:
         frames: Frames of a clip, >= 1. Defaults to 400, which is 4 s. A remainder that does not
             fill an output frame is left out.
         frames_per_output: Frames for each output of the detector, >= 1. Defaults to 1.
         classes: Number of words, each with a label of its own. Defaults to 1.
+        label_span: Outputs before and after the anchor whose label is 1, each >= 0. Defaults to
+            `None`, for 60 and 250 ms.
 
     Returns:
         An `AnchorTargets`.
@@ -190,15 +206,31 @@ def word_targets(
         133
     """
     times: dict[str, Any] = output_times(frames_per_output)
+    before_frames, after_frames = label_span or default_label_span(frames_per_output)
     return AnchorTargets(
         frames=frames // frames_per_output,
         anchor="offset",
-        before_frames=round(6 / frames_per_output),
-        after_frames=round(25 / frames_per_output),
+        before_frames=before_frames,
+        after_frames=after_frames,
         classes=classes,
         encoding="sparse" if classes == 1 else "multi_hot",
         **times,
     )
+
+
+def default_label_span(frames_per_output: int = FRAMES_PER_OUTPUT) -> tuple[int, int]:
+    """Return the outputs before and after the anchor of a word whose label is 1.
+
+    Args:
+        frames_per_output: Frames of 10 ms for each output, >= 1. Defaults to 3.
+
+    Example:
+
+    >>> default_label_span()
+    (2, 8)
+    """
+    before, after = LABEL_SPAN_FRAMES
+    return round(before / frames_per_output), round(after / frames_per_output)
 
 
 def refine_anchors(

@@ -31,9 +31,11 @@ from keras_sal.training import (
     WakeWordJob,
     calibration_sequences,
     job_recordings,
+    recipe,
     release,
     train_wake_word,
     wake_word,
+    wake_word_job,
 )
 
 soundfile = pytest.importorskip("soundfile")
@@ -114,7 +116,7 @@ class TestTrain:
         def again(*_, **__):
             pytest.fail("trained again")
 
-        monkeypatch.setattr(wake_word.recipe, "train", again)
+        monkeypatch.setattr(recipe, "train", again)
         monkeypatch.setattr(release, "write_release", lambda *_: pytest.fail("went on"))
         arguments = ["train", str(tones), "--word", "hey robot", "--output", str(trained), *QUICK]
         arguments += ["--network", "conv", "--size", "nano", "--resume"]
@@ -158,10 +160,8 @@ def test_trains_on_refined_anchors(run_quickly, monkeypatch, refine):
         trained_on.extend(streams)
         raise InterruptedError
 
-    monkeypatch.setattr(
-        wake_word.recipe, "refine_anchors", lambda streams, **_: ["refined", *streams]
-    )
-    monkeypatch.setattr(wake_word.recipe, "train", train)
+    monkeypatch.setattr(recipe, "refine_anchors", lambda streams, **_: ["refined", *streams])
+    monkeypatch.setattr(recipe, "train", train)
     with pytest.raises(InterruptedError):
         run_quickly(**({} if refine else {"refine": False}))
     assert (trained_on[0] == "refined") == refine
@@ -181,8 +181,8 @@ def test_a_detector_is_trained_once_for_the_same_job(run_quickly, monkeypatch):
         run_quickly(**options)
         return jobs
 
-    gru, conv = (wake_word.recipe.detector(name).name for name in ("gru", "conv"))
-    monkeypatch.setattr(wake_word.recipe, "train", train)
+    gru, conv = (recipe.detector(name).name for name in ("gru", "conv"))
+    monkeypatch.setattr(recipe, "train", train)
     monkeypatch.setattr(release, "write_release", lambda *_: None)
     assert run("conv", 5) == [(conv, 5)]
     assert run("conv", 5, resume=True) == []
@@ -235,7 +235,7 @@ def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):
         found.extend(recordings)
         raise InterruptedError
 
-    monkeypatch.setattr(wake_word, "make_streams", prepare)
+    monkeypatch.setattr(wake_word_job, "make_streams", prepare)
     with pytest.raises(InterruptedError):
         train_wake_word(
             tmp_path / "out",
@@ -279,6 +279,7 @@ def only_the_word(row):
         (dict, ["--word", "jarvis"], "`word` must be the whole text of some recordings"),
         (dict, ["--loss", "focal", "--strength", "3"], "`strength` must be left out for a loss"),
         (dict, ["--loss", "focal", "--reach", "3"], "`reach` must be left out for a loss"),
+        (dict, ["--loss", "sal", "--gamma", "1"], "`gamma` must be left out for a loss"),
         (dict, ["--recordings", "here"], "`DIR` must be given once"),
     ],
 )
@@ -380,6 +381,20 @@ def test_folders_of_each_kind_are_one_folder_of_recordings(tmp_path, monkeypatch
         ("news.wav", "", False),
         ("fan.wav", "", True),
     }
+
+
+def test_numbers_before_and_after_the_anchor(tmp_path, monkeypatch, capsys, jobs):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words").mkdir()
+    command = ["train", "--word", "computer", "--gamma", "1.5", "--reach"]
+    assert cli.main([*command, "4.5,9", "--label-span", "1,6", "words"]) == 1
+    assert cli.main([*command, "7", "words"]) == 1
+    assert [job.reach for job in jobs] == [(4.5, 9.0), 7.0]
+    assert [job.label_span for job in jobs] == [(1, 6), None]
+    assert [job.gamma for job in jobs] == [1.5, 1.5]
+    with pytest.raises(SystemExit):
+        cli.main([*command, "7", "--label-span", "3", "words"])
+    assert "must be two numbers with a comma between them. Received: 3" in capsys.readouterr().err
 
 
 def test_negatives_beside_a_folder_are_added_to_it(tmp_path, monkeypatch, jobs):

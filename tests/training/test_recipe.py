@@ -1,5 +1,6 @@
 """The recipe: what `recipe.train` passes to batches and model."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -9,8 +10,7 @@ import pytest
 from keras_sal import AnchorTargets, FrameCrossEntropy
 from keras_sal.audio import output_times
 from keras_sal.data import PlacedRecording, Recording, Stream
-from keras_sal.training import recipe, wake_word
-from keras_sal.training.job_recordings import JobRecordings
+from keras_sal.training import WakeWordJob, recipe
 
 WORD = Recording(Path("word.wav"), "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
 
@@ -65,9 +65,7 @@ def test_trains_on_other_targets():
 def test_results_have_the_steps_that_were_trained():
     """25 are 1 in each of 20 epochs, and 5 are left out."""
     options = recipe.TrainingOptions(steps=25)
-    job = wake_word.WakeWordJob("computer", training=options)
-    found = JobRecordings(Path(), [], {})
-    assert wake_word._described(job, FrameCrossEntropy(), found)["steps"] == 20
+    assert WakeWordJob("computer", training=options).describe()["steps"] == 20
     assert int(trained(options.steps).optimizer.iterations) == 20
 
 
@@ -108,3 +106,29 @@ def test_the_loss_of_several_words_is_the_mean_of_theirs(name):
         for index in range(2)
     ]
     np.testing.assert_allclose(float(both), np.mean([float(each) for each in alone]), rtol=1e-5)
+
+
+@pytest.mark.any_backend
+def test_the_span_of_labels_is_given_in_outputs():
+    """The end of the word, at 1.05 s, is the anchor; outputs are 30 ms apart."""
+    events = np.array([[[0.5, 1.05, 0]]])
+    labels = recipe.word_targets(300, 3, label_span=(1, 4))(events)[0, :, 0]
+    [anchor] = np.flatnonzero(recipe.word_targets(300, 3, label_span=(0, 0))(events)[0, :, 0])
+    assert list(np.flatnonzero(labels)) == list(range(anchor - 1, anchor + 5))
+
+
+@pytest.mark.any_backend
+def test_the_exponent_of_a_focal_loss():
+    assert recipe.make_loss("sa+fl", gamma=1.5).gamma == 1.5
+    assert recipe.make_loss("focal", gamma=1.5).gamma == 1.5
+    assert recipe.make_loss("safl", reach=(4, 9)).reach == (4.0, 9.0)
+    for name in ("sal", "cross-entropy"):
+        with pytest.raises(ValueError, match=r"`gamma` must be left out .*Received: gamma=1.5"):
+            recipe.make_loss(name, gamma=1.5)
+
+
+@pytest.mark.any_backend
+def test_a_job_names_what_it_depends_on_alike_with_defaults_and_without():
+    plain = WakeWordJob("computer")
+    given = WakeWordJob("computer", strength=5, reach=(15, 15), gamma=2, label_span=(2, 8))
+    assert json.dumps(plain.describe()) == json.dumps(given.describe())
