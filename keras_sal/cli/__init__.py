@@ -2,10 +2,10 @@
 
 - `program`: `main`, and the list of `COMMANDS`.
 - `tabulate`, `download`, `synthesize`, `align` make tables of recordings with event times; `train`,
-  `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect`, `serve` ship
-  and run them.
+  `tune`, `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect`,
+  `serve` ship and run them.
 - `arguments`: the arguments that several commands take, such as the false-alarm budget and the
-  trigger; `command_parser`: the form of the help.
+  trigger; `job_arguments`: those of `train` and `tune`; `command_parser`: the form of the help.
 - `systems`: models and bundles that are run over the streams of an evaluation; `feature_streams`:
   streams for `export` and `verify`; `trained_model`: the `.keras` files that they read;
   `model_path`: the path of a model or of a pretrained detector; `bundle_export`: `export` of a

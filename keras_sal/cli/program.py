@@ -22,6 +22,7 @@ from keras_sal.cli import (
     synthesize,
     tabulate,
     train,
+    tune,
     verify,
 )
 from keras_sal.cli.command_parser import CommandParser
@@ -29,7 +30,7 @@ from keras_sal.cli.paths import check_paths
 
 COMMANDS = (
     *(tabulate, download, synthesize, align),
-    *(train, demo, evaluate, compare),
+    *(train, tune, demo, evaluate, compare),
     *(export, verify, detect, serve),
     doctor,
 )

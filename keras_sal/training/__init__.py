@@ -17,6 +17,7 @@ Parts that work with any Keras model and loss, as callbacks of `fit`:
 The jobs of the command line:
 
 * `train_wake_word` with a `WakeWordJob`: `keras-sal train`.
+* `tune_wake_word` with a `WakeWordJob` and a `SearchSpace`: `keras-sal tune`.
 * `run_demo` with a `DemoJob`: `keras-sal demo`.
 * `write_release` with a `ReleasePlan`: the end of both, from trained models to firmware, threshold,
   figures and a report.
@@ -38,10 +39,13 @@ from keras_sal.training.hard_negatives import FalseAlarm, HardNegatives, find_fa
 from keras_sal.training.job_recordings import SyntheticSpeech
 from keras_sal.training.recipe import TrainingOptions
 from keras_sal.training.release import ReleasePlan, calibration_sequences, write_release
+from keras_sal.training.search_space import SearchSpace
 from keras_sal.training.split_streams import SplitStreams, make_streams
 from keras_sal.training.stateful import ResetStates, StatefulDetector
 from keras_sal.training.temperature import apply_temperature
-from keras_sal.training.wake_word import WakeWordJob, train_wake_word
+from keras_sal.training.tuning import TunedTrial, TuningResult, tune_wake_word
+from keras_sal.training.wake_word import train_wake_word
+from keras_sal.training.wake_word_job import WakeWordJob
 
 __all__ = [
     "AnchorRefinement",
@@ -52,10 +56,13 @@ __all__ = [
     "RefinedBatches",
     "ReleasePlan",
     "ResetStates",
+    "SearchSpace",
     "SplitStreams",
     "StatefulDetector",
     "SyntheticSpeech",
     "TrainingOptions",
+    "TunedTrial",
+    "TuningResult",
     "WakeWordJob",
     "apply_temperature",
     "calibration_sequences",
@@ -64,5 +71,6 @@ __all__ = [
     "recipe",
     "run_demo",
     "train_wake_word",
+    "tune_wake_word",
     "write_release",
 ]
