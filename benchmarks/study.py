@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loss_study.losses import BASE, DEFAULT, LOSSES
+from loss_study.losses import BASE, DEFAULT, LOSSES, default_parameters
 from loss_study.runs import NETWORKS, Cell, RunFiles, Setting, best_trial, run, speakers
 from loss_study.tasks import TASKS, Streams, Task
 
@@ -97,7 +97,7 @@ def chosen_settings(trials: list[dict[str, Any]]) -> dict[str, Setting]:
     for name in LOSSES:
         best = best_trial(trials, name)
         chosen[name] = Setting(name, best["learning_rate"], best["parameters"])
-    chosen[DEFAULT] = Setting(DEFAULT, chosen[BASE].learning_rate, {})
+    chosen[DEFAULT] = Setting(DEFAULT, chosen[BASE].learning_rate, default_parameters())
     return chosen
 
 
@@ -142,6 +142,7 @@ class Study:
         missing = len(LOSSES) * self.scale.trials - len(trials)
         if missing:
             raise SystemExit(f"{missing} trials of {self.cell.name} are still to be made.")
+        self.files.read(self.cell.name, "test")  # which refuses what doesn't belong together
         variants = tuple(self.options.variants or self.task.variants)
         chosen = chosen_settings(trials)
         self._run(list(test_jobs(self.task, self.scale, chosen, variants)))

@@ -91,8 +91,14 @@ LOSSES = {
 ANCHORED = ("sal", "sa+fl", "safl")
 
 
-def make_loss(name: str, parameters: dict[str, float]) -> keras.losses.Loss:
-    """Return a loss by name; `DEFAULT` is `StreamingAnchorLoss()`."""
+def default_parameters() -> dict[str, Any]:
+    """Return what `StreamingAnchorLoss()` sets when it is given nothing."""
+    config = StreamingAnchorLoss().get_config()
+    return {name: config[name] for name in ("variant", "kernel", "strength", "reach", "gamma")}
+
+
+def make_loss(name: str, parameters: dict[str, Any]) -> keras.losses.Loss:
+    """Return a loss by name; `DEFAULT` with `default_parameters` is `StreamingAnchorLoss()`."""
     if name == DEFAULT:
         return StreamingAnchorLoss(**parameters)
     return LOSSES[name].make(**parameters)

@@ -16,7 +16,7 @@ import numpy as np
 from keras_sal import files, models, provenance
 from keras_sal.data import StreamBatches
 from keras_sal.runtime import open_runner, predict
-from loss_study.losses import make_loss
+from loss_study.losses import DEFAULT, default_parameters, make_loss
 from loss_study.tasks import FEATURE_MAX, FRAMES_PER_OUTPUT, EventStream, Streams, Task
 
 NETWORKS = {"gru": models.gru_detector, "conv": models.conv_detector}
@@ -68,6 +68,11 @@ class RunFiles:
                     f"{path} was written with other settings: {run['settings']}, not "
                     f"{expected}. Give another --results, or remove it."
                 )
+            if run["key"].get("loss") == DEFAULT and run["parameters"] != default_parameters():
+                raise SystemExit(
+                    f"{path} was written with the default {run['parameters']}, not "
+                    f"{default_parameters()}. Remove it, and run the study again."
+                )
             found.append(run)
         return found
 
@@ -110,7 +115,7 @@ class Setting:
 
     loss: str
     learning_rate: float
-    parameters: dict[str, float]
+    parameters: dict[str, Any]
 
     @classmethod
     def of(cls, loss: str, trial: dict[str, float]) -> "Setting":
