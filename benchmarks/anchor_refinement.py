@@ -96,7 +96,7 @@ def main():
         batches = RefinedBatches(with_anchors(streams, find), word_targets(), batches=STEPS)
         before = distances(batches.anchors_s(), recorded_s)
         model = models.gru_detector()
-        model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss())
+        model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), StreamingAnchorLoss("sal"))
         refinement = AnchorRefinement(batches, first=FIRST)
         model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[refinement])
         after = distances(batches.anchors_s(), recorded_s)

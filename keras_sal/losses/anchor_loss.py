@@ -34,7 +34,7 @@ VARIANTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def streaming_anchor_loss(
     y_true: Tensor,
     y_pred: Tensor,
-    variant: str = "sal",
+    variant: str = "sa+fl",
     kernel: str | Callable[[Tensor], Tensor] = "exponential",
     reach: float | tuple[float, float] = 15.0,
     strength: Any = 5.0,
@@ -49,7 +49,7 @@ def streaming_anchor_loss(
     Args:
         y_true: Packed targets `(batch, time, channels + 1)`.
         y_pred: Posteriors or logits `(batch, time, classes)`, or `(batch, time)` if binary.
-        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sal"`.
+        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sa+fl"`.
         kernel: Name of an anchor kernel, or a function of `|distance| / reach`. Defaults to
             `"exponential"`.
         reach: Frames, > 0; a number or `(before, after)`. Defaults to 15.
@@ -71,8 +71,9 @@ def streaming_anchor_loss(
     >>> y_true = np.array([[[0.0, -1.0], [1.0, 0.0]]], "float32")  # the second frame is the anchor
     >>> y_pred = np.array([[[0.5], [0.5]]], "float32")
     >>> loss = streaming_anchor_loss(y_true, y_pred, kernel="rectangular", reach=0.5, strength=1)
-    >>> [round(float(frame), 3) for frame in loss[0]]  # -log(0.5), twice -log(0.5)
-    [0.693, 1.386]
+    >>> cross_entropy = -np.log(0.5)  # times 0.5**2, and times 1 + 0.5**2 at the anchor
+    >>> [round(float(frame / cross_entropy), 3) for frame in loss[0]]
+    [0.25, 1.25]
     """
     before, after = reach if isinstance(reach, (tuple, list)) else (reach, reach)
 
@@ -105,6 +106,7 @@ class StreamingAnchorLoss(FrameLoss):
         "safl"   (1 + strength * k(d_t)) * (1 - p_t)**gamma * CE_t
 
     With `strength=0`, `"sal"` is frame-wise cross entropy and the others are the focal loss. The
+    defaults are the setting that did best on dev over the tasks and networks of our study. The
     paper's abstract says that the penalty is higher near anchors and that there are focal
     variations; these formulas, kernels and constants were made from it and are this package's own.
 
@@ -113,7 +115,7 @@ class StreamingAnchorLoss(FrameLoss):
         Significance", ICASSP 2024, https://arxiv.org/abs/2310.05886
 
     Args:
-        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sal"`.
+        variant: `"sal"`, `"sa+fl"` or `"safl"`. Defaults to `"sa+fl"`.
         kernel: `"exponential"`, `"gaussian"`, `"triangular"`, `"rectangular"`, `"raised_cosine"`
             (see `keras_sal.anchors`), or a registered function of `u = |d| / reach`. Defaults to
             `"exponential"`.
@@ -165,7 +167,7 @@ class StreamingAnchorLoss(FrameLoss):
 
     def __init__(
         self,
-        variant: str = "sal",
+        variant: str = "sa+fl",
         kernel: str | Callable[[Tensor], Tensor] | dict[str, Any] = "exponential",
         reach: float | tuple[float, float] = 15.0,
         strength: Any = 5.0,

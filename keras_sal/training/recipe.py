@@ -270,7 +270,7 @@ def refine_anchors(
         max_shift_s=max_shift_s,
     )
     model = models.gru_detector(classes=classes, multi_label=True)
-    loss = StreamingAnchorLoss(multi_label=classes > 1)
+    loss = StreamingAnchorLoss("sal", multi_label=classes > 1)
     model.compile(keras.optimizers.Adam(4e-3, clipnorm=1.0), loss=loss)
     with (reporter or SilentReporter()).stage("Refine anchors") as stage:
         callbacks = [AnchorRefinement(batches, first=3), stage.callback()]

@@ -157,7 +157,7 @@ class TestLimits:
             "sparse": keras.losses.SparseCategoricalCrossentropy,
         }[task](from_logits=from_logits)
         loss = StreamingAnchorLoss(
-            strength=0, from_logits=from_logits, multi_label=task == "multi_label"
+            "sal", strength=0, from_logits=from_logits, multi_label=task == "multi_label"
         )
         assert float(loss(y_true, y_pred)) == pytest.approx(
             float(stock(y_true[..., :-1], y_pred)), rel=1e-5
@@ -209,7 +209,7 @@ class TestLimits:
         y_true, y_pred = example("binary", ignored=0)
         weights = [
             frames(y_true, answers, variant=variant, from_logits=True)
-            / frames(y_true, answers, strength=0, from_logits=True)
+            / frames(y_true, answers, variant="sal", strength=0, from_logits=True)
             for answers in (y_pred, y_pred + 1)
         ]
         assert np.allclose(*weights, rtol=1e-4) == (variant == "sal")
@@ -266,17 +266,15 @@ class TestExtremes:
 
     def test_value_at_huge_logits(self):
         y_true, y_pred = binary([1, 0, 1, 0], [0, 0, NO_ANCHOR, 0], [-1e4, 1e4, -1e4, -1e4])
-        value, slope = value_and_gradient(
-            lambda x: ops.sum(streaming_anchor_loss(y_true, x, strength=2, from_logits=True)),
-            y_pred,
-        )
+        loss = StreamingAnchorLoss("sal", strength=2, from_logits=True, reduction="sum")
+        value, slope = value_and_gradient(functools.partial(loss, y_true), y_pred)
         assert value == pytest.approx(3e4 + 3e4 + 1e4)
         assert slope[0, :, 0].tolist() == [-3, 3, -1, 0]
 
     def test_gradient_at_logit_0(self):
         """No kink there: the derivative of -log sigmoid(x) at 0 is -1/2."""
         y_true, y_pred = binary([1, 0], [NO_ANCHOR, NO_ANCHOR], [0, 0])
-        loss = StreamingAnchorLoss(from_logits=True, reduction="sum")
+        loss = StreamingAnchorLoss("sal", from_logits=True, reduction="sum")
         assert gradient(lambda x: loss(y_true, x), y_pred)[0, :, 0].tolist() == [-0.5, 0.5]
         # d/dx (1 - p)**2 * -log p = 2 p (1 - p)**2 log p - (1 - p)**3, at p = 1/2
         loss = StreamingAnchorLoss("safl", from_logits=True, reduction="sum")
@@ -329,6 +327,7 @@ class TestLabels:
         stock = keras.losses.CategoricalCrossentropy if softmax else keras.losses.BinaryCrossentropy
         stock = stock(from_logits=from_logits, label_smoothing=0.2)
         loss = StreamingAnchorLoss(
+            "sal",
             strength=0,
             from_logits=from_logits,
             label_smoothing=0.2,
@@ -388,7 +387,7 @@ class TestLabels:
         """Of three multi-label outputs one is unknown: the other two are averaged."""
         y_true = np.array([[[1, -1, 0, NO_ANCHOR]]], "float32")
         y_pred = np.array([[[0.5, 0.9, 0.25]]], "float32")
-        loss = frames(y_true, y_pred, multi_label=True)
+        loss = frames(y_true, y_pred, variant="sal", multi_label=True)
         np.testing.assert_allclose(loss, [[-(np.log(0.5) + np.log(0.75)) / 2]], rtol=1e-6)
 
     def test_output_without_class_axis(self):

@@ -55,7 +55,7 @@ class TestFrameLosses:
             (
                 FrameCrossEntropy(**shared),
                 functools.partial(frame_cross_entropy, **shared),
-                StreamingAnchorLoss(strength=0, **shared),
+                StreamingAnchorLoss("sal", strength=0, **shared),
             ),
             (
                 FrameFocalLoss(1.5, **shared),
