@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,7 +22,10 @@ from keras_sal.data.wake_words import Words, class_of, compared_words, is_said, 
 from keras_sal.typing import Array
 
 MOST_TEXTS = 3  # texts in a line about what is left out
+MOST_REMEMBERED = 100_000  # recordings
 DITHER = 2.5 / 32768  # least range of 16-bit samples that is sound: more than one bit up and down
+
+_Examine = Callable[[Recording], Recording | Exception]
 
 
 def partition(
@@ -77,7 +81,7 @@ def partition(
 def select_split(
     recordings: Sequence[Recording], word: Words, split: str, *, workers: int = 2
 ) -> tuple[list[Recording], list[Recording], list[Recording]]:
-    """Return the usable recordings of a split, after decoding each of them once.
+    """Return the usable recordings of a split, after decoding each of them once a process.
 
     Positives without event times get them from their energy (`alignment.energy_events`). Recordings
     that are unreadable or too short, and positives in which no times are found, are left out and
@@ -112,8 +116,9 @@ def select_split(
         for index, said in enumerate(words):
             own = [recording for recording in positives if class_of(recording, words) == index]
             kind = "positives" if len(words) == 1 else f"positives of {said!r}"
-            usable += _usable(own, pool.map(_with_times, own), kind, split)
-        negatives = _usable(negatives, pool.map(_with_level, negatives), "negatives", split)
+            usable += _usable(own, pool.map(_remember(_with_times), own), kind, split)
+        examined = pool.map(_remember(_with_level), negatives)
+        negatives = _usable(negatives, examined, "negatives", split)
     return usable, negatives, [recording for recording in negatives if recording.noise]
 
 
@@ -180,6 +185,26 @@ def _usable(
         )
     warn_of_refused(refused, len(recordings))
     return usable
+
+
+def _remember(examine: _Examine) -> _Examine:
+    """The function, by which a process decodes each file once, as long as it doesn't change."""
+
+    def remembered(recording: Recording) -> Recording | Exception:
+        try:
+            file = recording.path.stat()
+        except OSError:
+            return examine(recording)
+        return _examined(examine, recording, (file.st_size, file.st_mtime_ns))
+
+    return remembered
+
+
+@functools.lru_cache(maxsize=MOST_REMEMBERED)
+def _examined(
+    examine: _Examine, recording: Recording, state: tuple[int, int]
+) -> Recording | Exception:
+    return examine(recording)
 
 
 def _with_times(recording: Recording) -> Recording | Exception:

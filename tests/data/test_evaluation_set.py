@@ -1,5 +1,7 @@
 """Evaluation streams: each recording of a split once."""
 
+import os
+
 import numpy as np
 import pytest
 from made_streams import word_targets
@@ -7,7 +9,7 @@ from recording_folders import REAL, needs_recordings, small_corpus, words_and_ot
 from stream_checks import assert_words_are_at_their_events, files, same
 
 from keras_sal.audio import SAMPLE_RATE
-from keras_sal.data import StreamBatches, evaluation_streams, load_recordings
+from keras_sal.data import StreamBatches, evaluation_streams, load_recordings, selection
 
 pytestmark = pytest.mark.any_backend
 
@@ -90,6 +92,21 @@ def test_leaves_the_global_random_state_alone(recordings):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     evaluation_streams(recordings, "computer", "dev", snr_db=3.0)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_file_is_examined_once_until_it_changes(tmp_path, monkeypatch):
+    examined = []
+    level = selection.speech_level_db
+    monkeypatch.setattr(selection, "speech_level_db", lambda x: examined.append(x) or level(x))
+    recordings = load_recordings(small_corpus(tmp_path))
+    evaluation_streams(recordings, "computer", "dev")
+    assert len(examined) == 13
+    evaluation_streams(recordings, "alexa", "dev", snr_db=3.0)
+    assert len(examined) == 13 + 11  # a sentence is new, and words are examined as others
+    changed = next(each.path for each in recordings if each.split == "dev" and each.noise)
+    os.utime(changed, ns=(0, 0))
+    evaluation_streams(recordings, "alexa", "dev")
+    assert len(examined) == 13 + 11 + 1
 
 
 @pytest.mark.parametrize(
