@@ -26,12 +26,16 @@ def kept_path(
         folder: Folder of the file.
         name: Beginning of its name.
         options: All options that the detector depends on.
-        recordings: The recordings that it is trained on.
+        recordings: The recordings of the job, of which those of the train split count.
 
     Returns:
-        A path that is another one for any other options or recordings.
+        A path that is another one for any other options or recordings to train on.
     """
-    rows = [(str(r.path), r.split, r.text, r.duration_s, r.onset_s, r.offset_s) for r in recordings]
+    rows = [
+        (str(r.path), r.text, r.duration_s, r.onset_s, r.offset_s)
+        for r in recordings
+        if r.split == "train"
+    ]
     text = json.dumps([__version__, options, rows], sort_keys=True, default=str)
     return folder / f"trained-{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
 
