@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from keras_sal.data.stream_builder import StreamBuilder
 from keras_sal.data.streams import Stream, compute_features
 from keras_sal.data.wake_words import Words, class_of, compared_words
 from keras_sal.typing import PathLike, Progress
+
+_Labelled = tuple[Recording, int | None]  # with its class, or `None` for a negative
 
 
 def evaluation_streams(
@@ -33,6 +35,10 @@ def evaluation_streams(
     progress: Progress | None = None,
 ) -> list[Stream]:
     """Lay a split into streams to score a detector on: each recording once, shuffled, unaltered.
+
+    Recordings that are `apart`, such as further negatives, come last, in streams of their own: so
+    they change neither what is heard around the word nor, with it, which words are missed, and
+    their streams are the same for every word in none of their texts.
 
     A warning gives the number of utterances if recordings of the word are duplicates of one
     another: a confidence interval that counts each recording on its own is too narrow then.
@@ -75,23 +81,39 @@ def evaluation_streams(
     positive("stream_s", stream_s)
     positives, negatives, noise = select_split(recordings, word, split, workers=workers)
     _warn_of_duplicates(positives, split, workers)
-    rng = np.random.default_rng([seed, SPLITS.index(split)])
     words = compared_words(word)
-    labelled: list[tuple[Recording, int | None]]
-    labelled = [(recording, class_of(recording, words)) for recording in positives]
-    labelled += [(recording, None) for recording in negatives]
+    beside: list[_Labelled] = [(recording, class_of(recording, words)) for recording in positives]
+    beside += [(recording, None) for recording in negatives if not recording.apart]
+    apart: list[_Labelled] = [(recording, None) for recording in negatives if recording.apart]
+    key = [seed, SPLITS.index(split)]
+    condition = "clean" if snr_db is None else f"{snr_db:g}dB"
+    streams: list[Stream] = []
+    for labelled, own in ((beside, key), (apart, [*key, 1])):
+        rng = np.random.default_rng(own)
+        for part in _parts(labelled, stream_s, pause_s, rng):
+            builder = StreamBuilder(pause_s, rng)
+            for recording, class_index in part:
+                start_s = builder.draw_start_s()
+                builder.placed.append(PlacedRecording(recording, start_s, class_index=class_index))
+            name = f"{split}-{condition}-{len(streams):02d}"
+            streams.append(builder.finish(name, noise, snr_db))
+    return compute_features(streams, workers=workers, cache=cache, progress=progress)
+
+
+def _parts(
+    labelled: Sequence[_Labelled],
+    stream_s: float,
+    pause_s: tuple[float, float],
+    rng: np.random.Generator,
+) -> Iterator[list[_Labelled]]:
+    """The recordings of each stream, in random order."""
+    if not labelled:
+        return
     order = rng.permutation(len(labelled))
     total_s = sum(recording.duration_s + np.mean(pause_s) for recording, _ in labelled)
     count = min(len(labelled), max(1, round(total_s / stream_s)))
-    condition = "clean" if snr_db is None else f"{snr_db:g}dB"
-    streams = []
-    for index, part in enumerate(np.array_split(order, count)):
-        builder = StreamBuilder(pause_s, rng)
-        for recording, class_index in (labelled[place] for place in part):
-            start_s = builder.draw_start_s()
-            builder.placed.append(PlacedRecording(recording, start_s, class_index=class_index))
-        streams.append(builder.finish(f"{split}-{condition}-{index:02d}", noise, snr_db))
-    return compute_features(streams, workers=workers, cache=cache, progress=progress)
+    for part in np.array_split(order, count):
+        yield [labelled[place] for place in part]
 
 
 def _warn_of_duplicates(positives: list[Recording], split: str, workers: int) -> None:

@@ -59,6 +59,8 @@ class Recording:
         corpus: Name of the collection it comes from. Defaults to `""`.
         speaker: Name of the speaker; `""` (default) if unknown.
         noise: Whether it is noise to be played under other recordings. Defaults to `False`.
+        apart: Whether `evaluation_streams` lays it into streams without the wake word, as it does
+            further negatives. Defaults to `False`.
     """
 
     path: Path
@@ -70,6 +72,7 @@ class Recording:
     corpus: str = ""
     speaker: str = ""
     noise: bool = False
+    apart: bool = False
 
     def samples(self) -> Array:
         """Read the sound.

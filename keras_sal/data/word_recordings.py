@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from keras_sal.data.alignment.events import words_of
@@ -88,8 +89,8 @@ def load_negatives(
 ) -> list[Recording]:
     r"""Load a folder of further negatives, for false alarms on more hours than a word's folder has.
 
-    They are in the splits of their table. Recordings in whose text the word is said, alone or among
-    others, are left out.
+    They are in the splits of their table, and evaluated in streams of their own: `Recording.apart`.
+    Recordings in whose text the word is said, alone or among others, are left out.
 
     Args:
         folder: Folder with a table; see `keras_sal.data.recordings`.
@@ -117,7 +118,7 @@ def load_negatives(
     folder, words = Path(folder), compared_words(word)
     listed = load_recordings(folder)
     kept = [
-        recording
+        replace(recording, apart=True)
         for recording in listed
         if not any(is_said(each, " ".join(words_of(recording.text))) for each in words)
     ]

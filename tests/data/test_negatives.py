@@ -1,6 +1,7 @@
 """Folders of further negatives, beside the recordings of a word."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 from recording_folders import small_corpus, write_folder, write_tones
@@ -10,6 +11,7 @@ from keras_sal.cli.recordings import load_recordings_of
 from keras_sal.data import (
     Recording,
     SplitRecord,
+    evaluation_streams,
     load_negatives,
     load_recordings,
     load_word_recordings,
@@ -30,6 +32,10 @@ def folders(tmp_path):
         {"file": "among.flac", "split": "test", "text": "a computer hums"},
     ]
     return small_corpus(tmp_path / "words"), write_folder(tmp_path / "more", rows)
+
+
+def plan(stream):
+    return replace(stream, features=None, name="")
 
 
 def splits(recordings, folder):
@@ -80,3 +86,25 @@ def test_a_folder_without_a_table_is_refused(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="must hold a table"):
         load_word_recordings(folders[0], "computer", negatives=[tmp_path / "empty"])
+
+
+def test_they_change_no_stream_of_the_word(folders):
+    words, more = folders
+    alone = evaluation_streams(load_recordings(words), "computer", "test", snr_db=10)
+    together = load_word_recordings(words, "computer", negatives=[more])
+    streams = evaluation_streams(together, "computer", "test", snr_db=10)
+    assert [plan(each) for each in streams[: len(alone)]] == [plan(each) for each in alone]
+    [added] = streams[len(alone) :]
+    assert [placed.recording.path.name for placed in added.placed] == ["music.flac"]
+    assert len(added.events) == 0
+    assert added.name not in {each.name for each in alone}
+
+
+def test_their_streams_are_those_of_every_word(folders, tmp_path):
+    words, _ = folders
+    more = write_folder(tmp_path / "other", [{"file": "a.flac", "split": "test"}])
+    last = [
+        evaluation_streams(load_word_recordings(words, word, negatives=[more]), word, "test")[-1]
+        for word in ("computer", "alexa")
+    ]
+    assert plan(last[0]) == plan(last[1])
