@@ -1,57 +1,73 @@
 """The detectors of `keras_sal.pretrained`: trained, measured, stored, and described on cards.
 
-    python benchmarks/pretrained.py                          all four words
-    python benchmarks/pretrained.py --words jarvis           one of them
+    python benchmarks/negatives.py NEGATIVES                        hours of further negatives
+    python benchmarks/pretrained.py --negatives NEGATIVES           all four words
+    python benchmarks/pretrained.py --negatives NEGATIVES --words jarvis
 
-Each word is trained by the command `keras-sal train` as it is shipped, on JAX. The model and the
-manifest of its firmware are stored in `keras_sal/pretrained/`, and `keras-sal evaluate` measures
-the stored detector on test, in LiteRT. The figures are written to
+Each word is trained by the command `keras-sal train` as it is shipped, on JAX, unless it was
+before: trained detectors are kept in `--build`. The threshold is chosen on dev with these
+negatives, with the int8 file in LiteRT, and stored with the model in `keras_sal/pretrained/`:
+negatives are for thresholds and figures, so that others take no training. The figures are of test,
+at the threshold, in LiteRT and in TensorFlow Lite Micro. They are written to
 `benchmarks/results/pretrained.json`, and from there to the cards in `docs/pretrained/`, word by
-word, with those of the other words kept. Trained detectors are kept in `--build`, so that a run
-that was interrupted is taken up again.
+word, with those of the other words kept.
 """
 
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from statistics import mean
 
 import pretrained_cards
+import shipped_detectors
+import shipped_figures
+from kept_posteriors import Detector, collect
+from utterances import test_utterances
 
-from keras_sal.data import group_duplicates, load_word_recordings, require_recordings
+from keras_sal.cli.console import Console
+from keras_sal.data import require_recordings
 from keras_sal.data.wake_words import folder_name
+from keras_sal.evaluation import evaluate
 from keras_sal.export import bundle
 from keras_sal.export.manifest import sealed
 from keras_sal.files import atomic_folder, file_sha256, write_json
+from keras_sal.provenance import machine, versions
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "keras_sal" / "pretrained"
 RESULT = ROOT / "benchmarks" / "results" / "pretrained.json"
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
 BUILD = ROOT / "build" / "pretrained"
-POINT = ("misses", "events", "frr", "false_alarms", "hours", "fa_per_hour")
-LATENCY = ("latency_p50_s", "latency_p90_s")
+COMMAND = "python benchmarks/pretrained.py --negatives NEGATIVES"
+MICRO = "TensorFlow Lite Micro"
+DATA = "dev, int8 model in LiteRT"
 PROVENANCE = ("options", "backend", "versions", "machine")
 
 
-def command(name, *arguments):
-    """Run a command of `keras-sal` on JAX, and return it as a user would type it."""
-    program = [sys.executable, "-m", "keras_sal_program", name, *arguments]
+def train(*arguments):
+    """Run `keras-sal train` on JAX."""
+    program = [sys.executable, "-m", "keras_sal_program", "train", *arguments]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": path}
     subprocess.run(program, check=True, env=environment)
-    return f"KERAS_BACKEND=jax {shlex.join(['keras-sal', name, *arguments])}"
 
 
-def store(firmware, folder):
-    """Store the model of a firmware and its manifest, without the C++ that can be written again."""
+def store(firmware, folder, threshold):
+    """Store the model of a firmware and its manifest with a threshold, without the C++.
+
+    Args:
+        firmware: Folder of the firmware. Its C++ can be written again.
+        folder: Folder to write to.
+        threshold: Record of the threshold, for the trigger of the firmware.
+    """
     manifest = dict(bundle.read_manifest(firmware))
+    scoring = manifest["threshold"]["scoring"]
+    manifest["threshold"] = threshold | {"scoring": scoring}
+    manifest["trigger"] = manifest["trigger"] | {"threshold": threshold["threshold"]}
     model = manifest["model"]
     manifest["sha256"] = {model: manifest["sha256"][model]}
     with atomic_folder(folder) as unfinished:
@@ -71,54 +87,38 @@ def training_data(path):
     return {name: {**each, "hours": round(each["hours"], 3)} for name, each in found.items()}
 
 
-def test_utterances(word, recordings):
-    """Return the utterances of a word in the test split, each as the files that hold it."""
-    folder = require_recordings(recordings)
-    words = [
-        each
-        for each in load_word_recordings(folder, word, say=lambda text: None)
-        if each.split == "test" and each.text == word
-    ]
-    return [
-        {copy.path.relative_to(folder).as_posix() for copy in copies}
-        for copies in group_duplicates(words)
-    ]
-
-
-def figures(results, name, utterances):
+def at_threshold(test):
     """Return what a system does on test at its threshold, by condition."""
-    [system] = [each for each in results["systems"] if each["name"] == name]
-    found = {}
-    for condition, of_system in system["conditions"].items():
-        point = of_system["at_threshold"]
-        missed = {each["file"] for each in of_system["misses"]}
-        found[condition] = {
-            **{figure: point[figure] for figure in (*POINT, *LATENCY)},
-            "frr_of_utterances": mean(len(missed & copies) / len(copies) for copies in utterances),
-            "frr_95_exact": point["intervals"]["frr"]["exact"],
-            "frr_95_by_voice": point["intervals"]["frr"]["speakers"],
-            "fa_per_hour_95_exact": point["intervals"]["fa_per_hour"]["exact"],
-            "latency_p50_95_by_voice": point["intervals"]["latency_p50_s"]["speakers"],
-            "triggered_by": of_system["triggered_by"][:3],
-        }
-    return found
+    return {
+        condition: each["at_threshold"] | {"triggered_by": each["triggered_by"]}
+        for condition, each in test.items()
+    }
 
 
-def made(word, build, recordings):
-    """Train, store and measure the detector of a word, and return what is known of it."""
-    output, folder = build / folder_name(word), PACKAGE / folder_name(word)
-    given = ["--recordings", recordings] if recordings else []
-    training = ["--word", word, "--output", str(output), *given]
-    command("train", *training, "--resume")
-    store(output / "firmware", folder)
-    trained = json.loads((output / "results.json").read_text(encoding="utf-8"))
-    evaluation = ["--bundle", str(folder), "--runtime", "litert", "--word", word, *given]
-    evaluation += ["--fa-per-hour", f"{trained['fa_per_hour']:g}"]
-    evaluation += ["--splits", str(output / "splits.json"), "--cache", str(output / "cache")]
-    command("evaluate", *evaluation, "--output", str(output / "evaluation"))
-    path = output / "evaluation" / "results.json"
-    evaluated = json.loads(path.read_text(encoding="utf-8"))
-    manifest, utterances = bundle.read(folder).manifest, test_utterances(word, recordings)
+def in_micro(shipped, material, threshold, arguments, console):
+    """Return the figures of a detector in TensorFlow Lite Micro at a threshold."""
+    root, system = require_recordings(arguments.recordings), Detector(MICRO, shipped.bundle)
+    test = {key: streams for key, streams in material.items() if key[0] == "test"}
+    predictions = collect([system], shipped.word, test, arguments.cache, root=root, console=console)
+    trigger = {"scoring": shipped.trigger["scoring"], "threshold": threshold}
+    results = evaluate(predictions, shipped_detectors.protocol(root), shipped={MICRO: trigger})
+    utterances = test_utterances(shipped.word, root)
+    return shipped_figures.of_system(results, MICRO, predictions, utterances)
+
+
+def made(word, arguments, console):
+    """Train, measure and store the detector of a word, and return what is known of it."""
+    output, folder = arguments.build / folder_name(word), PACKAGE / folder_name(word)
+    if not (output / "firmware").is_dir():
+        given = ["--recordings", arguments.recordings] if arguments.recordings else []
+        train("--word", word, "--output", str(output), *given, "--resume")
+    shipped = shipped_detectors.Shipped(output)
+    material = shipped_detectors.word_streams(word, arguments, console, records=shipped.records)
+    found = shipped_detectors.scored(shipped, material, arguments, console)
+    micro = in_micro(shipped, material, found["threshold"], arguments, console)
+    store(output / "firmware", folder, found["threshold"] | {"data": DATA})
+    manifest = bundle.read(folder).manifest
+    trained = json.loads((output / "results.json").read_text(encoding="utf-8"))["provenance"]
     return {
         "train": f'KERAS_BACKEND=jax keras-sal train DIR --word "{word}"',
         "sha256": {each.name: file_sha256(each) for each in sorted(folder.iterdir())},
@@ -126,13 +126,11 @@ def made(word, build, recordings):
         **{name: manifest[name] for name in ("flash_bytes", "arena_bytes", "macs")},
         "threshold": manifest["threshold"],
         "training_data": training_data(output / "splits.json"),
-        "streams": evaluated["stream_sets"],
-        "test_utterances": len(utterances),
-        "test": {
-            "LiteRT": figures(evaluated, evaluated["systems"][0]["name"], utterances),
-            "TensorFlow Lite Micro": figures(trained, trained["systems"][-1]["name"], utterances),
-        },
-        **{name: trained["provenance"][name] for name in PROVENANCE},
+        "streams": found["streams"],
+        "test_utterances": found["utterances"],
+        "test": {"LiteRT": at_threshold(found["test"]["int8"]), MICRO: at_threshold(micro)},
+        **{name: trained[name] for name in PROVENANCE},
+        "measured_with": {"versions": versions(), "machine": machine()},
     }
 
 
@@ -142,13 +140,22 @@ def main():
     )
     parser.add_argument("--words", nargs="+", choices=WORDS, default=WORDS)
     parser.add_argument("--recordings", metavar="DIR", help="default: that of `keras-sal train`")
+    parser.add_argument(
+        "--negatives", type=Path, metavar="DIR", required=True, help="what negatives.py gathered"
+    )
     parser.add_argument("--build", type=Path, default=BUILD, metavar="DIR")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="features and posteriors (cache in --build)"
+    )
     arguments = parser.parse_args()
+    arguments.cache = arguments.cache or arguments.build / "cache"
+    arguments.cache.mkdir(parents=True, exist_ok=True)
+    arguments.choose, console = True, Console()
     for word in arguments.words:
-        found = made(word, arguments.build, arguments.recordings)
+        found = made(word, arguments, console)
         words = json.loads(RESULT.read_text(encoding="utf-8"))["words"] if RESULT.exists() else {}
         words = dict(sorted((words | {word: found}).items()))
-        write_json(RESULT, {"command": "python benchmarks/pretrained.py", "words": words})
+        write_json(RESULT, {"command": COMMAND, "words": words})
         pretrained_cards.write(words)
 
 

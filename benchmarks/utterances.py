@@ -2,7 +2,7 @@
 
 import statistics
 
-from keras_sal.data import group_duplicates
+from keras_sal.data import group_duplicates, load_word_recordings
 from keras_sal.detection import detect, match_events
 
 
@@ -10,6 +10,24 @@ def utterance_paths(streams):
     """Return the utterances of the word in streams, each as the set of paths that hold it."""
     words = [placed.recording for stream in streams for placed in _words(stream)]
     return [{recording.path for recording in duplicates} for duplicates in group_duplicates(words)]
+
+
+def test_utterances(word, folder):
+    """Return the utterances of a word in the test split, each as the files that hold it.
+
+    Args:
+        word: The wake word.
+        folder: Folder of the recordings, to which the names of the files are relative.
+    """
+    words = [
+        each
+        for each in load_word_recordings(folder, word)
+        if each.split == "test" and each.text == word
+    ]
+    return [
+        {copy.path.relative_to(folder).as_posix() for copy in copies}
+        for copies in group_duplicates(words)
+    ]
 
 
 def utterance_frr(predictions, streams, threshold, scoring, utterances):

@@ -1,0 +1,158 @@
+"""The tables of shipped detectors in `docs/results/detectors.md`, as Markdown.
+
+    python benchmarks/shipped_tables.py
+
+prints them from `benchmarks/results/shipped_detectors.json`; a test compares the page with them.
+"""
+
+import json
+from pathlib import Path
+
+RESULT = Path(__file__).parent / "results" / "shipped_detectors.json"
+OURS, INT8 = "ours", "int8"
+
+
+def tables(found):
+    """Return the tables of thresholds, of misses at the budget, of int8, and of peers.
+
+    Args:
+        found: What `shipped_detectors.py` wrote.
+    """
+    detectors = found["detectors"]
+    made = [
+        table(
+            [
+                "detector",
+                "threshold",
+                "FA/h",
+                "missed, clean",
+                "at 10 dB",
+                "more than at the budget",
+            ],
+            [_at_threshold(each) for each in detectors],
+        ),
+        table(
+            [
+                *("detector", "bytes", "missed, clean", "of utterances"),
+                *("missed at 10 dB", "of utterances", "P50, ms"),
+            ],
+            [[_name(each), f"{each['bytes']:,}", *_at_budget(each)] for each in detectors],
+        ),
+    ]
+    beside = [each for each in detectors if each["int8_minus_float32"]]
+    if beside:
+        head = ["detector", *(f"int8 - float, {name}" for name in beside[0]["int8_minus_float32"])]
+        made.append(table(head, [[_name(each), *_differences(each)] for each in beside]))
+    if found["peers"]:
+        made.append(_peers(found))
+    return made
+
+
+def table(head, rows):
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _name(detector):
+    kind = detector["network"] or ""
+    seed = detector["seed"]
+    return ", ".join(
+        part for part in (detector["word"], kind, "" if seed is None else f"seed {seed}") if part
+    )
+
+
+def _at_threshold(detector):
+    rate = detector["false_alarms_over_conditions"]
+    points = [each["at_threshold"] for each in detector["test"][INT8].values()]
+    more = [
+        f"{100 * (each['at_threshold']['frr'] - each['at_budget']['frr']):+.1f}"
+        for each in detector["test"][INT8].values()
+    ]
+    return [
+        _name(detector),
+        f"{detector['threshold']['threshold']:.4g}",
+        f"{rate['fa_per_hour']:.2f} {_range(rate['fa_per_hour_95_exact'], '.2f')}",
+        *(_missed(point) for point in points),
+        f"{' / '.join(more)} points",
+    ]
+
+
+def _at_budget(detector):
+    points = [each["at_budget"] for each in detector["test"][INT8].values()]
+    cells = []
+    for point in points:
+        cells += [_missed(point), f"{100 * point['frr_of_utterances']:.1f} %"]
+    return [*cells, " / ".join(_ms(point) for point in points)]
+
+
+def _differences(detector):
+    return [
+        f"{100 * each['frr']:+.1f} {_points(each['frr_95_by_voice'])}"
+        for each in detector["int8_minus_float32"].values()
+    ]
+
+
+def _peers(found):
+    words = {each["word"] for each in found["peers"]}
+    rows = [
+        [
+            f"{OURS}, {_name(each)}",
+            f"{each['bytes']:,}",
+            *_point_cells(each["test"][INT8]),
+            "",
+        ]
+        for each in found["detectors"]
+        if each["word"] in words
+    ]
+    for each in found["peers"]:
+        minus = [
+            f"{100 * part['frr']:+.1f} {_points(part['frr_95_by_voice'])}"
+            for part in each["minus_ours"].values()
+        ]
+        rows.append(
+            [
+                f"{each['name']} ({each['package']})",
+                f"{sum(each['bytes'].values()):,}",
+                *_point_cells(each["test"]),
+                " / ".join(minus),
+            ]
+        )
+    return table(
+        [
+            *("detector", "bytes", "missed, clean", "at 10 dB", "P50, ms"),
+            *("FA/h at its threshold, clean / 10 dB", "misses minus ours, clean / 10 dB"),
+        ],
+        rows,
+    )
+
+
+def _point_cells(test):
+    budget = [each["at_budget"] for each in test.values()]
+    shipped = [each["at_threshold"]["fa_per_hour"] for each in test.values()]
+    return [
+        *(_missed(point) for point in budget),
+        " / ".join(_ms(point) for point in budget),
+        " / ".join(f"{rate:.1f}" for rate in shipped),
+    ]
+
+
+def _missed(point):
+    return f"{100 * point['frr']:.1f} % {_points(point['frr_95_by_voice'], '.0f')}"
+
+
+def _points(interval, form=".1f"):
+    return _range([100 * end for end in interval], form)
+
+
+def _ms(point):
+    return f"{1000 * point['latency_p50_s']:.0f}"
+
+
+def _range(interval, form=".1f"):
+    low, high = (f"{each:{form}}" for each in interval)
+    return f"[{low}, {high}]"
+
+
+if __name__ == "__main__":
+    print("\n\n".join(tables(json.loads(RESULT.read_text(encoding="utf-8")))))

@@ -1,0 +1,115 @@
+"""Figures of shipped detectors, on predictions whose hits and false alarms are known."""
+
+import numpy as np
+import pytest
+from made_predictions import made_predictions
+
+from keras_sal import pretrained as detectors
+from keras_sal.audio import output_times
+from keras_sal.data import Stream
+from keras_sal.evaluation import ScoringProtocol, evaluate
+from keras_sal.export import bundle
+
+for package in ("soundfile", "ai_edge_litert"):
+    pytest.importorskip(package, reason="needs the train extra")
+kept_posteriors = pytest.importorskip("kept_posteriors")
+pretrained = pytest.importorskip("pretrained")
+shipped_figures = pytest.importorskip("shipped_figures")
+
+pytestmark = [pytest.mark.any_backend, pytest.mark.filterwarnings("ignore::UserWarning")]
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    return made_predictions()
+
+
+@pytest.fixture(scope="module")
+def results(predictions):
+    shipped = {"good": {"threshold": {"threshold": 0.5}}, "poor": {"threshold": {"threshold": 0.6}}}
+    return evaluate(predictions, ScoringProtocol(1.0, replicates=20), shipped=shipped)
+
+
+@pytest.fixture(scope="module")
+def utterances(predictions):
+    """Each recording is one, but for the first two misses of `poor`, which are copies."""
+    files = [
+        stream.recording_at(anchor_s).file
+        for condition in predictions.conditions
+        for stream in predictions.streams("test", condition)
+        for anchor_s in stream.anchors_s
+    ]
+    return lambda condition: (
+        [{file} for file in files if condition in file and file not in copies(files, condition)]
+        + [copies(files, condition)]
+    )
+
+
+def copies(files, condition):
+    of_condition = [file for file in files if condition in file]
+    return {of_condition[4], of_condition[5]}
+
+
+def test_counts_at_both_points_and_by_utterance(results, predictions, utterances):
+    found = shipped_figures.of_system(results, "poor", predictions, utterances("clean"))["clean"]
+    point = found["at_threshold"]
+    assert (point["misses"], point["events"], point["false_alarms"]) == (3, 30, 1)
+    assert point["frr_of_utterances"] == pytest.approx(2 / 29)
+    assert point["false_alarms_by_corpus"] == {"made": 1}
+    assert found["at_budget"]["false_alarms"] == 0
+    assert found["at_budget"]["misses"] == 30  # its false alarm scores more than its hits
+
+
+def test_differences_are_to_the_first(results):
+    found = shipped_figures.differences(results, "poor")["10 dB"]
+    assert found["frr"] == pytest.approx(29 / 30)
+    low, high = found["frr_95_by_voice"]
+    assert low <= found["frr"] <= high
+
+
+def test_bars_over_both_conditions(results, predictions, utterances):
+    test = shipped_figures.of_system(results, "good", predictions, utterances("clean"))
+    assert shipped_figures.over_conditions(test)["false_alarms"] == 0
+    bars = shipped_figures.bars(test)
+    assert not bars["false_alarms_at_threshold"]  # none is less than half of one an hour
+    assert bars["misses_at_threshold"] == {"clean": True, "10 dB": True}
+    assert bars["misses_at_budget"]["10 dB"]["frr"]  # 1 of 30
+    assert not bars["misses_at_budget"]["clean"]["frr"]
+    assert bars["latency"] == {"clean": False, "10 dB": False}  # 100 ms
+
+
+class Echo:
+    """A system that returns a feature, and remembers what it was asked for."""
+
+    name, version, times = "echo", "1", output_times(1)
+
+    def __init__(self):
+        self.asked = []
+
+    def predict(self, stream):
+        self.asked.append(stream.name)
+        return stream.features[:, 0]
+
+
+def test_a_stream_is_predicted_once(tmp_path):
+    echo = Echo()
+    streams = [
+        Stream(name, (), 1.0, seed, features=np.full((98, 40), seed, "float32"))
+        for seed, name in enumerate("ab")
+    ]
+    for _ in range(2):
+        found = kept_posteriors.predict(echo, streams, tmp_path)
+        assert [each.mean() for each in found] == [0.0, 1.0]
+    assert echo.asked == ["a", "b"]
+
+
+def test_a_threshold_is_stored_without_another_change(tmp_path):
+    source = detectors.path("computer")
+    before = bundle.read(source).manifest
+    record = {key: value for key, value in before["threshold"].items() if key != "scoring"}
+    pretrained.store(source, tmp_path / "computer", record | {"threshold": 0.5, "data": "dev"})
+    after = bundle.read(tmp_path / "computer").manifest
+    assert after["trigger"] == before["trigger"] | {"threshold": 0.5}
+    assert after["threshold"]["data"] == "dev"
+    assert after["threshold"]["scoring"] == before["threshold"]["scoring"]
+    assert after["sha256"] == before["sha256"]
