@@ -25,6 +25,7 @@ from keras_sal.typing import Array
 if TYPE_CHECKING:
     from keras_sal.detection.curve import DetCurve
 
+ROUNDING_S = 1e-5
 Figure: TypeAlias = Callable[["DetCurve"], Any]
 """A function from a `DetCurve` to a float or an array of floats."""
 
@@ -109,8 +110,7 @@ def paired_bootstrap(
     Interval(estimate=0.0, low=0.0, high=0.0)
     """
     require(
-        np.array_equal(first.recording_events, second.recording_events)
-        and np.allclose(first.recording_hours, second.recording_hours, atol=1e-9),
+        _of_same_streams(first, second),
         "`first` and `second` must be curves of the same streams, in the same order. "
         f"Received: events of the recordings {first.recording_events.tolist()[:10]} and "
         f"{second.recording_events.tolist()[:10]}.",
@@ -119,6 +119,19 @@ def paired_bootstrap(
     return _resample(
         [first, second], lambda a, b: of_first(a) - of_second(b), groups, replicates, level, seed
     )
+
+
+def _of_same_streams(first: DetCurve, second: DetCurve) -> bool:
+    """Whether events and hours agree; at other frame times, but for a frame at each edge."""
+    if not np.array_equal(first.recording_events, second.recording_events):
+        return False
+    slack_s = np.zeros(len(first.recording_events))
+    one, other = first.scoring, second.scoring
+    if (one.frame_step_s, one.frame_offset_s) != (other.frame_step_s, other.frame_offset_s):
+        edges = 2 * (1 + first.recording_events)  # of the recording, and of the windows in it
+        slack_s = edges * max(one.frame_step_s, other.frame_step_s)
+    apart_s = 3600 * np.abs(first.recording_hours - second.recording_hours)
+    return bool(np.all(apart_s <= slack_s + ROUNDING_S))
 
 
 def _resample(

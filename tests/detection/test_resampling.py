@@ -228,3 +228,17 @@ def test_paired_bootstrap_rejects_curves_of_other_streams():
     second = curve_of([np.zeros(100)] * 3, [[50.0], [50.0], []])
     with pytest.raises(ValueError, match="must be curves of the same streams"):
         paired_bootstrap(first, second, lambda curve: curve.frr_at(0.0))
+
+
+def test_paired_bootstrap_of_other_frame_times():
+    """Recordings of 7 s, in which frames of 1 s and of 3 s cut the windows elsewhere."""
+    anchors, boundaries = [np.arange(4.0, 210, 14)], [np.arange(7.0, 210, 7)]
+    found = []
+    for step_s in (1.0, 3.0):
+        posterior = np.zeros(round(210 / step_s))
+        posterior[np.ceil(anchors[0] / step_s).astype(int)[:-3]] = 0.9
+        times = {"frame_step_s": step_s, "max_delay_s": 3.0}
+        found.append(det_curve([posterior], anchors, boundaries_s=boundaries, **times))
+    assert not np.allclose(found[0].recording_hours, found[1].recording_hours)
+    misses = paired_bootstrap(*found, lambda curve: curve.frr_at(0.0), replicates=20)
+    assert misses.estimate == 0.0
