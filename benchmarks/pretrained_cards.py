@@ -66,6 +66,7 @@ def _card(word, found):
         figures=_table(head, [_figures(name, point) for name, point in test.items()]),
         verdict=_verdict(test),
         micro=_in_micro(found["test"]["TensorFlow Lite Micro"]),
+        micro_hours=f"{found['test']['TensorFlow Lite Micro']['clean']['hours']:.1f}",
         threshold=f"{dev['threshold']:.4g}",
         budget=f"{dev['budget_fa_per_hour']:g}",
         dev=f"{dev['misses']} of {dev['events']} words missed, {_count(dev['false_alarms'])} "

@@ -24,7 +24,7 @@ import peers
 import shipped_figures
 from kept_posteriors import Detector, collect
 from runs import BUDGET
-from utterances import test_utterances
+from utterances import spoken_lengths, test_utterances
 
 from keras_sal import files, provenance
 from keras_sal.cli.console import Console
@@ -43,6 +43,7 @@ from keras_sal.training import recipe
 
 HERE = Path(__file__).parent
 CONDITIONS = {"clean": None, "10 dB": 10.0}
+REPLICATES = 300  # of the bootstrap, over 10,000 recordings
 FLOAT, INT8 = "float32", "int8"
 
 
@@ -105,8 +106,12 @@ def protocol(root):
     Args:
         root: Folder of the recordings, in which the times of words are.
     """
-    times = read_word_times(root)
-    return ScoringProtocol(BUDGET, scoring=recipe.TRIGGER_OPTIONS, word_times=times)
+    return ScoringProtocol(
+        BUDGET,
+        scoring=recipe.TRIGGER_OPTIONS,
+        replicates=REPLICATES,
+        word_times=read_word_times(root),
+    )
 
 
 def scored(shipped, material, arguments, console):
@@ -130,6 +135,7 @@ def scored(shipped, material, arguments, console):
             predictions, protocol(root), shipped={each.name: trigger for each in systems}
         )
     utterances = test_utterances(shipped.word, root)
+    lengths = spoken_lengths(shipped.word, root)
     test = {
         each.name: shipped_figures.of_system(results, each.name, predictions, utterances)
         for each in systems
@@ -147,16 +153,17 @@ def scored(shipped, material, arguments, console):
         "int8_minus_float32": shipped_figures.differences(results, INT8),
         "false_alarms_over_conditions": shipped_figures.over_conditions(test[INT8]),
         "bars": shipped_figures.bars(test[INT8]),
-        "missed": shipped_figures.misses(int8, utterances, root),
-        "levels_db": shipped_figures.levels(utterances, root),
+        "missed": shipped_figures.misses(int8, utterances, lengths, root),
+        "all_utterances": shipped_figures.typical(utterances, lengths, root),
     }
 
 
-def compared(shipped, material, arguments, console):
+def compared(shipped, threshold, material, arguments, console):
     """Return the figures of the peers that know the word of a detector, beside its own.
 
     Args:
         shipped: The `Shipped`.
+        threshold: Record of its threshold.
         material: From `word_streams`.
         arguments: Arguments of the command line.
         console: Shows the progress.
@@ -170,7 +177,7 @@ def compared(shipped, material, arguments, console):
     systems = [shipped.systems()[-1], *others]
     test = {key: streams for key, streams in material.items() if key[0] == "test"}
     predictions = collect(systems, shipped.word, test, arguments.cache, root=root, console=console)
-    triggers = {INT8: shipped.trigger} | {
+    triggers = {INT8: shipped.trigger | {"threshold": threshold}} | {
         each.name: {"scoring": each.trigger, "threshold": {"threshold": each.threshold}}
         for each in others
     }
@@ -216,20 +223,33 @@ def main():
         )
         found.append(scored(shipped, material, arguments, console))
         if arguments.peers:
-            others += compared(shipped, material, arguments, console)
-    files.write_json(
-        arguments.result,
-        {
-            "command": "python benchmarks/shipped_detectors.py DETECTOR ... --negatives NEGATIVES",
-            "fa_per_hour": BUDGET,
-            "thresholds": "chosen on dev" if arguments.choose else "shipped",
-            "detectors": found,
-            "peers": others,
-            "versions": provenance.versions(),
-            "machine": provenance.machine(),
-        },
-    )
+            others += compared(shipped, found[-1]["threshold"], material, arguments, console)
+    write(arguments.result, found, others, choose=arguments.choose)
     console.say(f"Figures in {arguments.result}")
+
+
+def write(path, found, others, *, choose):
+    """Write the figures.
+
+    Args:
+        path: The file.
+        found: From `scored`, for each detector.
+        others: From `compared`.
+        choose: Whether thresholds were chosen on dev, in the place of the shipped ones.
+    """
+    options = "--choose --negatives NEGATIVES" if choose else "--negatives NEGATIVES"
+    options += " --peers PEERS" if others else ""
+    content = {
+        "command": f"python benchmarks/shipped_detectors.py DETECTOR ... {options}",
+        "fa_per_hour": BUDGET,
+        "replicates": REPLICATES,
+        "thresholds": "chosen on dev" if choose else "shipped",
+        "detectors": found,
+        "peers": others,
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+    }
+    files.write_json(path, files.json_ready(content))
 
 
 if __name__ == "__main__":

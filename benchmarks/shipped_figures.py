@@ -109,12 +109,13 @@ def differences(results, name):
     }
 
 
-def misses(system, utterances, root):
+def misses(system, utterances, lengths, root):
     """Return the missed utterances of a system at its threshold, and what they are like.
 
     Args:
         system: One of the systems of results.
         utterances: From `utterances.test_utterances`.
+        lengths: From `utterances.spoken_lengths`.
         root: Folder of the recordings.
     """
     found = {}
@@ -128,6 +129,7 @@ def misses(system, utterances, root):
                 rows.append(
                     {"file": here[0], "voice": first["speaker"], "copies": len(copies)}
                     | {"missed": len(here), "level_db": level_db(root / here[0])}
+                    | {"spoken_s": lengths.get(here[0])}
                     | {"score": max(missed[file]["score"] for file in here)}
                 )
         found[condition] = sorted(rows, key=lambda row: -row["missed"])
@@ -139,7 +141,21 @@ def level_db(path):
     return round(speech_level_db(audio.read_audio(path)), 1)
 
 
-def levels(utterances, root):
-    """Return quartiles of the level of all utterances."""
-    found = [level_db(root / min(copies)) for copies in utterances]
-    return [round(each, 1) for each in statistics.quantiles(found, n=4)]
+def typical(utterances, lengths, root):
+    """Return quartiles of the level, and of the length of the word, of all utterances.
+
+    Args:
+        utterances: From `utterances.test_utterances`.
+        lengths: From `utterances.spoken_lengths`.
+        root: Folder of the recordings.
+    """
+    files = [min(copies) for copies in utterances]
+    known = [lengths[file] for file in files if file in lengths]
+    return {
+        "level_db": _quartiles([level_db(root / file) for file in files]),
+        "spoken_s": _quartiles(known),
+    }
+
+
+def _quartiles(values):
+    return [round(each, 2) for each in statistics.quantiles(values, n=4)]

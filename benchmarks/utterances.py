@@ -1,5 +1,6 @@
 """Misses per utterance: recordings that are duplicates of one another count as one."""
 
+import math
 import statistics
 
 from keras_sal.data import group_duplicates, load_word_recordings
@@ -19,15 +20,24 @@ def test_utterances(word, folder):
         word: The wake word.
         folder: Folder of the recordings, to which the names of the files are relative.
     """
-    words = [
-        each
-        for each in load_word_recordings(folder, word)
-        if each.split == "test" and each.text == word
-    ]
     return [
         {copy.path.relative_to(folder).as_posix() for copy in copies}
-        for copies in group_duplicates(words)
+        for copies in group_duplicates(_test_words(word, folder))
     ]
+
+
+def spoken_lengths(word, folder):
+    """Return how long the word is in seconds in each recording of test, by file, if it is known.
+
+    Args:
+        word: The wake word.
+        folder: As for `test_utterances`.
+    """
+    return {
+        each.path.relative_to(folder).as_posix(): round(each.offset_s - each.onset_s, 2)
+        for each in _test_words(word, folder)
+        if not math.isnan(each.offset_s)
+    }
 
 
 def utterance_frr(predictions, streams, threshold, scoring, utterances):
@@ -51,6 +61,11 @@ def utterance_frr(predictions, streams, threshold, scoring, utterances):
         words = _words(stream)
         missed |= {words[event].recording.path for event in matches.misses}
     return statistics.mean(len(missed & paths) / len(paths) for paths in utterances)
+
+
+def _test_words(word, folder):
+    recordings = load_word_recordings(folder, word)
+    return [each for each in recordings if each.split == "test" and each.text == word]
 
 
 def _words(stream):

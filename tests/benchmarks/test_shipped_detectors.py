@@ -1,5 +1,9 @@
 """Figures of shipped detectors, on predictions whose hits and false alarms are known."""
 
+import json
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from made_predictions import made_predictions
@@ -12,9 +16,13 @@ from keras_sal.export import bundle
 
 for package in ("soundfile", "ai_edge_litert"):
     pytest.importorskip(package, reason="needs the train extra")
+peers = pytest.importorskip("peers")
 kept_posteriors = pytest.importorskip("kept_posteriors")
 pretrained = pytest.importorskip("pretrained")
 shipped_figures = pytest.importorskip("shipped_figures")
+shipped_tables = pytest.importorskip("shipped_tables")
+
+PAGE = Path(__file__).parents[2] / "docs" / "results" / "detectors.md"
 
 pytestmark = [pytest.mark.any_backend, pytest.mark.filterwarnings("ignore::UserWarning")]
 
@@ -113,3 +121,16 @@ def test_a_threshold_is_stored_without_another_change(tmp_path):
     assert after["threshold"]["data"] == "dev"
     assert after["threshold"]["scoring"] == before["threshold"]["scoring"]
     assert after["sha256"] == before["sha256"]
+
+
+def test_a_word_that_peers_do_not_know_has_none(tmp_path):
+    for name in ("pymicro_wakeword-2.5.0-py3-none-any.whl", "openwakeword-0.4.0-py3-none-any.whl"):
+        zipfile.ZipFile(tmp_path / name, "w").close()
+    assert peers.load(tmp_path, "computer") == []
+
+
+def test_the_page_holds_the_tables():
+    found = json.loads(shipped_tables.RESULT.read_text(encoding="utf-8"))
+    page = PAGE.read_text(encoding="utf-8")
+    for table in shipped_tables.tables(found):
+        assert table in page, table
