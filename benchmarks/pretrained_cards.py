@@ -69,6 +69,7 @@ def _card(word, found):
         micro_hours=f"{found['test']['TensorFlow Lite Micro']['clean']['hours']:.1f}",
         threshold=f"{dev['threshold']:.4g}",
         budget=f"{dev['budget_fa_per_hour']:g}",
+        alarms="" if dev["budget_fa_per_hour"] == 1 else "s",
         dev=f"{dev['misses']} of {dev['events']} words missed, {_count(dev['false_alarms'])} "
         f"in {dev['hours']:.1f} hours",
         data=_data(word, found["training_data"]),

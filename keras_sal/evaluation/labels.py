@@ -105,10 +105,15 @@ def count_labels(streams: Iterable[StreamAnnotation], word_times: WordTimes) -> 
 def recording_label(recording: RecordingAnnotation) -> str:
     """Name a recording by its text, or else by its folder.
 
+    One from outside the folder of the recordings is named by its corpus and its last folder.
+
     Args:
         recording: `RecordingAnnotation`.
 
     Returns:
         str, such as `"turn it off"` or `"(noise/dog)"`.
     """
-    return recording.text or f"({Path(recording.file).parent.as_posix()})"
+    folder = Path(recording.file).parent
+    if ".." in folder.parts:
+        folder = Path(recording.corpus, folder.name)
+    return recording.text or f"({folder.as_posix()})"

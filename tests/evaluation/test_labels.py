@@ -3,7 +3,13 @@
 import pytest
 from made_predictions import annotated_stream
 
-from keras_sal.evaluation import count_labels, label_at, read_word_times
+from keras_sal.evaluation import (
+    RecordingAnnotation,
+    StreamAnnotation,
+    count_labels,
+    label_at,
+    read_word_times,
+)
 
 pytestmark = pytest.mark.any_backend
 
@@ -32,3 +38,9 @@ def test_rejects_a_bad_table_of_words(tmp_path):
     (tmp_path / "words.csv").write_text("file,word\na.flac,one\n")
     with pytest.raises(ValueError, match=r"words.csv must have the columns file, word, onset_s"):
         read_word_times(tmp_path)
+
+
+def test_a_recording_from_outside_the_folder_is_named_by_its_corpus():
+    outside = RecordingAnnotation("../more/toys/sounds/da/dog.flac", 0.0, 1.0, corpus="toys")
+    stream = StreamAnnotation("a second", 1.0, (), (outside,))
+    assert label_at(stream, 0.5, {}) == "(toys/da)"
