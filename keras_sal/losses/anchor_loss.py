@@ -21,6 +21,7 @@ from keras_sal.losses.frame_loss import (
     to_floats,
     weighted_cross_entropy,
 )
+from keras_sal.losses.replica_mean import replica_mean
 from keras_sal.losses.true_class import TINY, TrueClassTerms
 from keras_sal.typing import Tensor
 
@@ -84,8 +85,9 @@ def streaming_anchor_loss(
         weights = VARIANTS[variant](near, focal)
         if not normalize:
             return weights
-        mean = ops.sum(weights * terms.counted) / ops.clip(ops.sum(terms.counted), 1.0, math.inf)
-        return weights / ops.clip(ops.stop_gradient(mean), TINY, math.inf)
+        total, frames = ops.sum(weights * terms.counted), ops.sum(terms.counted)
+        mean = ops.divide_no_nan(replica_mean(total), replica_mean(frames))
+        return weights / ops.clip(mean, TINY, math.inf)
 
     return weighted_cross_entropy(y_true, y_pred, weight, **options)
 

@@ -12,9 +12,11 @@ from keras_sal.checks import require
 from keras_sal.losses.fit_checks import check_fit_checks
 from keras_sal.losses.frame_weights import expand_weight, ignore_frames, kept_frames
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong, to_numpy
+from keras_sal.losses.replica_mean import replica_mean
 from keras_sal.typing import Tensor
 
 MEANS = ("sum_over_batch_size", "mean")
+WEIGHTED_MEAN = "mean_with_sample_weight"
 
 
 class PackedLoss(keras.losses.Loss):
@@ -33,6 +35,8 @@ class PackedLoss(keras.losses.Loss):
       even where `batch == time`; losses of Keras then take them for weights of frames.
     * `reduction="mean_with_sample_weight"` divides by the sum of the weights of counted frames;
       `"sum"` doesn't divide; `None` returns `(batch, time)`.
+
+    The means are those of the whole batch under `keras.distribution` and `tf.distribute`, too.
 
     The computation is in `float32` whatever the model's dtype policy.
 
@@ -88,7 +92,10 @@ class PackedLoss(keras.losses.Loss):
         loss = super().__call__(y_true, y_pred, weight)
         if self.reduction in MEANS:
             size = ops.cast(ops.size(counted), self.dtype)
-            loss = loss * ops.divide_no_nan(size, ops.sum(counted))
+            loss = loss * ops.divide_no_nan(size, replica_mean(ops.sum(counted)))
+        elif self.reduction == WEIGHTED_MEAN:
+            total = ops.sum(weight)
+            loss = loss * ops.divide_no_nan(total, replica_mean(total))
         return mark_wrong(loss, values) if values is not None and traced else loss
 
     def counted(self, labels: Tensor) -> Tensor:
