@@ -31,7 +31,12 @@ class HyperParameter(keras.metrics.Metric):
 
     def __init__(self, name: str, value: float = 0.0, dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype or "float32")
-        self.value = self.add_variable((), keras.initializers.Constant(value), name="value")
+        self.value = self.add_variable(
+            (),
+            keras.initializers.Constant(value),
+            aggregation="only_first_replica",  # the same on all, where `tf.distribute` would add
+            name="value",
+        )
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the value doesn't depend on data."""
@@ -131,7 +136,8 @@ class AnchorSchedule(keras.callbacks.Callback):
         self.step = 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: D102
-        missing = [p.name for p in self.metrics if logs is not None and p.name not in logs]
+        logged = list(logs) if logs is not None else [p.name for p in self.metrics]
+        missing = [p.name for p in self.metrics if not any(_is_of(p.name, name) for name in logged)]
         if missing:
             raise ValueError(
                 "`compile` must be given the metrics of the schedule; through them its values "
@@ -165,3 +171,8 @@ class AnchorSchedule(keras.callbacks.Callback):
                 reach_pair(tuple(values) if len(values) > 1 else values[0])
             for parameter, v in zip(self.parameters[name], itertools.cycle(values), strict=False):
                 parameter.value.assign(v)
+
+
+def _is_of(metric: str, log: str) -> bool:
+    """Tell whether a log is of a metric; with several outputs, that of the output precedes it."""
+    return log == metric or log.endswith(f"_{metric}")

@@ -206,3 +206,18 @@ def test_rejects_values_out_of_range(name, value):
     schedule = keras_sal.AnchorSchedule(loss, **{name: lambda epoch: value})
     with pytest.raises(ValueError, match=f"The schedule of `{name}` must return numbers"):
         fit(loss, schedule)
+
+
+def test_the_loss_of_one_of_several_outputs():
+    """Keras logs its metrics with the name of the output."""
+    x, y = data()
+    clip = keras.Input((FRAMES, FEATURES))
+    names = ("one", "other")
+    outputs = {name: keras.layers.Dense(1, "sigmoid", name=name)(clip) for name in names}
+    losses = {name: keras_sal.StreamingAnchorLoss() for name in names}
+    schedule = keras_sal.AnchorSchedule(losses["one"], strength=lambda epoch: 1.0 + epoch)
+    model = keras.Model(clip, outputs)
+    model.compile("sgd", loss=losses, metrics={"one": schedule.metrics})
+    targets = dict.fromkeys(names, y)
+    history = model.fit(x, targets, epochs=2, callbacks=[schedule], verbose=0).history
+    assert history["one_strength"] == [1.0, 2.0]
