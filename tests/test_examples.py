@@ -7,10 +7,13 @@ import runpy
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import keras
 import pytest
+from process_tasks import process_tasks, worker_tasks
 from recording_folders import REAL, needs_recordings, write_table
 
 from keras_sal import data
@@ -170,30 +173,67 @@ def test_deploy_micro(few, cache, tmp_path):
     assert ", 10 words:" in output
 
 
-@whole_run
-def test_train_distributed(few, cache, tmp_path):
-    def train(*flags):
-        arguments = ("--steps", "15", "--batch", "8", "--hours", "0.1")
-        saved = tmp_path / "model.keras"
-        output = run(
-            "train_distributed.py",
-            *(*arguments, "--save", saved, "--fa-per-hour", "99"),
-            few=few,
-            cache=cache,
-            environment=flags,
-        )
-        assert keras.models.load_model(saved, compile=False).output_shape == (None, None, 1)
-        assert re.search(r"dev: misses [\d.]+% of 10 at 99 false alarms an hour", output)
-        return output.splitlines()[0], losses(output)
+class TestTrainDistributed:
+    ARGUMENTS = ("--steps", "15", "--batch", "8", "--hours", "0.1", "--fa-per-hour", "99")
 
-    devices, one = train()
-    assert devices.startswith("1 device")
-    assert len(one) == 5
-    if BACKEND == "jax":
-        flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-        devices, two = train(("XLA_FLAGS", flags), ("JAX_PLATFORMS", "cpu"))
-        assert devices == "2 device(s): cpu:0, cpu:1"
+    def check(self, output, devices):
+        assert output.splitlines()[0].startswith(devices)
+        assert re.search(r"dev: misses [\d.]+% of 10 at 99 false alarms an hour", output)
+        found = [float(loss) for loss in re.findall(r"epoch \d: loss ([\d.]+)", output)]
+        assert len(found) == 5
+        return found
+
+    @pytest.fixture
+    def train(self, few, cache, tmp_path):
+        """Function that runs the example to its end, and returns what it prints."""
+
+        def train(*arguments, **environment):
+            saved = ("--save", tmp_path / "model.keras")
+            return run(
+                "train_distributed.py",
+                *(*self.ARGUMENTS, *saved, *arguments),
+                few=few,
+                cache=cache,
+                environment=environment,
+            )
+
+        return train
+
+    @whole_run
+    def test_data_parallel(self, train, tmp_path):
+        flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count="
+        jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+        one = self.check(train(**jax, XLA_FLAGS=f"{flags}1"), "1 device(s): cpu:0")
+        two = self.check(train(**jax, XLA_FLAGS=f"{flags}2"), "2 device(s): cpu:0, cpu:1")
         assert two == pytest.approx(one, rel=1e-3)
+        saved = keras.models.load_model(tmp_path / "model.keras", compile=False)
+        assert saved.output_shape == (None, None, 1)
+
+    @whole_run
+    def test_strategies(self, train):
+        mirrored = train("--simulate", "2", KERAS_BACKEND="tensorflow")
+        tasks = [{"KERAS_BACKEND": "tensorflow", "TF_CONFIG": task} for task in worker_tasks(2)]
+        first, other = together(train, tasks)
+        assert not other
+        workers = self.check(first, "2 device(s): MultiWorkerMirroredStrategy")
+        expected = self.check(mirrored, "2 device(s): MirroredStrategy")
+        assert workers == pytest.approx(expected, abs=1e-5)
+
+    @whole_run
+    def test_distributed_data_parallel(self, train, tmp_path):
+        state = tmp_path / "state.npz"
+        tasks = [{"KERAS_BACKEND": "torch", **task} for task in process_tasks(2)]
+        first, other = together(partial(train, "--checkpoint", state), tasks)
+        assert not other
+        self.check(first, "2 device(s): DistributedDataParallel")
+        assert state.is_file()
+
+
+def together(train, environments):
+    """Run the processes of one training, and return what they print."""
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(train, **environment) for environment in environments]
+        return [run.result() for run in runs]
 
 
 @pytest.mark.any_backend
