@@ -161,7 +161,7 @@ elif backend == "tensorflow":
     import tensorflow as tf
 
     if "TF_CONFIG" in os.environ:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy, where = tf.distribute.MultiWorkerMirroredStrategy(), "MultiWorkerMirroredStrategy"
         rank = strategy.cluster_resolver.task_id
     else:
         if options.simulate > 1:
@@ -171,8 +171,8 @@ elif backend == "tensorflow":
             )
         names = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         strategy = tf.distribute.MirroredStrategy([device.name for device in names])
+        where = "MirroredStrategy"
     scope, world = strategy.scope(), strategy.num_replicas_in_sync
-    where = type(strategy).__name__
 else:
     import torch
 

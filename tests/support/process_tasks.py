@@ -15,7 +15,8 @@ def worker_tasks(workers):
 def process_tasks(processes):
     """Environment of each process of PyTorch, as `torchrun` sets it."""
     [port] = free_ports(1)
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = {**meeting, "WORLD_SIZE": str(processes), "OMP_NUM_THREADS": "1"}
     return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
 
 
