@@ -4,9 +4,9 @@
 
 A process for each backend holds the same detector, with equal weights, once for each way. Rounds go
 through all ways of all backends in turn, so that a busy machine slows all of them. A round is a
-`fit` of a dozen steps. The figures are medians of processor time for a step, the ratios medians over
-rounds. Each way is compared with the plain loop on the same backend: posteriors after three train
-steps of SGD on one batch.
+`fit` of a dozen steps. The figures are medians of processor time for a step, the ratios medians
+over rounds. Each way is compared with the plain loop on the same backend: posteriors after three
+train steps of SGD on one batch.
 
 Writes `benchmarks/results/recurrent_speed.json`, in which a case replaces its earlier figures.
 """
