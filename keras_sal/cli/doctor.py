@@ -13,6 +13,7 @@ from keras_sal.extras import extra_names, install_command, missing_requirements
 
 PURPOSES = {
     "train": "train, evaluate and compare detectors",
+    "tune": "search the hyper-parameters of train",
     "micro": "firmware for microcontrollers: export, verify",
     "export": "the same, LiteRT and ONNX",
     "detect": "run detectors on files and the microphone, without TensorFlow",
