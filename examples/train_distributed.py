@@ -19,17 +19,14 @@ Needs: recordings as for `keyword_spotting.py`. To try two devices on the proces
         python examples/train_distributed.py
 
     export KERAS_BACKEND=torch
-    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1  # or restarted processes may look for killed ones
-    torchrun --nproc-per-node 2 --max-restarts 3 \
-        examples/train_distributed.py --checkpoint state.npz
+    torchrun --nproc-per-node 2 examples/train_distributed.py --checkpoint state.npz
 
 On a real cluster nothing changes in the program. With JAX, call `keras.distribution.initialize()`
 first, in each process. With TensorFlow, `TF_CONFIG` names the machines. With PyTorch, `torchrun`
 runs on each machine with `--nnodes`, `--rdzv-backend c10d` and `--rdzv-endpoint`, and "nccl" takes
 the place of "gloo" for GPUs. `--checkpoint` must be a file that all processes can read.
 
-A worker that is killed is started again with the others (`torchrun` does so), and they go on from
-the checkpoint of the last epoch. The saved model is an ordinary one: deploy it with
+If a worker is killed, start all of them again: they go on from the checkpoint of the last epoch. The saved model is an ordinary one: deploy it with
 `deploy_micro.py --model model.keras`.
 
 Prints: the devices, the loss of each epoch, the steps a second, and the misses on dev.

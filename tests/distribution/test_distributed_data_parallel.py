@@ -4,6 +4,8 @@
 and computes the loss of the whole batch.
 """
 
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -23,7 +25,13 @@ torch_processes.join(meeting, int(rank), 2)
 print(json.dumps([torch_processes.on_clips(gathers) for gathers in (True, False)]))
 torch_processes.distributed.destroy_process_group()
 """
-RESTARTED = "import sys, torch_processes; torch_processes.on_streams_with_a_kill(sys.argv[1])"
+RESTARTED = """
+import json, sys, torch_processes
+[_, rank, meeting, state, kills] = sys.argv
+torch_processes.join(meeting, int(rank), 2)
+print(json.dumps(torch_processes.on_streams_with_a_kill(state, kills == "kills")))
+torch_processes.distributed.destroy_process_group()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +59,18 @@ def test_losses_of_shards_are_others(two, expected):
 
 
 def test_a_killed_process_starts_again(tmp_path):
-    """They go on from the last epoch and end in the weights of one process that is not killed."""
-    program, path = tmp_path / "program.py", tmp_path / "state.npz"
-    program.write_text(RESTARTED)
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    arguments = ("--max-restarts=1", str(program), str(path))
-    found = result(start(*torchrun, *arguments, TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1"))
-    assert found["done"] == 1  # of two epochs
-    np.testing.assert_allclose(found["weights"], on_streams()["weights"], rtol=1e-5, atol=1e-5)
+    """Both go on from the last epoch and end in the weights of one process that is not killed."""
+
+    def processes(name):
+        shared = str(tmp_path / name), str(tmp_path / "state.npz"), name
+        return [start("-c", RESTARTED, str(rank), *shared) for rank in range(2)]
+
+    waiting, killed = processes("kills")
+    killed.communicate(timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    waiting.kill()
+    waiting.communicate()
+    expected = on_streams()["weights"]
+    for found in map(result, processes("restarted")):
+        assert found["done"] == 1  # of two epochs
+        np.testing.assert_allclose(found["weights"], expected, rtol=1e-5, atol=1e-5)

@@ -1,6 +1,5 @@
 """Training loops of one of several PyTorch processes, whose gradients are averaged."""
 
-import json
 import os
 import signal
 
@@ -23,17 +22,18 @@ from torch import distributed
 from keras_sal.training import EpochCheckpoint
 
 
-def join(meeting=None, rank=-1, world=-1):
+def join(meeting, rank, world):
     """Join the other processes, on a single thread.
 
     Args:
-        meeting: File by which they find each other; `None` for what `torchrun` sets.
+        meeting: File by which they find each other.
         rank: Number of this process.
         world: Number of processes.
     """
     torch.set_num_threads(1)
-    how = f"file://{meeting}" if meeting else None
-    distributed.init_process_group("gloo", init_method=how, rank=rank, world_size=world)
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=world
+    )
 
 
 def own_rows(rows):
@@ -98,29 +98,24 @@ def on_clips(gathers):
     return report(model, history)
 
 
-def on_streams_with_a_kill(path):
-    """Train on streams as a process of `torchrun`, which starts killed ones again.
-
-    The last process is killed in the last epoch, the first time that it runs.
+def on_streams_with_a_kill(path, kills):
+    """Train on streams, and go on where an earlier training ended.
 
     Args:
         path: File of the state after each epoch.
+        kills: Whether the last process is killed in the last epoch.
     """
-    join()
     model, batches = on_streams_model()
     checkpoint = EpochCheckpoint(path, batches)
     done, trainer = checkpoint.restore(model), Trainer(model)
     checkpoint.set_model(model)
-    first_time = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
     first, last = (distributed.get_rank() == rank for rank in (0, distributed.get_world_size() - 1))
     for epoch in range(done + 1, EPOCHS + 1):  # as `fit` counts the epochs of batches
         for index in range(len(batches)):
-            if first_time and last and (epoch, index) == (EPOCHS, 1):
+            if kills and last and (epoch, index) == (EPOCHS, 1):
                 os.kill(os.getpid(), signal.SIGKILL)
             x, y = batches.at(epoch, index)
             trainer.step(own_rows(x), y)
         if first:
             checkpoint.on_epoch_end(epoch - 1)
-    if first:
-        print(json.dumps({"done": done, **report(model, {})}))
-    distributed.destroy_process_group()
+    return {"done": done, **report(model, {})}
