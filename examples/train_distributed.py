@@ -26,7 +26,8 @@ first, in each process. With TensorFlow, `TF_CONFIG` names the machines. With Py
 runs on each machine with `--nnodes`, `--rdzv-backend c10d` and `--rdzv-endpoint`, and "nccl" takes
 the place of "gloo" for GPUs. `--checkpoint` must be a file that all processes can read.
 
-If a worker is killed, start all of them again: they go on from the checkpoint of the last epoch. The saved model is an ordinary one: deploy it with
+If a worker is killed, start all of them again: they go on from the checkpoint of the last
+epoch. The saved model is an ordinary one: deploy it with
 `deploy_micro.py --model model.keras`.
 
 Prints: the devices, the loss of each epoch, the steps a second, and the misses on dev.
