@@ -4,6 +4,7 @@ Tests marked `any_backend` run on one backend. Doctests of packages that never c
 are marked here. A test that needs an optional package is skipped where it is missing.
 """
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,14 @@ WITHOUT_KERAS = ("augmentation", "cli", "data", "detection", "evaluation", "expo
 # Property tests try the same examples in every run, so that a failure is found again.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_configure():
+    """Keep each process of pytest-xdist on a core: threads of several would wait for each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(scope="session", autouse=True)
