@@ -16,7 +16,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.results_table import print_footprint, print_results
 
@@ -65,29 +65,29 @@ def add_parser(commands: Commands) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
     """
-    console = Console()
     with console.stage("Load the libraries"):
         import_quietly("tensorflow")
         from keras_sal.training import demo
     training = dataclasses.replace(demo.DEMO_TRAINING, **values(options, TRAINING))
     job = demo.DemoJob(training=training, **values(options, JOB))
-    with console.saying_warnings():
-        results = demo.run_demo(
-            options.output,
-            job,
-            resume=options.resume,
-            command=options.command_line,
-            reporter=console,
-        )
+    results = demo.run_demo(
+        options.output,
+        job,
+        resume=options.resume,
+        command=options.command_line,
+        reporter=console,
+    )
     print_results(results, console)
     shipped = results["systems"][-1]
     print_footprint(shipped, console)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.paths import check_path
 
 LAYOUTS = (
@@ -46,11 +46,13 @@ def add_parser(commands: Commands) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
@@ -60,17 +62,15 @@ def run(options: argparse.Namespace) -> int:
     from keras_sal.data.downloads.layouts import TABLE
 
     folder = Path(options.folder)
-    console = Console()
-    with console.saying_warnings():
-        count = tabulate(
-            options.folder,
-            options.layout,
-            corpus=options.corpus,
-            replace=options.replace,
-            readable=True,
-        )
-        console.say(f"{count:,} recordings are listed in {folder / TABLE}")
-        recordings = load_recordings(options.folder, convert=True)
+    count = tabulate(
+        options.folder,
+        options.layout,
+        corpus=options.corpus,
+        replace=options.replace,
+        readable=True,
+    )
+    console.say(f"{count:,} recordings are listed in {folder / TABLE}")
+    recordings = load_recordings(options.folder, convert=True)
     texts = Counter(recording.text for recording in recordings if recording.text)
     counts = Counter((recording.text, recording.split) for recording in recordings)
     rows = [

@@ -17,7 +17,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.command_parser import Commands, add_command
-from keras_sal.cli.console import Console
+from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.job_arguments import (
     LOSSES,
     NETWORKS,
@@ -143,16 +143,17 @@ def _add_synthesis(group: Parser) -> None:
     add_speech_synthesis(group)
 
 
-def run(options: argparse.Namespace) -> int:
+@says_warnings
+def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.
     """
-    console = Console()
     with console.stage("Load the libraries"):
         import_quietly("tensorflow")
         from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
@@ -163,10 +164,9 @@ def run(options: argparse.Namespace) -> int:
         speech=SyntheticSpeech(options.utterances, **values(options, SPEECH)),
         **values(options, JOB),
     )
-    with console.saying_warnings():
-        results = wake_word.train_wake_word(
-            output, job, resume=options.resume, command=options.command_line, reporter=console
-        )
+    results = wake_word.train_wake_word(
+        output, job, resume=options.resume, command=options.command_line, reporter=console
+    )
     by_word = {words[0]: results} if len(words) == 1 else results
     for found in by_word.values():
         print_results(found, console)

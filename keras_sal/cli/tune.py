@@ -46,7 +46,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(
         commands,
         "tune",
-        says_warnings(run),
+        run,
         summary="hyper-parameters of `train`, chosen on dev",
         description="Trains a detector again and again as `train` does, with other "
         "hyper-parameters each time: the loss, its strength, reach and gamma, the span of the "
@@ -119,12 +119,13 @@ def check(options: argparse.Namespace) -> None:
     require_package("optuna", "tune hyper-parameters", extra="tune")
 
 
+@says_warnings
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
 
     Args:
         options: Parsed arguments.
-        console: What it shows.
+        console: Shows the progress.
 
     Returns:
         The exit status, 0.

@@ -59,12 +59,12 @@ def open_study(
     """
     optuna = import_optuna()
     url = _url(storage)
-    if "://" not in str(storage) and not Path(storage).exists():
+    if not _is_url(storage) and not Path(storage).exists():
         with temporary_sibling(check_path(storage)) as new:
             _make_study(optuna, _url(new), recipe, first)
             _put_in_place(new, Path(storage))
     with _readable(storage):
-        if "://" in str(storage):
+        if _is_url(storage):
             with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
                 _make_study(optuna, url, recipe, first)
         study = optuna.load_study(study_name=STUDY, storage=_connect(optuna, url), pruner=pruner)
@@ -123,8 +123,12 @@ def _connect(optuna: Any, url: str) -> Any:
         )
 
 
+def _is_url(storage: PathLike) -> bool:
+    return "://" in str(storage)
+
+
 def _url(storage: PathLike) -> str:
-    return str(storage) if "://" in str(storage) else f"sqlite:///{Path(storage).absolute()}"
+    return str(storage) if _is_url(storage) else f"sqlite:///{Path(storage).absolute()}"
 
 
 @contextlib.contextmanager
