@@ -177,12 +177,13 @@ class TestStorage:
         monkeypatch.setattr(trial_storage, "HEARTBEAT_S", 1)
         monkeypatch.setattr(trial_storage, "GRACE_S", 1)
         program = (
-            "import os, signal, sys\n"
+            "import os, signal, sys, time\n"
             "from keras_sal.training import trial_storage\n"
             "trial_storage.HEARTBEAT_S = trial_storage.GRACE_S = 1\n"
             f"study = trial_storage.open_study(sys.argv[1], {RECIPE!r}, {{'x': 1.0}}, None)\n"
             "def die(trial):\n"
             "    trial.suggest_float('x', 0, 2)\n"
+            "    time.sleep(1.5)\n"  # a trial without any heartbeat can't be found
             "    os.kill(os.getpid(), signal.SIGKILL)\n"
             "study.optimize(die, n_trials=1)\n"
         )
