@@ -38,6 +38,10 @@ QUICK_COMPILER = {
     "--xla_cpu_use_fusion_emitters=false"
 }
 
+# Packages are compiled when they are first imported, not all of them when they are installed. Where
+# that is switched off, each of the hundreds of processes of the tests would compile them anew.
+KEEP_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+
 
 @contextlib.contextmanager
 def elapsed_time(text):
@@ -84,14 +88,15 @@ class Environment:
     def run(self, program, *arguments, **environment):
         """Runs a program and returns its exit status."""
         command = [str(self.programs / program), *arguments]
-        return subprocess.call(command, cwd=HERE, env={**os.environ, **environment})
+        settings = {**os.environ, **KEEP_BYTECODE, **environment}
+        return subprocess.call(command, cwd=HERE, env=settings)
 
     def output(self, program, *arguments, **environment):
         """Runs a program; returns its exit status and what it printed."""
         result = subprocess.run(
             [str(self.programs / program), *arguments],
             cwd=HERE,
-            env={**os.environ, **environment},
+            env={**os.environ, **KEEP_BYTECODE, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
