@@ -2,17 +2,17 @@
 
     pip install av
     python benchmarks/negatives.py FOLDER
+    keras-sal train DIR --word "hey robot" --negatives FOLDER
     keras-sal evaluate --bundle firmware --recordings DIR --negatives FOLDER
 
-Use them for thresholds and for figures of false alarms: dev and test get 4 to 5 hours of speech and
-1 of music each. FOLDER gets 16 kHz mono FLAC, `recordings.csv` and `LICENCES.md`; nothing of it
-belongs into the repository. A package that was converted is not converted again, so an interrupted
-run goes on with the next one.
+Train with them, and use them for thresholds and for figures of false alarms. FOLDER gets 16 kHz
+mono FLAC, `recordings.csv` and `LICENCES.md`; nothing of it belongs into the repository. A package
+that was converted is not converted again, so an interrupted run goes on with the next one.
 
 The speech is in 30 languages: acted dialogue (Fish Fillets), prompts of a telephone exchange
 (Asterisk), descriptions of pictures (Tux Paint), letters and words (KLettres, KTuberling). Who
 speaks is known of Asterisk alone. So a language is in one split as a whole, and so are languages
-that one person may well have recorded both: dev and test share no voice that is known. Music is
+that one person may well have recorded both: the splits share no voice that is known. Music is
 dealt out by piece.
 
 A recording in whose text a wake word is heard is left out. Compounds count, and so does what sounds
@@ -45,8 +45,9 @@ HERE = Path(__file__).parent
 WORDS = ("alexa", "computer", "jarvis", "smart mirror")
 SOUNDS_LIKE = {"computer": ("компьют", "компют", "комп'ют", "камп'ют", "кампут", "κομπιου")}
 LANGUAGES = {
-    "dev": "cs en es ca gl pt ro it el lt hu he ar ga tn",
-    "test": "nl de nds fr wa ru be uk bg sr sl ml da nb nn sv fi",
+    "train": "en es ca gl pt ro",
+    "dev": "cs it fr wa el lt hu he ar ga tn",
+    "test": "nl de nds ru be uk bg sr sl ml da nb nn sv fi",
 }
 COLUMNS = (
     *("file", "corpus", "split", "speaker", "language", "text"),
@@ -190,7 +191,7 @@ def split_of_languages():
 
 
 def deal_pieces(rows):
-    """Return the split of each piece of music, by file, so that dev and test have about as much.
+    """Return the split of each piece of music, by file, so that the splits have about as much.
 
     Versions of a piece, such as `battle` and `battle-epic`, stay together.
     """

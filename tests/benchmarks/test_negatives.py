@@ -92,8 +92,8 @@ def test_a_package_becomes_recordings(stamps):
     negatives.write_licences(folder, {"stamps": found})
     recordings = load_recordings(folder)
     assert [(r.split, r.speaker, r.text, r.duration_s) for r in recordings] == [
-        ("dev", "en speakers", "a cat.", 0.7),
-        ("test", "fr speakers", "un chat.", 0.5),
+        ("train", "en speakers", "a cat.", 0.7),
+        ("dev", "fr speakers", "un chat.", 0.5),
     ]
     assert held == {"stamps": 1}
     assert found["left_out"] == {"shorter than 0.1 s": 1}
@@ -241,7 +241,7 @@ def test_no_voice_is_in_two_splits():
         row["speaker"]: {each["split"] for each in table if each["speaker"] == row["speaker"]}
         for row in table
     }
-    assert splits == {"Allison": {"dev"}, "June": {"test"}, "Ivr": {"test"}}
+    assert splits == {"Allison": {"train"}, "June": {"dev"}, "Ivr": {"test"}}
 
 
 def test_an_unknown_language_is_refused():
@@ -256,9 +256,13 @@ def test_versions_of_a_piece_of_music_stay_together():
     splits = negatives.deal_pieces(rows)
     by_split = {
         split: {file[2:-9] for file, found in splits.items() if found == split}
-        for split in ("dev", "test")
+        for split in ("train", "dev", "test")
     }
-    assert by_split == {"dev": {"battle", "battle-epic"}, "test": {"defeat", "defeat2", "knolls"}}
+    assert by_split == {
+        "train": {"battle", "battle-epic"},
+        "dev": {"defeat", "defeat2"},
+        "test": {"knolls"},
+    }
 
 
 def test_hours_in_streams_count_the_pauses(tmp_path):
