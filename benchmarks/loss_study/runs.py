@@ -190,7 +190,7 @@ def _without(stream: EventStream, inputs: str) -> EventStream:
     """The stream with the features of one input set to 0."""
     if inputs == "both":
         return stream
-    features = stream.features.copy()
+    features = np.array(stream.features)
     features[:, INPUTS[inputs]] = 0.0
     return EventStream(stream.name, features, stream.events, stream.speakers, stream.duration_s)
 

@@ -12,16 +12,14 @@ This means that
 - where the disk is full, or the package `array_record` is missing, features are computed all the
   same and a warning says that they were not kept.
 
-ArrayRecord is compressed and checksummed, `grain` reads it, and unlike TFRecord it needs no
-TensorFlow. It is not available on Windows. A shard has two records: a JSON text
-`{"format": 2, "dtype", "shape"}`, and the array, with the first bytes of all numbers before the
-second ones and so on, which compresses better.
+The features stay on disk: of what a stream has, only what is indexed is read. So memory does not
+grow with the hours. ArrayRecord is not available on Windows, and `keras_sal.data.features_file`
+describes the files.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import time
@@ -30,20 +28,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from keras_sal.audio.micro_frontend import FEATURES, count_frames
 from keras_sal.audio.samples import SAMPLE_RATE
-from keras_sal.extras import import_package
+from keras_sal.data.features_file import (
+    FORMAT,
+    StoredFeatures,
+    import_array_record,
+    read_features,
+    write_features,
+)
 from keras_sal.typing import Array, PathLike
 
 if TYPE_CHECKING:
     from keras_sal.data.streams import Stream
 
-FORMAT = 2
-OPTIONS = "group_size:1,zstd:3"
 SUFFIX = ".arrayrecord"
-DTYPE = np.dtype("float32")
 ABANDONED_S = 3600.0  # a shard is written in milliseconds
 
 
@@ -54,7 +53,7 @@ class FeaturesCache:
         folder: Folder of the shards; it is created if it doesn't exist.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, numpy as np
         >>> from keras_sal.data import Stream
         >>> cache = FeaturesCache(tempfile.mkdtemp())
         >>> stream = Stream("silence", (), 1.0)
@@ -68,15 +67,13 @@ class FeaturesCache:
         self.folder = Path(folder)
         self._keeping = True
         try:
-            self._records = import_package(
-                "array_record.python.array_record_module", "keep features on disk", "audio"
-            )
+            import_array_record()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
         except (ImportError, OSError) as error:
             self._give_up(error)
 
-    def get(self, stream: Stream, compute: Callable[[Stream], Array]) -> Array:
+    def get(self, stream: Stream, compute: Callable[[Stream], Array]) -> Array | StoredFeatures:
         """Return the features of a stream, found or computed.
 
         Args:
@@ -84,16 +81,17 @@ class FeaturesCache:
             compute: A function from the stream to its features, called if they are not found.
 
         Returns:
-            An array.
+            `StoredFeatures`, or an array if they can't be kept.
         """
         if not self._keeping:
             return compute(stream)
         path = self.path(stream)
         found = self._load(path, stream)
-        if found is None:
-            found = compute(stream)
-            self._save(path, found)
-        return found
+        if found is not None:
+            return found
+        computed = compute(stream)
+        self._save(path, computed)
+        return read_features(path)[0][0] if path.exists() else computed
 
     def path(self, stream: Stream) -> Path:
         """Return the path of the shard of a stream, which may not exist yet.
@@ -106,43 +104,30 @@ class FeaturesCache:
         """
         return self.folder / f"features-{fingerprint(stream)}{SUFFIX}"
 
-    def _load(self, path: Path, stream: Stream) -> Array | None:
+    def _load(self, path: Path, stream: Stream) -> StoredFeatures | None:
         if not path.exists():
             return None
         try:
-            found = self._read(path)
-            expected = count_frames(round(stream.duration_s * SAMPLE_RATE))
-            if len(found) != expected:
-                raise ValueError(f"it has {len(found)} frames, and the stream {expected}")
-            return found
+            found = [features for features, _ in read_features(path)]
+            expected = [(count_frames(round(stream.duration_s * SAMPLE_RATE)), FEATURES)]
+            if (shapes := [features.shape for features in found]) != expected:
+                raise ValueError(f"it has the shapes {shapes}, and the stream {expected}")
+            found[0].check()
+            return found[0]
         except (OSError, RuntimeError, ValueError, KeyError, RecursionError) as error:
             warnings.warn(
                 f"The cached features in {path} are computed again: {error}", stacklevel=2
             )
             return None
 
-    def _read(self, path: Path) -> Array:
-        reader = self._records.ArrayRecordReader(str(path))
-        try:
-            header, data = reader.read([0, 1])
-        finally:
-            reader.close()
-        shape = _shape(json.loads(header), len(data))
-        planes = np.frombuffer(data, "uint8").reshape(DTYPE.itemsize, -1)
-        return np.ascontiguousarray(planes.T).view(DTYPE).reshape(shape)
-
     def _save(self, path: Path, features: Array) -> None:
         """Keep the features if the disk allows it."""
-        header = {"format": FORMAT, "dtype": str(features.dtype), "shape": features.shape}
-        planes = features.reshape(-1, 1).view("uint8").T
         temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
         try:
-            writer = self._records.ArrayRecordWriter(str(temporary), OPTIONS)
-            writer.write(json.dumps(header).encode())
-            writer.write(np.ascontiguousarray(planes).tobytes())
-            writer.close()
+            write_features(temporary, [features])
             temporary.replace(path)
         except (OSError, RuntimeError) as error:
+            path.unlink(missing_ok=True)
             self._give_up(error)
         finally:
             temporary.unlink(missing_ok=True)
@@ -160,22 +145,6 @@ class FeaturesCache:
                     path.unlink()
             except OSError:
                 continue  # another process was quicker
-
-
-def _shape(header: Any, size: int) -> tuple[int, int]:
-    """The shape that a header declares.
-
-    Raises:
-        ValueError: If it is not that of the features in so many bytes.
-    """
-    expected = {"format": FORMAT, "dtype": str(DTYPE), "shape": None}
-    known = isinstance(header, dict) and header | {"shape": None} == expected
-    frames = size // (DTYPE.itemsize * FEATURES)
-    shape = header["shape"] if known else None
-    whole = isinstance(shape, list) and all(type(length) is int for length in shape)
-    if not whole or shape != [frames, FEATURES] or size != frames * FEATURES * DTYPE.itemsize:
-        raise ValueError(f"its header is {str(header)[:200]}, and it holds {size:,} bytes")
-    return frames, FEATURES
 
 
 def fingerprint(stream: Stream) -> str:

@@ -8,7 +8,7 @@ however many threads they are computed, and the sound can be computed again for 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -157,9 +157,10 @@ def compute_features(
     Args:
         streams: A sequence of `Stream`.
         workers: Number of threads, at least 1. The features do not depend on it. Defaults to 2.
-        cache: Folder in which features are kept, or `None` (default). A stream is found again by
-            its plan and by the size and modification time of its files; see
-            `keras_sal.data.features_cache`.
+        cache: Folder in which features are kept, or `None` (default), for in memory. A stream is
+            found again by its plan and by the size and modification time of its files; see
+            `keras_sal.data.features_cache`. Its features stay on disk: what is indexed is read
+            (`keras_sal.data.features_file.StoredFeatures`), so memory does not grow with the hours.
         progress: Called as `progress(done, total)` after each stream, or `None` (default).
 
     Returns:
@@ -181,7 +182,7 @@ def compute_features(
     """
     if progress:
         progress(0, len(streams))
-    compute = _features
+    compute: Callable[[Stream], Any] = _features
     if cache is not None:
         compute = functools.partial(FeaturesCache(cache).get, compute=_features)
     found = []

@@ -12,7 +12,7 @@ from keras import ops
 from keras_sal.export.sequences import check_sequence
 from keras_sal.export.signature import NEXT_SUFFIX, Signature
 from keras_sal.export.step_runner import TensorInfo
-from keras_sal.runtime.runner_steps import frames_in_step
+from keras_sal.runtime.runner_steps import frames_in_step, split_remainder
 from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
 from keras_sal.typing import Array, ArrayLike, Tensor
 
@@ -100,32 +100,34 @@ class KerasRunner:
     def predict(self, streams: Sequence[ArrayLike]) -> list[Any]:
         """Predict whole streams side by side, each from a fresh state.
 
-        The state that `stream` carries is reset.
+        The state that `stream` carries is reset. Of stored features, 32 streams are read at a time.
 
         Args:
-            streams: For each stream, what `stream` takes.
+            streams: For each stream, what `stream` takes. Frames at the end that fill no step are
+                dropped.
 
         Returns:
             For each stream, what `stream` returns.
         """
         self.reset()
-        checked = [self._checked(features) for features in streams]
-        predictions: list[Any] = [None] * len(checked)
-        longest_first = sorted(range(len(checked)), key=lambda i: -_length(checked[i]))
-        for first in range(0, len(checked), STREAMS_PER_BATCH):
+        predictions: list[Any] = [None] * len(streams)
+        longest_first = sorted(range(len(streams)), key=lambda i: -_frame_count(streams[i]))
+        for first in range(0, len(streams), STREAMS_PER_BATCH):
             chosen = longest_first[first : first + STREAMS_PER_BATCH]
-            batch = self._predict_batch([checked[i] for i in chosen])
+            whole = [split_remainder(self, streams[i])[0] for i in chosen]
+            batch = self._predict_batch([self._checked(features) for features in whole])
             for i, posteriors in zip(chosen, batch, strict=True):
                 predictions[i] = posteriors
         return predictions
 
     def _predict_batch(self, streams: list[dict[str, Array]]) -> list[Any]:
-        """Predict streams, the longest first, in chunks of one size with zeros after their ends."""
-        size = min(CHUNK_STEPS[0], _power_of_two(_length(streams[0])))
+        """Predict streams in chunks of one size, with zeros after their ends."""
+        longest = max(_length(stream) for stream in streams)
+        size = min(CHUNK_STEPS[0], _power_of_two(longest))
         batch_size = _power_of_two(len(streams))
         state = initial_state(self._step, batch_size)
         pieces: list[list[dict[str, Array]]] = [[] for _ in streams]
-        for start in range(0, _length(streams[0]), size):
+        for start in range(0, longest, size):
             chunk = {
                 name: np.zeros((batch_size, size, *x.shape[1:]), "float32")
                 for name, x in streams[0].items()
@@ -217,6 +219,10 @@ def _info(name: str, tensor: Tensor) -> TensorInfo:
 
 def _length(frames: dict[str, Array]) -> int:
     return len(next(iter(frames.values())))
+
+
+def _frame_count(features: ArrayLike) -> int:
+    return len(next(iter(features.values())) if isinstance(features, Mapping) else features)
 
 
 def _chunk_sizes(length: int) -> Iterator[int]:

@@ -34,7 +34,7 @@ from keras_sal.checks import require
 from keras_sal.runtime.keras_file import load_keras_file
 from keras_sal.runtime.keras_runner import KerasRunner
 from keras_sal.runtime.runner import Runner
-from keras_sal.runtime.runner_steps import drop_remainder
+from keras_sal.runtime.runner_steps import split_remainder
 from keras_sal.typing import ArrayLike
 
 RUNTIMES = ("keras", "micro", "litert", "onnx")
@@ -123,13 +123,12 @@ def predict(runner: Runner, streams: Sequence[ArrayLike]) -> list[Any]:
     >>> [p.shape for p in predict(runner, [np.zeros((3, 40)), np.zeros((5, 40))])]
     [(3, 1), (5, 1)]
     """
-    streams = drop_remainder(runner, streams)
     if isinstance(runner, KerasRunner):
         return runner.predict(streams)
     predictions = []
     for features in streams:
         runner.reset()
-        predictions.append(runner.stream(features))
+        predictions.append(runner.stream(split_remainder(runner, features)[0]))
     runner.reset()
     return predictions
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.data import SplitRecord, Stream
@@ -119,7 +120,7 @@ def calibration_sequences(streams: Sequence[Stream]) -> list[Array]:
         Features of at most 12 streams, most events first.
     """
     ranked = sorted(streams, key=lambda stream: -len(stream.events))
-    return [stream.features for stream in ranked[:CALIBRATION_STREAMS]]
+    return [np.asarray(stream.features) for stream in ranked[:CALIBRATION_STREAMS]]
 
 
 def write_release(

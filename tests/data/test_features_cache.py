@@ -16,7 +16,7 @@ from recording_folders import burst
 
 from keras_sal import audio
 from keras_sal.data import PlacedRecording, Recording, Stream, compute_features, features_cache
-from keras_sal.data.features_cache import FeaturesCache
+from keras_sal.data.features_file import StoredFeatures, import_array_record
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -197,29 +197,40 @@ def written(cache, records):
     return path.read_bytes()
 
 
-HEADER = {"format": 2, "dtype": "float32", "shape": [298, 40]}
+HEADER = {
+    **{"format": 3, "dtype": "int16", "scale": 0.0390625},
+    **{"shapes": [[298, 40]], "notes": [None]},
+}
+RECORDS = [bytes(256 * 40 * 2), bytes(42 * 40 * 2)]
 
 
 @pytest.mark.parametrize(
     "header",
     [
-        HEADER | {"format": 1},
+        HEADER | {"format": 2},
         HEADER | {"format": True},
         HEADER | {"dtype": "int32"},
+        HEADER | {"dtype": "float32"},
+        HEADER | {"scale": 1.0},
+        HEADER | {"scale": "0.0390625"},
         HEADER | {"dtype": "<f4,<f4"},
-        HEADER | {"dtype": "object"},
         HEADER | {"dtype": None},
         HEADER | {"dtype": ["f4"]},
-        HEADER | {"shape": [40, 298]},
-        HEADER | {"shape": [298, -1]},
-        HEADER | {"shape": [298.0, 40.0]},
-        HEADER | {"shape": [11920]},
-        HEADER | {"shape": [298, 40, 1]},
-        HEADER | {"shape": "298"},
-        HEADER | {"shape": None},
+        HEADER | {"shapes": [[40, 298]]},
+        HEADER | {"shapes": [[298, -1]]},
+        HEADER | {"shapes": [[298.0, 40.0]]},
+        HEADER | {"shapes": [[11920]]},
+        HEADER | {"shapes": [[298, 40, 1]]},
+        HEADER | {"shapes": [298, 40]},
+        HEADER | {"shapes": "298"},
+        HEADER | {"shapes": None},
+        HEADER | {"shapes": []},
+        HEADER | {"shapes": [[256, 40], [42, 40]], "notes": [None, None]},
+        HEADER | {"notes": []},
+        HEADER | {"notes": None},
         HEADER | {"order": "F"},
-        {"format": 2, "dtype": "float32"},
-        [2, "float32", [298, 40]],
+        {"format": 3, "dtype": "int16", "scale": 0.0390625},
+        [3, "int16", [298, 40]],
         None,
         "[" * 100_000,
     ],
@@ -229,22 +240,38 @@ def test_crafted_header_is_computed_again(streams, cache, computed, header):
     [fresh] = compute_features(streams[:1], cache=cache)
     [shard] = shards(cache)
     text = header if isinstance(header, str) else json.dumps(header)
-    shard.write_bytes(written(cache, [text.encode(), bytes(298 * 40 * 4)]))
+    shard.write_bytes(written(cache, [text.encode(), *RECORDS]))
     with pytest.warns(UserWarning, match=r"cached features in .* are computed again"):
         again = compute_features(streams[:1], cache=cache)
     assert len(computed) == 2
     assert_same(again, [fresh])
 
 
+def test_crafted_headers_differ_from_one_that_is_read(streams, cache, computed):
+    compute_features(streams[:1], cache=cache)
+    [shard] = shards(cache)
+    shard.write_bytes(written(cache, [json.dumps(HEADER).encode(), *RECORDS]))
+    [again] = compute_features(streams[:1], cache=cache)
+    assert len(computed) == 1
+    assert not np.any(again.features)
+
+
 def test_shard_of_another_length_is_computed_again(streams, cache, computed):
     """A header that fits its data, but not the stream."""
     [fresh] = compute_features(streams[:1], cache=cache)
     [shard] = shards(cache)
-    header = json.dumps(HEADER | {"shape": [297, 40]}).encode()
-    shard.write_bytes(written(cache, [header, bytes(297 * 40 * 4)]))
-    with pytest.warns(UserWarning, match="has 297 frames, and the stream 298"):
+    header = json.dumps(HEADER | {"shapes": [[297, 40]]}).encode()
+    shard.write_bytes(written(cache, [header, RECORDS[0], bytes(41 * 40 * 2)]))
+    with pytest.warns(UserWarning, match=r"has the shapes \[\(297, 40\)\], and the stream"):
         again = compute_features(streams[:1], cache=cache)
     assert_same(again, [fresh])
+
+
+def test_features_are_read_when_they_are_needed(streams, cache):
+    [stream] = compute_features(streams[:1], cache=cache)
+    [expected] = compute_features(streams[:1])
+    assert isinstance(stream.features, StoredFeatures)
+    np.testing.assert_array_equal(stream.features[250:260], expected.features[250:260])
 
 
 def test_full_disk_costs_the_cache_only(streams, cache, monkeypatch):
@@ -260,8 +287,7 @@ def test_full_disk_costs_the_cache_only(streams, cache, monkeypatch):
             raise RuntimeError("write() failed: No space left on device")
 
     tried = []
-    kept = FeaturesCache(cache)
-    monkeypatch.setattr(kept._records, "ArrayRecordWriter", Full)
+    monkeypatch.setattr(import_array_record(), "ArrayRecordWriter", Full)
     with pytest.warns(UserWarning, match=r"could not be kept in .*No space left") as caught:
         found = compute_features(streams, workers=1, cache=cache)
     assert len(caught) == len(tried) == 1
