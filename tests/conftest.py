@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if any(folder in item.path.parents for folder in folders):
             item.add_marker(pytest.mark.any_backend)
+    # Long ones first: a core that is done early takes over what is short, and no fixture of theirs.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True)
