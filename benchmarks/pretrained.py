@@ -5,10 +5,9 @@
     python benchmarks/pretrained.py --negatives NEGATIVES --words jarvis
 
 Each word is trained by the command `keras-sal train` as it is shipped, on JAX, unless it was
-before: trained detectors are kept in `--build`. The threshold is chosen on dev with these
-negatives, with the int8 file in LiteRT, and stored with the model in `keras_sal/pretrained/`:
-negatives are for thresholds and figures, so that others take no training. The figures are of test,
-at the threshold, in LiteRT and in TensorFlow Lite Micro. They are written to
+before: trained detectors are kept in `--build`. The threshold is chosen on dev, with the int8 file
+in LiteRT, and stored with the model in `keras_sal/pretrained/`. The figures are of test, at the
+threshold, in LiteRT and in TensorFlow Lite Micro. They are written to
 `benchmarks/results/pretrained.json`, and from there to the cards in `docs/pretrained/`, word by
 word, with those of the other words kept.
 """
@@ -127,6 +126,7 @@ def made(word, arguments, console):
     output, folder = arguments.build / folder_name(word), PACKAGE / folder_name(word)
     if not (output / "firmware").is_dir():
         given = ["--recordings", arguments.recordings] if arguments.recordings else []
+        given += ["--negatives", str(arguments.negatives)]
         train("--word", word, "--output", str(output), *given, "--resume")
     shipped = shipped_detectors.Shipped(output)
     material = shipped_detectors.word_streams(word, arguments, console, records=shipped.records)
@@ -136,7 +136,7 @@ def made(word, arguments, console):
     manifest = bundle.read(folder).manifest
     trained = json.loads((output / "results.json").read_text(encoding="utf-8"))["provenance"]
     return {
-        "train": f'KERAS_BACKEND=jax keras-sal train DIR --word "{word}"',
+        "train": f'KERAS_BACKEND=jax keras-sal train DIR --word "{word}" --negatives NEGATIVES',
         "sha256": {each.name: file_sha256(each) for each in sorted(folder.iterdir())},
         "bytes": {each.name: each.stat().st_size for each in sorted(folder.iterdir())},
         **{name: manifest[name] for name in ("flash_bytes", "arena_bytes", "macs")},
