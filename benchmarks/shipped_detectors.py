@@ -147,6 +147,9 @@ def scored(shipped, material, arguments, console):
         "bytes": shipped.manifest["flash_bytes"],
         "sha256": shipped.manifest["sha256"][shipped.manifest["model"]],
         "threshold": int8["threshold"],
+        "dev_mean_frr": shipped_figures.dev_mean_frr(predictions, INT8)
+        if arguments.choose
+        else None,
         "streams": results["stream_sets"],
         "utterances": len(utterances),
         "test": test,

@@ -13,6 +13,8 @@ from keras_sal import audio
 from keras_sal.augmentation import speech_level_db
 from keras_sal.detection import Scoring, poisson_interval
 from keras_sal.evaluation import find_outcomes
+from keras_sal.training import recipe
+from keras_sal.training.dev_criterion import AREA
 
 POINTS = ("at_threshold", "at_budget")
 COUNTS = ("threshold", "misses", "events", "frr", "false_alarms", "hours", "fa_per_hour")
@@ -58,6 +60,20 @@ def of_system(results, name, predictions, utterances):
                 "false_alarms_by_corpus": dict(Counter(each.corpus for each in heard)),
             }
     return found
+
+
+def dev_mean_frr(predictions, name):
+    """Return the misses on dev, the mean over budgets up to ten times that of shipping.
+
+    It is what `keras-sal tune` goes by, and the rule that networks are chosen by.
+
+    Args:
+        predictions: The `Predictions`.
+        name: Name of the system.
+    """
+    highest = AREA * BUDGET
+    curve = predictions.curve(name, "dev", max_fa_per_hour=highest, **recipe.TRIGGER_OPTIONS)
+    return curve.mean_frr(highest)
 
 
 def over_conditions(test):

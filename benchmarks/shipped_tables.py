@@ -7,13 +7,14 @@ prints them from `benchmarks/results/shipped_detectors.json`; a test compares th
 
 import json
 from pathlib import Path
+from statistics import fmean
 
 RESULT = Path(__file__).parent / "results" / "shipped_detectors.json"
 OURS, INT8 = "ours", "int8"
 
 
 def tables(found):
-    """Return the tables of thresholds, of misses at the budget, of int8, and of peers.
+    """Return the tables of thresholds, of misses at the budget, of networks, of int8, of peers.
 
     Args:
         found: What `shipped_detectors.py` wrote.
@@ -39,6 +40,9 @@ def tables(found):
             [[_name(each), f"{each['bytes']:,}", *_at_budget(each)] for each in detectors],
         ),
     ]
+    kinds = list(dict.fromkeys(each["network"] for each in detectors))
+    if len(kinds) > 1:
+        made.append(table(["word", *kinds], _networks(detectors, kinds)))
     beside = [each for each in detectors if each["int8_minus_float32"]]
     if beside:
         head = ["detector", *(f"int8 - float, {name}" for name in beside[0]["int8_minus_float32"])]
@@ -84,6 +88,22 @@ def _at_budget(detector):
     for point in points:
         cells += [_missed(point), f"{100 * point['frr_of_utterances']:.1f} %"]
     return [*cells, " / ".join(_ms(point) for point in points)]
+
+
+def _networks(detectors, kinds):
+    """The mean misses on dev by word and network, and over the words that have all networks."""
+    found = {}
+    for each in detectors:
+        found.setdefault(each["word"], {}).setdefault(each["network"], []).append(
+            each["dev_mean_frr"]
+        )
+    means = {
+        word: [fmean(by_kind[kind]) for kind in kinds]
+        for word, by_kind in found.items()
+        if set(by_kind) == {*kinds}
+    }
+    means["all"] = [fmean(column) for column in zip(*means.values(), strict=True)]
+    return [[word, *(f"{100 * each:.1f} %" for each in row)] for word, row in means.items()]
 
 
 def _differences(detector):

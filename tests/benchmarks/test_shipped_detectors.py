@@ -86,6 +86,23 @@ def test_bars_over_both_conditions(results, predictions, utterances):
     assert bars["latency"] == {"clean": False, "10 dB": False}  # 100 ms
 
 
+def test_dev_counts_misses_over_budgets(predictions):
+    """`good` has no false alarm and misses what `at_budget` says; `poor` can't do without."""
+    good, poor = (shipped_figures.dev_mean_frr(predictions, name) for name in ("good", "poor"))
+    curve = predictions.curve("good", "dev", max_fa_per_hour=10.0)
+    assert good == pytest.approx(curve.mean_frr(10.0))
+    assert good < poor <= 1
+
+
+def test_networks_are_compared_over_the_words_that_have_both():
+    rows = [("a", "gru", 0.1), ("a", "gru", 0.3), ("a", "conv", 0.1), ("b", "gru", 0.9)]
+    detectors = [{"word": word, "network": kind, "dev_mean_frr": frr} for word, kind, frr in rows]
+    assert shipped_tables._networks(detectors, ["gru", "conv"]) == [
+        ["a", "20.0 %", "10.0 %"],
+        ["all", "20.0 %", "10.0 %"],
+    ]
+
+
 class Echo:
     """A system that returns a feature, and remembers what it was asked for."""
 
