@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli.arguments import TRIGGER
-from keras_sal.cli.export import PACKAGES, Export
+from keras_sal.cli.export_target import Export
+from keras_sal.cli.model_export import list_thresholds
 
 if TYPE_CHECKING:
     from keras_sal.export.bundle import Bundle
-
-TARGETS = ("micro", *PACKAGES, "litert", "web", "android")
 
 
 @dataclass(frozen=True)
@@ -20,24 +19,24 @@ class BundleExport(Export):
     """One run of the command for a bundle: no recordings are needed, nothing is converted.
 
     Threshold, trigger, classes and front-end are those of the bundle, unless others are given.
+
+    Args:
+        target: The target.
+        options: Parsed arguments.
+        console: Shows the progress.
+        bundle: The bundle.
     """
 
     bundle: Bundle
 
     def check(self) -> None:
-        """Refuse what can't be made of a bundle, and options that would have no effect.
+        """Refuse options that would have no effect.
 
         Raises:
             ValueError: If there is such an option.
         """
         options, quantization = self.options, self.bundle.manifest["quantization"]
         defaults = {"state": "explicit", "quantization": quantization}
-        if options.to not in TARGETS:
-            raise ValueError(
-                f"`MODEL` must be a .keras file for `--to {options.to}`; a bundle holds integers, "
-                f"from which {', '.join(TARGETS)} can be made. Received: {options.model!r}. "
-                "Choose one of them."
-            )
         given = {
             "--recordings": options.recordings,
             "--word": options.word,
@@ -63,30 +62,28 @@ class BundleExport(Export):
                     "one."
                 )
 
-    def _write_file(self, path: Path, name: str | None = None) -> str:
+    def write_file(self, path: Path, name: str | None = None) -> str:
+        """Rewrite as a file for LiteRT, and describe it; return a summary."""
         from keras_sal.export import detector_file, litert
 
-        with self.console.stage(f"Rewrite for {self.options.to}"):
+        with self.console.stage(f"Rewrite for {self.target.name}"):
             litert.from_micro(self.bundle.model_path, path, frontend=self._frontend())
         detector_file.write(path, name=name, **self._settings())
         return f"{path.stat().st_size:,} bytes, {self._described()}"
 
-    def firmware(self) -> str:
+    def write_firmware(self) -> str:
         """Write the sources anew; return a summary."""
         from keras_sal.export import bundle
 
-        target = self.options.to
         written = bundle.write(
             self.bundle.model_path,
             Path(self.options.output),
-            package=None if target == "micro" else target,
+            package=self.target.package,
             **self._settings(),
         )
-        flash_bytes, arena_bytes = (
-            written.manifest[name] for name in ("flash_bytes", "arena_bytes")
-        )
+        manifest = written.manifest
         return (
-            f"{self.options.output}: {flash_bytes:,} bytes of flash, {arena_bytes:,} bytes of "
+            f"{manifest['flash_bytes']:,} bytes of flash, {manifest['arena_bytes']:,} bytes of "
             f"arena, {self._described()}"
         )
 
@@ -117,5 +114,4 @@ class BundleExport(Export):
     def _described(self) -> str:
         given = self.options.threshold
         thresholds = self.bundle.thresholds if given is None else [given]
-        listed = ", ".join(f"{each:.6g}" for each in thresholds)
-        return f"{self.bundle.manifest['quantization']}, threshold {listed}"
+        return f"{self.bundle.manifest['quantization']}, threshold {list_thresholds(thresholds)}"

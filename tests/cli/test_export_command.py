@@ -20,8 +20,12 @@ pytest.importorskip("pymicro_features", reason="needs the audio extra")
 from keras_sal import audio, cli
 from keras_sal.cli import export, feature_streams, program
 from keras_sal.cli.budget import choose_stream_budget
+from keras_sal.cli.component_export import ComponentExport
 from keras_sal.cli.console import Console
+from keras_sal.cli.export_targets import TARGETS, verify_command
 from keras_sal.cli.feature_streams import FeatureStreams
+from keras_sal.cli.model_export import ModelExport
+from keras_sal.cli.threshold_choice import choose_threshold
 from keras_sal.data import location
 from keras_sal.detection import detect
 from keras_sal.export import bundle, detector_file
@@ -184,7 +188,8 @@ def test_a_detector_of_sound_keeps_its_front_end(features, options, expected):
     model = gru_detector(features=features, feature_max=1.0, size="nano")
     given = ["export", "a.keras", "out", "--threshold", "0.8", *options]
     options = program.parser().parse_args(given)
-    assert export.Export(model, None, None, options, None)._frontend() == expected
+    job = ModelExport(TARGETS[options.to], options, None, model, None, None)
+    assert job._frontend() == expected
 
 
 @pytest.mark.parametrize(
@@ -230,8 +235,8 @@ def test_json_of_esphome_says_author_website_and_languages(tmp_path, monkeypatch
     options = program.parser().parse_args(
         ["export", "m.keras", str(tmp_path / "out"), "--to", "esphome", *told]
     )
-    job = export.Export(None, None, None, options, None)
-    assert job._write_esphome(None, 0.5) == "1 bytes of flash, threshold 0.5"
+    job = ComponentExport(TARGETS["esphome"], options, None, None, None, None)
+    assert job._write_converted(None, 0.5) == "1 bytes of flash, threshold 0.5"
     assert (said["author"], said["website"]) == ("me", "https://me.org")
     assert said["languages"] == ["en", "de"]
 
@@ -244,7 +249,7 @@ def test_threshold_for_esphome_is_that_of_its_scores():
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr("keras_sal.runtime.predict", lambda model, streams: streams)
-        record = export.choose_threshold(
+        record = choose_threshold(
             *(runner, streams, 0.0),
             data="x",
             score=lambda posteriors: component_scores(posteriors, 2),
@@ -312,7 +317,7 @@ def test_export_refuses_settings_before_it_reads_recordings(
 )
 def test_the_command_to_check_with_names_the_same_data(given, repeated):
     options = program.parser().parse_args(["export", "a.keras", "out", *given])
-    command = export.verify_command(options)
+    command = verify_command(options)
     assert command == ["keras-sal", "verify", "a.keras", "out", *repeated]
     program.parser().parse_args(command[1:])
 
