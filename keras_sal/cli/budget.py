@@ -49,11 +49,8 @@ def choose_stream_budget(
 
 def _chosen(hours: float, split: str, options: argparse.Namespace, console: Console) -> float:
     from keras_sal import detection
-    from keras_sal.detection.false_alarm_budget import BUDGET, NegativeHoursWarning
+    from keras_sal.detection.false_alarm_budget import NegativeHoursWarning, describe_budget
 
-    given = options.fa_per_hour
-    budget = detection.choose_budget(hours, given)
-    support = detection.describe_support(hours, split, BUDGET if given is None else given)
-    console.say(f"Budget: {budget:g} false alarms an hour. {support}")
+    console.say(describe_budget(hours, split, options.fa_per_hour))
     warnings.simplefilter("ignore", NegativeHoursWarning)  # the line says it
-    return budget
+    return detection.choose_budget(hours, options.fa_per_hour)

@@ -85,6 +85,26 @@ def choose_budget(hours: float, fa_per_hour: float | None = None) -> float:
     return supported_fa_per_hour(hours) if fa_per_hour is None else fa_per_hour
 
 
+def describe_budget(hours: float, split: str, fa_per_hour: float | None = None) -> str:
+    """Say which budget `choose_budget` returns, and what supports it.
+
+    Args:
+        hours: float > 0, hours of negative audio; 0 only where a budget is given.
+        split: str, the split that they are of.
+        fa_per_hour: float, the budget that is given, or `None` (default).
+
+    Returns:
+        str, two sentences, the last without a full stop.
+
+    Example:
+        >>> describe_budget(1.5, "dev").partition(". ")[0]
+        'Budget: 3 false alarms an hour'
+    """
+    budget = choose_budget(hours, fa_per_hour)
+    support = describe_support(hours, split, BUDGET if fa_per_hour is None else fa_per_hour)
+    return f"Budget: {budget:g} false alarms an hour. {support}"
+
+
 def describe_support(hours: float, split: str, fa_per_hour: float = BUDGET) -> str:
     """Say what hours of negatives can show, and how many more a budget takes.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
 from keras_sal.data.wake_words import Words
-from keras_sal.detection import choose_budget, describe_support, negative_hours
-from keras_sal.detection.false_alarm_budget import BUDGET
+from keras_sal.detection import choose_budget, negative_hours
+from keras_sal.detection.false_alarm_budget import describe_budget
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.typing import PathLike, Progress
 
@@ -60,10 +60,8 @@ class SplitStreams:
             False alarms per hour.
         """
         hours, split = self.least_negatives()
-        budget = choose_budget(hours, fa_per_hour)
-        support = describe_support(hours, split, BUDGET if fa_per_hour is None else fa_per_hour)
-        reporter.say(f"Budget: {budget:g} false alarms an hour. {support}")
-        return budget
+        reporter.say(describe_budget(hours, split, fa_per_hour))
+        return choose_budget(hours, fa_per_hour)
 
 
 def make_streams(
