@@ -1,9 +1,9 @@
 """The command line, `keras-sal`: one module for each command.
 
 - `program`: `main`, and the list of `COMMANDS`.
-- `tabulate`, `download`, `synthesize`, `align` make tables of recordings with event times; `train`,
-  `tune`, `demo`, `evaluate`, `compare` make and score detectors; `export`, `verify`, `detect`,
-  `serve` ship and run them.
+- `tabulate`, `download`, `synthesize`, `align` make tables of recordings with event times, `shard`
+  streams of many hours; `train`, `tune`, `demo`, `evaluate`, `compare` make and score detectors;
+  `export`, `verify`, `detect`, `serve` ship and run them.
 - `arguments`: the arguments that several commands take, such as the false-alarm budget and the
   trigger; `job_arguments`: those of `train` and `tune`; `command_parser`: the form of the help.
 - `systems`: models and bundles that are run over the streams of an evaluation; `feature_streams`:

@@ -211,6 +211,28 @@ def add_cache(parser: Parser) -> None:
     parser.add_argument("--cache", metavar="DIR", help="folder to keep features in (default: none)")
 
 
+def add_workers(parser: Parser, unset: str) -> None:
+    """Add `--workers` and `--address`.
+
+    Args:
+        parser: A parser or a group of one.
+        unset: What the help names as the default.
+    """
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=positive(int),
+        metavar="N",
+        help=f"number of worker processes on this machine (default: {unset})",
+    )
+    where.add_argument(
+        "--address",
+        metavar="A",
+        help="address of a Ray cluster, such as head:6379 or auto, which has the folders under "
+        "the same paths (default: this machine)",
+    )
+
+
 def add_false_alarm_budget(parser: Parser, unset: str = BUDGET) -> None:
     """Add `--fa-per-hour`, the false-alarm budget.
 

@@ -19,6 +19,7 @@ from keras_sal.cli import (
     evaluate,
     export,
     serve,
+    shard,
     synthesize,
     tabulate,
     train,
@@ -29,7 +30,7 @@ from keras_sal.cli.command_parser import CommandParser
 from keras_sal.cli.paths import check_paths
 
 COMMANDS = (
-    *(tabulate, download, synthesize, align),
+    *(tabulate, download, synthesize, align, shard),
     *(train, tune, demo, evaluate, compare),
     *(export, verify, detect, serve),
     doctor,

@@ -19,7 +19,8 @@ In the order of use:
    into a `tf.data` or `grain` data set.
 
 Subpackages: `keras_sal.data.alignment` finds event times, `keras_sal.data.downloads` fetches public
-data sets, and `keras_sal.data.synthesis` makes recordings with synthetic voices.
+data sets, `keras_sal.data.synthesis` makes recordings with synthetic voices, and
+`keras_sal.data.shards` makes training streams of many hours on many cores.
 
     recordings = load_recordings("recordings")
     streams = training_streams(recordings, "computer", hours=8)

@@ -18,7 +18,8 @@ SOURCES = sorted(DOCS.rglob("*.md"))
 PAGES = [*SOURCES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 PUBLIC = [
     *(f"keras_sal.{name}" for name in keras_sal._PACKAGES),
-    *("keras_sal.data.alignment", "keras_sal.data.downloads", "keras_sal.data.synthesis"),
+    *("keras_sal.data.alignment", "keras_sal.data.downloads", "keras_sal.data.shards"),
+    "keras_sal.data.synthesis",
     *("keras_sal.evaluation.report", "keras_sal.export.micro", "keras_sal.training.recipe"),
 ]
 

@@ -1,0 +1,120 @@
+"""Worker processes of Ray, on this machine or on many.
+
+Ray starts and watches the processes; nothing here distributes anything itself. A task whose process
+is killed runs again on another one, so tasks must give the same whether they run once or twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import keras
+
+from keras_sal.extras import import_package
+
+RETRIES = 5  # of a task whose process was killed
+TASKS_PER_CORE = 2  # one that runs and one that waits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Cluster:
+    """Worker processes of Ray, as a context.
+
+    Where this process is connected to Ray already, its workers are taken, and stay.
+
+    Args:
+        workers: Number of processes on this machine, at least 1; `None` (default) for one a core.
+        address: Address of a Ray cluster, whose cores are all used: `"head:6379"`, or `"auto"` on
+            one of its machines. `None` (default) for this machine. Each of them must have
+            `keras_sal` installed, and the folders under the same paths.
+
+    Raises:
+        ImportError: If `ray` is missing.
+        ConnectionError: If there is no cluster at the address.
+
+    Example:
+
+        with Cluster(workers=2) as cluster:
+            for number, root in cluster.map(math.sqrt, [1.0, 4.0, 9.0]):
+                print(number, root)
+    """
+
+    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it is read on import
+        self._ray = import_package("ray", "start worker processes", "scale")
+        local = {"num_cpus": workers, "include_dashboard": False}
+        self._where = local if address is None else {"address": address}
+        self._is_own = False
+
+    def __enter__(self) -> Cluster:
+        if not self._ray.is_initialized():
+            self._ray.init(
+                **self._where,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
+            )
+            self._is_own = True
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_own:
+            self._ray.shutdown()
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Call a function on each item, on the workers.
+
+        An error of one item does not stop the others: it is raised after them.
+
+        Args:
+            function: Function of a module that the workers can import. It may run twice for an item
+                if its process is killed.
+            items: The items, which are taken as workers become free.
+
+        Yields:
+            `(item, result)`, in the order in which they end.
+
+        Raises:
+            RuntimeError: If a process was killed each time that an item was tried.
+            Exception: The first error that the function raised.
+        """
+        task = self._ray.remote(function).options(max_retries=RETRIES, name=function.__name__)
+        running: dict[Any, Item] = {}
+        errors: list[BaseException] = []
+        for item in items:
+            if len(running) >= TASKS_PER_CORE * self._core_count():
+                yield from self._ended(running, errors)
+            running[task.remote(item)] = item
+        while running:
+            yield from self._ended(running, errors)
+        if errors:
+            raise errors[0]
+
+    def _ended(
+        self, running: dict[Any, Item], errors: list[BaseException]
+    ) -> Iterator[tuple[Item, Any]]:
+        """Wait for a task, and yield what the tasks that have ended returned."""
+        exceptions = self._ray.exceptions
+        for task in self._ray.wait([*running])[0]:
+            item = running.pop(task)
+            try:
+                yield item, self._ray.get(task)
+            except exceptions.RayTaskError as error:
+                errors.append(error.cause or error)
+            except exceptions.RayError as error:
+                killed = RuntimeError(
+                    f"`workers` must survive a task; one of them was killed {RETRIES + 1} times "
+                    f"over the same. Received: {item} ({type(error).__name__}). Give each more "
+                    "memory, or take fewer workers."
+                )
+                killed.__cause__ = error
+                errors.append(killed)
+
+    def _core_count(self) -> int:
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))

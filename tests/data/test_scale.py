@@ -1,0 +1,186 @@
+"""Worker processes of Ray: shards, with workers and drivers that are killed.
+
+One session of two workers serves all tests.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from recording_folders import small_corpus
+
+from keras_sal import cli
+from keras_sal.data import StreamAugmentation, cluster, load_recordings
+from keras_sal.data.cluster import Cluster
+from keras_sal.data.shards import StreamSettings, load_shards, write_shards
+from keras_sal.data.shards.job_file import begin_job
+from keras_sal.data.shards.shard_plan import SUFFIX, plan_shards
+from keras_sal.data.shards.writing import ShardTask, end_job, write_shard
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("array_record", reason="shards are ArrayRecord files")
+pytestmark = [
+    pytest.mark.any_backend,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc"),
+]
+
+ROOT = Path(__file__).parents[2]
+AUGMENTATION = StreamAugmentation(rooms=0.0)
+SETTINGS = {"hours": 0.1, "stream_s": 30.0, "shard_hours": 0.026, "augmentation": AUGMENTATION}
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    """Two workers that find this checkout, and the address of their cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
+        with Cluster(workers=2):
+            yield ray.get_runtime_context().gcs_address
+    assert not ray.is_initialized()
+    wait_until(lambda: not descendants())
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return small_corpus(tmp_path_factory.mktemp("recordings"))
+
+
+@pytest.fixture(scope="module")
+def recordings(corpus):
+    return load_recordings(corpus)
+
+
+@pytest.fixture(scope="module")
+def expected(recordings, corpus, tmp_path_factory):
+    """The files that one process writes, without Ray."""
+    folder = tmp_path_factory.mktemp("alone")
+    settings = StreamSettings("computer", **SETTINGS)
+    begin_job(folder, settings, corpus)
+    plans = plan_shards(recordings, settings, corpus)
+    end_job(folder, [write_shard(ShardTask(plan, folder)).shard for plan in plans])
+    return contents(folder)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def descendants(title=b"ray::"):
+    """The processes below this one whose title begins so, by number."""
+    titles, parents = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                titles[int(entry.name)] = (entry / "cmdline").read_bytes()
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                parents[int(entry.name)] = int(parent) if state != "Z" else 0
+            except OSError:
+                continue
+
+    def is_below(process):
+        while process in parents and process != os.getpid():
+            process = parents[process]
+        return process == os.getpid()
+
+    return [
+        process
+        for process, text in titles.items()
+        if text[: len(title)] == title and is_below(process)
+    ]
+
+
+def wait_until(condition):
+    begin = time.monotonic()
+    while not (found := condition()):
+        assert time.monotonic() - begin < PATIENCE_S
+        time.sleep(0.005)
+    return found
+
+
+def kill_a_worker(title, killed):
+    """Stop a process amid a task, make sure that it still is, and kill it."""
+    process = wait_until(lambda: descendants(title))[0]
+    os.kill(process, signal.SIGSTOP)
+    if process in descendants(title):
+        killed.append(process)
+    os.kill(process, signal.SIGKILL)
+
+
+def test_the_command_takes_the_workers(corpus, tmp_path, capsys):
+    folder = tmp_path / "shards"
+    arguments = ["--word", "computer", "--hours", "0.02", "--output", str(folder)]
+    assert cli.main(["shard", str(corpus), *arguments, "--workers", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "Make shards: " in shown
+    assert f"1 shards of 1 streams, 0.02 hours, {len(load_shards(folder)[0].events)} ev" in shown
+
+
+def test_an_error_of_one_shard_keeps_the_others(recordings, corpus, tmp_path):
+    """A folder is in the place of one file; the driver says so after the others are written."""
+    folder = tmp_path / "shards"
+    [plan, *_] = plan_shards(recordings, StreamSettings("computer", **SETTINGS), corpus)
+    (folder / plan.file_name()).mkdir(parents=True)
+    with pytest.raises(OSError, match="Is a directory"):
+        write_shards(recordings, "computer", folder, **SETTINGS)
+    assert len([path for path in folder.glob("train-*") if path.is_file()]) == 3
+    assert not (folder / "shards.csv").exists()
+
+
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(recordings, expected, tmp_path):
+    folder, killed, steps = tmp_path / "shards", [], []
+    killer = threading.Thread(target=kill_a_worker, args=(b"ray::write_shard", killed))
+    killer.start()
+    shards = write_shards(
+        recordings, "computer", folder, **SETTINGS, progress=lambda *step: steps.append(step)
+    )
+    killer.join()
+    assert len(killed) == 1
+    assert steps == [(done, 4) for done in range(5)]
+    assert contents(folder) == expected
+    streams = load_shards(folder, verify=True)
+    assert len({stream.name for stream in streams}) == len(streams) == 12
+    assert len(shards) == 4
+
+
+def test_a_driver_that_is_killed_goes_on(recordings, corpus, expected, session, tmp_path):
+    """It dies after its first shard, and its workers with it; the same job keeps what is there."""
+    folder = tmp_path / "shards"
+    program = (
+        "import sys\nfrom keras_sal.data import *\n"
+        "from keras_sal.data.shards import write_shards\n"
+        "recordings = load_recordings(sys.argv[1])\n"
+        "settings = {'hours': 0.1, 'stream_s': 30.0, 'shard_hours': 0.026}\n"
+        "write_shards(recordings, 'computer', sys.argv[2], address=sys.argv[3],\n"
+        "             augmentation=StreamAugmentation(rooms=0.0), **settings)\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", program, corpus, folder, session])
+    first = wait_until(lambda: [*folder.glob(f"train-*{SUFFIX}")])[0]
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    wait_until(lambda: not descendants(b"ray::write_shard"))
+    assert not (folder / "shards.csv").exists()
+    written = first.stat().st_mtime_ns
+    write_shards(recordings, "computer", folder, **SETTINGS)
+    assert first.stat().st_mtime_ns == written
+    assert contents(folder) == expected
+
+
+def test_a_task_that_kills_its_process_each_time_is_named(monkeypatch):
+    monkeypatch.setattr(cluster, "RETRIES", 1)
+    with (
+        Cluster() as workers,
+        pytest.raises(RuntimeError, match=r"killed 2 times over the same. Received: 9"),
+    ):
+        list(workers.map(kill_own_process, [signal.SIGKILL.value]))
+
+
+def kill_own_process(signal_number):
+    os.kill(os.getpid(), signal_number)
