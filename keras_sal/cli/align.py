@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from keras_sal.cli.arguments import values
+from keras_sal.cli.arguments import add_workers, values
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console
 from keras_sal.cli.paths import check_path
@@ -34,6 +34,7 @@ def add_parser(commands: Commands) -> None:
             "align my_recordings",
             "align my_recordings --labels aligned/ --tier words",
             "align my_recordings --labels events.csv --columns onset_s=start duration_s=length",
+            "align my_recordings --workers 8",
             'align my_recordings --pronounce "zorbo=Z AO R B OW"',
         ],
         check=check,
@@ -64,6 +65,7 @@ def add_parser(commands: Commands) -> None:
         metavar="WORD=PHONES",
         help="pronunciation of a word in phones of the CMU dictionary; may be repeated",
     )
+    add_workers(parser, "none, this process")
     _add_reading(parser)
 
 
@@ -139,6 +141,7 @@ def run(options: argparse.Namespace) -> int:
             labels=options.labels,
             overwrite=options.all,
             pronunciations=_by_word(options.pronounce),
+            **values(options, dict.fromkeys(("workers", "address"))),
             progress=stage.progress,
             **reading,
         )

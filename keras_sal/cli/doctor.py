@@ -23,7 +23,7 @@ PURPOSES = {
     "vad": "times of words, from speech alone",
     "download": "public data sets; the runtime of export --to web",
     "data": "grain datasets",
-    "scale": "worker processes and clusters, for shard",
+    "scale": "worker processes and clusters, for shard and align",
     "live": "the microphone",
     "demo": "speech synthesis, for demo and synthesize; GPL-3",
 }

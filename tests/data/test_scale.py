@@ -1,4 +1,4 @@
-"""Worker processes of Ray: shards, with workers and drivers that are killed.
+"""Worker processes of Ray: shards and alignment, with workers and drivers that are killed.
 
 One session of two workers serves all tests.
 """
@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from recording_folders import small_corpus
+from recording_folders import burst, small_corpus, write_folder
 
 from keras_sal import cli
 from keras_sal.data import StreamAugmentation, cluster, load_recordings
+from keras_sal.data.alignment import pieces
+from keras_sal.data.alignment.folder import align_folder
 from keras_sal.data.cluster import Cluster
 from keras_sal.data.shards import StreamSettings, load_shards, write_shards
 from keras_sal.data.shards.job_file import begin_job
@@ -114,13 +116,37 @@ def kill_a_worker(title, killed):
     os.kill(process, signal.SIGKILL)
 
 
-def test_the_command_takes_the_workers(corpus, tmp_path, capsys):
+def words(folder):
+    rows = [
+        {"file": f"{n}.wav", "text": "go", "samples": burst(1.0, 0.2, 0.3 + 0.1 * n, seed=n)}
+        for n in range(5)
+    ]
+    return write_folder(folder, [*rows, {"file": "gone.wav", "text": "go"}])
+
+
+def test_alignment_is_that_of_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "PIECE", 2)
+    folders, steps = [words(tmp_path / name) for name in ("one", "two")], []
+    for folder in folders:
+        (folder / "gone.wav").unlink()
+    alone = align_folder(folders[0], "energy")
+    both = align_folder(folders[1], "energy", workers=2, progress=lambda *step: steps.append(step))
+    assert alone == both
+    assert both.found == 5
+    assert [*both.failures] == ["there is no such file"]
+    assert contents(folders[0]) == contents(folders[1])
+    assert steps[-1] == (6, 6)
+
+
+def test_the_commands_take_the_workers(corpus, tmp_path, capsys):
     folder = tmp_path / "shards"
     arguments = ["--word", "computer", "--hours", "0.02", "--output", str(folder)]
     assert cli.main(["shard", str(corpus), *arguments, "--workers", "2"]) == 0
     shown = capsys.readouterr().out
     assert "Make shards: " in shown
     assert f"1 shards of 1 streams, 0.02 hours, {len(load_shards(folder)[0].events)} ev" in shown
+    assert cli.main(["align", str(words(tmp_path / "a")), "--method=energy", "--workers=2"]) == 0
+    assert "6 found, 0 kept, 0 failed" in capsys.readouterr().out
 
 
 def test_an_error_of_one_shard_keeps_the_others(recordings, corpus, tmp_path):

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.checks import require
-from keras_sal.data.alignment.energy import energy_events
-from keras_sal.data.alignment.forced import AlignmentError, align_words
-from keras_sal.data.alignment.label_lookup import LabelLookup, NoTimesError
-from keras_sal.data.alignment.voice_activity import speech_events
+from keras_sal.data.alignment.label_lookup import LabelLookup
+from keras_sal.data.alignment.pieces import align_pieces, forget_pieces
+from keras_sal.data.alignment.sound_aligner import SoundAligner, find_times
+from keras_sal.data.cluster import Cluster
 from keras_sal.data.recordings_table import TABLE, read_table
 from keras_sal.files import write_atomically
 from keras_sal.typing import PathLike, Progress
@@ -49,6 +49,8 @@ def align_folder(
     labels: PathLike | None = None,
     overwrite: bool = False,
     pronunciations: Mapping[str, str | Iterable[str]] | None = None,
+    workers: int | None = None,
+    address: str | None = None,
     progress: Progress | None = None,
     **read_options: Any,
 ) -> AlignmentSummary:
@@ -67,6 +69,10 @@ def align_folder(
         overwrite: Find times for all rows, and not only for those that have none. Defaults to
             `False`.
         pronunciations: For `"pocketsphinx"`, see `align_words`.
+        workers: Number of worker processes that listen, for many recordings; see
+            `keras_sal.data.cluster.Cluster`. After an interruption, the same call goes on where it
+            was. Defaults to `None`: this process alone, if there is no `address`.
+        address: Address of a Ray cluster. Defaults to `None`: this machine.
         progress: Called as `progress(done, total)`, or `None`.
         **read_options: For `"labels"`: options of `read_events`.
 
@@ -97,83 +103,62 @@ def align_folder(
         f"Received: method={method!r}, labels={labels!r}. Name the file with the labels, or "
         "leave it out.",
     )
+    on_workers = not (workers is None and address is None)
+    require(
+        not (on_workers and labels is not None),
+        "`workers` and `address` must be left out with `labels`; these are read, and nothing is "
+        f"listened to. Received: workers={workers}, address={address!r}. Leave them out.",
+    )
     columns, rows, newline = _read(folder)
-    lookup = None if labels is None else LabelLookup(folder, rows, Path(labels), read_options)
-    find = lookup or _SoundAligner(folder, method, pronunciations)
-    summary = AlignmentSummary()
-    for number, row in enumerate(rows):
-        if progress:
-            progress(number, len(rows))
-        _align_row(row, find, overwrite, summary)
-    if progress:
-        progress(len(rows), len(rows))
-    if lookup:
+    with_text = [row for row in rows if row["text"].strip()]
+    wanted = [row for row in with_text if overwrite or not _has_times(row)]
+    asked = [(row["file"], row["text"]) for row in wanted]
+    if labels is not None:
+        lookup = LabelLookup(folder, rows, Path(labels), read_options)
+        outcomes = _find_all(lookup, asked, progress)
         lookup.warn_of_missing()
+    else:
+        aligner = SoundAligner(folder.absolute(), method, pronunciations)
+        outcomes = (
+            align_pieces(aligner, asked, Cluster(workers, address), progress)
+            if on_workers and asked
+            else _find_all(aligner, asked, progress)
+        )
+    summary = AlignmentSummary(
+        kept=len(with_text) - len(wanted), without_text=len(rows) - len(with_text)
+    )
+    for row, outcome in zip(wanted, outcomes, strict=True):
+        _enter(row, outcome, summary)
     if summary.found:
         _write(folder, columns, rows, newline)
+    forget_pieces(folder)
     return summary
 
 
-def _align_row(row, find, overwrite, summary):
-    """Find the times of a row, put them into it, and count what happened."""
-    has_times = all((row.get(name) or "").strip() for name in TIME_COLUMNS)
-    if not row["text"].strip():
-        summary.without_text += 1
-    elif has_times and not overwrite:
-        summary.kept += 1
-    else:
-        try:
-            times = find(row["file"], row["text"])
-        except NoTimesError as error:
-            summary.failures[str(error)].append(row["file"])
-            summary.kept += has_times
-            return
-        row.update(zip(TIME_COLUMNS, (str(round(time, 3)) for time in times), strict=True))
-        summary.found += 1
+def _find_all(find, asked, progress):
+    """The outcome of each row, one after another."""
+    outcomes = []
+    for number, row in enumerate(asked):
+        if progress:
+            progress(number, len(asked))
+        outcomes.append(find_times(find, *row))
+    if progress:
+        progress(len(asked), len(asked))
+    return outcomes
 
 
-class _SoundAligner:
-    """A function from a recording and its text to the times of the text, found in the sound."""
+def _enter(row, outcome, summary):
+    """Enter the times of a row into it, and count what happened."""
+    if isinstance(outcome, str):
+        summary.failures[outcome].append(row["file"])
+        summary.kept += _has_times(row)
+        return
+    row.update(zip(TIME_COLUMNS, (str(round(time, 3)) for time in outcome), strict=True))
+    summary.found += 1
 
-    def __init__(self, folder, method, pronunciations):
-        self._folder = folder
-        self._find = getattr(self, f"_by_{method}")
-        self._pronunciations = pronunciations
 
-    def __call__(self, file: str, text: str) -> tuple[float, float]:
-        from keras_sal.audio import SAMPLE_RATE, read_audio
-
-        try:
-            samples = read_audio(self._folder / file, convert=True)
-        except FileNotFoundError as error:
-            raise NoTimesError("there is no such file") from error
-        except (OSError, ValueError) as error:
-            raise NoTimesError("the sound is unreadable") from error
-        return self._find(samples, SAMPLE_RATE, text)
-
-    def _by_pocketsphinx(self, samples, rate, text):
-        try:
-            words = align_words(samples, rate, text, pronunciations=self._pronunciations)
-        except AlignmentError as error:
-            raise NoTimesError("the aligner doesn't find the text in the sound") from error
-        except ValueError as error:
-            raise NoTimesError(f"{text!r} can't be pronounced: give pronunciations") from error
-        return words[0].onset_s, words[-1].offset_s
-
-    def _by_vad(self, samples, rate, text):
-        events = speech_events(samples, rate)
-        if len(events) != 1:
-            raise NoTimesError("there is speech in several places" if events else "no speech")
-        return events[0]
-
-    def _by_energy(self, samples, rate, text):
-        try:
-            onset_s, offset_s = energy_events(samples, rate)
-        except ValueError as error:
-            raise NoTimesError("it is too short") from error
-        if not onset_s < offset_s:
-            raise NoTimesError("nothing stands out in its energy, or several things do")
-        return onset_s, offset_s
+def _has_times(row):
+    return all((row.get(name) or "").strip() for name in TIME_COLUMNS)
 
 
 def _read(folder):
