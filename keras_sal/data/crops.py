@@ -19,6 +19,7 @@ import numpy as np
 from keras_sal import audio
 from keras_sal.audio import FRAME_STEP_S
 from keras_sal.checks import require
+from keras_sal.data.crop_starts import CropStarts
 from keras_sal.data.streams import Stream
 from keras_sal.targets import AnchorTargets, pad_events
 from keras_sal.typing import Array, ArrayLike
@@ -99,24 +100,23 @@ class Crops:
         return features, self.targets(events, cropped=True, **lengths)
 
     @functools.cached_property
-    def starts(self) -> Array:
-        """All crops with a complete begin, as integer rows `(stream, first output frame)`.
+    def starts(self) -> CropStarts:
+        """All crops with a complete begin: rows `(stream, first output frame)`.
 
         None begins inside an event or its positive frames: the detector could not know of what came
         before. None reaches beyond the end of its stream.
         """
         after_s = (self.targets.after_frames or 0) * self._step_s
-        rows = [np.empty((0, 2), int)]
-        for index, (count, events) in enumerate(zip(self.output_frames, self._events, strict=True)):
+        allowed = []
+        for count, events in zip(self.output_frames, self._events, strict=True):
             time_s = np.arange(max(0, count - self.frames + 1)) * self._step_s
             outside = np.ones(len(time_s), bool)
             first = np.searchsorted(time_s, events[:, 0], side="right")
             beyond = np.searchsorted(time_s, events[:, 1] + after_s, side="left")
             for a, b in zip(first, beyond, strict=True):
                 outside[a:b] = False
-            starts = np.flatnonzero(outside)
-            rows.append(np.stack([np.full_like(starts, index), starts], axis=1))
-        return np.concatenate(rows)
+            allowed.append(outside)
+        return CropStarts(allowed)
 
     def covering(self, moments: Sequence[tuple[int, float]]) -> Array:
         """Find the crops in `starts` that cover moments and what led to them.
@@ -132,15 +132,16 @@ class Crops:
             last. Moments that no crop covers are left out.
         """
         lead = min(round(LEAD_S / self._step_s), self.frames // 2)
-        edges = np.searchsorted(self.starts[:, 0], np.arange(len(self.streams) + 1))
         ranges = []
         for stream, time_s in moments:
             moment = round((time_s - self.targets.frame_offset_s) / self._step_s)
-            own = self.starts[edges[stream] : edges[stream + 1], 1]
             for latest in (moment - lead, moment):
-                found = np.searchsorted(own, [moment - self.frames + 1, latest + 1])
+                found = [
+                    self.starts.count_before(stream, frame)
+                    for frame in (moment - self.frames + 1, latest + 1)
+                ]
                 if found[0] < found[1]:
-                    ranges.append(found + edges[stream])
+                    ranges.append(found)
                     break
         return np.array(ranges, int).reshape(-1, 2)
 
