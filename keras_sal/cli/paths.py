@@ -12,6 +12,7 @@ FOLDERS = {
     "positives": "--positives",
     "negatives": "--negatives",
     "noise": "--noise",
+    "shards": "--shards",
 }
 FILES = {
     "splits": "--splits",

@@ -31,7 +31,7 @@ def add_parser(commands: Commands) -> None:
         description="Lays augmented recordings of the train split into streams, computes their "
         "features on worker processes of Ray, and writes them into shards in OUT, with a table "
         "shards.csv of their hashes. The same command goes on where it was interrupted. "
-        "keras_sal.data.shards.load_shards reads them.",
+        "`keras-sal train --shards OUT` and keras_sal.data.shards.load_shards read them.",
         examples=[
             'shard my_recordings --word "hey robot" --hours 1000 --output shards',
             "shard DIR --word computer --negatives speech tv --hours 10000 --output shards "

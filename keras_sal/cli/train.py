@@ -38,7 +38,7 @@ SPEECH = dict.fromkeys(("near", "voices", "kokoro"))
 JOB = dict.fromkeys(
     (
         *("network", "size", "loss", "strength", "reach", "gamma", "label_span"),
-        *("hours", "refine", "quantization", "fa_per_hour"),
+        *("hours", "shards", "refine", "quantization", "fa_per_hour"),
     )
 )
 
@@ -123,6 +123,12 @@ def _add_training(group: Parser) -> None:
         "(default: 2,8)",
     )
     add_scale(group)
+    group.add_argument(
+        "--shards",
+        metavar="OUT",
+        help="folder that `keras-sal shard` wrote for the same DIR, word and --negatives, whose "
+        "streams are trained on, all hours of them (default: streams are made)",
+    )
     group.add_argument(
         "--learning-rate",
         type=positive(float),

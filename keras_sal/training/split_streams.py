@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from keras_sal.checks import require
 from keras_sal.data import Recording, Stream, evaluation_streams, training_streams
-from keras_sal.data.wake_words import Words
+from keras_sal.data.shards import load_shards, words_of_shards
+from keras_sal.data.wake_words import Words, compared_words, quote
 from keras_sal.detection import choose_budget, negative_hours
 from keras_sal.detection.false_alarm_budget import describe_budget
 from keras_sal.progress import Reporter, SilentReporter
@@ -70,6 +72,7 @@ def make_streams(
     *,
     hours: float = 8.0,
     seed: int = 0,
+    shards: PathLike | None = None,
     cache: PathLike | None = None,
     reporter: Reporter | None = None,
 ) -> SplitStreams:
@@ -80,24 +83,57 @@ def make_streams(
         word: The wake word, or a list of several, whose events are classes in this order.
         hours: Total length of the training streams in hours, > 0. Defaults to 8.
         seed: Seed of the training streams. Dev and test are the same for each seed.
+        shards: Folder of shards of training streams, from `keras_sal.data.shards`, which are taken
+            whatever `hours` and `seed` are. Defaults to `None`: they are made.
         cache: Folder to keep features in. Defaults to `None`, for none.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
         The `SplitStreams`.
+
+    Raises:
+        ValueError: If the shards are of another word, or of recordings that are not in train.
     """
+    sharded = None if shards is None else _sharded_streams(shards, recordings, word)
     with (reporter or SilentReporter()).stage("Make streams") as stage:
 
         def part(name: str) -> Progress:
             return lambda done, total: stage.named_progress(name, done, total)
 
-        train = training_streams(
+        train = sharded or training_streams(
             recordings, word, hours=hours, seed=seed, cache=cache, progress=part("train streams")
         )
         dev, test = (
             _evaluation_streams(recordings, word, split, cache, part) for split in ("dev", "test")
         )
     return SplitStreams(train, dev, test)
+
+
+def _sharded_streams(
+    shards: PathLike, recordings: Sequence[Recording], word: Words
+) -> list[Stream]:
+    """The streams of shards of the word and of train alone."""
+    words, known = compared_words(word), words_of_shards(shards)
+    require(
+        compared_words(known) == words,
+        f"`shards` must be made for the word; its events are learned. Received: {str(shards)!r} "
+        f"for {quote(known)}, and the word is {quote(word)}. Make shards for it.",
+    )
+    streams = load_shards(shards)
+    heard = {
+        each.path if isinstance(each, Recording) else each.recording.path
+        for stream in streams
+        for each in (*stream.placed, *stream.noise)
+    }
+    train = {each.path.resolve() for each in recordings if each.split == "train"}
+    others = sorted(heard - train)
+    require(
+        not others,
+        "`shards` must be made of recordings that are in train here; else what is tested on was "
+        f"trained on. Received: {str(shards)!r} with {len(others)} others of {len(heard)}, the "
+        f"first {others[:1]!s}. Make the shards with the same DIR and --negatives.",
+    )
+    return streams
 
 
 def _evaluation_streams(

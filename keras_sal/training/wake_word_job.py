@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_sal.data import Recording
+from keras_sal.data.shards import describe_shards
 from keras_sal.data.wake_words import Words, list_words
 from keras_sal.progress import Reporter
 from keras_sal.training import recipe
@@ -42,6 +43,9 @@ class WakeWordJob:
         label_span: Outputs of 30 ms before and after the end of the word whose label is 1.
             Defaults to `None`, for 2 and 8; see `keras_sal.training.recipe.word_targets`.
         hours: Total length of the training streams in hours, > 0. Defaults to 8.
+        shards: Folder of shards of training streams, from `keras-sal shard` with the same
+            recordings, which are trained on whatever `hours` says. Defaults to `None`: streams are
+            made.
         refine: Whether to move the anchors to where a small model finds them before the training;
             see `keras_sal.training.recipe.refine_anchors`. Defaults to `True`.
         training: Options of the training. Their seed is also that of weights and streams.
@@ -63,6 +67,7 @@ class WakeWordJob:
     gamma: float | None = None
     label_span: tuple[int, int] | None = None
     hours: float = 8.0
+    shards: PathLike | None = None
     refine: bool = True
     training: TrainingOptions = field(default_factory=TrainingOptions)
     quantization: str = "int8"
@@ -110,7 +115,7 @@ class WakeWordJob:
             "learning_rate": training.learning_rate,
             "seed": training.seed,
             "refine": self.refine,
-        }
+        } | ({} if self.shards is None else describe_shards(self.shards))
 
     def collect_recordings(self, output: PathLike, reporter: Reporter) -> JobRecordings:
         """Load the recordings, and synthesise speech if there are none or it is asked for.
@@ -149,6 +154,7 @@ class WakeWordJob:
             self.word,
             hours=self.hours,
             seed=self.training.seed,
+            shards=self.shards,
             cache=cache,
             reporter=reporter,
         )

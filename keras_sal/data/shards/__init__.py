@@ -17,9 +17,16 @@ A folder of shards holds
     model.fit(StreamBatches(streams, targets), epochs=20, shuffle=False)
 """
 
-from keras_sal.data.shards.loading import load_shards
+from keras_sal.data.shards.loading import describe_shards, load_shards, words_of_shards
 from keras_sal.data.shards.shard_plan import StreamSettings
 from keras_sal.data.shards.shard_table import Shard
 from keras_sal.data.shards.writing import write_shards
 
-__all__ = ["Shard", "StreamSettings", "load_shards", "write_shards"]
+__all__ = [
+    "Shard",
+    "StreamSettings",
+    "describe_shards",
+    "load_shards",
+    "words_of_shards",
+    "write_shards",
+]

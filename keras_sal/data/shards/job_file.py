@@ -57,7 +57,10 @@ def read_job(folder: Path) -> dict[str, Any]:
     path = folder / JOB
     try:
         job = json.loads(path.read_text(encoding="utf-8"))
-        return {"root": Path(job["root"]), "settings": dict(job["settings"])}
+        settings = dict(job["settings"])
+        if not settings["word"]:
+            raise ValueError("its word is empty")
+        return {"root": Path(job["root"]), "settings": settings}
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(
             f"`folder` must hold the file {JOB} as it was written; it says where the recordings "

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from keras_sal.checks import require
 from keras_sal.data.features_file import read_features
 from keras_sal.data.shards.job_file import read_job
-from keras_sal.data.shards.shard_table import Shard, read_table
+from keras_sal.data.shards.shard_table import TABLE, Shard, read_table, totals
 from keras_sal.data.shards.stream_notes import stream_of_note
 from keras_sal.data.streams import Stream
+from keras_sal.data.wake_words import list_words
 from keras_sal.files import file_sha256
 from keras_sal.typing import PathLike
 
@@ -58,6 +59,35 @@ def load_shards(
         for shard in shards[number::count]
         for stream in _streams_of(folder, shard, above, verify)
     ]
+
+
+def describe_shards(folder: PathLike) -> dict[str, Any]:
+    """Return what tells shards from others, for the options of what is trained on them.
+
+    Args:
+        folder: Folder that `write_shards` wrote.
+
+    Returns:
+        A dict of the `hours` of all streams, and of `shards`, the SHA-256 of the table.
+
+    Raises:
+        FileNotFoundError: If there is no table.
+    """
+    folder = Path(folder)
+    _, hours, _, _ = totals(read_table(folder))
+    return {"hours": hours, "shards": file_sha256(folder / TABLE)}
+
+
+def words_of_shards(folder: PathLike) -> tuple[str, ...]:
+    """Return the words that shards were made for, in the order of their classes.
+
+    Args:
+        folder: Folder that `write_shards` wrote.
+
+    Raises:
+        ValueError: If its job can't be read.
+    """
+    return list_words(read_job(Path(folder))["settings"]["word"])
 
 
 def _streams_of(folder: Path, shard: Shard, root: Path, verify: bool) -> Sequence[Stream]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from keras_sal.data.placed_recording import PlacedRecording
 from keras_sal.data.recordings import Recording
 from keras_sal.data.streams import Stream
+
+MOST_SHARED = 100_000  # recordings
 
 
 def note_of_stream(stream: Stream, root: Path) -> dict[str, Any]:
@@ -53,9 +56,7 @@ def stream_of_note(note: Mapping[str, Any], root: Path, features: Any = None) ->
     Raises:
         KeyError, TypeError, IndexError: If it is a note of something else.
     """
-    recordings = [
-        Recording(**(each | {"path": root / each["path"]})) for each in note["recordings"]
-    ]
+    recordings = [_recording(root, **each) for each in note["recordings"]]
 
     def item(each: dict[str, Any]) -> Recording | PlacedRecording:
         recording = recordings[each["recording"]]
@@ -80,6 +81,12 @@ def note_of_recording(recording: Recording, root: Path) -> dict[str, Any]:
         A dict for JSON.
     """
     return _set_fields(recording) | {"path": recording.path.relative_to(root).as_posix()}
+
+
+@functools.lru_cache(MOST_SHARED)
+def _recording(root: Path, path: str, **known: Any) -> Recording:
+    """A recording, which is the same object in all streams."""
+    return Recording(root / path, **known)
 
 
 def _set_fields(item: Any) -> dict[str, Any]:
