@@ -15,6 +15,7 @@ import keras
 from keras_sal.extras import import_package
 
 RETRIES = 5  # of a task whose process was killed
+LOCAL = "local"  # Ray's name of processes of its own on this machine
 TASKS_PER_CORE = 2  # one that runs and one that waits
 
 Item = TypeVar("Item")
@@ -46,18 +47,13 @@ class Cluster:
     def __init__(self, workers: int | None = None, address: str | None = None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it is read on import
         self._ray = import_package("ray", "start worker processes", "scale")
-        local = {"num_cpus": workers, "include_dashboard": False}
-        self._where = local if address is None else {"address": address}
+        local = {"address": LOCAL, "num_cpus": workers, "include_dashboard": False}
+        self._where: dict[str, Any] = local if address is None else {"address": address}
         self._is_own = False
 
     def __enter__(self) -> Cluster:
         if not self._ray.is_initialized():
-            self._ray.init(
-                **self._where,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
-            )
+            self._connect()
             self._is_own = True
         return self
 
@@ -95,6 +91,23 @@ class Cluster:
             yield from self._ended(running, errors)
         if errors:
             raise errors[0]
+
+    def _connect(self) -> None:
+        try:
+            self._ray.init(
+                **self._where,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if self._where["address"] == LOCAL:
+                raise
+            raise ConnectionError(
+                "`address` must be that of a Ray cluster that runs; its machines do the work. "
+                f"Received: address={self._where['address']!r} ({error}). Start one with `ray "
+                "start --head`, or leave it out."
+            ) from error
 
     def _ended(
         self, running: dict[Any, Item], errors: list[BaseException]

@@ -19,6 +19,7 @@ from keras_sal.data import (
     compute_features,
     load_recordings,
 )
+from keras_sal.data.cluster import Cluster
 from keras_sal.data.features_file import StoredFeatures
 from keras_sal.data.shards import Shard, StreamSettings, load_shards, shard_plan
 from keras_sal.data.shards.job_file import JOB, begin_job
@@ -274,6 +275,13 @@ def test_the_table_is_sorted(tmp_path):
     write_table(tmp_path, rows[::-1])
     assert (tmp_path / TABLE).read_bytes() == first
     assert read_table(tmp_path) == sorted(rows)
+
+
+def test_rejects_no_cluster():
+    pytest.importorskip("ray")
+    cluster = Cluster(address="nowhere")
+    with pytest.raises(ConnectionError, match=r"`address` must be .*Received: address='nowhere'"):
+        cluster.__enter__()
 
 
 def test_command_needs_a_word(corpus, capsys):
