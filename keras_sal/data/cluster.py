@@ -66,7 +66,9 @@ class Cluster:
     ) -> Iterator[tuple[Item, Result]]:
         """Call a function on each item, on the workers.
 
-        An error of one item does not stop the others: it is raised after them.
+        After an error of the function no further items are begun, as most errors are of all items:
+        a full disk, a setting. Where a process is killed each time, only that item is given up.
+        Either is raised when what was begun has ended.
 
         Args:
             function: Function of a module that the workers can import. It may run twice for an item
@@ -77,20 +79,23 @@ class Cluster:
             `(item, result)`, in the order in which they end.
 
         Raises:
-            RuntimeError: If a process was killed each time that an item was tried.
             Exception: The first error that the function raised.
+            RuntimeError: If a process was killed each time that an item was tried.
         """
         task = self._ray.remote(function).options(max_retries=RETRIES, name=function.__name__)
         running: dict[Any, Item] = {}
         errors: list[BaseException] = []
+        killed: list[BaseException] = []
         for item in items:
-            if len(running) >= TASKS_PER_CORE * self._core_count():
-                yield from self._ended(running, errors)
+            while len(running) >= TASKS_PER_CORE * self._core_count():
+                yield from self._ended(running, errors, killed)
+            if errors:
+                break
             running[task.remote(item)] = item
         while running:
-            yield from self._ended(running, errors)
-        if errors:
-            raise errors[0]
+            yield from self._ended(running, errors, killed)
+        for error in (*errors, *killed):
+            raise error
 
     def _connect(self) -> None:
         try:
@@ -110,7 +115,7 @@ class Cluster:
             ) from error
 
     def _ended(
-        self, running: dict[Any, Item], errors: list[BaseException]
+        self, running: dict[Any, Item], errors: list[BaseException], killed: list[BaseException]
     ) -> Iterator[tuple[Item, Any]]:
         """Wait for a task, and yield what the tasks that have ended returned."""
         exceptions = self._ray.exceptions
@@ -121,13 +126,13 @@ class Cluster:
             except exceptions.RayTaskError as error:
                 errors.append(error.cause or error)
             except exceptions.RayError as error:
-                killed = RuntimeError(
+                given_up = RuntimeError(
                     f"`workers` must survive a task; one of them was killed {RETRIES + 1} times "
                     f"over the same. Received: {item} ({type(error).__name__}). Give each more "
                     "memory, or take fewer workers."
                 )
-                killed.__cause__ = error
-                errors.append(killed)
+                given_up.__cause__ = error
+                killed.append(given_up)
 
     def _core_count(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))

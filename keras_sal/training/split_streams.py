@@ -126,7 +126,7 @@ def _sharded_streams(
         for each in (*stream.placed, *stream.noise)
     }
     train = {each.path.resolve() for each in recordings if each.split == "train"}
-    others = sorted(heard - train)
+    others = sorted(path for path in heard if path.resolve() not in train)
     require(
         not others,
         "`shards` must be made of recordings that are in train here; else what is tested on was "

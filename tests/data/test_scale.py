@@ -1,6 +1,7 @@
 """Worker processes of Ray: shards and alignment, with workers and drivers that are killed.
 
-One session of two workers serves all tests.
+One session of two workers serves all tests. The test of a driver comes first: Ray ends idle workers
+of the session when those of another driver start, and each takes seconds to start again.
 """
 
 import os
@@ -116,6 +117,29 @@ def kill_a_worker(title, killed):
     os.kill(process, signal.SIGKILL)
 
 
+def test_a_driver_that_is_killed_goes_on(recordings, corpus, expected, session, tmp_path):
+    """It dies after its first shard, and its workers with it; the same job keeps what is there."""
+    folder = tmp_path / "shards"
+    program = (
+        "import sys\nfrom keras_sal.data import *\n"
+        "from keras_sal.data.shards import write_shards\n"
+        "recordings = load_recordings(sys.argv[1])\n"
+        "settings = {'hours': 0.1, 'stream_s': 30.0, 'shard_hours': 0.026}\n"
+        "write_shards(recordings, 'computer', sys.argv[2], address=sys.argv[3],\n"
+        "             augmentation=StreamAugmentation(rooms=0.0), **settings)\n"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", program, corpus, folder, session])
+    first = wait_until(lambda: [*folder.glob(f"train-*{SUFFIX}")])[0]
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    wait_until(lambda: not descendants(b"ray::write_shard"))
+    assert not (folder / "shards.csv").exists()
+    written = first.stat().st_mtime_ns
+    write_shards(recordings, "computer", folder, **SETTINGS)
+    assert first.stat().st_mtime_ns == written
+    assert contents(folder) == expected
+
+
 def words(folder):
     rows = [
         {"file": f"{n}.wav", "text": "go", "samples": burst(1.0, 0.2, 0.3 + 0.1 * n, seed=n)}
@@ -160,6 +184,12 @@ def test_an_error_of_one_shard_keeps_the_others(recordings, corpus, tmp_path):
     assert not (folder / "shards.csv").exists()
 
 
+def test_an_error_of_all_is_raised_soon(recordings, tmp_path):
+    folder = tmp_path / "shards"
+    with pytest.raises(ValueError, match="`events_per_minute` must leave room for negatives"):
+        write_shards(recordings, "computer", folder, hours=1e4, events_per_minute=59.0)
+
+
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(recordings, expected, tmp_path):
     folder, killed, steps = tmp_path / "shards", [], []
     killer = threading.Thread(target=kill_a_worker, args=(b"ray::write_shard", killed))
@@ -174,29 +204,6 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(recordings, expected,
     streams = load_shards(folder, verify=True)
     assert len({stream.name for stream in streams}) == len(streams) == 12
     assert len(shards) == 4
-
-
-def test_a_driver_that_is_killed_goes_on(recordings, corpus, expected, session, tmp_path):
-    """It dies after its first shard, and its workers with it; the same job keeps what is there."""
-    folder = tmp_path / "shards"
-    program = (
-        "import sys\nfrom keras_sal.data import *\n"
-        "from keras_sal.data.shards import write_shards\n"
-        "recordings = load_recordings(sys.argv[1])\n"
-        "settings = {'hours': 0.1, 'stream_s': 30.0, 'shard_hours': 0.026}\n"
-        "write_shards(recordings, 'computer', sys.argv[2], address=sys.argv[3],\n"
-        "             augmentation=StreamAugmentation(rooms=0.0), **settings)\n"
-    )
-    driver = subprocess.Popen([sys.executable, "-c", program, corpus, folder, session])
-    first = wait_until(lambda: [*folder.glob(f"train-*{SUFFIX}")])[0]
-    driver.kill()
-    assert driver.wait() == -signal.SIGKILL
-    wait_until(lambda: not descendants(b"ray::write_shard"))
-    assert not (folder / "shards.csv").exists()
-    written = first.stat().st_mtime_ns
-    write_shards(recordings, "computer", folder, **SETTINGS)
-    assert first.stat().st_mtime_ns == written
-    assert contents(folder) == expected
 
 
 def test_a_task_that_kills_its_process_each_time_is_named(monkeypatch):

@@ -268,6 +268,11 @@ def test_rejects_no_length(name):
         replace(SETTINGS, **{name: 0.0}).stream_counts()
 
 
+def test_rejects_no_split():
+    with pytest.raises(ValueError, match=r"`split` must be one of train, dev, test; .*'training'"):
+        replace(SETTINGS, split="training")
+
+
 def test_the_table_is_sorted(tmp_path):
     rows = [Shard(name, 1, 0.1, 2, 3, "f0") for name in "cab"]
     write_table(tmp_path, rows)

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from keras_sal import __version__
-from keras_sal.checks import positive
+from keras_sal.checks import positive, require
 from keras_sal.data.features_file import FORMAT
 from keras_sal.data.recordings import Recording
+from keras_sal.data.recordings_table import SPLITS
 from keras_sal.data.selection import partition
 from keras_sal.data.shards.stream_notes import note_of_recording
 from keras_sal.data.stream_augmentation import StreamAugmentation
@@ -44,6 +45,9 @@ class StreamSettings:
         augmentation: The `StreamAugmentation`. Defaults to its defaults.
         seed: Seed of everything random. Defaults to 0.
         shard_hours: Approximate length of a shard in hours, greater than 0. Defaults to 0.5.
+
+    Raises:
+        ValueError: If there is no such split.
     """
 
     word: Words
@@ -55,6 +59,13 @@ class StreamSettings:
     augmentation: StreamAugmentation = field(default_factory=StreamAugmentation)
     seed: int = 0
     shard_hours: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(
+            self.split in SPLITS,
+            f"`split` must be one of {', '.join(SPLITS)}; it says which recordings to use. "
+            f"Received: split={self.split!r}. Choose one of them.",
+        )
 
     def stream_counts(self) -> list[int]:
         """Return the number of streams of each shard."""

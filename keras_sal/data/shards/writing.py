@@ -68,7 +68,7 @@ def write_shards(
     """
     shared = StreamSettings(word, hours, **settings)
     folder = check_parent(folder).absolute()
-    recordings = [replace(each, path=each.path.resolve()) for each in recordings]
+    recordings = [replace(each, path=each.path.absolute()) for each in recordings]
     root = _root_of(recordings)
     begin_job(folder, shared, root)
     total = len(shared.stream_counts())
