@@ -67,7 +67,6 @@ def align_pieces(
     Raises:
         RuntimeError: If a process was killed each time that it aligned the same piece.
     """
-    (aligner.folder / KEPT).mkdir(exist_ok=True)
     parts = [tuple(rows[first : first + PIECE]) for first in range(0, len(rows), PIECE)]
     pieces = [Piece(number, part, aligner) for number, part in enumerate(parts)]
     found: dict[int, list[Times | str]] = {}
@@ -95,6 +94,7 @@ def align_piece(piece: Piece) -> list[Times | str]:
         kept = json.loads(path.read_text(encoding="utf-8"))
         return [each if isinstance(each, str) else (each[0], each[1]) for each in kept]
     outcomes = [find_times(piece.aligner, file, text) for file, text in piece.rows]
+    path.parent.mkdir(exist_ok=True)
     write_json(path, outcomes)
     return outcomes
 

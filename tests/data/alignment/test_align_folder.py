@@ -8,8 +8,9 @@ from recording_folders import REAL, burst, needs_recordings, soundfile, write_fo
 
 from keras_sal import cli
 from keras_sal.cli import align
-from keras_sal.data.alignment import FORMATS
+from keras_sal.data.alignment import FORMATS, pieces
 from keras_sal.data.alignment.folder import align_folder
+from keras_sal.data.alignment.sound_aligner import SoundAligner
 
 pytestmark = pytest.mark.any_backend
 
@@ -37,6 +38,21 @@ def folder(tmp_path):
     (tmp_path / "e.wav").write_bytes(b"RIFF?")
     (tmp_path / "f.wav").unlink()
     return tmp_path
+
+
+def test_a_piece_is_kept_until_its_sound_changes(folder, monkeypatch):
+    rows = (("a.wav", "yes"), ("f.wav", "yes"))
+    piece = pieces.Piece(0, rows, SoundAligner(folder, "energy"))
+    found = pieces.align_piece(piece)
+    assert found[1] == "there is no such file"
+    monkeypatch.setattr(pieces, "find_times", None)
+    assert pieces.align_piece(piece) == found
+    before = piece.path()
+    with (folder / "a.wav").open("ab") as file:
+        file.write(b"more")
+    assert piece.path() != before
+    pieces.forget_pieces(folder)
+    assert not before.parent.exists()
 
 
 def test_rejects_workers_for_labels(folder):
