@@ -145,6 +145,14 @@ def test_every_recording_is_dealt_out(recordings, corpus, monkeypatch):
     assert len(dealt) == len(used)
 
 
+def test_a_shard_draws_from_no_more_than_it_can_play(recordings, corpus, monkeypatch):
+    """One stream of 2 s of recordings of 1 s."""
+    monkeypatch.setattr(shard_plan, "LEAST_RECORDINGS", 1)
+    [plan] = plan_shards(recordings, replace(SETTINGS, hours=2 / 3600, stream_s=2.0), corpus)
+    said = [(each.text, each.noise) for each in plan.recordings]
+    assert said == [*2 * [("computer", False)], *2 * [("alexa", False)], *2 * [("", True)]]
+
+
 def test_few_recordings_are_in_each_shard(plans):
     assert {len(plan.recordings) for plan in plans} == {13}
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from keras_sal.data.wake_words import Words, class_of, compared_words
 
 LEAST_RECORDINGS = 500  # of a kind, that a shard draws from where there are as many
 SUFFIX = ".arrayrecord"
-
-Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,8 @@ def plan_shards(
     """Deal recordings out to shards.
 
     Of each kind (each word, other speech, noise) a shard draws from its own part of all recordings
-    in random order, so that each is in one; where a part would hold less than `LEAST_RECORDINGS`,
-    the parts overlap.
+    in random order, so that each is in one. Where a part would hold less than `LEAST_RECORDINGS`,
+    the parts overlap. Where it would hold more than the shard can play, it is cut.
 
     Args:
         recordings: The recordings.
@@ -170,7 +168,8 @@ def plan_shards(
     rng = np.random.default_rng([settings.seed, len(counts)])
     kinds = [[kind[place] for place in rng.permutation(len(kind))] for kind in kinds]
     for number, count in enumerate(counts):
-        parts = [_part(kind, number, len(counts)) for kind in kinds]
+        played_s = count * settings.stream_s
+        parts = [_part(kind, number, len(counts), played_s) for kind in kinds]
         dealt = tuple(recording for part in parts for recording in part)
         yield ShardPlan(number, count, dealt, settings, root)
 
@@ -184,8 +183,10 @@ def describe(settings: StreamSettings) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(settings)))
 
 
-def _part(items: Sequence[Drawn], number: int, count: int) -> list[Drawn]:
-    """The part of a shard, `number` of `count`; longer than that where it would be short."""
+def _part(items: Sequence[Recording], number: int, count: int, played_s: float) -> list[Recording]:
+    """The part of a shard, `number` of `count`, of which seconds are played."""
     first, beyond = (each * len(items) // count for each in (number, number + 1))
-    size = min(len(items), max(beyond - first, LEAST_RECORDINGS))
+    total_s = sum(recording.duration_s for recording in items)
+    most = math.ceil(len(items) * played_s / total_s) if items else 0
+    size = min(len(items), max(LEAST_RECORDINGS, min(beyond - first, most)))
     return [items[(first + place) % len(items)] for place in range(size)]
