@@ -75,12 +75,16 @@ def store(firmware, folder, threshold):
 
 
 def training_data(path):
-    """Return recordings and hours of the train split by folder, from a record of splits."""
+    """Return recordings and hours of the train split by folder, from a record of splits.
+
+    Of recordings from elsewhere, the further negatives, it knows the name of the file alone.
+    """
     found = defaultdict(lambda: {"recordings": 0, "hours": 0.0})
     for each in json.loads(path.read_text(encoding="utf-8"))["recordings"]:
         if each["split"] == "train":
-            first, second, *_ = Path(each["file"]).parts
-            folder = found[f"{first}/{second}" if first == "keywords" else first]
+            *folders, _ = Path(each["file"]).parts
+            first = folders[0] if folders else shipped_detectors.FURTHER
+            folder = found["/".join(folders[:2]) if first == "keywords" else first]
             folder["recordings"] += 1
             folder["hours"] += each["duration_s"] / 3600
     return {name: {**each, "hours": round(each["hours"], 3)} for name, each in found.items()}

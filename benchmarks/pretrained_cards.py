@@ -23,6 +23,7 @@ SOURCES = {
     "commands": "spoken orders to a coffee machine",
     "sentences": "short read sentences",
     "noise": "pieces of noise of 5 s",
+    "further negatives": "recordings of speech in English, Spanish, Catalan and more, and of music",
 }
 
 
@@ -36,8 +37,10 @@ def pages(words):
     rows = [_row(word, of_word["test"]["LiteRT"]) for word, of_word in words.items()]
     head = ["word", *(f"missed {name}" for name in CONDITIONS.values())]
     head += ["false alarms an hour", "median latency"]
+    hours = min(each["test"]["LiteRT"]["clean"]["hours"] for each in words.values())
     table = _table(head, rows)
-    return found | {"index.md": _filled("index", table=table, names=list(words))}
+    index = _filled("index", table=table, names=list(words), hours=f"{hours:.1f}")
+    return found | {"index.md": index}
 
 
 def write(words):
@@ -129,6 +132,7 @@ def _data(word, data):
         *(
             f"{data[name]['recordings']} {what}, {data[name]['hours']:.1f} hours"
             for name, what in SOURCES.items()
+            if name in data
         ),
     ]
     return "\n".join(f"- {line}{',' if line != lines[-1] else ''}" for line in lines)

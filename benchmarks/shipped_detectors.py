@@ -45,6 +45,7 @@ HERE = Path(__file__).parent
 CONDITIONS = {"clean": None, "10 dB": 10.0}
 REPLICATES = 300  # of the bootstrap, over 10,000 recordings
 FLOAT, INT8 = "float32", "int8"
+FURTHER = "further negatives"
 
 
 class Shipped:
@@ -67,11 +68,26 @@ class Shipped:
         found = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
         options = found.get("provenance", {}).get("options", {})
         self.options = {key: options.get(key) for key in ("network", "size", "seed")}
+        self.options["further_negatives_hours"] = further_negatives_hours(record)
 
     def systems(self):
         """Return the float model, if it is there, and the int8 file."""
         floating = [Detector(FLOAT, self.model)] if self.model.is_file() else []
         return [*floating, Detector(INT8, self.bundle, "litert")]
+
+
+def further_negatives_hours(record):
+    """Return the hours of further negatives that a detector was trained on.
+
+    Args:
+        record: Path of the record of its splits, or `None`. Of recordings that are not in the
+            folder of the others, it has the name alone.
+    """
+    if record is None:
+        return None
+    listed = json.loads(Path(record).read_text(encoding="utf-8"))["recordings"]
+    further = [r for r in listed if r["split"] == "train" and len(Path(r["file"]).parts) == 1]
+    return sum(each["duration_s"] for each in further) / 3600
 
 
 def word_streams(word, arguments, console, *, splits=SPLITS, records=()):
@@ -225,7 +241,7 @@ def main():
             records=shipped.records,
         )
         found.append(scored(shipped, material, arguments, console))
-        if arguments.peers:
+        if arguments.peers and shipped.word not in {each["word"] for each in others}:
             others += compared(shipped, found[-1]["threshold"], material, arguments, console)
     write(arguments.result, found, others, choose=arguments.choose)
     console.say(f"Figures in {arguments.result}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 
 RESULT = Path(__file__).parent / "results" / "shipped_detectors.json"
-OURS, INT8 = "ours", "int8"
+OURS, INT8, FEWER = "ours", "int8", "fewer negatives"
 
 
 def tables(found):
@@ -40,7 +40,7 @@ def tables(found):
             [[_name(each), f"{each['bytes']:,}", *_at_budget(each)] for each in detectors],
         ),
     ]
-    kinds = list(dict.fromkeys(each["network"] for each in detectors))
+    kinds = list(dict.fromkeys(_kind(each) for each in detectors))
     if len(kinds) > 1:
         made.append(table(["word", *kinds], _networks(detectors, kinds)))
     beside = [each for each in detectors if each["int8_minus_float32"]]
@@ -59,11 +59,14 @@ def table(head, rows):
 
 
 def _name(detector):
-    kind = detector["network"] or ""
-    seed = detector["seed"]
-    return ", ".join(
-        part for part in (detector["word"], kind, "" if seed is None else f"seed {seed}") if part
-    )
+    seed = "" if detector["seed"] is None else f"seed {detector['seed']}"
+    return ", ".join(part for part in (detector["word"], _kind(detector), seed) if part)
+
+
+def _kind(detector):
+    """The network, and whether it was trained without further negatives."""
+    fewer = detector["further_negatives_hours"] == 0
+    return ", ".join(filter(None, (detector["network"], FEWER if fewer else "")))
 
 
 def _at_threshold(detector):
@@ -91,19 +94,17 @@ def _at_budget(detector):
 
 
 def _networks(detectors, kinds):
-    """The mean misses on dev by word and network, and over the words that have all networks."""
+    """The mean misses on dev by word and kind, and the means over the words that have all kinds."""
     found = {}
     for each in detectors:
-        found.setdefault(each["word"], {}).setdefault(each["network"], []).append(
-            each["dev_mean_frr"]
-        )
-    means = {
-        word: [fmean(by_kind[kind]) for kind in kinds]
-        for word, by_kind in found.items()
-        if set(by_kind) == {*kinds}
-    }
-    means["all"] = [fmean(column) for column in zip(*means.values(), strict=True)]
-    return [[word, *(f"{100 * each:.1f} %" for each in row)] for word, row in means.items()]
+        found.setdefault(each["word"], {}).setdefault(_kind(each), []).append(each["dev_mean_frr"])
+    rows = {word: {kind: fmean(frr) for kind, frr in made.items()} for word, made in found.items()}
+    whole = [row for row in rows.values() if set(row) == {*kinds}]
+    rows["mean of those with all"] = {kind: fmean(row[kind] for row in whole) for kind in kinds}
+    return [
+        [word, *(f"{100 * row[kind]:.1f} %" if kind in row else "-" for kind in kinds)]
+        for word, row in rows.items()
+    ]
 
 
 def _differences(detector):

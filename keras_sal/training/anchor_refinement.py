@@ -46,6 +46,7 @@ from keras_sal.typing import Array, ArrayLike
 
 _MAX_LOGIT = 8.0
 _CONTEXT_S = 1.0  # that a model hears before a recording begins
+_WINDOWS_AT_ONCE = 1024  # a multiple of what is predicted at once
 _PREDICT_BATCH = 256
 
 
@@ -273,12 +274,19 @@ class RefinedBatches(keras.utils.PyDataset):
         Returns:
             Seconds from the start of the recording, by its path.
         """
-        frames = self._window_frames()
-        windows = [
-            self._window(stream, placed, frames)
-            for stream in self.streams
-            for placed in _positives(stream)
-        ]
+        frames, found_s = self._window_frames(), defaultdict(list)
+        positives = [(stream, each) for stream in self.streams for each in _positives(stream)]
+        for first in range(0, len(positives), _WINDOWS_AT_ONCE):
+            some = positives[first : first + _WINDOWS_AT_ONCE]
+            for placed, time_s in self._find_some(model, some, frames):
+                found_s[placed.recording.path].append(time_s)
+        return found_s
+
+    def _find_some(
+        self, model: keras.Model, positives: Sequence[tuple[Stream, PlacedRecording]], frames: int
+    ) -> list[tuple[PlacedRecording, float]]:
+        """Find anchors in windows of `frames`, in seconds from the start of the recording."""
+        windows = [self._window(stream, placed, frames) for stream, placed in positives]
         placed, starts, features, allowed = zip(*windows, strict=True)
         predictions = model.predict(np.stack(features), batch_size=_PREDICT_BATCH, verbose=0)
         classes = [each.class_index for each in placed]
@@ -288,12 +296,11 @@ class RefinedBatches(keras.utils.PyDataset):
             after_frames=self.targets.after_frames or 0,
             allowed=np.stack(allowed),
         )
-        found_s = defaultdict(list)
-        for each, start, anchor in zip(placed, starts, anchors, strict=True):
-            if anchor >= 0:
-                time_s = self._time_s(start + anchor)
-                found_s[each.recording.path].append(_in_recording(each, time_s))
-        return found_s
+        return [
+            (each, _in_recording(each, self._time_s(start + anchor)))
+            for each, start, anchor in zip(placed, starts, anchors, strict=True)
+            if anchor >= 0
+        ]
 
     def _window(
         self, stream: Stream, placed: PlacedRecording, frames: int

@@ -19,6 +19,7 @@ for package in ("soundfile", "ai_edge_litert"):
 peers = pytest.importorskip("peers")
 kept_posteriors = pytest.importorskip("kept_posteriors")
 pretrained = pytest.importorskip("pretrained")
+shipped_detectors = pytest.importorskip("shipped_detectors")
 shipped_figures = pytest.importorskip("shipped_figures")
 shipped_tables = pytest.importorskip("shipped_tables")
 
@@ -95,12 +96,43 @@ def test_dev_counts_misses_over_budgets(predictions):
 
 
 def test_networks_are_compared_over_the_words_that_have_both():
-    rows = [("a", "gru", 0.1), ("a", "gru", 0.3), ("a", "conv", 0.1), ("b", "gru", 0.9)]
-    detectors = [{"word": word, "network": kind, "dev_mean_frr": frr} for word, kind, frr in rows]
-    assert shipped_tables._networks(detectors, ["gru", "conv"]) == [
-        ["a", "20.0 %", "10.0 %"],
-        ["all", "20.0 %", "10.0 %"],
+    rows = [
+        ("a", "gru", 2.1, 0.1),
+        ("a", "gru", 2.1, 0.3),
+        ("a", "conv", None, 0.1),
+        ("a", "gru", 0.0, 0.4),
+        ("b", "gru", 2.1, 0.9),
     ]
+    names = ("word", "network", "further_negatives_hours", "dev_mean_frr")
+    detectors = [dict(zip(names, row, strict=True)) for row in rows]
+    kinds = ["gru", "conv", "gru, fewer negatives"]
+    assert shipped_tables._networks(detectors, kinds) == [
+        ["a", "20.0 %", "10.0 %", "40.0 %"],
+        ["b", "90.0 %", "-", "-"],
+        ["mean of those with all", "20.0 %", "10.0 %", "40.0 %"],
+    ]
+
+
+def test_hours_of_training_by_folder(tmp_path):
+    """Further negatives are from elsewhere, of which a record has the names of files alone."""
+    record = tmp_path / "splits.json"
+    rows = [
+        ("keywords/computer/ann.flac", "train", 1800),
+        ("sentences/a.flac", "train", 360),
+        ("beep.g722.flac", "train", 720),
+        ("at.g722.flac", "train", 720),
+        ("hat.ogg.flac", "dev", 3600),
+    ]
+    names = ("file", "split", "duration_s")
+    listed = [dict(zip(names, row, strict=True)) for row in rows]
+    record.write_text(json.dumps({"recordings": listed}))
+    assert shipped_detectors.further_negatives_hours(record) == pytest.approx(0.4)
+    assert shipped_detectors.further_negatives_hours(None) is None
+    assert pretrained.training_data(record) == {
+        "keywords/computer": {"recordings": 1, "hours": 0.5},
+        "sentences": {"recordings": 1, "hours": 0.1},
+        "further negatives": {"recordings": 2, "hours": 0.4},
+    }
 
 
 class Echo:
