@@ -111,7 +111,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
         )
     streams, hours, events, size = totals(shards)
     console.say(
-        f"{len(shards):,} shards of {streams:,} streams, {hours:,.2f} hours, {events:,} events, "
+        f"{_counted(len(shards), 'shard')} of {_counted(streams, 'stream')}, {hours:,.2f} hours, "
+        f"{_counted(events, 'event')}, "
         f"{size / 1e6:,.1f} MB, in {Path(options.output) / TABLE}"
     )
     return 0
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ is killed runs again on another one, so tasks must give the same whether they ru
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from keras_sal.extras import import_package
 
 RETRIES = 5  # of a task whose process was killed
 LOCAL = "local"  # Ray's name of processes of its own on this machine
+PATIENCE_S = 10
 TASKS_PER_CORE = 2  # one that runs and one that waits
 
 Item = TypeVar("Item")
@@ -99,13 +101,14 @@ class Cluster:
 
     def _connect(self) -> None:
         try:
+            _reach(self._where["address"])
             self._ray.init(
                 **self._where,
                 log_to_driver=False,
                 logging_level="ERROR",
                 runtime_env={"env_vars": {"KERAS_BACKEND": keras.backend.backend()}},
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             if self._where["address"] == LOCAL:
                 raise
             raise ConnectionError(
@@ -136,3 +139,15 @@ class Cluster:
 
     def _core_count(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+
+
+def _reach(address: str) -> None:
+    """Connect to a port of a cluster, as Ray would wait for one for minutes.
+
+    Raises:
+        OSError: If nothing answers.
+        ValueError: If there is no port.
+    """
+    if ":" in address:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=PATIENCE_S).close()

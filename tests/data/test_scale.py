@@ -6,6 +6,7 @@ of the session when those of another driver start, and each takes seconds to sta
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -168,7 +169,7 @@ def test_the_commands_take_the_workers(corpus, tmp_path, capsys):
     assert cli.main(["shard", str(corpus), *arguments, "--workers", "2"]) == 0
     shown = capsys.readouterr().out
     assert "Make shards: " in shown
-    assert f"1 shards of 1 streams, 0.02 hours, {len(load_shards(folder)[0].events)} ev" in shown
+    assert f"1 shard of 1 stream, 0.02 hours, {len(load_shards(folder)[0].events)} ev" in shown
     assert cli.main(["align", str(words(tmp_path / "a")), "--method=energy", "--workers=2"]) == 0
     assert "6 found, 0 kept, 0 failed" in capsys.readouterr().out
 
@@ -213,6 +214,15 @@ def test_a_task_that_kills_its_process_each_time_is_named(monkeypatch):
         pytest.raises(RuntimeError, match=r"killed 2 times over the same. Received: 9"),
     ):
         list(workers.map(kill_own_process, [signal.SIGKILL.value]))
+
+
+def test_an_address_where_nothing_answers_is_refused_soon():
+    """Ray itself would wait for minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:none"):
+        with pytest.raises(ConnectionError, match=r"`address` must be that of a Ray cluster that"):
+            Cluster(address=address)._connect()
 
 
 def kill_own_process(signal_number):
