@@ -220,6 +220,7 @@ def test_a_killed_converter_leaves_nothing(gru, tmp_path, monkeypatch):
     (tmp_path / "fragile_converter.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(converter_process, "CONVERTER", "fragile_converter")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ExportError, match=r"(?s)converter crashed \(SIGKILL\).*a last word"):
         micro.convert(gru, tmp_path / "killed.tflite", quantization="float32")

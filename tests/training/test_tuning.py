@@ -155,13 +155,15 @@ class TestStorage:
         assert sum(FIRST in trial.user_attrs for trial in study.trials) == 1
 
     def test_processes_that_begin_at_once_share_one_study(self, path):
-        """Each thread has connections of its own, as a process does."""
+        """Each thread has connections of its own, as a process does, and both go on until enough
+        trials are finished. SQLite may give the first trial to both, which then counts once."""
         together = threading.Barrier(2)
 
         def run():
             together.wait()
             study = self.open(path)
-            study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=3)
+            while len(finished(study)) < 6:
+                study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=1)
 
         threads = [threading.Thread(target=run) for _ in range(2)]
         for thread in threads:
@@ -169,7 +171,8 @@ class TestStorage:
         for thread in threads:
             thread.join()
         trials = finished(self.open(path))
-        assert [trial.number for trial in trials] == list(range(6))
+        assert [trial.number for trial in trials] == list(range(len(trials)))
+        assert len(trials) in (6, 7)  # the last two may be begun at the same time
         assert sum(FIRST in trial.user_attrs for trial in trials) == 1
 
     @pytest.mark.slow
