@@ -73,6 +73,13 @@ def _write_app(export: Export) -> str:
     return summary
 
 
+def _check_file(options: argparse.Namespace) -> None:
+    from keras_sal.export import detector_file
+    from keras_sal.files import check_path
+
+    detector_file.check_free(check_path(options.output))
+
+
 def _check_bundle(options: argparse.Namespace) -> None:
     from keras_sal.export import bundle
 
@@ -145,6 +152,7 @@ LITERT = Target(
     write=_write_file,
     suffix=".tflite",
     needs_threshold=False,
+    check=_check_file,
     advise=_advise_to_verify,
 )
 ONNX = dataclasses.replace(

@@ -124,7 +124,7 @@ def write(
     """
     runner = model if isinstance(model, StepRunner) else _open(Path(model))
     file, path = runner.path, runner.path.with_suffix(".json")
-    _check_free(path, file)
+    check_free(file)
     frame, posterior = _check_tensors(runner)
     steps = _frames_of_front_end(frame, frontend)
     times = output_times(steps) if steps and not isinstance(threshold, Mapping) else {}
@@ -223,18 +223,38 @@ def _open(path: Path) -> StepRunner:
     return OnnxModel(path) if path.suffix == ".onnx" else LiteModel(path)
 
 
-def _check_free(path: Path, model: Path) -> None:
-    """Refuse to replace what is no description, or that of another file."""
+def check_free(model: Path) -> None:
+    """Refuse the name of a file beside which is no description, or that of another file.
+
+    Args:
+        model: Path of the file.
+
+    Raises:
+        ValueError: If what is there must not be replaced.
+    """
+    path = model.with_suffix(".json")
     if not path.exists():
         return
-    described = load_json(path, DESCRIPTION).get("model")
-    others = path.with_name(described) if isinstance(described, str) else None
+    described = _described_by(path)
     require(
-        described == model.name or (others is not None and not others.exists()),
+        bool(described),
+        "`model` must have a name that is free for its description, which is written beside it. "
+        f"Received: model={str(model)!r}, but {path.name} is something else. Name it otherwise.",
+    )
+    require(
+        described == model.name or not path.with_name(described).exists(),
         "`model` must have a name whose description is not that of another file. Received: "
         f"model={str(model)!r}, but {path.name} describes {described!r}. Give files of different "
         "kinds different names.",
     )
+
+
+def _described_by(path: Path) -> str:
+    """The name of the file that a description is of; empty for what is no description."""
+    try:
+        return str(load_json(path, DESCRIPTION).get("model") or "")
+    except ValueError:
+        return ""
 
 
 def _check_tensors(model: StepRunner) -> tuple[TensorInfo, TensorInfo]:

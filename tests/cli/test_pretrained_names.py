@@ -115,6 +115,15 @@ def test_export_needs_neither_recordings_nor_a_converter(here, noise, monkeypatc
     assert len(found.posteriors) == len(samples) // 480
 
 
+@pytest.mark.parametrize("content", ["not JSON", "[1]", "{}", '{"a": 1}'])
+def test_export_keeps_a_file_that_is_in_the_place_of_its_description(here, capsys, content):
+    (here / "detector.json").write_text(content)
+    assert cli.main(["export", WORD, "detector.tflite", "--to", "litert"]) == 1
+    assert "but detector.json is something else. Name it otherwise" in capsys.readouterr().err
+    assert [path.name for path in here.glob("detector*")] == ["detector.json"]
+    assert (here / "detector.json").read_text() == content
+
+
 def test_export_writes_the_sources_of_its_firmware(here):
     pytest.importorskip("tflite_micro", reason="needs the micro extra")
     assert cli.main(["export", WORD, "firmware", "--threshold", "0.75"]) == 0
