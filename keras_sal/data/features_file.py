@@ -89,11 +89,22 @@ class StoredFeatures:
             return np.empty((0, self.shape[1]), self.dtype)
         skipped = start % RECORD_FRAMES
         first, beyond = start // RECORD_FRAMES, _record_count(stop)
-        reader = _open(self.path)
-        content = b"".join(reader.read([*range(self.first + first, self.first + beyond)]))
-        reader.close()
+        content = self._read(range(self.first + first, self.first + beyond))
         numbers = np.frombuffer(content, self.encoding.dtype).reshape(-1, self.shape[1])
         return self.encoding.decode(numbers[skipped : skipped + stop - start])
+
+    def _read(self, records: range) -> bytes:
+        try:
+            reader = _open(self.path)
+            content = b"".join(reader.read([*records]))
+            reader.close()
+            return content
+        except (OSError, RuntimeError, ValueError, IndexError) as error:
+            raise RuntimeError(
+                "`features` must stay in their file, undamaged, while they are used: what is "
+                f"indexed is read. Received: {str(self.path)!r} ({error}). Compute or write them "
+                "again."
+            ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self[:].astype(dtype or self.dtype, copy=False)

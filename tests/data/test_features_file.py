@@ -138,6 +138,16 @@ def test_damage_is_an_error_where_it_is_read(tmp_path):
         features.check()
 
 
+def test_a_file_that_is_gone_is_named(tmp_path):
+    path = tmp_path / "a.arrayrecord"
+    write_features(path, [made(300)])
+    [(features, _)] = read_features(path)
+    path.unlink()
+    message = r"`features` must stay in their file.*a\.arrayrecord.*Compute or write them again"
+    with pytest.raises(RuntimeError, match=message):
+        features[:10]
+
+
 def test_rejects_records_that_the_header_does_not_count(tmp_path, monkeypatch):
     path = tmp_path / "a.arrayrecord"
     write_features(path, [made(257)])

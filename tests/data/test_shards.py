@@ -313,3 +313,10 @@ def test_command_names_the_extra(corpus, tmp_path, monkeypatch, capsys):
     assert "`ray` is needed to make shards" in (shown := capsys.readouterr().err)
     assert "[scale]" in shown
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="`folder` must be a folder, or nothing yet"):
+        begin_job(tmp_path / "file", StreamSettings("computer", 1.0), tmp_path)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -22,8 +22,13 @@ def begin_job(folder: Path, settings: StreamSettings, root: Path) -> None:
         root: Folder above all recordings, which may be another one than before.
 
     Raises:
-        ValueError: If the folder is of another job.
+        ValueError: If the folder is a file, or of another job.
     """
+    require(
+        folder.is_dir() or not folder.exists(),
+        "`folder` must be a folder, or nothing yet; shards are written into it. Received: "
+        f"folder={str(folder)!r}, a file. Name another one.",
+    )
     folder.mkdir(exist_ok=True)
     described = describe(settings)
     if (folder / JOB).exists():

@@ -70,13 +70,13 @@ def write_shards(
     folder = check_parent(folder).absolute()
     recordings = [replace(each, path=each.path.absolute()) for each in recordings]
     root = _root_of(recordings)
-    begin_job(folder, shared, root)
     total = len(shared.stream_counts())
     if progress:
         progress(0, total)
     shards: list[Shard] = []
     said: Counter[str] = Counter()
     with Cluster(workers, address) as cluster:
+        begin_job(folder, shared, root)
         tasks = (ShardTask(plan, folder) for plan in plan_shards(recordings, shared, root))
         for _, written in cluster.map(write_shard, tasks):
             shards.append(written.shard)
