@@ -116,7 +116,7 @@ class StoredFeatures:
         """Read all of the features once, record by record.
 
         Raises:
-            OSError, RuntimeError, ValueError: If a part of them is damaged.
+            RuntimeError: If a part of them is damaged, or the file is gone.
         """
         for start in range(0, len(self), RECORD_FRAMES):
             self[start : start + RECORD_FRAMES]
