@@ -217,10 +217,11 @@ def test_a_killed_converter_leaves_nothing(gru, tmp_path, monkeypatch):
         "print('a last word', flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    (tmp_path / "fragile_converter.py").write_text(program)
-    monkeypatch.syspath_prepend(tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "fragile_converter.py").write_text(program)
+    monkeypatch.syspath_prepend(programs)
     monkeypatch.setattr(converter_process, "CONVERTER", "fragile_converter")
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ExportError, match=r"(?s)converter crashed \(SIGKILL\).*a last word"):
         micro.convert(gru, tmp_path / "killed.tflite", quantization="float32")
