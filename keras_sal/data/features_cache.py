@@ -89,9 +89,7 @@ class FeaturesCache:
         found = self._load(path, stream)
         if found is not None:
             return found
-        computed = compute(stream)
-        self._save(path, computed)
-        return read_features(path)[0][0] if path.exists() else computed
+        return self._save(path, compute(stream))
 
     def path(self, stream: Stream) -> Path:
         """Return the path of the shard of a stream, which may not exist yet.
@@ -120,15 +118,17 @@ class FeaturesCache:
             )
             return None
 
-    def _save(self, path: Path, features: Array) -> None:
-        """Keep the features if the disk allows it."""
+    def _save(self, path: Path, features: Array) -> Array | StoredFeatures:
+        """Keep the features if the disk allows it, and return what holds them."""
         temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
         try:
             write_features(temporary, [features])
             temporary.replace(path)
+            [(stored, _)] = read_features(path)
+            return stored
         except (OSError, RuntimeError) as error:
-            path.unlink(missing_ok=True)
             self._give_up(error)
+            return features
         finally:
             temporary.unlink(missing_ok=True)
 

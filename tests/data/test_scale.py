@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from recording_folders import burst, small_corpus, write_folder
+from shards_alone import write_alone
 
 from keras_sal import cli
 from keras_sal.data import StreamAugmentation, cluster, load_recordings
@@ -22,9 +23,7 @@ from keras_sal.data.alignment import pieces
 from keras_sal.data.alignment.folder import align_folder
 from keras_sal.data.cluster import Cluster
 from keras_sal.data.shards import StreamSettings, load_shards, write_shards
-from keras_sal.data.shards.job_file import begin_job
 from keras_sal.data.shards.shard_plan import SUFFIX, plan_shards
-from keras_sal.data.shards.writing import ShardTask, end_job, write_shard
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("array_record", reason="shards are ArrayRecord files")
@@ -67,10 +66,7 @@ def expected(recordings, corpus, tmp_path_factory):
     """The files that one process writes, without Ray."""
     folder = tmp_path_factory.mktemp("alone")
     settings = StreamSettings("computer", **SETTINGS)
-    begin_job(folder, settings, corpus)
-    plans = plan_shards(recordings, settings, corpus)
-    end_job(folder, [write_shard(ShardTask(plan, folder)).shard for plan in plans])
-    return contents(folder)
+    return contents(write_alone(recordings, settings, corpus, folder))
 
 
 def contents(folder):

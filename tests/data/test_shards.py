@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from recording_folders import small_corpus, write_folder
+from shards_alone import write_alone
 
 from keras_sal import AnchorTargets, cli, extras
 from keras_sal.data import (
@@ -54,11 +55,8 @@ def plans(recordings, corpus):
 
 
 @pytest.fixture(scope="module")
-def written(plans, corpus, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shards")
-    begin_job(folder, SHARDED, corpus)
-    end_job(folder, [write_shard(ShardTask(plan, folder)).shard for plan in plans])
-    return folder
+def written(recordings, corpus, tmp_path_factory):
+    return write_alone(recordings, SHARDED, corpus, tmp_path_factory.mktemp("shards"))
 
 
 @pytest.fixture

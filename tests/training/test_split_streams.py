@@ -4,13 +4,11 @@ from dataclasses import replace
 
 import pytest
 from recording_folders import small_corpus
+from shards_alone import write_alone
 
 from keras_sal.data import StreamAugmentation, load_recordings
 from keras_sal.data.shards import StreamSettings, load_shards
-from keras_sal.data.shards.job_file import begin_job
-from keras_sal.data.shards.shard_plan import plan_shards
 from keras_sal.data.shards.shard_table import TABLE
-from keras_sal.data.shards.writing import ShardTask, end_job, write_shard
 from keras_sal.files import file_sha256
 from keras_sal.training import WakeWordJob, make_streams
 
@@ -34,11 +32,7 @@ def recordings(corpus):
 
 @pytest.fixture(scope="module")
 def shards(recordings, corpus, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shards")
-    begin_job(folder, SETTINGS, corpus)
-    plans = plan_shards(recordings, SETTINGS, corpus)
-    end_job(folder, [write_shard(ShardTask(plan, folder)).shard for plan in plans])
-    return folder
+    return write_alone(recordings, SETTINGS, corpus, tmp_path_factory.mktemp("shards"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
