@@ -32,6 +32,7 @@ from keras_sal.audio.micro_frontend import FEATURES, count_frames
 from keras_sal.audio.samples import SAMPLE_RATE
 from keras_sal.data.features_file import (
     FORMAT,
+    SUFFIX,
     StoredFeatures,
     import_array_record,
     read_features,
@@ -42,7 +43,6 @@ from keras_sal.typing import Array, PathLike
 if TYPE_CHECKING:
     from keras_sal.data.streams import Stream
 
-SUFFIX = ".arrayrecord"
 ABANDONED_S = 3600.0  # a shard is written in milliseconds
 
 

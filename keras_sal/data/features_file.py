@@ -21,6 +21,7 @@ from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
 
 FORMAT = 3
+SUFFIX = ".arrayrecord"
 RECORD_FRAMES = 256  # a crop of four seconds lies in two or three records
 WRITER_OPTIONS = "group_size:1,zstd:3"
 READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"

@@ -22,8 +22,9 @@ from keras_sal.data import StreamAugmentation, cluster, load_recordings
 from keras_sal.data.alignment import pieces
 from keras_sal.data.alignment.folder import align_folder
 from keras_sal.data.cluster import Cluster
+from keras_sal.data.features_file import SUFFIX
 from keras_sal.data.shards import StreamSettings, load_shards, write_shards
-from keras_sal.data.shards.shard_plan import SUFFIX, plan_shards
+from keras_sal.data.shards.shard_plan import plan_shards
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("array_record", reason="shards are ArrayRecord files")

@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_sal import __version__
 from keras_sal.checks import positive, require
-from keras_sal.data.features_file import FORMAT
+from keras_sal.data.features_file import FORMAT, SUFFIX
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SPLITS
 from keras_sal.data.selection import partition
@@ -25,7 +25,6 @@ from keras_sal.data.training_set import training_streams
 from keras_sal.data.wake_words import Words, class_of, compared_words
 
 LEAST_RECORDINGS = 500  # of a kind, that a shard draws from where there are as many
-SUFFIX = ".arrayrecord"
 
 
 @dataclass(frozen=True)

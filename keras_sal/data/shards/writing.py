@@ -14,10 +14,10 @@ from typing import Any
 
 from keras_sal.checks import require
 from keras_sal.data.cluster import Cluster
-from keras_sal.data.features_file import read_features, write_features
+from keras_sal.data.features_file import SUFFIX, read_features, write_features
 from keras_sal.data.recordings import Recording
 from keras_sal.data.shards.job_file import begin_job
-from keras_sal.data.shards.shard_plan import SUFFIX, ShardPlan, StreamSettings, plan_shards
+from keras_sal.data.shards.shard_plan import ShardPlan, StreamSettings, plan_shards
 from keras_sal.data.shards.shard_table import Shard, write_table
 from keras_sal.data.shards.stream_notes import note_of_stream, stream_of_note
 from keras_sal.data.streams import Stream
