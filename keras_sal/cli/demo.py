@@ -17,7 +17,6 @@ from keras_sal.cli.arguments import (
 )
 from keras_sal.cli.command_parser import Commands, add_command
 from keras_sal.cli.console import Console, says_warnings
-from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.results_table import print_footprint, print_results
 
 NEXT = (
@@ -77,7 +76,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         The exit status, 0.
     """
     with console.stage("Load the libraries"):
-        import_quietly("tensorflow")
         from keras_sal.training import demo
     training = dataclasses.replace(demo.DEMO_TRAINING, **values(options, TRAINING))
     job = demo.DemoJob(training=training, **values(options, JOB))

@@ -29,7 +29,6 @@ from keras_sal.cli.job_arguments import (
     recordings_of_job,
     words_of_job,
 )
-from keras_sal.cli.native_noise import import_quietly
 from keras_sal.cli.results_table import print_footprint, print_results
 
 QUANTIZATIONS = ("int8", "int16x8", "float32")
@@ -161,7 +160,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         The exit status, 0.
     """
     with console.stage("Load the libraries"):
-        import_quietly("tensorflow")
         from keras_sal.training import SyntheticSpeech, TrainingOptions, wake_word
     words, output = words_of_job(options), output_of_job(options)
     job = wake_word.WakeWordJob(

@@ -12,6 +12,7 @@ report shows and plays what all three detect.
 from __future__ import annotations
 
 import functools
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def run_demo(
         return recipe.refine_anchors(streams.train, seed=seed, reporter=reporter)
 
     def trained(name: str, loss: str, checkpoint: Path) -> keras.Model:
-        keras.utils.set_random_seed(seed)
+        random.seed(seed)
         return recipe.train(
             recipe.detector(),
             recipe.make_loss(loss),

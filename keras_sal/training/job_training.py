@@ -86,10 +86,26 @@ class JobTraining:
             reporter=self.reporter,
         )
 
+    def refine(self, job: WakeWordJob) -> None:
+        """Refine the anchors, unless that is done; the first training would do it.
+
+        Args:
+            job: A job, with whose seed they are refined if it asks for that.
+        """
+        if self._refinement is None:
+            random.seed(job.training.seed)
+            streams = self.streams
+            if job.refine:
+                streams = recipe.refine_anchors(
+                    streams, seed=job.training.seed, classes=job.classes, reporter=self.reporter
+                )
+            self._refinement = _Refinement(streams, random.getstate())
+
     def _train(
         self, job: WakeWordJob, checkpoint: Path, callbacks: Sequence[keras.callbacks.Callback]
     ) -> keras.Model:
-        self._refinement = self._refinement or self._refine(job)
+        self.refine(job)
+        assert self._refinement is not None
         streams, random_state = self._refinement
         random.setstate(random_state)
         return recipe.train(
@@ -102,12 +118,3 @@ class JobTraining:
             checkpoint=checkpoint,
             reporter=self.reporter,
         )
-
-    def _refine(self, job: WakeWordJob) -> _Refinement:
-        keras.utils.set_random_seed(job.training.seed)
-        streams = self.streams
-        if job.refine:
-            streams = recipe.refine_anchors(
-                streams, seed=job.training.seed, classes=job.classes, reporter=self.reporter
-            )
-        return _Refinement(streams, random.getstate())

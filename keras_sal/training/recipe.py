@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -252,7 +253,8 @@ def refine_anchors(
     Args:
         streams: Training streams with features.
         steps: Train steps of the GRU, >= 1. Defaults to 400; with too few, anchors move anywhere.
-        seed: Seed of the weights and crops, given to `keras.utils.set_random_seed`. Defaults to 0.
+        seed: Seed of the crops, and of Python's `random`, from which Keras draws the weights.
+            Defaults to 0.
         max_shift_s: Greatest distance from an anchor to its first place, in seconds, > 0. Defaults
             to 0.5.
         classes: Number of words. Defaults to 1.
@@ -261,7 +263,7 @@ def refine_anchors(
     Returns:
         The streams with other event times and the same features.
     """
-    keras.utils.set_random_seed(seed)
+    random.seed(seed)
     batches = RefinedBatches(
         streams,
         word_targets(classes=classes),
