@@ -46,7 +46,7 @@ KERAS_METHODS = {
 
 # Each floor imports only from floors below it.
 FLOORS = [
-    {"typing", "extras", "provenance", "progress", "checks"},
+    {"typing", "extras", "provenance", "progress", "checks", "memory"},
     {"anchors", "layers"},
     {"files", "pretrained"},
     {"array_files"},

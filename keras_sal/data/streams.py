@@ -20,10 +20,12 @@ from keras_sal.audio import SAMPLE_RATE, energy_db
 from keras_sal.data.features_cache import FeaturesCache
 from keras_sal.data.placed_recording import PlacedRecording
 from keras_sal.data.recordings import Recording
+from keras_sal.memory import release_freed_memory
 from keras_sal.typing import Array, PathLike, Progress
 
 FADE_S = 0.01
 BACKGROUND_PERCENTILE = 10
+BLOCK = 1 << 16  # samples
 
 
 @dataclass(frozen=True)
@@ -116,25 +118,28 @@ class Stream:
         background_db = [_background_db(p, x) for p, x in zip(self.placed, pieces, strict=True)]
         rng = np.random.default_rng(self.seed)
         mix = augmentation.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
-        mix *= augmentation.db_to_amplitude(self._between_recordings(background_db))
+        mix *= self._gains(background_db)
         for placed, piece in zip(self.placed, pieces, strict=True):
             start, fade = round(placed.start_s * SAMPLE_RATE), _fade(len(piece))
             heard = mix[start : start + len(piece)]
             heard[:] = fade * piece + (1 - fade) * heard
         if self.snr_db is not None:
-            speech_db = self._between_recordings(
-                [augmentation.speech_level_db(piece) for piece in pieces]
-            )
-            mix += self._noise(len(mix), rng) * augmentation.db_to_amplitude(
-                speech_db - self.snr_db
-            )
+            speech_db = [augmentation.speech_level_db(piece) for piece in pieces]
+            noise = self._noise(len(mix), rng)
+            noise *= self._gains(speech_db, below_db=self.snr_db)
+            mix += noise
         return np.clip(mix, -1, 1, out=mix)
 
-    def _between_recordings(self, values: Sequence[float]) -> Array:
-        """One value per sample: constant over each recording, interpolated over the pauses."""
+    def _gains(self, levels_db: Sequence[float], below_db: float = 0.0) -> Array:
+        """One gain per sample: constant over each recording, in dB interpolated over the pauses."""
         knots_s = np.array([(placed.start_s, placed.end_s) for placed in self.placed]).ravel()
-        time_s = np.arange(round(self.duration_s * SAMPLE_RATE)) / SAMPLE_RATE
-        return np.interp(time_s, knots_s, np.repeat(values, 2))
+        gains = np.empty(round(self.duration_s * SAMPLE_RATE), "float32")
+        for start in range(0, len(gains), BLOCK):  # as times and levels take double the memory
+            block = gains[start : start + BLOCK]
+            time_s = np.arange(start, start + len(block)) / SAMPLE_RATE
+            level_db = np.interp(time_s, knots_s, np.repeat(levels_db, 2))
+            block[:] = augmentation.db_to_amplitude(level_db - below_db)
+        return gains
 
     def _noise(self, length: int, rng: np.random.Generator) -> Array:
         if not self.noise:
@@ -191,6 +196,7 @@ def compute_features(
             found.append(features)
             if progress:
                 progress(len(found), len(streams))
+    release_freed_memory()
     return [replace(s, features=f) for s, f in zip(streams, found, strict=True)]
 
 

@@ -26,6 +26,7 @@ from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
 from keras_sal.extras import require_packages
 from keras_sal.files import temporary_sibling
+from keras_sal.memory import release_freed_memory
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.provenance import machine, versions
 from keras_sal.runtime import drop_remainder, open_runner
@@ -222,6 +223,7 @@ class _Release:
 
     def _convert(self, model: keras.Model, runner: Any) -> Any:
         sequences = drop_remainder(runner, calibration_sequences(self.plan.streams.train))
+        release_freed_memory()  # the converter is a process of its own
         return micro.convert(
             model,
             self.folder / "cache.tflite",
