@@ -42,6 +42,7 @@ def add_parser(commands: Commands) -> None:
         "`keras-sal train` makes a detector to use.",
         examples=["demo", "demo out --recordings my_recordings --word computer"],
     )
+    parser.set_defaults(needs_tensorflow=False)
     parser.add_argument(
         "output", nargs="?", default="keras_sal_demo", metavar="OUT", help="folder to write to"
     )

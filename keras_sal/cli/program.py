@@ -28,6 +28,7 @@ from keras_sal.cli import (
 )
 from keras_sal.cli.command_parser import CommandParser
 from keras_sal.cli.paths import check_paths
+from keras_sal.cli.withheld_package import withhold
 
 COMMANDS = (
     *(tabulate, download, synthesize, align, shard),
@@ -66,6 +67,8 @@ def main(
         check_paths(options)
         if prepare and getattr(options, "needs_keras", True):
             prepare()
+            if not getattr(options, "needs_tensorflow", True):
+                withhold("tensorflow")
         return options.run(options)
     except KeyboardInterrupt:
         print("keras-sal: interrupted", file=sys.stderr)

@@ -69,6 +69,7 @@ def add_parser(commands: Commands) -> None:
         "in OUT/reports; their speech is not synthesised.",
         check=check_job,
     )
+    parser.set_defaults(needs_tensorflow=False)
     add_recordings_of_job(parser)
     add_word(parser, "none; it must be given", several=True)
     parser.add_argument(
