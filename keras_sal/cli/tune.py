@@ -12,6 +12,7 @@ from keras_sal.cli.arguments import (
     add_false_alarm_budget,
     add_seed,
     add_word,
+    add_workers,
     positive,
     values,
 )
@@ -29,7 +30,6 @@ from keras_sal.cli.job_arguments import (
     recordings_of_job,
     words_of_job,
 )
-from keras_sal.cli.native_noise import import_quietly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TRAINING = dict.fromkeys(("steps", "batch_size", "crop_frames", "seed"))
 JOB = dict.fromkeys(("hours", "refine", "fa_per_hour"))
+WHERE = dict.fromkeys(("storage", "workers", "address"))
 SHOWN = 5
 
 
@@ -57,13 +58,15 @@ def add_parser(commands: Commands) -> None:
             "tune my_recordings --word computer --trials 20",
             "tune my_recordings --word computer --trials 40",
             "tune my_recordings --word computer --network gru --network conv --loss sal",
-            "tune my_recordings --word computer --storage postgresql+psycopg://user@host/computer",
+            "tune my_recordings --word computer --trials 40 --workers 4",
+            "tune my_recordings --word computer --trials 100 --address head:6379",
         ],
-        notes="Trials are kept: the second command goes on with those of the first. Processes that "
-        "name the same storage share the trials, on one machine by the file, on several by the URL "
-        "of a database. A trial whose process was killed is tried again.",
+        notes="Trials are kept: the second command goes on with those of the first. With --workers "
+        "or --address worker processes of Ray run them, one a core. A trial whose worker is killed "
+        "goes on, on another one; if the command is killed, the next one tries it again.",
         check=check,
     )
+    parser.set_defaults(needs_tensorflow=False)
     add_recordings_of_job(parser)
     add_word(parser, "none; it must be given", several=True)
     parser.add_argument(
@@ -79,8 +82,10 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--storage",
         metavar="FILE",
-        help="file of the trials, or URL of a database (default: OUT/trials.sqlite3)",
+        help="file of the trials, or URL of a database, which several calls may share (default: "
+        "OUT/trials.journal)",
     )
+    add_workers(parser, "none, this process runs one trial at a time")
     add_false_alarm_budget(parser)
     add_seed(parser, "weights, streams, crops and the search")
     _add_choices(parser.add_argument_group("what to choose from; each may be repeated"))
@@ -103,13 +108,13 @@ def _add_choices(group: Parser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse folders that are not there, and begin only where Optuna is installed.
+    """Refuse folders that are not there, and begin only with the packages.
 
     Args:
         options: Parsed arguments.
 
     Raises:
-        ImportError: If Optuna is missing.
+        ImportError: If a package is missing.
         ValueError: If folders don't go together.
         FileNotFoundError: If one is not there.
     """
@@ -117,6 +122,8 @@ def check(options: argparse.Namespace) -> None:
 
     check_job(options)
     require_package("optuna", "tune hyper-parameters", extra="tune")
+    if options.workers or options.address:
+        require_package("ray", "run trials on worker processes", extra="scale")
 
 
 @says_warnings
@@ -131,7 +138,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         The exit status, 0.
     """
     with console.stage("Load the libraries"):
-        import_quietly("tensorflow")
         from keras_sal import training
     output = output_of_job(options)
     job = training.WakeWordJob(
@@ -150,7 +156,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         job,
         trials=options.trials,
         space=space,
-        storage=options.storage,
+        **values(options, WHERE),
         reporter=console,
     )
     _print_trials(result, words_of_job(options), console)

@@ -18,7 +18,6 @@ from keras_sal.extras import import_package
 RETRIES = 5  # of a task whose process was killed
 LOCAL = "local"  # Ray's name of processes of its own on this machine
 PATIENCE_S = 10
-TASKS_PER_CORE = 2  # one that runs and one that waits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,7 +63,7 @@ class Cluster:
             self._ray.shutdown()
 
     def map(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, waiting: int = 1
     ) -> Iterator[tuple[Item, Result]]:
         """Call a function on each item, on the workers.
 
@@ -76,6 +75,8 @@ class Cluster:
             function: Function of a module that the workers can import. It may run twice for an item
                 if its process is killed.
             items: The items, which are taken as workers become free.
+            waiting: Items for each core that wait for it, at least 0. With none, an item is taken
+                when all results before it have been used. Defaults to 1.
 
         Yields:
             `(item, result)`, in the order in which they end.
@@ -88,10 +89,12 @@ class Cluster:
         running: dict[Any, Item] = {}
         errors: list[BaseException] = []
         killed: list[BaseException] = []
-        for item in items:
-            while len(running) >= TASKS_PER_CORE * self._core_count():
+        upcoming, nothing = iter(items), object()
+        while not errors:
+            while len(running) >= (1 + waiting) * self._core_count():
                 yield from self._ended(running, errors, killed)
-            if errors:
+            item: Any = nothing if errors else next(upcoming, nothing)
+            if item is nothing:
                 break
             running[task.remote(item)] = item
         while running:

@@ -1,16 +1,18 @@
-"""The storage of trials: a file, or a database that several machines share, which is continued.
+"""The storage of trials, which is continued: a file, or a database that several machines share.
 
-A trial whose process is killed is found by its heartbeat, which stops, and is tried again.
+A file is a journal of Optuna. One call uses it at a time, with all of its workers: `sole_user`. A
+database takes several calls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from keras_sal.checks import require
 from keras_sal.extras import import_package
@@ -19,13 +21,14 @@ from keras_sal.typing import PathLike
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
 STUDY = "keras_sal"
 RECIPE = "recipe"  # attribute of the study: what all trials have in common
 FIRST = "first"  # attribute of the trial that has the parameters of the recipe
 HEARTBEAT_S = 10
 GRACE_S = 30
+LOCKED_BYTE = 1 << 40  # on Windows, where a lock is of a range that nobody can read
 
 
 def import_optuna() -> Any:
@@ -45,7 +48,7 @@ def open_study(
     """Open the study of a storage, or make it.
 
     Args:
-        storage: An SQLite file, or the URL of a database as SQLAlchemy writes it.
+        storage: A file, or the URL of a database as SQLAlchemy writes it.
         recipe: What all trials have in common, ready for JSON.
         first: Parameters of the first trial.
         pruner: Pruner of Optuna.
@@ -58,29 +61,70 @@ def open_study(
         ValueError: If the storage can't be opened, or its trials have another recipe.
     """
     optuna = import_optuna()
-    url = _url(storage)
-    if not _is_url(storage) and not Path(storage).exists():
+    if not is_url(storage) and not Path(storage).exists():
         with temporary_sibling(check_path(storage)) as new:
-            _make_study(optuna, _url(new), recipe, first)
+            _make_study(optuna, new, recipe, first)
             _put_in_place(new, Path(storage))
     with _readable(storage):
-        if _is_url(storage):
+        if is_url(storage):
             with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
-                _make_study(optuna, url, recipe, first)
-        study = optuna.load_study(study_name=STUDY, storage=_connect(optuna, url), pruner=pruner)
+                _make_study(optuna, storage, recipe, first)
+        study = load_study(storage, pruner)
     # Another process that is making the study at this moment has not said the recipe yet.
     _check_recipe(storage, study.user_attrs.get(RECIPE, recipe), recipe)
     return study
 
 
-def retry(study: Study, trial: Trial | FrozenTrial) -> None:
+def load_study(storage: PathLike, pruner: Any) -> Study:
+    """Open the study of a storage that has one, as workers do.
+
+    Args:
+        storage: A file, or the URL of a database.
+        pruner: Pruner of Optuna.
+    """
+    optuna = import_optuna()
+    study: Study = optuna.load_study(study_name=STUDY, storage=connect(storage), pruner=pruner)
+    return study
+
+
+def connect(storage: PathLike) -> Any:
+    """Return the storage of Optuna for a file or a URL.
+
+    Args:
+        storage: A file, or the URL of a database.
+    """
+    optuna = import_optuna()
+    if not is_url(storage):
+        path, journal = str(Path(storage).absolute()), optuna.storages.journal
+        lock = journal.JournalFileOpenLock(path)
+        return optuna.storages.JournalStorage(journal.JournalFileBackend(path, lock))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.storages.RDBStorage(
+            str(storage),
+            heartbeat_interval=HEARTBEAT_S,
+            grace_period=GRACE_S,
+            heartbeat_stale_trial_callback=retry,
+        )
+
+
+def retry(study: Study, trial: FrozenTrial) -> None:
     """Have a trial that ended before its result tried again.
 
     Args:
         study: The study.
         trial: The trial.
     """
-    study.enqueue_trial(trial.params, user_attrs=trial.user_attrs)
+    optuna = import_optuna()
+    study.add_trial(
+        optuna.create_trial(
+            state=optuna.trial.TrialState.WAITING,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs=trial.user_attrs,
+            system_attrs=trial.system_attrs,  # the parameters of one that has drawn none yet
+        )
+    )
 
 
 def finished(study: Study) -> list[FrozenTrial]:
@@ -94,12 +138,55 @@ def finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _make_study(optuna: Any, url: str, recipe: Mapping[str, Any], first: Mapping[str, Any]) -> None:
-    storage = _connect(optuna, url)
-    study = optuna.create_study(study_name=STUDY, storage=storage, direction="minimize")
+@contextlib.contextmanager
+def sole_user(path: PathLike) -> Iterator[None]:
+    """Use the file of trials alone. A process that ends, however it does, uses it no more.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If another process uses it.
+    """
+    with Path(path).open("ab") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise ValueError(
+                "`storage` must be used by one call at a time; it counts the trials that are under "
+                f"way. Received: {str(path)!r}, which another one uses. Wait for it, give that one "
+                "more workers, or name the URL of a database, which takes several."
+            ) from error
+        yield
+
+
+def is_url(storage: PathLike) -> bool:
+    """Return whether a storage is a database.
+
+    Args:
+        storage: A file, or the URL of a database.
+    """
+    return "://" in str(storage)
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(LOCKED_BYTE)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _make_study(
+    optuna: Any, storage: PathLike, recipe: Mapping[str, Any], first: Mapping[str, Any]
+) -> None:
+    study = optuna.create_study(study_name=STUDY, storage=connect(storage), direction="minimize")
     study.set_user_attr(RECIPE, dict(recipe))
     study.enqueue_trial(dict(first), user_attrs={FIRST: True})
-    storage.engine.dispose()
 
 
 def _put_in_place(new: Path, path: Path) -> None:
@@ -112,25 +199,6 @@ def _put_in_place(new: Path, path: Path) -> None:
         new.replace(path)
 
 
-def _connect(optuna: Any, url: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.storages.RDBStorage(
-            url,
-            heartbeat_interval=HEARTBEAT_S,
-            grace_period=GRACE_S,
-            heartbeat_stale_trial_callback=retry,
-        )
-
-
-def _is_url(storage: PathLike) -> bool:
-    return "://" in str(storage)
-
-
-def _url(storage: PathLike) -> str:
-    return str(storage) if _is_url(storage) else f"sqlite:///{Path(storage).absolute()}"
-
-
 @contextlib.contextmanager
 def _readable(storage: PathLike) -> Iterator[None]:
     """Say what a storage must be, if it can't be opened."""
@@ -138,10 +206,10 @@ def _readable(storage: PathLike) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, KeyError, RuntimeError) as error:
+    except (SQLAlchemyError, LookupError, RuntimeError, ValueError, TypeError) as error:
         raise ValueError(
             "`storage` must be a file that a tuning wrote, or none yet, or the URL of a database "
-            "that can be reached. Received: "
+            "that can be reached; that of an SQLite file is sqlite:///FILE. Received: "
             f"{_shown(storage)} ({type(error).__name__}). Give another one."
         ) from error
 

@@ -8,9 +8,11 @@ is worse than the median of the others at the same epoch.
     result = tune_wake_word("computer", WakeWordJob("computer", "my_recordings"), trials=20)
     train_wake_word("computer", result.best.job, resume=True)
 
-Trials are kept in a file, with which another call goes on, and which several processes may share.
-On several machines it is a database: `storage="postgresql+psycopg://user@host/name"`. Detectors are
-kept where `train_wake_word` looks for them, so that it trains none again.
+Trials are kept in a file, with which another call goes on. With `workers` or `address` they run at
+the same time, on worker processes of Ray. This process draws them and takes their results; a worker
+trains, and reads the file to know whether to end early. A trial whose worker is killed goes on, on
+another one, from the epoch that was kept. Detectors are kept where `train_wake_word` looks for
+them, so that it trains none again.
 """
 
 from __future__ import annotations
@@ -18,36 +20,44 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import keras
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_sal import __version__
 from keras_sal.checks import require
 from keras_sal.data import Recording
-from keras_sal.files import json_ready, write_json
+from keras_sal.data.cluster import Cluster
+from keras_sal.files import write_json
 from keras_sal.progress import Reporter, SilentReporter
-from keras_sal.runtime import open_runner
 from keras_sal.training.dev_criterion import DevCriterion
 from keras_sal.training.job_recordings import JobRecordings
 from keras_sal.training.job_training import JobTraining
-from keras_sal.training.recipe import EPOCHS
 from keras_sal.training.search_space import SEARCHED, SearchSpace, settings
-from keras_sal.training.trial_storage import FIRST, finished, import_optuna, open_study, retry
+from keras_sal.training.trial_queue import TrialQueue
+from keras_sal.training.trial_storage import FIRST, finished, import_optuna, is_url, open_study
+from keras_sal.training.trial_training import (
+    FA_PER_HOUR,
+    TRIGGERS,
+    TrialResult,
+    TrialSetup,
+    TrialTraining,
+    run_trial,
+)
 from keras_sal.training.wake_word_job import WakeWordJob
 from keras_sal.typing import PathLike
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
-STORAGE = "trials.sqlite3"
+STORAGE = "trials.journal"
 RESULTS = "tuning.json"
-EVALUATED = range(EPOCHS // 2, EPOCHS, 2)  # epochs after which a trial may be pruned
 UNPRUNED = 4  # trials that must be complete before others are pruned
-TRIGGERS, FA_PER_HOUR = "triggers", "fa_per_hour"  # attributes of trials
+
+_Run: TypeAlias = Callable[[Iterable[TrialTraining]], Iterable[tuple[TrialTraining, TrialResult]]]
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,8 @@ def tune_wake_word(
     trials: int = 20,
     space: SearchSpace | None = None,
     storage: PathLike | None = None,
+    workers: int | None = None,
+    address: str | None = None,
     reporter: Reporter | None = None,
 ) -> TuningResult:
     """Search hyper-parameters of the training of a detector, by their criterion on dev.
@@ -130,18 +142,23 @@ def tune_wake_word(
         trials: Number of trials with a result, those of earlier calls and other processes among
             them, >= 1. Defaults to 20.
         space: The `SearchSpace`. Defaults to `None`, for its defaults.
-        storage: File of the trials, or URL of a database that several machines share. Defaults to
-            `None`, for `trials.sqlite3` in `output`.
+        storage: File of the trials, which one call uses at a time, or URL of a database that
+            several calls share. Defaults to `None`, for `trials.journal` in `output`.
+        workers: Number of processes on this machine, each of which runs a trial; see
+            `keras_sal.data.cluster.Cluster`. Defaults to `None`: this process runs one at a time.
+        address: Address of a Ray cluster, each core of which runs a trial; its machines must have
+            `output` and the file of the trials under the same path. Defaults to `None`, for none.
         reporter: Receiver of the progress. Defaults to `None`, for none.
 
     Returns:
         The `TuningResult`.
 
     Raises:
-        ImportError: If Optuna is missing.
+        ImportError: If Optuna is missing, or Ray for workers.
+        ConnectionError: If there is no cluster at the address.
         ValueError: If the recordings can't be trained on, or the storage has trials of another
-            recipe.
-        RuntimeError: If no trial came to its end.
+            recipe or is used by another call.
+        RuntimeError: If no trial came to its end, or a worker was killed each time over the same.
     """
     require(
         trials >= 1,
@@ -150,16 +167,24 @@ def tune_wake_word(
     )
     optuna = import_optuna()
     output, space, reporter = Path(output), space or SearchSpace(), reporter or SilentReporter()
+    cluster = None if workers is None and address is None else Cluster(workers, address)
     found = job.collect_recordings(output, reporter)
     output.mkdir(parents=True, exist_ok=True)
     recipe = _describe(job, space, found.recordings)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED)
-    study = open_study(storage or output / STORAGE, recipe, space.start(job), pruner)
+    storage = output / STORAGE if storage is None else storage
+    storage = storage if is_url(storage) else Path(storage).absolute()
+    study = open_study(storage, recipe, space.start(job), pruner)
     if len(finished(study)) < trials:
-        objective = _Objective(output / "cache", job, space, found, reporter)
-        while (done := len(finished(study))) < trials:
-            reporter.say(f"{done} of {trials} trials have a result")
-            study.optimize(objective, n_trials=1)
+        queue = TrialQueue(study, storage, trials, job.training.seed)
+        shared = partial(TrialSetup, storage=storage, pruner=pruner)
+        with queue, _processes(cluster) as run:
+            setup = shared(*_make_training(output.absolute() / "cache", job, found, reporter))
+            if cluster is not None:
+                setup.prepare_to_send(job)
+            for task, ended in run(_draw(queue, space, job, setup, reporter)):
+                queue.tell(task.number, ended.criterion)
+                reporter.say(f"Trial {task.number}: {ended}")
     result = TuningResult(sorted((_tuned(t, job, space) for t in finished(study)), key=_rank))
     if math.isnan(result.best.criterion):
         raise RuntimeError(
@@ -173,81 +198,35 @@ def tune_wake_word(
     return result
 
 
-class _Objective:
-    """Trains the detector of a trial, and returns its criterion."""
-
-    def __init__(
-        self,
-        cache: Path,
-        job: WakeWordJob,
-        space: SearchSpace,
-        found: JobRecordings,
-        reporter: Reporter,
-    ):
-        self.job, self.space, self.reporter = job, space, reporter
-        streams = job.make_streams(found.recordings, cache, reporter)
-        self.fa_per_hour = streams.choose_budget(job.fa_per_hour, reporter)
-        self.criterion = DevCriterion(streams.dev, job.classes, self.fa_per_hour)
-        self.training = JobTraining(cache, found, streams.train, reporter)
-
-    def __call__(self, trial: Trial) -> float:
-        optuna = import_optuna()
-        # Another call, or process, that began with the same seed would draw the same.
-        trial.study.sampler = optuna.samplers.TPESampler(seed=self.job.training.seed + trial.number)
-        job = self.space.draw(trial, self.job)
-        named = ", ".join(f"{name}={value}" for name, value in settings(job).items())
-        self.reporter.say(f"Trial {trial.number}: {named}")
-        try:
-            return self._score(trial, job)
-        except optuna.TrialPruned as pruned:
-            self.reporter.say(f"Trial {trial.number} is ended early: {pruned}")
-            self.training.path(job).with_suffix(".npz").unlink(missing_ok=True)
-            raise
-        except KeyboardInterrupt:
-            retry(trial.study, trial)
-            raise
-
-    def _score(self, trial: Trial, job: WakeWordJob) -> float:
-        keras.utils.clear_session()  # of the trial before
-        callback = _Pruning(trial, self.criterion)
-        runner = open_runner(self.training.load_or_train(job, resume=True, callbacks=[callback]))
-        posteriors = self.criterion.predict(runner)
-        found = self.criterion.score(posteriors, runner)
-        _require_finite(found)
-        triggers = self.criterion.tune_triggers(posteriors, runner)
-        trial.set_user_attr(TRIGGERS, json_ready(triggers))
-        trial.set_user_attr(FA_PER_HOUR, self.fa_per_hour)
-        self.reporter.say(f"Trial {trial.number}: criterion {found:.4f}")
-        return found
+@contextmanager
+def _processes(cluster: Cluster | None) -> Iterator[_Run]:
+    """Give a function that runs trials: those of a cluster do, or this one."""
+    if cluster is None:
+        yield lambda tasks: ((task, run_trial(task)) for task in tasks)
+        return
+    with cluster:
+        yield lambda tasks: cluster.map(run_trial, tasks, waiting=0)
 
 
-class _Pruning(keras.callbacks.Callback):
-    """Callback that ends a trial which is worse than the median of the others."""
-
-    def __init__(self, trial: Trial, criterion: DevCriterion):
-        super().__init__()
-        self.trial, self.criterion = trial, criterion
-        self._runner: Any = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Score the detector on dev after some epochs, which Keras counts from 0."""
-        _require_finite(float((logs or {}).get("loss", 0.0)))
-        if epoch + 1 not in EVALUATED:
-            return
-        self._runner = self._runner or open_runner(self.model)
-        criterion = self.criterion.score(self.criterion.predict(self._runner), self._runner)
-        _require_finite(criterion)
-        self.trial.report(criterion, epoch + 1)
-        if self.trial.should_prune():
-            raise import_optuna().TrialPruned(
-                f"criterion {criterion:.4f} after epoch {epoch + 1} of {EPOCHS}"
-            )
+def _make_training(
+    cache: Path, job: WakeWordJob, found: JobRecordings, reporter: Reporter
+) -> tuple[JobTraining, DevCriterion]:
+    """Return what trains the jobs of trials, and what scores their detectors."""
+    streams = job.make_streams(found.recordings, cache, reporter)
+    fa_per_hour = streams.choose_budget(job.fa_per_hour, reporter)
+    training = JobTraining(cache, found, streams.train, reporter)
+    return training, DevCriterion(streams.dev, job.classes, fa_per_hour)
 
 
-def _require_finite(figure: float) -> None:
-    """End a trial whose training diverged."""
-    if not math.isfinite(figure):
-        raise import_optuna().TrialPruned("the training diverged")
+def _draw(
+    queue: TrialQueue, space: SearchSpace, job: WakeWordJob, setup: TrialSetup, reporter: Reporter
+) -> Iterator[TrialTraining]:
+    """Draw trials while results are missing."""
+    for trial in queue.draw():
+        drawn = space.draw(trial, job)
+        named = ", ".join(f"{name}={value}" for name, value in settings(drawn).items())
+        reporter.say(f"Trial {trial.number}: {named}")
+        yield TrialTraining(trial.number, drawn, setup)
 
 
 def _rank(trial: TunedTrial) -> tuple[bool, float, int]:

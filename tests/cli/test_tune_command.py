@@ -130,9 +130,9 @@ def test_trials_of_another_recipe_are_refused(tmp_path, capsys, monkeypatch, arg
     from keras_sal.training import job_recordings
 
     monkeypatch.setattr(job_recordings, "check_splits", lambda *_: ({}, {}))
-    monkeypatch.setattr(tuning, "_Objective", lambda *_: pytest.fail("began"))
+    monkeypatch.setattr(tuning, "_make_training", lambda *_: pytest.fail("began"))
     folder = small_corpus(tmp_path / "recordings")
-    command = ["tune", str(folder), "--storage", str(tmp_path / "trials.sqlite3")]
+    command = ["tune", str(folder), "--storage", str(tmp_path / "trials.journal")]
     command += ["--output", str(tmp_path / "out")]
     with pytest.raises(pytest.fail.Exception, match="began"):
         cli.main([*command, "--word", "computer"])

@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from recording_folders import burst, small_corpus, write_folder
 from shards_alone import write_alone
+from worker_processes import descendants, wait_until
 
 from keras_sal import cli
 from keras_sal.data import StreamAugmentation, cluster, load_recordings
@@ -37,7 +37,6 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 AUGMENTATION = StreamAugmentation(rooms=0.0)
 SETTINGS = {"hours": 0.1, "stream_s": 30.0, "shard_hours": 0.026, "augmentation": AUGMENTATION}
-PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,38 +71,6 @@ def expected(recordings, corpus, tmp_path_factory):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def descendants(title=b"ray::"):
-    """The processes below this one whose title begins so, by number."""
-    titles, parents = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                titles[int(entry.name)] = (entry / "cmdline").read_bytes()
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                parents[int(entry.name)] = int(parent) if state != "Z" else 0
-            except OSError:
-                continue
-
-    def is_below(process):
-        while process in parents and process != os.getpid():
-            process = parents[process]
-        return process == os.getpid()
-
-    return [
-        process
-        for process, text in titles.items()
-        if text[: len(title)] == title and is_below(process)
-    ]
-
-
-def wait_until(condition):
-    begin = time.monotonic()
-    while not (found := condition()):
-        assert time.monotonic() - begin < PATIENCE_S
-        time.sleep(0.005)
-    return found
 
 
 def kill_a_worker(title, killed):

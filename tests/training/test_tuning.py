@@ -2,9 +2,8 @@
 
 import json
 import math
-import os
+import multiprocessing
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,12 +22,14 @@ from keras_sal.training import (
     WakeWordJob,
     recipe,
     trial_storage,
+    trial_training,
     tune_wake_word,
     tuning,
 )
 from keras_sal.training.dev_criterion import DevCriterion
 from keras_sal.training.search_space import settings
-from keras_sal.training.trial_storage import FIRST, finished, open_study, retry
+from keras_sal.training.trial_queue import TrialQueue
+from keras_sal.training.trial_storage import FIRST, finished, open_study
 
 optuna = pytest.importorskip("optuna")
 
@@ -130,84 +131,120 @@ class TestCriterion:
         assert (second["frr"], second["default_frr"]) == (0.0, 0.0)
 
 
+def run(queue):
+    """Runs the trials of a queue; lists their numbers."""
+    numbers = []
+    for trial in queue.draw():
+        value = trial.suggest_float("x", 0, 2)
+        queue.tell(trial.number, value)
+        numbers.append(trial.number)
+    return numbers
+
+
+def begin_a_trial(storage, connection):
+    """The work of a process: begins a trial, says so, and waits to be killed."""
+    with TrialQueue(open_study(storage, RECIPE, {"x": 1.0}, None), storage, 1, 0) as queue:
+        next(queue.draw()).suggest_float("x", 0, 2)
+        connection.send("begun")
+        signal.pause()
+
+
 class TestStorage:
     @pytest.fixture
     def path(self, tmp_path):
-        return tmp_path / "trials.sqlite3"
+        return tmp_path / "trials.journal"
 
-    def open(self, path, recipe=RECIPE):
-        return open_study(path, recipe, {"x": 1.0}, None)
+    @pytest.fixture(params=["journal", "database"])
+    def storage(self, request, path):
+        return path if request.param == "journal" else f"sqlite:///{path}"
 
-    def test_goes_on_where_the_last_call_ended(self, path):
-        for number in range(3):
-            study = self.open(path)
-            study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=1)
-            assert len(finished(study)) == number + 1
+    def open(self, storage, recipe=RECIPE):
+        return open_study(storage, recipe, {"x": 1.0}, None)
+
+    def queue(self, storage, count):
+        return TrialQueue(self.open(storage), storage, count, 0)
+
+    def test_goes_on_where_the_last_call_ended(self, storage, path):
+        for count in range(1, 4):
+            with self.queue(storage, count) as queue:
+                assert run(queue) == [count - 1]
+        study = self.open(storage)
         assert [FIRST in trial.user_attrs for trial in study.trials] == [True, False, False]
         assert study.trials[0].params == {"x": 1.0}
         assert list(path.parent.iterdir()) == [path]
 
-    def test_a_database_is_named_by_its_url(self, path):
-        for number in range(2):
-            study = self.open(f"sqlite:///{path}")
-            study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=1)
-            assert len(finished(study)) == number + 1
-        assert sum(FIRST in trial.user_attrs for trial in study.trials) == 1
-
-    def test_processes_that_begin_at_once_share_one_study(self, path):
+    def test_calls_that_begin_at_once_share_the_study_of_a_database(self, path):
         """Each thread has connections of its own, as a process does, and both go on until enough
         trials are finished. SQLite may give the first trial to both, which then counts once."""
-        together = threading.Barrier(2)
+        storage, together = f"sqlite:///{path}", threading.Barrier(2)
+        self.open(storage)  # to make the tables at once is beyond SQLite
 
-        def run():
+        def call():
             together.wait()
-            study = self.open(path)
-            while len(finished(study)) < 6:
-                study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=1)
+            with self.queue(storage, 6) as queue:
+                run(queue)
 
-        threads = [threading.Thread(target=run) for _ in range(2)]
+        threads = [threading.Thread(target=call) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        trials = finished(self.open(path))
+        trials = finished(self.open(storage))
         assert [trial.number for trial in trials] == list(range(len(trials)))
         assert len(trials) in (6, 7)  # the last two may be begun at the same time
         assert sum(FIRST in trial.user_attrs for trial in trials) == 1
 
-    @pytest.mark.slow
-    def test_a_trial_whose_process_is_killed_is_tried_again(self, path, monkeypatch):
+    def test_a_file_is_used_by_one_call(self, path):
+        with self.queue(path, 1) as queue:
+            with (
+                pytest.raises(
+                    ValueError, match=r"one call at a time.*Received: '.*trials.journal'"
+                ),
+                self.queue(path, 1),
+            ):
+                pass
+            assert run(queue) == [0]
+        with self.queue(path, 2) as queue:
+            assert run(queue) == [1]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="a process is forked")
+    @pytest.mark.filterwarnings("ignore:os.fork")
+    def test_a_trial_whose_process_is_killed_is_tried_again(self, storage, monkeypatch):
+        """From a file at once; in a database when its heartbeat has stopped."""
+        monkeypatch.setattr(trial_storage, "GRACE_S", 1)
+        begun, connection = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(
+            target=begin_a_trial, args=(storage, connection)
+        )
+        process.start()
+        assert begun.recv() == "begun"
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        if trial_storage.is_url(storage):
+            time.sleep(2.5)  # a database tells whole seconds
+        with self.queue(storage, 1) as queue:
+            assert run(queue) == [1]
+        [again] = finished(self.open(storage))
+        assert (again.params, FIRST in again.user_attrs) == ({"x": 1.0}, True)
+
+    def test_a_trial_that_lasts_has_a_heartbeat(self, path, monkeypatch):
+        """Another call would take it over otherwise."""
         monkeypatch.setattr(trial_storage, "HEARTBEAT_S", 1)
         monkeypatch.setattr(trial_storage, "GRACE_S", 1)
-        program = (
-            "import os, signal, sys, time\n"
-            "from keras_sal.training import trial_storage\n"
-            "trial_storage.HEARTBEAT_S = trial_storage.GRACE_S = 1\n"
-            f"study = trial_storage.open_study(sys.argv[1], {RECIPE!r}, {{'x': 1.0}}, None)\n"
-            "def die(trial):\n"
-            "    trial.suggest_float('x', 0, 2)\n"
-            "    time.sleep(1.5)\n"  # a trial without any heartbeat can't be found
-            "    os.kill(os.getpid(), signal.SIGKILL)\n"
-            "study.optimize(die, n_trials=1)\n"
-        )
-        killed = subprocess.run([sys.executable, "-c", program, str(path)], env=os.environ)
-        assert killed.returncode == -signal.SIGKILL
-        study = self.open(path)
-        again, until_s = [], time.monotonic() + 30  # a database tells whole seconds
-        while not again and time.monotonic() < until_s:
-            study.optimize(lambda trial: trial.suggest_float("x", 0, 2), n_trials=1)
-            threading.Event().wait(0.6)
-            again = [trial for trial in finished(study) if FIRST in trial.user_attrs]
-        assert [trial.params for trial in again] == [{"x": 1.0}]
+        storage = f"sqlite:///{path}"
+        with self.queue(storage, 1) as queue, self.queue(storage, 1) as other:
+            trial = next(queue.draw())
+            time.sleep(3)
+            assert next(other.draw()).number == trial.number + 1
 
-    @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
-    def test_retries_an_interrupted_trial(self, path):
-        study = self.open(path)
-        trial = study.ask()
-        value = trial.suggest_float("x", 0, 2)
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        retry(study, trial)
-        assert study.ask().suggest_float("x", 0, 2) == value
+    def test_an_interrupted_trial_is_tried_again(self, storage):
+        with self.queue(storage, 1) as queue:
+            next(queue.draw()).suggest_float("x", 0, 2)
+        with self.queue(storage, 1) as queue:
+            assert run(queue) == [1]
+        [again] = finished(self.open(storage))
+        assert (again.params, FIRST in again.user_attrs) == ({"x": 1.0}, True)
 
     def test_refuses_trials_of_another_recipe(self, path):
         self.open(path)
@@ -218,7 +255,7 @@ class TestStorage:
     def test_refuses_another_file(self, path):
         path.write_text("no trials" * 100)
         with pytest.raises(
-            ValueError, match=r"`storage` must be a file that a tuning wrote.*trials"
+            ValueError, match=r"`storage` must be a file that a tuning wrote.*sqlite:///FILE"
         ):
             self.open(path)
         with pytest.raises(ValueError, match=r"`path` must name a file in a folder that exists"):
@@ -239,7 +276,7 @@ class Trainings:
         streams = SplitStreams([silent_stream()], conditions, conditions)
         patch.setattr(WakeWordJob, "make_streams", lambda *_: streams)
         patch.setattr(recipe, "train", self.train)
-        patch.setattr(tuning, "open_runner", lambda model: None)
+        patch.setattr(trial_training, "open_runner", lambda model: None)
         patch.setattr(DevCriterion, "predict", lambda self, runner: [])
         patch.setattr(DevCriterion, "score", lambda _, posteriors, runner: self.criterion)
         patch.setattr(DevCriterion, "tune_triggers", lambda *_: [])
