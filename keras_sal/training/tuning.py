@@ -23,7 +23,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -175,11 +174,12 @@ def tune_wake_word(
     storage = output / STORAGE if storage is None else storage
     storage = storage if is_url(storage) else Path(storage).absolute()
     study = open_study(storage, recipe, space.start(job), pruner)
-    if len(finished(study)) < trials:
+    if (done := len(finished(study))) < trials:
+        reporter.say(f"{done} of {trials} trials have a result")
         queue = TrialQueue(study, storage, trials, job.training.seed)
-        shared = partial(TrialSetup, storage=storage, pruner=pruner)
         with queue, _processes(cluster) as run:
-            setup = shared(*_make_training(output.absolute() / "cache", job, found, reporter))
+            training = _make_training(output.absolute() / "cache", job, found, reporter)
+            setup = TrialSetup(*training, storage, pruner)
             if cluster is not None:
                 setup.prepare_to_send(job)
             for task, ended in run(_draw(queue, space, job, setup, reporter)):

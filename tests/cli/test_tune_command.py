@@ -106,15 +106,25 @@ def test_trials_are_counted(tmp_path, capsys, trials):
     assert "argument --trials: " in capsys.readouterr().err
 
 
-def test_optuna_is_asked_for_before_the_work(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments", "message"),
+    [
+        ("optuna", "tune", [], "`optuna` is needed to tune hyper-parameters"),
+        ("ray", "scale", ["--workers", "2"], "`ray` is needed to run trials on worker processes"),
+        ("ray", "scale", ["--address", "auto"], "`ray` is needed to run trials on worker"),
+    ],
+)
+def test_packages_are_asked_for_before_the_work(
+    tmp_path, capsys, monkeypatch, package, extra, arguments, message
+):
     real = extras.importlib.util.find_spec
     monkeypatch.setattr(
-        extras.importlib.util, "find_spec", lambda name: None if name == "optuna" else real(name)
+        extras.importlib.util, "find_spec", lambda name: None if name == package else real(name)
     )
-    assert cli.main(["tune", str(tmp_path), "--word", "computer"]) == 1
+    assert cli.main(["tune", str(tmp_path), "--word", "computer", *arguments]) == 1
     shown = capsys.readouterr()
-    assert "`optuna` is needed to tune hyper-parameters" in shown.err
-    assert "[tune]" in shown.err
+    assert message in shown.err
+    assert f"[{extra}]" in shown.err
     assert shown.out == ""
 
 
@@ -165,14 +175,16 @@ def test_prints_the_command_that_trains_the_best(tmp_path, monkeypatch, capsys):
     asked = []
 
     def tune(output, job, **options):
-        asked.append((job, options["space"], options["trials"]))
+        asked.append((job, options["space"], options["trials"], options["workers"]))
         return result
 
     monkeypatch.setattr("keras_sal.training.tune_wake_word", tune)
-    options = "--no-refine --hours 2 --steps 500 --seed 4 --trials 9 --network gru --network conv"
-    assert cli.main(["tune", "words", "--word", "Hey Robot", *options.split()]) == 0
-    [(job, space, trials)] = asked
-    assert (job.hours, job.training.steps, job.refine, trials) == (2.0, 500, False, 9)
+    options = "--no-refine --hours 2 --steps 500 --seed 4 --network gru --network conv"
+    options = ["--trials", "9", "--workers", "3", *options.split()]
+    assert cli.main(["tune", "words", "--word", "Hey Robot", *options]) == 0
+    [(job, space, trials, workers)] = asked
+    assert (job.hours, job.training.steps, job.refine) == (2.0, 500, False)
+    assert (trials, workers) == (9, 3)
     assert space == SearchSpace(
         losses=["sal", "sa+fl", "safl"], networks=["gru", "conv"], sizes=["micro"]
     )
