@@ -41,7 +41,7 @@ def session():
 @pytest.fixture(scope="module")
 def tune(tmp_path_factory):
     tones = write_tones(tmp_path_factory.mktemp("tones"), train=12, dev=10, test=4)
-    training = TrainingOptions(steps=200, batch_size=4, crop_frames=120)
+    training = TrainingOptions(steps=100, batch_size=4, crop_frames=120)
     job = WakeWordJob(
         "computer", tones, hours=0.01, refine=False, training=training, fa_per_hour=20.0
     )
@@ -65,16 +65,14 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(tune, tmp_path):
     output, killed = tmp_path / "both", []
     killer = threading.Thread(target=kill_a_worker, args=(output, killed))
     killer.start()
-    found = tune(output, 3, workers=2)
+    found = tune(output, 2, workers=2)
     killer.join()
     assert len(killed) == 1
     states = [trial.state.name for trial in load_study(output / "trials.journal", None).trials]
-    assert states == ["COMPLETE"] * 3
+    assert states == ["COMPLETE"] * 2
     assert not [*(output / "cache").glob("trained-*.npz")]
-    assert [each.describe() for each in tune(output, 3, workers=2).trials] == [
-        each.describe() for each in found.trials
-    ]
-    both, alone = tune(output, 4, workers=2), tune(tmp_path / "alone", 4)
+    assert {each.number for each in found.trials} == {0, 1}
+    both, alone = tune(output, 3, workers=2), tune(tmp_path / "alone", 3)
     assert [each.describe() for each in both.trials] == [each.describe() for each in alone.trials]
-    assert len(finished(load_study(output / "trials.journal", None))) == 4
+    assert len(finished(load_study(output / "trials.journal", None))) == 3
     assert both.recipe.number == 0
