@@ -37,6 +37,7 @@ from keras_sal.training import (
     wake_word,
     wake_word_job,
 )
+from keras_sal.training.temperature import TEMPERATURE
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -104,7 +105,7 @@ class TestTrain:
             for path in (kept, trained / "model.keras")
         )
         for logit, tempered in zip(before, after, strict=True):
-            np.testing.assert_allclose(logit, 1.5 * tempered, rtol=1e-5)
+            np.testing.assert_allclose(logit, TEMPERATURE * tempered, rtol=1e-5)
 
     def test_the_firmware_finds_the_word(self, trained, tones):
         detector = StreamingDetector.from_bundle(trained / "firmware")
