@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -24,7 +23,6 @@ from keras_sal.export.tflite.structure import check_structure, damaged
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, ArrayLike, PathLike
 
-ALIGNMENT_BYTES = 16
 MAX_TABLES = 100_000
 MAX_OVERLAP = 4  # how often the vectors of a file may share its bytes, as equal names do
 UNREADABLE = (
@@ -277,15 +275,11 @@ class Flatbuffer:
         self.tree.buffers[tensor.buffer].data = np.frombuffer(raw, "uint8")
 
     def tobytes(self) -> bytes:
-        """Return the file, every buffer on a 16-byte boundary as kernels with wide loads expect."""
-        import flatbuffers
+        """Return the file, in which equal parts are written once: see `SharingBuilder`."""
+        from keras_sal.export.tflite.sharing_builder import SharingBuilder
 
-        builder = flatbuffers.Builder(1 << 16)
-        for buffer in self.tree.buffers:
-            buffer.Pack = _aligned(buffer)
+        builder = SharingBuilder()
         builder.Finish(self.tree.Pack(builder), b"TFL3")
-        for buffer in self.tree.buffers:
-            del buffer.Pack
         return bytes(builder.Output())
 
 
@@ -336,14 +330,3 @@ def _extent(model: Any) -> tuple[int, int]:
 def _some(count: int) -> range:
     """Return the numbers of tables, no more than a file may have of all kinds."""
     return range(min(count, MAX_TABLES))
-
-
-def _aligned(buffer: Any) -> Callable[[Any], Any]:
-    pack = buffer.Pack
-
-    def aligned_pack(builder: Any) -> Any:
-        if buffer.data is not None:
-            builder.Prep(ALIGNMENT_BYTES, len(buffer.data))
-        return pack(builder)
-
-    return aligned_pack
