@@ -23,7 +23,7 @@ RADIX, STAGES = 4, 4
 PAIRS = RADIX**STAGES
 
 
-def _digits_reversed(numbers: Array, digits: int) -> Array:
+def digits_reversed(numbers: Array, digits: int) -> Array:
     """Reverse the digits of numbers to the base 4."""
     result = np.zeros_like(numbers)
     for _ in range(digits):
@@ -35,7 +35,7 @@ def _digits_reversed(numbers: Array, digits: int) -> Array:
 def _twiddles(stage: int) -> ComplexFractions:
     """The factors of a stage, `(groups, 4, 1)`: exp(-2j pi * frequency * place / size)."""
     groups = RADIX**stage
-    frequency = _digits_reversed(np.arange(groups), stage)[:, None]
+    frequency = digits_reversed(np.arange(groups), stage)[:, None]
     phases = -2 * np.pi * frequency * np.arange(RADIX) / (RADIX * groups)
     return ComplexFractions.of_phases(phases[..., None])
 
@@ -72,7 +72,7 @@ class RealTransform:
         low = np.arange(lowest, PAIRS // 2 + 1)
         self.bins = np.concatenate([low[:-1], PAIRS - low])  # the middle comes from below and above
         self._place, self._mirrored = (
-            _digits_reversed(bins, STAGES).astype("int32") for bins in (low, PAIRS - low)
+            digits_reversed(bins, STAGES).astype("int32") for bins in (low, PAIRS - low)
         )
         self._twiddles = ComplexFractions.of_phases(-np.pi * (low / PAIRS + 0.5))
 

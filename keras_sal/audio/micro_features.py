@@ -189,7 +189,7 @@ class MicroFeatures(keras.layers.Layer):
 
     def _amplitudes(self, samples: Tensor) -> Tensor:
         """What the mel filters give: integers, `(batch, frames, 40)`."""
-        frames = self._windowed(ops.reshape(self._frames(_as_int16(samples)), (-1, self.window)))
+        frames = self._windowed(ops.reshape(self._frames(as_int16(samples)), (-1, self.window)))
         scale = _scale_to_16_bits(frames)
         scaled = frames * scale
         scaled = ops.where(scaled < -FULL_SCALE, 0.0, scaled)  # what 16 bits keep of -32768
@@ -241,7 +241,7 @@ class MicroFeatures(keras.layers.Layer):
         return start + floor(slope * steps / FULL_SCALE + 0.5)
 
 
-def _as_int16(samples: Tensor) -> Tensor:
+def as_int16(samples: Tensor) -> Tensor:
     """The 16-bit integers that a microphone delivers, in float32."""
     if keras.backend.standardize_dtype(samples.dtype) == "int16":
         return ops.cast(samples, "float32")

@@ -1,9 +1,9 @@
 """The micro front-end in few operators, for files that are exported.
 
-A step of 10 ms costs a call of each operator, whatever it computes, and each takes space in the
-file. So the sums of the Fourier transform are products with small matrices of 0, 1 and -1 here.
-They are exact on a CPU, where exported files run, and not on a GPU that shortens the factors of a
-matrix product; `MicroFeatures` itself has no such products.
+An operator takes about 60 bytes of a file, whatever it computes. So tables are products with small
+matrices here, as is the Fourier transform, and few numbers are computed where the C code has them
+only to round. One feature in some ten thousands differs from that of `MicroFeatures` by more than a
+step.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 from keras import ops
 
 from keras_sal.audio import micro_tables
-from keras_sal.audio.fixed_point import FRACTION, HIGH, LOW, ComplexFractions
-from keras_sal.audio.fixed_point_fft import PAIRS, RADIX, SIZE, STAGES, RealTransform
+from keras_sal.audio.fixed_point import FRACTION
+from keras_sal.audio.fixed_point_fft import PAIRS, SIZE
 from keras_sal.audio.fixed_point_logarithm import LN_2, SCALE
+from keras_sal.audio.matrix_transform import MatrixTransform
 from keras_sal.audio.micro_features import (
     AMPLITUDE,
     CORRECTION,
@@ -26,136 +27,64 @@ from keras_sal.audio.micro_features import (
     LEAST_SHARE,
     OUTPUT,
     RATIO,
+    SMOOTHING,
     MicroFeatures,
+    as_int16,
 )
+from keras_sal.audio.micro_frontend import FEATURES
+from keras_sal.audio.micro_tables import WEIGHT_ONE, WINDOW_ONE
 from keras_sal.typing import Array, Tensor
 
-GROUPS = PAIRS // RADIX
-SWAPPED = np.eye(2 * RADIX, dtype="float32")[[1, 0, 3, 2, 5, 4, 7, 6]]
+# A filter takes what rises in one interval, and what falls in the next.
+RISING_THEN_FALLING = WEIGHT_ONE * np.eye(2, dtype="float32")[..., None]
+BEND = OUTPUT**0.5  # where PCAN becomes linear
+LOGARITHM = SCALE * LN_2 / np.log(2)
+FEWEST_BITS, MOST_BITS = 7, 30  # of the noise estimate, in the table of the gain
 
 
-def _butterfly() -> Array:
-    """The transform of four complex values, `(8, 8)`: real and imaginary parts by turns."""
-    powers = np.round((-1j) ** np.outer(np.arange(RADIX), np.arange(RADIX)))
-    parts = np.array([[powers.real, powers.imag], [-powers.imag, powers.real]])
-    return parts.transpose(2, 0, 3, 1).reshape(2 * RADIX, 2 * RADIX).astype("float32")
-
-
-def _divide(x: Tensor, divisor: int) -> Tensor:
-    """As `keras_sal.audio.fixed_point.divide`: first less `ceil(x * divisor / 2**15)`."""
-    rounded = ops.floor(x * (-divisor / FRACTION))
-    return ops.floor((x + rounded) * (1 / divisor) + 0.5)
-
-
-def _for_both(real: Array, imaginary: Array) -> Array:
-    """What multiplies the parts of values, and what multiplies their swapped parts."""
-    own = np.repeat(real, 2, axis=-1)
-    swapped = np.stack([-imaginary, imaginary], axis=-1).reshape(own.shape)
-    return np.concatenate([own, swapped], axis=-1)
-
-
-class _Factors:
-    """Complex factors of pairs of real and imaginary parts, `(..., 2 * pairs)`."""
-
-    def __init__(self, phases: Array) -> None:
-        """Take the phases, `(..., pairs)`."""
-        factors = ComplexFractions.of_phases(phases)
-        self._high = _for_both(factors.high_real, factors.high_imaginary)
-        self._low = _for_both(factors.low_real, factors.low_imaginary)
-        self._sums = np.concatenate([np.eye(2 * phases.shape[-1], dtype="float32")] * 2)
-
-    def times(self, both: Tensor) -> Tensor:
-        """Multiply values, and round each part to the nearest integer.
-
-        Args:
-            both: The values, then the same with real and imaginary parts swapped.
-        """
-        low = ops.floor(ops.matmul(ops.multiply(both, self._low), self._sums / LOW))
-        high = ops.matmul(ops.multiply(both, self._high), self._sums) + HIGH // 2
-        return ops.floor((high + low) * (1 / HIGH))
-
-
-class MatrixTransform(RealTransform):
-    """The same energies, to the bit, by products with matrices.
+class _Table:
+    """A table of numbers by interval, read by adding up the differences of its rows.
 
     Args:
-        lowest: The lowest bin, at least 1.
-
-    Attributes:
-        bins: The bin of each energy, in the order in which they are computed.
+        starts: Where each interval begins but the first, `(rows - 1,)`.
+        rows: What is to be read in each, `(rows, columns)`.
     """
 
-    def __init__(self, lowest: int) -> None:
-        low = np.arange(lowest, PAIRS // 2 + 1)
-        self.bins = np.stack([low, PAIRS - low], axis=1).ravel()
-        self._low, self._mirrored = low, (PAIRS - low).astype("int32")
-        self._stages = [self._factors_of(stage) for stage in range(1, STAGES)]
-        self._last = _Factors(-np.pi * (low[:, None] / PAIRS + 0.5))
-        self._both = np.concatenate([np.eye(2 * RADIX, dtype="float32"), SWAPPED], axis=1)
-        self._butterfly = _butterfly()
-        difference = np.concatenate([np.eye(2), -np.eye(2)])
-        self._difference = np.concatenate([difference, difference[:, ::-1]], 1).astype("float32")
-        self._halves = 0.5 * np.array(
-            [
-                *([1, 0, 1, 0], [0, 1, 0, -1], [1, 0, 1, 0], [0, 1, 0, -1]),
-                *([1, 0, -1, 0], [0, 1, 0, 1]),
-            ],
-            "float32",
-        )
-        self._squares = np.repeat(np.eye(2, dtype="float32"), 2, axis=0)
+    def __init__(self, starts: Array, rows: Array) -> None:
+        self._starts = starts.astype("float32")
+        self._first, self._changes = rows[0], np.diff(rows, axis=0)
 
-    @staticmethod
-    def _factors_of(stage: int) -> _Factors:
-        """Return the factors of a stage by frequency and place."""
-        frequency = np.arange(RADIX**stage)[:, None, None]
-        return _Factors(-2 * np.pi * frequency * np.arange(RADIX) / RADIX ** (stage + 1))
+    def at(self, x: Tensor) -> Tensor:
+        """Return the rows for numbers, `(..., 1)` to `(..., columns)`."""
+        passed = ops.greater_equal(x, self._starts)
+        return ops.matmul(ops.cast(passed, "float32"), self._changes) + self._first
 
-    def energies(self, samples: Tensor) -> Tensor:
-        """Compute the energies of samples, divided by 512**2.
 
-        Args:
-            samples: `(frames, 512)`: integers below 2**15.
+def _scales() -> _Table:
+    """Return the power of 2 that makes a number 16 bits long."""
+    bits = np.arange(16)
+    return _Table(2.0 ** bits[:-1], (2.0 ** bits[::-1, None]).astype("float32"))
 
-        Returns:
-            `(frames, bins)`: squares of integers.
-        """
-        z = ops.transpose(ops.reshape(samples, (-1, RADIX, GROUPS, 2)), (0, 2, 1, 3))
-        for stage in range(STAGES):
-            frequencies = RADIX**stage
-            z = ops.reshape(z, (-1, frequencies, GROUPS // frequencies, 2 * RADIX))
-            z = _divide(z, RADIX)
-            if stage:
-                z = self._stages[stage - 1].times(ops.matmul(z, self._both))
-            z = ops.matmul(z, self._butterfly)
-            z = self._for_next(z, stage)
-        z = ops.reshape(z, (-1, PAIRS, 2))
-        here = z[:, int(self._low[0]) : int(self._low[-1]) + 1]
-        there = ops.multiply(ops.take(z, self._mirrored, axis=1), np.array([1, -1], "float32"))
-        pairs = _divide(ops.concatenate([here, there], axis=-1), 2)
-        turned = self._last.times(ops.matmul(pairs, self._difference))
-        both = ops.concatenate([pairs, turned], axis=-1)
-        parts = ops.floor(ops.matmul(both, self._halves))
-        energies = ops.matmul(ops.square(parts), self._squares)
-        return ops.reshape(energies, (-1, 2 * len(self._low)))
 
-    @staticmethod
-    def _for_next(z: Tensor, stage: int) -> Tensor:
-        """Order frequencies, and put the places of the next stage together."""
-        frequencies = RADIX**stage
-        rest = GROUPS // frequencies
-        if rest == 1:
-            return ops.transpose(ops.reshape(z, (-1, frequencies, RADIX, 2)), (0, 2, 1, 3))
-        z = ops.reshape(z, (-1, frequencies, RADIX, rest // RADIX, RADIX, 2))
-        return ops.transpose(z, (0, 4, 1, 3, 2, 5))
+def _parabolas() -> _Table:
+    """Return what the gain is computed of, by the noise estimate in units of amplitude."""
+    bits = np.arange(FEWEST_BITS, MOST_BITS + 1)
+    rows = micro_tables.gain_table()[bits] * np.array([1, 32, 1 / 32, AMPLITUDE], "float32")
+    rows[:, 0] += 0.5  # to round
+    return _Table(2.0 ** (bits[1:] - 1) / AMPLITUDE, rows)
+
+
+def _next_noise(noise: Tensor, amplitudes: Tensor) -> Tensor:
+    """The noise estimate with one more frame in it, in units of amplitude, `(batch, 40)`."""
+    change = ops.floor(ops.multiply(amplitudes - noise, AMPLITUDE * SMOOTHING))
+    return noise + change * (1 / AMPLITUDE)
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")
 class MicroStep(MicroFeatures):
     """`MicroFeatures` in few operators.
 
-    What the mel filters give is the same to the bit. The logarithm is exact where the C code has a
-    table, so that one feature in a thousand is rounded to the next step. It is for conversion: its
-    gradient is 0 where a number is rounded.
+    It is for conversion: its gradient is 0 where a number is rounded.
 
     Args:
         **kwargs: Arguments of `MicroFeatures`.
@@ -163,35 +92,84 @@ class MicroStep(MicroFeatures):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        bank = micro_tables.filter_bank(SIZE)
-        self._transform = MatrixTransform(micro_tables.lowest_bin(SIZE))
-        self._places = self._transform.places_of(bank.bins)
-        self._weights = np.stack([bank.rising, bank.falling], axis=1)  # (41, 2, widest)
-        self._parabolas = self._gains * np.array([1, 32, 1 / 32, 1], "float32")
+        self._energies = MatrixTransform(micro_tables.lowest_bin(SIZE))
+        bank, bins = micro_tables.filter_bank(SIZE), self._energies.bins
+        used = bank.bins > 0
+        falling, places = np.zeros(PAIRS + 1, "float32"), np.zeros(PAIRS + 1, "int32")
+        falling[bank.bins[used]] = bank.falling[used] / WEIGHT_ONE
+        places[bins] = np.arange(len(bins))  # that of bin 0, which is in no filter, is empty
+        self._falling = falling[bins].reshape(-1, 2)
+        self._places = places[bank.bins]
+        self._window = micro_tables.hann_window(self.window) / WINDOW_ONE
+        self._scales, self._parabolas = _scales(), _parabolas()
+
+    def _amplitudes(self, samples: Tensor) -> Tensor:
+        windows = self._frames(as_int16(samples))
+        frames = ops.floor(ops.multiply(ops.reshape(windows, (-1, self.window)), self._window))
+        scale = self._scales.at(ops.max(ops.abs(frames), axis=-1, keepdims=True))
+        scaled = ops.pad(frames * scale, [(0, 0), (0, SIZE - self.window)])
+        bands = self._bands(self._energies.of(scaled))
+        amplitudes = ops.floor((ops.sqrt(bands) + 0.5) / scale)
+        count = windows.shape[1]
+        shape = (ops.shape(samples)[0], -1) if count is None else (-1, count)
+        return ops.reshape(amplitudes, (*shape, FEATURES))
+
+    def _frames(self, samples: Tensor) -> Tensor:
+        if samples.shape[1] == self.window:
+            return ops.expand_dims(samples, 1)
+        return super()._frames(samples)
 
     def _bands(self, energies: Tensor) -> Tensor:
-        intervals = ops.expand_dims(ops.take(energies, self._places, axis=-1), 2)
-        sums = ops.sum(ops.multiply(intervals, self._weights), axis=-1)
-        return sums[:, :-1, 0] + sums[:, 1:, 1]
+        falling = ops.multiply(energies, self._falling)
+        shares = ops.stack([energies - falling, falling], axis=-1)
+        shares = ops.reshape(shares, (-1, self._falling.size, 2))
+        intervals = ops.sum(ops.take(shares, self._places, axis=1), axis=2)
+        bands = ops.conv(intervals, RISING_THEN_FALLING, data_format="channels_last")
+        return ops.squeeze(bands, -1)
+
+    def stream_step(self, amplitudes: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Compute the features of one frame.
+
+        Args:
+            amplitudes: What the mel filters give, `(batch, 40)`.
+            states: The noise estimate before it, in units of amplitude.
+
+        Returns:
+            The features, and the next states.
+        """
+        noise = _next_noise(states[0], amplitudes)
+        return self._compressed(amplitudes, noise), [noise]
+
+    def stream_frames(
+        self, amplitudes: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Compute the features of some frames; all but the noise estimate at once.
+
+        Args:
+            amplitudes: What the mel filters give, `(batch, frames, 40)`.
+            states: The noise estimate before them, in units of amplitude.
+
+        Returns:
+            The features, and the next states.
+        """
+        noises = states
+        for frame in ops.unstack(amplitudes, axis=1):
+            noises = [*noises, _next_noise(noises[-1], frame)]
+        return self._compressed(amplitudes, ops.stack(noises[1:], axis=1)), noises[-1:]
 
     def _features(self, amplitudes: Tensor, noise: Tensor) -> Tensor:
-        without_noise = ops.maximum(
-            ops.floor(ops.maximum(amplitudes - noise * (1 / AMPLITUDE), 0.0)),
-            ops.floor(amplitudes * LEAST_SHARE),
-        )
-        ratio = ops.floor(without_noise * self._gain(noise) * (1 / GAIN))
-        compressed = ops.where(
-            ratio < 2 * RATIO,
-            ops.floor(ops.square(ratio) * (OUTPUT / (2 * RATIO) ** 2)),
-            ops.floor(ratio * (OUTPUT / RATIO)) - OUTPUT,
-        )
-        logarithm = ops.log(ops.maximum(CORRECTION * compressed, 1.0)) * (SCALE * LN_2 / np.log(2))
+        return self._compressed(amplitudes, noise / AMPLITUDE)
+
+    def _compressed(self, amplitudes: Tensor, noise: Tensor) -> Tensor:
+        without_noise = ops.floor(ops.maximum(amplitudes - noise, LEAST_SHARE * amplitudes))
+        ratio = ops.floor(without_noise * self._gain(noise) * (1 / GAIN)) * (BEND / 2 / RATIO)
+        compressed = ops.floor(ops.square(ratio) - ops.square(ops.relu(ratio - BEND)))
+        logarithm = ops.log(ops.maximum(CORRECTION * compressed, 1.0)) * LOGARITHM
         return ops.cast(FEATURE_STEP * ops.round(logarithm), self.compute_dtype)
 
     def _gain(self, noise: Tensor) -> Tensor:
-        bits = ops.cast(ops.floor(ops.log2(ops.maximum(2 * noise, 1.0))), "int32")
-        rows = ops.take(self._parabolas, bits, axis=0)
+        rows = self._parabolas.at(ops.expand_dims(noise, -1))
         start, linear, curved, unit = ops.unstack(rows, axis=-1)
         steps = ops.floor(noise * unit) - micro_tables.SEGMENT
         slope = ops.floor(curved * steps) + linear
-        return start + ops.floor(slope * steps * (1 / FRACTION) + 0.5)
+        return ops.floor(start + slope * steps * (1 / FRACTION))

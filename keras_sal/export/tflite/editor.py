@@ -21,7 +21,7 @@ class Editor:
     def __init__(self, file: Flatbuffer) -> None:
         self.file = file
         self.schema = file.schema
-        self._codes: dict[str, int] = {}
+        self._codes = {file.operator_name(op): op.opcodeIndex for op in file.graph.operators or ()}
 
     def tensor(
         self,

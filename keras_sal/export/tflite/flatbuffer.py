@@ -180,11 +180,12 @@ class Flatbuffer:
         return next((kind for kind in ("int8", "float16") if kind in types), "float32")
 
     def _is_stored(self, op: Operator, index: int) -> bool:
-        """Return whether an input is a factor that `compaction` stores in a small type."""
-        if op.name != "DEQUANTIZE" or self.tensor(index).buffer == 0:
-            return False
-        readers = {other.name for other in self.operators() if op.outputs[0] in other.inputs}
-        return self.scale(index) == 1.0 or (self.dtype(index) == "float16" and readers == {"MUL"})
+        """Return whether an input is a constant that `compaction` stores as integers."""
+        return (
+            op.name in ("DEQUANTIZE", "CAST")
+            and self.tensor(index).buffer != 0
+            and self.dtype(index) != "float16"
+        )
 
     def has_mixed_types(self) -> bool:
         """Return whether inputs are float32 and weights smaller, as in files for phones."""

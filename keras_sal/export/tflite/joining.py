@@ -36,21 +36,18 @@ class _Joiner:
         self.first_tensor = len(file.graph.tensors)
         self.first_code = len(file.tree.operatorCodes)
         self.first_buffer = len(file.tree.buffers) - 1  # buffer 0 is empty in both
+        self.same: dict[int, int] = {}  # tensors of the second file that are tensors of the first
 
     def run(self) -> None:
         ours = Signature.from_names(self.file.inputs, self.file.outputs)
         theirs = Signature.from_names(self.second.inputs, self.second.outputs)
         result, frame = self.file.outputs[ours.posteriors[0]], self.second.inputs[theirs.frames[0]]
-        reshape = Editor(self.file).operator(
-            "RESHAPE",
-            [result],
-            [self._moved(frame)],
-            ReshapeOptions={"newShape": list(self.second.shape(frame))},
-        )
-        self.first_code = len(self.file.tree.operatorCodes)
+        shape = self.second.shape(frame)
+        if self.file.shape(result) == shape:
+            self.same = {frame: result}
+        else:
+            self._reshape(result, self._moved(frame), shape)
         self._append()
-        added = self.file.graph.operators[-len(self.second.graph.operators) :]
-        self.file.graph.operators[-len(added) :] = [reshape, *added]
         inputs = {name: self.file.inputs[name] for name in ours.inputs}
         outputs = {name: self._moved(self.second.outputs[name]) for name in theirs.posteriors}
         for state in ours.states:
@@ -61,9 +58,16 @@ class _Joiner:
             outputs[name + NEXT_SUFFIX] = self._moved(self.second.outputs[state + NEXT_SUFFIX])
         self._set_signature(inputs, outputs)
 
+    def _reshape(self, given: int, made: int, shape: tuple[int, ...]) -> None:
+        """Append an operator; the tensor that it makes is appended later."""
+        editor = Editor(self.file)
+        options = {"ReshapeOptions": {"newShape": list(shape)}}
+        self.file.graph.operators.append(editor.operator("RESHAPE", [given], [made], **options))
+        self.first_code = len(self.file.tree.operatorCodes)
+
     def _moved(self, index: int) -> int:
         """Return the index in the whole of a tensor of the second file."""
-        return index + self.first_tensor if index >= 0 else index
+        return self.same.get(index, index + self.first_tensor if index >= 0 else index)
 
     def _append(self) -> None:
         tree, other = self.file.tree, copy.deepcopy(self.second.tree)

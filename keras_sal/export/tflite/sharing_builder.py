@@ -41,7 +41,8 @@ class SharingBuilder(flatbuffers.Builder):
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
         """Begin a vector."""
         self._links = []
-        alignment = ALIGNMENT_BYTES if elemSize == 1 else alignment
+        if elemSize == 1:
+            alignment = min(ALIGNMENT_BYTES, 1 << max(0, numElems.bit_length() - 1))
         start: int = super().StartVector(elemSize, numElems, alignment)
         self._vector = start, alignment
         return start

@@ -23,6 +23,12 @@ has a property and a method for that. What they give goes to `stream_step`, if t
         def stream_windows(self, clips): # (batch, samples), or more axes: as many windows as fit
             ...                          # (batch, windows, features), as many as `call` returns
 
+A layer that computes several frames of a step with less work than one by one may have a method for
+that, too:
+
+        def stream_frames(self, frames, states):  # (batch, frames, features)
+            ...                                   # the outputs for them, the next states
+
 States start as zeros. Test in the layer's own tests that `call` and `stream_step` give the same
 numbers.
 """
@@ -137,6 +143,8 @@ def _frame_by_frame(
         if frames.chunked:
             inputs = [frames.tensor, *states, *(is_valid.tensor for is_valid in valid)]
             output, *next_states = chunk_step(inputs)
+        elif hasattr(layer, "stream_frames") and not frames.is_single and not valid:
+            output, *next_states = OwnFrames(layer)([frames.tensor, *states])
         else:
             outputs, next_states = for_each_frame(one_frame, [frames, *valid], states)
             output = outputs.tensor
@@ -181,6 +189,22 @@ class OwnStep(WeightSharingLayer):
         """Call `stream_step`."""
         frame, *states = inputs
         output, next_states = self.layer.stream_step(frame, states)
+        return [output, *next_states]
+
+
+@keras.saving.register_keras_serializable(package="keras_sal")
+class OwnFrames(OwnStep):
+    """The `stream_frames` of a layer as a layer: `[frames, *states]` to as many tensors."""
+
+    def build(self, shapes: Sequence[tuple[int | None, ...]]) -> None:
+        """Build the layer for such clips, if it is not built."""
+        if not self.layer.built:
+            self.layer.build(shapes[0])
+
+    def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Call `stream_frames`."""
+        frames, *states = inputs
+        output, next_states = self.layer.stream_frames(frames, states)
         return [output, *next_states]
 
 
