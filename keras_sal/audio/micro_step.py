@@ -2,8 +2,7 @@
 
 An operator takes about 60 bytes of a file, whatever it computes. So tables are products with small
 matrices here, as is the Fourier transform, and few numbers are computed where the C code has them
-only to round. One feature in some ten thousands differs from that of `MicroFeatures` by more than a
-step.
+only to round. One feature in some 8,000 differs from that of `MicroFeatures` by more than a step.
 """
 
 from __future__ import annotations
