@@ -9,8 +9,8 @@ What a window needs from before and the noise estimate are states like any other
 The posterior of step `t`, from 0, is complete with the last sample of the step, at `t + 1` steps.
 
 The features are those of `MicroFeatures(padding="causal")`: 20 ms of silence come before the sound.
-They are computed in few operators, by `keras_sal.audio.micro_step`: one in 1,300 differs, and one in
-8,000 by more than a step. A LiteRT file with an output every 10 ms grows by 15 KB.
+They are computed in few operators, by `keras_sal.audio.micro_step`: one in 1,300 differs, and one
+in 8,000 by more than a step. A LiteRT file with an output every 10 ms grows by 15 KB.
 """
 
 from __future__ import annotations
