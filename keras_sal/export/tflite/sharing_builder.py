@@ -17,7 +17,7 @@ class SharingBuilder(flatbuffers.Builder):
     between operators differ in nothing but their number, so that their tables are equal.
 
     Vectors of bytes, which hold the values of constants, begin on a 16-byte boundary, as kernels
-    with wide loads expect.
+    with wide loads expect; shorter ones on that of the greatest power of 2 in their size.
     """
 
     def __init__(self) -> None:
