@@ -218,16 +218,26 @@ def compared(shipped, threshold, material, arguments, console):
     ]
 
 
-def main():
+def detectors_parser(description):
+    """Return the parser of a command over detectors, with the streams that they are heard on.
+
+    Args:
+        description: What the command does.
+    """
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("detectors", nargs="+", metavar="DETECTOR")
     parser.add_argument("--negatives", type=Path, required=True, metavar="DIR")
     parser.add_argument("--recordings", metavar="DIR", help="default: that of `keras-sal train`")
+    parser.add_argument("--cache", type=Path, required=True, metavar="DIR")
+    return parser
+
+
+def main():
+    parser = detectors_parser(__doc__)
     parser.add_argument("--peers", type=Path, metavar="DIR", help="wheels of peers (none)")
     parser.add_argument("--choose", action="store_true", help="choose thresholds on dev")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR")
     parser.add_argument("--result", type=Path, default=HERE / "results" / "shipped_detectors.json")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ The misses are means over budgets up to 10 false alarms an hour, which depend le
 alarms than those at one budget.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -107,13 +106,7 @@ def means(detectors):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("detectors", nargs="+", metavar="DETECTOR")
-    parser.add_argument("--negatives", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--recordings", metavar="DIR", help="default: that of `keras-sal train`")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR")
+    parser = shipped_detectors.detectors_parser(__doc__)
     parser.add_argument("--result", type=Path, default=RESULTS / "temperatures.json")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)

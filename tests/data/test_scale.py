@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from recording_folders import burst, small_corpus, write_folder
 from shards_alone import write_alone
-from worker_processes import descendants, wait_until
+from worker_processes import descendants, two_workers, wait_until
 
 from keras_sal import cli
 from keras_sal.data import StreamAugmentation, cluster, load_recordings
@@ -41,12 +41,9 @@ SETTINGS = {"hours": 0.1, "stream_s": 30.0, "shard_hours": 0.026, "augmentation"
 
 @pytest.fixture(scope="module", autouse=True)
 def session():
-    """Two workers that find this checkout, and the address of their cluster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
-        with Cluster(workers=2):
-            yield ray.get_runtime_context().gcs_address
+    """Two workers, and the address of their cluster."""
+    with two_workers():
+        yield ray.get_runtime_context().gcs_address
     assert not ray.is_initialized()
     wait_until(lambda: not descendants())
 

@@ -1,10 +1,27 @@
 """The worker processes that a test has started: found by their titles, and waited for."""
 
 import os
+import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from keras_sal.data.cluster import Cluster
+
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
+
+
+@contextmanager
+def two_workers():
+    """Two workers of Ray that find this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
+        with Cluster(workers=2):
+            yield
 
 
 def descendants(title=b"ray::"):

@@ -4,13 +4,11 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from recording_folders import write_tones
-from worker_processes import descendants, wait_until
+from worker_processes import descendants, two_workers, wait_until
 
-from keras_sal.data.cluster import Cluster
 from keras_sal.training import SearchSpace, TrainingOptions, WakeWordJob, tune_wake_word
 from keras_sal.training.trial_storage import finished, load_study
 
@@ -24,18 +22,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-ROOT = Path(__file__).parents[2]
 TITLE = b"ray::run_trial"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def session():
-    """Two workers that find this checkout."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
-        with Cluster(workers=2):
-            yield
+    """Two workers."""
+    with two_workers():
+        yield
 
 
 @pytest.fixture(scope="module")
