@@ -13,11 +13,11 @@ The misses are means over budgets up to 10 false alarms an hour, which depend le
 alarms than those at one budget.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import shipped_detectors
+import shipped_tables
 from kept_posteriors import Detector, predict
 from runs import BUDGET, RESULTS
 
@@ -30,6 +30,7 @@ from keras_sal.training.dev_criterion import AREA
 TEMPERATURES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 SHIPPED = 1.5  # that of the files measured
 GRID = 256
+RESULT = RESULTS / "temperatures.json"
 
 
 def sigmoid(x):
@@ -105,9 +106,24 @@ def means(detectors):
     }
 
 
+def table(found):
+    """Return the table in `docs/results/detectors.md`, in points.
+
+    Args:
+        found: `misses_above_exact` of the result.
+    """
+    return shipped_tables.table(
+        ["logits divided by", *(f"{temperature:g}" for temperature in TEMPERATURES)],
+        [
+            ["mean", *(f"{100 * each['mean']:.2f}" for each in found.values())],
+            ["most", *(f"{100 * each['most']:.2f}" for each in found.values())],
+        ],
+    )
+
+
 def main():
     parser = shipped_detectors.detectors_parser(__doc__)
-    parser.add_argument("--result", type=Path, default=RESULTS / "temperatures.json")
+    parser.add_argument("--result", type=Path, default=RESULT)
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -124,7 +140,7 @@ def main():
         "machine": provenance.machine(),
     }
     files.write_json(arguments.result, files.json_ready(content))
-    console.say(json.dumps(content["misses_above_exact"], indent=1))
+    console.say(table(content["misses_above_exact"]))
 
 
 if __name__ == "__main__":

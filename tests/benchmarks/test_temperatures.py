@@ -1,5 +1,8 @@
 """The files whose logits are measured at several temperatures."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,3 +30,9 @@ def test_rounding_costs_nothing_where_it_joins_no_logits():
     logits = np.arange(-20, 21) * 0.06
     assert np.unique(temperatures.rounded(temperatures.sigmoid(logits / 2))).size == logits.size
     assert np.unique(temperatures.rounded(temperatures.sigmoid(logits + 6))).size < 12
+
+
+def test_the_page_holds_the_table():
+    found = json.loads(temperatures.RESULT.read_text(encoding="utf-8"))["misses_above_exact"]
+    page = Path(__file__).parents[2] / "docs" / "results" / "detectors.md"
+    assert temperatures.table(found) in page.read_text(encoding="utf-8")
