@@ -56,9 +56,9 @@ def conv_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 1,777 | 0.15 M | 896 bytes | 57 frames | 9 KB | 6.9 KB |
-    | `"micro"` | 8,641 | 0.75 M | 2,240 bytes | 57 frames | 20 KB | 11.2 KB |
-    | `"small"` | 40,801 | 3.7 M | 7,360 bytes | 93 frames | 59 KB | 25.6 KB |
+    | `"nano"` | 1,777 | 0.15 M | 896 bytes | 57 frames | 7 KB | 6.9 KB |
+    | `"micro"` | 8,641 | 0.75 M | 2,240 bytes | 57 frames | 17 KB | 11.2 KB |
+    | `"small"` | 40,801 | 3.7 M | 7,360 bytes | 93 frames | 54 KB | 25.6 KB |
 
     Args:
         features: Features of one frame: channels of a sensor, or bands of a front-end. Defaults to

@@ -50,9 +50,9 @@ def conv_gru_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 2,817 | 0.25 M | 80 bytes | unlimited | 11 KB | 8.7 KB |
-    | `"micro"` | 11,769 | 1.1 M | 168 bytes | unlimited | 21 KB | 8.8 KB |
-    | `"small"` | 48,489 | 4.7 M | 344 bytes | unlimited | 59 KB | 9.0 KB |
+    | `"nano"` | 2,817 | 0.25 M | 80 bytes | unlimited | 9 KB | 8.7 KB |
+    | `"micro"` | 11,769 | 1.1 M | 168 bytes | unlimited | 19 KB | 8.8 KB |
+    | `"small"` | 48,489 | 4.7 M | 344 bytes | unlimited | 57 KB | 9.0 KB |
 
     Args:
         features: Features of one frame: channels of a sensor, or bands of a front-end. Defaults to

@@ -46,9 +46,9 @@ def gru_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 2,957 | 0.28 M | 20 bytes | unlimited | 9 KB | 6.5 KB |
-    | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 20 KB | 6.5 KB |
-    | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 57 KB | 6.5 KB |
+    | `"nano"` | 2,957 | 0.28 M | 20 bytes | unlimited | 8 KB | 6.5 KB |
+    | `"micro"` | 13,169 | 1.3 M | 48 bytes | unlimited | 18 KB | 6.5 KB |
+    | `"small"` | 49,377 | 4.9 M | 96 bytes | unlimited | 56 KB | 6.5 KB |
 
     Features are divided by `feature_max`, one constant, and not normalised by statistics of the
     training set: the converter folds the division into the weights of the next layer, so that it

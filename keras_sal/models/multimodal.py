@@ -51,9 +51,9 @@ def multimodal_detector(
 
     | size | parameters | multiply-adds/s | state | receptive field | int8 flash | arena |
     |---|---|---|---|---|---|---|
-    | `"nano"` | 3,049 | 0.11 M | 16 bytes | unlimited | 11 KB | 8.2 KB |
-    | `"micro"` | 13,449 | 0.40 M | 40 bytes | unlimited | 22 KB | 8.3 KB |
-    | `"small"` | 56,713 | 1.5 M | 88 bytes | unlimited | 67 KB | 8.5 KB |
+    | `"nano"` | 3,049 | 0.11 M | 16 bytes | unlimited | 9 KB | 8.2 KB |
+    | `"micro"` | 13,449 | 0.40 M | 40 bytes | unlimited | 20 KB | 8.3 KB |
+    | `"small"` | 56,713 | 1.5 M | 88 bytes | unlimited | 65 KB | 8.5 KB |
 
     The multiply-adds are those of 25 outputs a second.
 

@@ -246,17 +246,17 @@ class TestMultimodalDetector:
 
 # Flash, arena: what each size was chosen for. That of the 64-bit interpreter, in bytes.
 BUDGETS = {
-    gru_detector: {"nano": (9_000, 6_656), "micro": (21_000, 6_656), "small": (58_000, 6_656)},
-    conv_detector: {"nano": (9_000, 7_000), "micro": (21_000, 11_264), "small": (64_000, 26_500)},
+    gru_detector: {"nano": (8_000, 6_656), "micro": (19_000, 6_656), "small": (57_000, 6_656)},
+    conv_detector: {"nano": (7_500, 7_000), "micro": (17_000, 11_264), "small": (55_500, 26_500)},
     conv_gru_detector: {
-        "nano": (12_000, 9_200),
-        "micro": (21_500, 9_300),
-        "small": (61_000, 9_500),
+        "nano": (10_000, 9_200),
+        "micro": (20_000, 9_300),
+        "small": (59_000, 9_500),
     },
     multimodal_detector: {
-        "nano": (12_000, 8_800),
-        "micro": (23_000, 8_900),
-        "small": (68_000, 9_100),
+        "nano": (9_800, 8_800),
+        "micro": (21_000, 8_900),
+        "small": (67_000, 9_100),
     },
 }
 
