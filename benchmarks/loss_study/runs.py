@@ -187,9 +187,7 @@ def run(
 
 
 def _without(stream: EventStream, inputs: str) -> EventStream:
-    """The stream with the features of one input set to 0."""
-    if inputs == "both":
-        return stream
+    """The stream, with its features in memory, those of one input set to 0."""
     features = np.array(stream.features)
     features[:, INPUTS[inputs]] = 0.0
     return EventStream(stream.name, features, stream.events, stream.speakers, stream.duration_s)
