@@ -21,6 +21,7 @@ from runs import Runs, figures, hours_and_events
 
 from keras_sal.data import load_recordings, partition
 from keras_sal.data.synthesis import synthesize
+from keras_sal.data.synthesis.voices import ENGINES
 from keras_sal.training import recipe
 
 ALL = 10**9
@@ -58,6 +59,8 @@ def main():
         __doc__, word="computer", seeds=3, steps=6000, cache="synthetic_speech_cache", result=None
     )
     parser.add_argument("--utterances", type=int, default=600, help="of the word, synthesised")
+    parser.add_argument("--others-s", type=float, help="other speech, s (default: 10 an utterance)")
+    parser.add_argument("--engines", nargs="*", choices=ENGINES, default=ENGINES)
     parser.add_argument("--voice", action="append", default=[], help="a Piper voice, besides")
     parser.add_argument("--kokoro", nargs=2, help="files of Kokoro, besides")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
@@ -67,13 +70,16 @@ def main():
     word, cache = arguments.word, Path(arguments.cache)
     cache.mkdir(parents=True, exist_ok=True)
     voices = [Path(voice).stem for voice in arguments.voice]
-    name = "-".join([word.replace(" ", "_"), str(arguments.utterances), *voices])
+    engines = [*arguments.engines, *voices, *(["kokoro"] if arguments.kokoro else [])]
+    others_s = arguments.others_s or 10.0 * arguments.utterances
+    name = "-".join([word.replace(" ", "_"), f"{arguments.utterances}", f"{others_s:g}", *engines])
     with console.stage("Synthesise speech") as stage:
         made = synthesize(
             word,
-            cache / f"{name}{'-kokoro' if arguments.kokoro else ''}",
+            cache / name,
             utterances=arguments.utterances,
-            negatives_s=10.0 * arguments.utterances,
+            negatives_s=others_s,
+            engines=arguments.engines,
             voices=arguments.voice,
             kokoro=arguments.kokoro,
             progress=stage.progress,
@@ -85,7 +91,8 @@ def main():
         "steps": arguments.steps,
         "hours": arguments.hours,
         "utterances": arguments.utterances,
-        "voices": [*voices, *(["kokoro"] if arguments.kokoro else [])],
+        "others_s": others_s,
+        "engines": engines,
     }
     runs = Runs(arguments.result or f"synthetic_speech_{word}", settings)
     for seed, case in itertools.product(range(arguments.seeds), arguments.cases):
