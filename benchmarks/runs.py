@@ -22,6 +22,12 @@ TRAINING_OPTIONS = ("batch_size", "learning_rate")
 CONSTANTS = ("CROP_FRAMES", "EPOCHS", "WEIGHT_DECAY", "FRAMES_PER_OUTPUT", "LOSS")
 
 
+def _without_folder(argument):
+    """An argument of the command line; of a path of this machine, the name."""
+    path = Path(argument)
+    return path.name if path.is_absolute() else argument
+
+
 class Runs:
     """The runs of a study in a JSON file.
 
@@ -54,7 +60,7 @@ class Runs:
         files.write_json(
             self.path,
             {
-                "command": shlex.join(["python", *sys.argv]),
+                "command": shlex.join(["python", *map(_without_folder, sys.argv)]),
                 "settings": self.settings,
                 "backend": keras.backend.backend(),
                 "versions": provenance.versions(),
