@@ -16,7 +16,12 @@ class EpochDataset(keras.utils.PyDataset):
     Keras' own workers make batches ahead as well. But on JAX and PyTorch those that were made when
     `fit` looked at the first batch are kept, so that every epoch of the first `fit` begins with
     batches of the epoch before (Keras 3.15). Whatever changes between epochs would come late, and
-    training would depend on the number of workers. So Keras is told of one worker here.
+    training would depend on the number of workers. So Keras is told of one worker there.
+
+    On TensorFlow, Keras' workers know the epoch, and spare a wait: without them, `fit` waits after
+    each epoch for a thread that tunes the queue, for up to the time that the epoch took, at most a
+    minute (TensorFlow 2.21; `benchmarks/epoch_waits.py`). Keras has two there at least, if batches
+    may be made in `any_order`.
 
     Args:
         batches: Number of batches in an epoch.
@@ -25,6 +30,8 @@ class EpochDataset(keras.utils.PyDataset):
         max_queue_size: Number of batches that are made ahead, at least 1. Defaults to 10.
 
     Attributes:
+        any_order: Whether batches of an epoch may be made in any order. `False`, unless a subclass
+            says otherwise.
         epoch: Epoch of `dataset[index]`. `fit` looks at the first batch of epoch 0 and trains from
             epoch 1 on.
 
@@ -32,17 +39,20 @@ class EpochDataset(keras.utils.PyDataset):
         ValueError: If `workers` or `max_queue_size` is less than 1.
     """
 
+    any_order = False
+
     def __init__(self, batches: int, *, workers: int = 1, max_queue_size: int = 10) -> None:
-        super().__init__()
         require(
             workers >= 1 and max_queue_size >= 1,
             "`workers` and `max_queue_size` must be at least 1; they count threads and batches. "
             f"Received: workers={workers}, max_queue_size={max_queue_size}. Use the defaults.",
         )
+        by_keras = self.any_order and keras.backend.backend() == "tensorflow"
+        super().__init__(max(2, workers) if by_keras else 1, max_queue_size=max_queue_size)
         self.batches, self.epoch = batches, 0
         self._ahead = max_queue_size
         self._made: dict[tuple[int, int], Future] = {}
-        self._pool = ThreadPoolExecutor(workers) if workers > 1 else None
+        self._pool = ThreadPoolExecutor(workers) if workers > 1 and not by_keras else None
 
     def __len__(self) -> int:
         return self.batches

@@ -68,6 +68,8 @@ class StreamBatches(EpochDataset):
         ((8, 400, 40), (8, 400, 2))
     """
 
+    any_order = True
+
     def __init__(
         self,
         streams: Sequence[Stream],

@@ -176,7 +176,6 @@ class RefinedBatches(keras.utils.PyDataset):
         keep_mean: bool = True,
         **batching: Any,
     ):
-        super().__init__()  # with one worker: the workers of `StreamBatches` know the epoch
         require(
             targets.before_frames is not None or targets.after_frames is not None,
             "`targets` must have `before_frames` or `after_frames`; the anchor is searched for "
@@ -192,6 +191,7 @@ class RefinedBatches(keras.utils.PyDataset):
         self.max_shift_s, self.step_size, self.keep_mean = max_shift_s, step_size, keep_mean
         self._batching = batching
         self._batches = StreamBatches(streams, targets, **batching)
+        super().__init__(self._batches.workers)
         self._frame_step_s = cast(float, targets.frame_step_s)  # checked by StreamBatches
         self.moves: list[dict[str, float]] = []
         self._first_s = anchors_s(streams, targets.anchor)

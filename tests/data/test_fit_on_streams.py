@@ -51,6 +51,15 @@ def test_fit_trains_on_the_batches_of_its_epoch(workers):
     np.testing.assert_allclose(trained, [[10, 11, 12, 13], [20, 21, 22, 23], [30, 31, 32, 33]])
 
 
+@pytest.mark.parametrize(("workers", "on_tensorflow"), [(1, 2), (3, 3)])
+def test_keras_has_workers_where_they_know_the_epoch(workers, on_tensorflow):
+    """Not for chunks, which are made in order; see `EpochDataset`."""
+    crops = StreamBatches(three_streams(), word_targets(), batches=4, workers=workers)
+    chunks = StreamChunks(three_streams(), word_targets(), batch_size=3, workers=workers)
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    assert (crops.workers, chunks.workers) == (on_tensorflow if is_tensorflow else 1, 1)
+
+
 def test_fit_with_several_inputs():
     sound, motion = keras.Input((None, 2), name="sound"), keras.Input((None, 1), name="motion")
     slow = keras.layers.AveragePooling1D(4)(sound)
