@@ -84,7 +84,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def _add_model(group: Parser) -> None:
-    group.add_argument("--network", choices=NETWORKS, default="gru", help="kind of network")
+    group.add_argument(
+        "--network",
+        choices=NETWORKS,
+        default="gru",
+        help="kind of network; a gru trains fastest with KERAS_BACKEND=jax, which is taken where it "
+        "is installed, and conv with KERAS_BACKEND=tensorflow",
+    )
     group.add_argument("--size", choices=SIZES, default="micro", help="size of the model")
     group.add_argument(
         "--quantization",
