@@ -5,7 +5,8 @@
     python benchmarks/pretrained.py --negatives NEGATIVES --words jarvis
 
 Each word is trained by the command `keras-sal train` as it is shipped, on JAX, unless it was
-before: trained detectors are kept in `--build`. The threshold is chosen on dev, with the int8 file
+before: trained detectors are kept in `--build`. Of seeds 0 and 1 it is the one that missed less on
+dev in `shipped_detectors.py` (`dev_mean_frr`). The threshold is chosen on dev, with the int8 file
 in LiteRT, and stored with the model in `keras_sal/pretrained/`. The figures are of test, at the
 threshold, in LiteRT and in TensorFlow Lite Micro. They are written to
 `benchmarks/results/pretrained.json`, and from there to the cards in `docs/pretrained/`, word by
@@ -39,7 +40,7 @@ from keras_sal.provenance import machine, versions
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "keras_sal" / "pretrained"
 RESULT = ROOT / "benchmarks" / "results" / "pretrained.json"
-WORDS = ("alexa", "computer", "jarvis", "smart mirror")
+SEEDS = {"alexa": 0, "computer": 1, "jarvis": 0, "smart mirror": 1}
 BUILD = ROOT / "build" / "pretrained"
 COMMAND = "python benchmarks/pretrained.py --negatives NEGATIVES"
 MICRO = "TensorFlow Lite Micro"
@@ -131,7 +132,8 @@ def made(word, arguments, console):
     if not (output / "firmware").is_dir():
         given = ["--recordings", arguments.recordings] if arguments.recordings else []
         given += ["--negatives", str(arguments.negatives)]
-        train("--word", word, "--output", str(output), *given, "--resume")
+        seed = str(SEEDS[word])
+        train("--word", word, "--seed", seed, "--output", str(output), *given, "--resume")
     shipped = shipped_detectors.Shipped(output)
     material = shipped_detectors.word_streams(word, arguments, console, records=shipped.records)
     found = shipped_detectors.scored(shipped, material, arguments, console)
@@ -140,7 +142,8 @@ def made(word, arguments, console):
     manifest = bundle.read(folder).manifest
     trained = json.loads((output / "results.json").read_text(encoding="utf-8"))["provenance"]
     return {
-        "train": f'KERAS_BACKEND=jax keras-sal train DIR --word "{word}" --negatives NEGATIVES',
+        "train": f'KERAS_BACKEND=jax keras-sal train DIR --word "{word}" --seed {SEEDS[word]} '
+        "--negatives NEGATIVES",
         "sha256": {each.name: file_sha256(each) for each in sorted(folder.iterdir())},
         "bytes": {each.name: each.stat().st_size for each in sorted(folder.iterdir())},
         **{name: manifest[name] for name in ("flash_bytes", "arena_bytes", "macs")},
@@ -158,7 +161,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--words", nargs="+", choices=WORDS, default=WORDS)
+    parser.add_argument("--words", nargs="+", choices=SEEDS, default=list(SEEDS))
     parser.add_argument("--recordings", metavar="DIR", help="default: that of `keras-sal train`")
     parser.add_argument(
         "--negatives", type=Path, metavar="DIR", required=True, help="what negatives.py gathered"
