@@ -1,6 +1,8 @@
 """How long `fit` waits between epochs, with and without Keras' workers.
 
-    KERAS_BACKEND=tensorflow python benchmarks/epoch_waits.py
+    KERAS_BACKEND=tensorflow taskset -c 0 python benchmarks/epoch_waits.py
+
+The wait is a race, which one core loses more often than two.
 
 Trains the small convolutional detector on crops of noise, and adds up the waits of more than 0.3 s
 between batches, and after the last one, in which nothing is computed. On TensorFlow `StreamBatches`
@@ -10,6 +12,8 @@ tells Keras of two workers, on other backends of one. Writes
 
 import argparse
 import os
+import shlex
+import sys
 import time
 
 import keras
@@ -76,11 +80,12 @@ def main():
         for n in range(4)
     ]
     result = {
-        "command": "python benchmarks/epoch_waits.py",
+        "command": shlex.join(["python", *sys.argv]),
         **vars(arguments),
         "backend": keras.backend.backend(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
+        "cores": len(os.sched_getaffinity(0)),
         "load_average_before": os.getloadavg()[0],
         "trainings": [train(streams, workers, arguments) for workers in (1, None)],
     }

@@ -18,10 +18,10 @@ class EpochDataset(keras.utils.PyDataset):
     batches of the epoch before (Keras 3.15). Whatever changes between epochs would come late, and
     training would depend on the number of workers. So Keras is told of one worker there.
 
-    On TensorFlow, Keras' workers know the epoch, and spare a wait: without them, `fit` waits after
-    each epoch for a thread that tunes the queue, for up to the time that the epoch took, at most a
-    minute (TensorFlow 2.21; `benchmarks/epoch_waits.py`). Keras has two there at least, if batches
-    may be made in `any_order`.
+    On TensorFlow, Keras' workers know the epoch, and spare a wait: without them, `fit` may wait
+    after an epoch for a thread that tunes the queue, for up to a minute, on one core a quarter of
+    the time (TensorFlow 2.21; `benchmarks/epoch_waits.py`). Keras has two there at least, if
+    batches may be made in `any_order`.
 
     Args:
         batches: Number of batches in an epoch.
