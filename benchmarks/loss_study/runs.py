@@ -128,6 +128,7 @@ def train(
     task: Task, streams: list[EventStream], cell: Cell, setting: Setting, steps: int, seed: int
 ) -> keras.Model:
     """Train a network from the weights and on the crops of a seed."""
+    keras.utils.clear_session()  # of the run before
     keras.utils.set_random_seed(seed)
     model = NETWORKS[cell.network](
         features=task.features,

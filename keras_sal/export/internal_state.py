@@ -4,9 +4,9 @@
     internal.stream(features)                  # the same bits as from the first file
 
 Some firmware can't carry a state, for example ESPHome's micro_wake_word. `from_file` rewrites a
-converted file so that the interpreter keeps the state in resource variables: each is read before
-the graph and assigned after it, and `CALL_ONCE` runs a second graph that fills them with their zero
-points. Without that graph, LiteRT reads uninitialized memory.
+converted file so that the interpreter keeps the state in resource variables: each is read where it
+is needed and assigned where its next value is made, and `CALL_ONCE` runs a second graph that fills
+them with their zero points. Without that graph, LiteRT reads uninitialized memory.
 
 Prefer explicit state if you can: a new stream is a few bytes to set, NPUs run the whole graph, and
 file and arena are smaller. On a Cortex-M4 internal state cost a GRU 0.6 KB of file and 0.5 KB of
@@ -155,14 +155,18 @@ class _StateMover:
         graph, subgraphs = self.file.graph, self.file.tree.subgraphs
         once = {"initSubgraphIndex": len(subgraphs)}
         before = [self.editor.operator("CALL_ONCE", [], [], CallOnceOptions=once)]
-        after = []
+        operators = list(graph.operators)
         for state in states:
             current, following = self.file.inputs[state], self.file.outputs[state + NEXT_SUFFIX]
             handle = self._add_handle(graph, state, before)
-            before.append(self.editor.operator("READ_VARIABLE", [handle], [current]))
-            after.append(self.editor.operator("ASSIGN_VARIABLE", [handle, following], []))
+            read = self.editor.operator("READ_VARIABLE", [handle], [current])
+            assign = self.editor.operator("ASSIGN_VARIABLE", [handle, following], [])
+            readers = [place for place, op in enumerate(operators) if current in op.inputs]
+            operators.insert(min(readers, default=0), read)
+            makers = [place for place, op in enumerate(operators) if following in op.outputs]
+            operators.insert(max([*makers, operators.index(read)]) + 1, assign)
             self._fill_with_zero_point(state)
-        graph.operators = [*before, *graph.operators, *after]
+        graph.operators = [*before, *operators]
         subgraphs.append(self.filling)
         self._remove_from_signature(states)
 

@@ -110,6 +110,25 @@ def test_the_fastest_installed_backend_is_chosen(monkeypatch):
     assert os.environ["KERAS_BACKEND"] == "tensorflow"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "backend"),
+    [
+        (["train", ".", "--word", "yes"], "jax"),
+        (["train", ".", "--word", "yes", "--network", "conv"], "tensorflow"),
+        (["tune", ".", "--word", "yes", "--network", "conv"], "tensorflow"),
+        (["tune", ".", "--word", "yes", "--network", "conv", "--network", "gru"], "jax"),
+    ],
+)
+def test_a_network_trains_where_it_is_fastest(arguments, backend, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.delitem(sys.modules, "keras")
+    monkeypatch.setattr(program, "find_spec", lambda name: True)
+    monkeypatch.setattr(program, "check_paths", lambda options: options.no_such_option)
+    with pytest.raises(AttributeError):
+        cli.main(arguments)
+    assert os.environ["KERAS_BACKEND"] == backend
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_help_has_examples(name, capsys):
     with pytest.raises(SystemExit):

@@ -22,6 +22,7 @@ from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.layer_names import layers_of_operators
 from keras_sal.export.tflite.repair import repair
+from keras_sal.export.tflite.scheduling import schedule
 from keras_sal.extras import require_packages
 from keras_sal.typing import Array, ArrayLike
 
@@ -118,6 +119,7 @@ def to_tflite(
     layers = layers_of_operators(file, converted.layers)
     repair(file, converted.layers)
     gates.check_states(file)
+    schedule(file)
     return file, layers
 
 
