@@ -4,7 +4,7 @@
 
 The same detector, with the same weights, trains with the operator of Keras, and with a sum over
 shifted clips instead. On each backend, rounds go through both ways in turn, so that a busy machine
-slows both. A round is a `fit` of a dozen steps on one thread. The figures are medians of processor
+slows both. A round is a `fit` of a dozen steps on one core. The figures are medians of processor
 time for a step, the ratios medians over rounds, the difference that of posteriors after three
 steps of SGD.
 
@@ -124,6 +124,8 @@ def main():
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         print(json.dumps(measure(options.rounds, json.loads(options.work))))
         return
     found = {
@@ -131,7 +133,7 @@ def main():
         "machine": provenance.machine(),
         "batch": [BATCH_SIZE, CROP_FRAMES, 40],
         "frames_per_output": FRAMES_PER_OUTPUT,
-        "threads": 1,
+        "cores": 1,
         "rounds": options.rounds,
         "steps": STEPS,
         "load_average": os.getloadavg()[0],
