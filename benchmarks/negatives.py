@@ -3,7 +3,7 @@
     pip install av
     python benchmarks/negatives.py FOLDER
     keras-sal train DIR --word "hey robot" --negatives FOLDER
-    keras-sal evaluate --bundle firmware --recordings DIR --negatives FOLDER
+    keras-sal evaluate --bundle keras_sal_hey_robot/firmware --recordings DIR --negatives FOLDER
 
 Train with them, and use them for thresholds and for figures of false alarms. FOLDER gets 16 kHz
 mono FLAC, `recordings.csv` and `LICENCES.md`; nothing of it belongs into the repository. A package

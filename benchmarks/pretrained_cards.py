@@ -36,7 +36,8 @@ def pages(words):
     found = {f"{folder_name(word)}.md": _card(word, of_word) for word, of_word in words.items()}
     rows = [_row(word, of_word["test"]["LiteRT"]) for word, of_word in words.items()]
     head = ["word", *(f"missed {name}" for name in CONDITIONS.values())]
-    head += ["false alarms an hour", "median latency"]
+    for figure in ("false alarms an hour", "median latency"):
+        head.append(f"{figure}, without noise / in noise")
     hours = min(each["test"]["LiteRT"]["clean"]["hours"] for each in words.values())
     table = _table(head, rows)
     index = _filled("index", table=table, names=list(words), hours=f"{hours:.1f}")

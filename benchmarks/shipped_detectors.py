@@ -268,6 +268,7 @@ def write(path, found, others, *, choose):
     """
     options = "--choose --negatives NEGATIVES" if choose else "--negatives NEGATIVES"
     options += " --peers PEERS" if others else ""
+    options += " --cache CACHE"
     content = {
         "command": f"python benchmarks/shipped_detectors.py DETECTOR ... {options}",
         "fa_per_hour": BUDGET,

@@ -132,7 +132,8 @@ def main():
         for name in arguments.detectors
     ]
     content = {
-        "command": "python benchmarks/temperatures.py DETECTOR ... --negatives NEGATIVES",
+        "command": "python benchmarks/temperatures.py DETECTOR ... --negatives NEGATIVES "
+        "--cache CACHE",
         "budgets": f"up to {AREA * BUDGET:g} false alarms an hour",
         "misses_above_exact": means(detectors),
         "detectors": detectors,
