@@ -41,6 +41,7 @@ UNWRITABLE = (
 NOT_PLAIN = r"[\x00-\x1f\x7f\ud800-\udfff\"'`;:#$\\|\[\]<>*?]"  # in a name, for build tools
 EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 HERE = -100  # AT_FDCWD of Linux
+TEMPORARY = re.compile(r"\.(\d+)-([0-9a-f]{4})-[0-9a-f]{8}\.")  # before the name of the final one
 
 _unfinished: set[str] = set()  # names that this process is writing to
 
@@ -76,9 +77,14 @@ def check_parent(folder: PathLike) -> Path:
         The path, as a `pathlib.Path`.
 
     Raises:
-        ValueError: If the folder that it is to lie in doesn't exist.
+        ValueError: If the folder that it is to lie in doesn't exist, or the path ends in no name.
     """
     folder = Path(folder)
+    require(
+        folder.name not in ("", ".."),
+        "`folder` must end in a name; it is replaced as a whole, and the current folder can't be "
+        f"while it is in use. Received: folder={str(folder)!r}. Go up, and name it from there.",
+    )
     require(
         folder.absolute().parent.is_dir(),
         "`folder` must be in a folder that exists. "
@@ -204,9 +210,10 @@ def sweep(path: Path) -> None:
         path: Path of the file or folder that they were writing.
     """
     for left in path.parent.glob(f".*-*-*.{glob.escape(path.name)}"):
-        pid, machine, _ = left.name[1:].split(".", 1)[0].split("-", 2)
-        if not pid.isdigit() or left.name in _unfinished:
+        made = TEMPORARY.fullmatch(left.name.removesuffix(path.name))
+        if not made or left.name in _unfinished:
             continue
+        pid, machine = made.groups()
         try:
             old = time.time() - left.stat().st_mtime > ABANDONED_S
         except OSError:

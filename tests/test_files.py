@@ -40,6 +40,12 @@ def test_rejects_folders_without_a_parent(tmp_path, monkeypatch):
     assert files.check_parent("new").name == "new"
 
 
+@pytest.mark.parametrize("folder", [".", "", "..", "bundle/..", "/"])
+def test_rejects_folders_without_a_name(folder):
+    with pytest.raises(ValueError, match=r"`folder` must end in a name.*Received: folder=.*Go up"):
+        files.check_parent(folder)
+
+
 @pytest.mark.parametrize("name", ['a"b', "it's", "a;b", "a$b", "a\\b", "a\nb", "a|b", "\udc80"])
 def test_rejects_names_that_build_tools_take_apart(name):
     with pytest.raises(ValueError, match="`folder` must have a name without") as refusal:
@@ -196,12 +202,16 @@ def test_killed_processes_leave_nothing_for_good(tmp_path):
     path = tmp_path / "bundle"
     killed = subprocess.Popen([sys.executable, "-c", "pass"])
     killed.wait()
-    machine = files._machine()
-    gone = tmp_path / f".{killed.pid}-{machine}-0.bundle"
-    mine_of_before = tmp_path / f".{os.getpid()}-{machine}-0.bundle"  # a container's number 1
-    running = tmp_path / f".{os.getppid()}-{machine}-0.bundle"
-    elsewhere = tmp_path / f".{killed.pid}-none-0.bundle"
-    others = [tmp_path / ".hidden-a-b.bundle", tmp_path / f".{killed.pid}-{machine}-0.other"]
+    machine, other_machine = files._machine(), f"{int(files._machine(), 16) ^ 1:04x}"
+
+    def left_by(pid, machine=machine, name="bundle"):
+        return tmp_path / f".{pid}-{machine}-00000000.{name}"
+
+    gone = left_by(killed.pid)
+    mine_of_before = left_by(os.getpid())  # a container's number 1
+    running = left_by(os.getppid())
+    elsewhere = left_by(killed.pid, other_machine)
+    others = [left_by(killed.pid, name=name) for name in ("other", "a.bundle")]
     for left in (gone, mine_of_before, running, elsewhere, *others):
         (left / "deep").mkdir(parents=True)
     with files.atomic_folder(path):
@@ -211,3 +221,24 @@ def test_killed_processes_leave_nothing_for_good(tmp_path):
     os.utime(elsewhere, (long_ago, long_ago))
     files.sweep(path)
     assert not elsewhere.exists()
+
+
+def test_names_what_it_sweeps(tmp_path):
+    """What `temporary_sibling` makes is found again."""
+    path = tmp_path / "recordings.csv"
+    with files.temporary_sibling(path) as temporary:
+        assert files.TEMPORARY.fullmatch(temporary.name.removesuffix(path.name))
+
+
+@pytest.mark.parametrize("name", ["2024-11-30", "2024-11-30-noon", "1-2-3", "7-beef-backup"])
+def test_hidden_backups_stay(tmp_path, name):
+    backups = [tmp_path / f".{name}.recordings.csv", tmp_path / f".{name}.bundle"]
+    backups[0].write_text("times")
+    backups[1].mkdir()
+    long_ago = time.time() - 2 * files.ABANDONED_S
+    for backup in backups:
+        os.utime(backup, (long_ago, long_ago))
+    files.write_atomically(tmp_path / "recordings.csv", "new")
+    with files.atomic_folder(tmp_path / "bundle"):
+        pass
+    assert all(backup.exists() for backup in backups)

@@ -11,7 +11,8 @@ from typing import Any
 
 from keras_sal.checks import require
 from keras_sal.data.downloads.layouts import COLUMNS, SOUND_SUFFIXES, sound_files
-from keras_sal.data.recordings_table import TABLE, names_noise, read_table
+from keras_sal.data.recordings import warn_of_refused
+from keras_sal.data.recordings_table import TABLE, check_fields, names_noise, read_table
 from keras_sal.files import write_atomically
 from keras_sal.typing import PathLike
 
@@ -31,9 +32,10 @@ def tabulate_folders(
 
     Use it for recordings of a word in one folder, and other sound in others. Folders inside them
     are searched too. What stands before the dash, or before `_nohash_`, of the name of a file is
-    its speaker. A folder that has a `recordings.csv` is listed as it says, times and all. All
-    recordings are in one split, so that `load_word_recordings` splits them by speaker. Times that
-    a former table of this folder has are kept.
+    its speaker. A folder that has a `recordings.csv` is listed as it says, times and all; a row
+    with too many or too few fields is left out and named in a warning. All recordings are in one
+    split, so that `load_word_recordings` splits them by speaker. Times that a former table of this
+    folder has are kept.
 
     Args:
         folder: Folder to write the table to.
@@ -90,8 +92,7 @@ def _rows(kind: str, folder: Path, word: str) -> Iterator[dict[str, Any]]:
         )
     root = folder.resolve()
     if (root / TABLE).is_file():
-        for row in read_table(root)[1]:
-            yield row | {"file": str(root / row["file"]), "split": "train"}
+        yield from _listed(root)
         return
     files = sorted(sound_files(root))
     require(
@@ -111,6 +112,20 @@ def _rows(kind: str, folder: Path, word: str) -> Iterator[dict[str, Any]]:
             "text": "" if sounds else said,
             "noise": "yes" if sounds else "",
         }
+
+
+def _listed(root: Path) -> Iterator[dict[str, Any]]:
+    """The rows of the table of a folder, but for those whose fields are in the wrong columns."""
+    rows = read_table(root)[1]
+    refused: dict[str, Exception] = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            check_fields(row)
+        except ValueError as error:
+            refused[f"{root / TABLE}, row {number}"] = error
+        else:
+            yield row | {"file": str(root / row["file"]), "split": "train"}
+    warn_of_refused(refused, len(rows))
 
 
 def _text(inside: Sequence[str]) -> str:

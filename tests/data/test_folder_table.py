@@ -59,6 +59,25 @@ def test_a_folder_with_a_table_is_listed_as_it_says(folders, tmp_path):
     assert (positive.onset_s, positive.offset_s, positive.split) == (0.1, 0.4, "train")
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ann-1.wav,train,,,hey, robot", r"recordings.csv, row 2: .*too many fields.*' robot'"),
+        ("ann-1.wav,train", r"recordings.csv, row 2: .*too few fields"),
+    ],
+)
+def test_leaves_out_rows_whose_fields_do_not_fit(folders, tmp_path, line, message):
+    [own] = folders["positives"]
+    (own / TABLE).write_text(
+        f"file,split,onset_s,offset_s,text\n{line}\nann-2.wav,train,,,hey robot\n"
+    )
+    with pytest.warns(UserWarning, match=f"1 of 2 recordings were left out.*{message}"):
+        folder = tabulate_folders(tmp_path / "all", "hey robot", **folders)
+    found = {r.path.name: r.text for r in load_recordings(folder)}
+    assert "ann-1.wav" not in found
+    assert found["ann-2.wav"] == "hey robot"
+
+
 def test_times_that_were_found_are_kept(folders, tmp_path):
     folder = tabulate_folders(tmp_path / "all", "hey robot", **folders)
     table = (folder / TABLE).read_text()

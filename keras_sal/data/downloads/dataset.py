@@ -14,7 +14,7 @@ from keras_sal.data.downloads.layouts import LAYOUTS, tabulate
 from keras_sal.data.downloads.transfer import fetch
 from keras_sal.data.downloads.unpacking import unpack
 from keras_sal.data.recordings_table import TABLE
-from keras_sal.files import write_json
+from keras_sal.files import TEMPORARY, write_json
 from keras_sal.typing import PathLike
 
 RECORD = "dataset.json"
@@ -34,7 +34,8 @@ def download(
     """Download a public data set and unpack it.
 
     Its licence is printed before anything is downloaded: whoever uses the data accepts it. An
-    interrupted download is resumed by the next call, and a complete one is not repeated.
+    interrupted download is resumed by the next call, and a complete one is not repeated. A folder
+    that it didn't make is left alone, and so is a table in one that was unpacked before.
 
     Args:
         name: A name of `CATALOGUE`, or a `PublicDataset` of your own.
@@ -52,7 +53,8 @@ def download(
         were checked.
 
     Raises:
-        ValueError: If there is no such data set, or another or a damaged archive arrived.
+        ValueError: If there is no such data set, another or a damaged archive arrived, or something
+            else has the name of the folder.
         OSError: If an archive can't be downloaded or stored.
         ImportError: If `pooch` is missing.
 
@@ -83,18 +85,25 @@ def download(
         "`name` must be a data set whose archives are unpacked to folders of their own if "
         f"there are several. Received: subfolder={subfolders}. Give each a folder.",
     )
+    marks = [target / archive.subfolder / f".{archive.name}.done" for archive in data_set.archives]
+    begun = any(mark.exists() for mark in marks)
+    require(
+        begun or _is_free(target),
+        f"`folder` must have no {data_set.name} that `download` didn't make; it would be replaced. "
+        f"Received: folder={str(folder)!r}, which has one. Rename it, or give another folder.",
+    )
     target.mkdir(exist_ok=True)
-    for archive in data_set.archives:
-        mark = target / f".{archive.name}.done"
+    for archive, mark in zip(data_set.archives, marks, strict=True):
         if mark.exists():
             continue
         path = _fetch_archive(archive, folder, log, progress, fetch_options)
-        _unpack_archive(path, target / archive.subfolder, data_set, progress)
-        mark.touch()
+        _unpack_archive(path, mark, data_set, progress)
         if not keep_archives:
             path.unlink()
     layout = next((layout for layout in LAYOUTS if data_set.name.startswith(layout)), None)
-    if layout:
+    if begun and (target / TABLE).exists():
+        log(f"{target / TABLE} stays as it is; `keras-sal tabulate --replace` makes it anew")
+    elif layout:
         count = tabulate(target, layout, corpus=data_set.name, replace=True)
         log(f"{count:,} recordings are listed in {target / TABLE}")
     write_json(target / RECORD, _record(data_set))
@@ -133,12 +142,14 @@ def _fetch_archive(
 
 
 def _unpack_archive(
-    path: Path, folder: Path, data_set: PublicDataset, progress: NamedProgress | None
+    path: Path, mark: Path, data_set: PublicDataset, progress: NamedProgress | None
 ) -> None:
+    """Unpack an archive to the folder of its mark, which appears with it."""
     unpack(
         path,
-        folder,
+        mark.parent,
         max_bytes=data_set.max_unpacked_bytes,
+        mark=mark.name,
         progress=progress and (lambda done, total: progress(f"unpack {path.name}", done, total)),
     )
 
@@ -189,6 +200,13 @@ def _record(data_set: PublicDataset) -> dict[str, Any]:
             for archive in data_set.archives
         ],
     }
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nothing is lost if a folder is made here; killed processes leave unfinished ones."""
+    return not folder.exists() or (
+        folder.is_dir() and all(TEMPORARY.match(each.name) for each in folder.iterdir())
+    )
 
 
 def _is_complete(target: Path, data_set: PublicDataset) -> bool:

@@ -43,6 +43,7 @@ def unpack(
     *,
     max_bytes: int,
     max_files: int = MAX_FILES,
+    mark: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Unpack a `.zip` or a `.tar` (also compressed) into a new folder.
@@ -57,6 +58,8 @@ def unpack(
         max_bytes: Greatest size of all files together. A small archive can fill a disk. Headers and
             padding of a tar may have a megabyte more.
         max_files: Greatest number of files and folders. Default a million.
+        mark: Name of an empty file that is added to the folder, to know it by. Default `None`: none
+            is added.
         progress: Called as `progress(done, total)` in bytes of the archive, or `None`.
 
     Returns:
@@ -91,6 +94,8 @@ def unpack(
             raise _damaged(archive, error) from error
         except DAMAGES as error:
             raise _damaged(archive, error) from error
+        if mark:
+            (temporary / mark).touch()
     return folder
 
 

@@ -67,7 +67,7 @@ def write_shards(
             kept.
     """
     shared = StreamSettings(word, hours, **settings)
-    folder = check_parent(folder).absolute()
+    folder = check_parent(Path(folder).absolute())
     recordings = [replace(each, path=each.path.absolute()) for each in recordings]
     root = _root_of(recordings)
     total = len(shared.stream_counts())

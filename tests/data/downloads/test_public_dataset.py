@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from archives import make_tar, make_zip, names
 
-from keras_sal.data.downloads import CATALOGUE, Archive, PublicDataset, download
+from keras_sal.data.downloads import CATALOGUE, Archive, PublicDataset, dataset, download
+from keras_sal.data.downloads.unpacking import unpack
 
 pytestmark = pytest.mark.any_backend
 
@@ -64,9 +65,76 @@ def test_a_data_set_goes_on_with_the_archives_that_are_missing(server, data_set,
         download(data_set, tmp_path, log=str, pause_s=0)
     server.files["/b.zip"] = later
     folder = download(data_set, tmp_path, log=str, keep_archives=True)
-    assert names(folder) == [".a.tar.gz.done", ".b.zip.done", "dataset.json", "one", "two"]
+    assert names(folder) == ["dataset.json", "one", "two"]
     assert (tmp_path / "b.zip").exists()
     assert len(server.asked) == 3
+
+
+@pytest.fixture(params=["one archive", "several"])
+def each_set(request, data_set):
+    """A data set unpacked to its folder, and one unpacked to folders in it."""
+    if request.param == "several":
+        return data_set
+    return replace(data_set, archives=(replace(data_set.archives[0], subfolder=""),))
+
+
+def files_of(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["recordings.csv", "dataset.json", ".hidden"])
+def test_a_folder_that_it_did_not_make_stays(server, each_set, tmp_path, name):
+    own = tmp_path / "made"
+    own.mkdir()
+    (own / name).write_text("{}")
+    with pytest.raises(ValueError, match=r"must have no made that `download` didn't.*Rename it"):
+        download(each_set, tmp_path, log=str)
+    assert files_of(own) == {name: "{}"}
+    assert not server.asked
+
+
+def test_a_file_in_its_place_stays(server, data_set, tmp_path):
+    (tmp_path / "made").write_text("mine")
+    with pytest.raises(ValueError, match="must have no made"):
+        download(data_set, tmp_path, log=str)
+    assert (tmp_path / "made").read_text() == "mine"
+    assert not server.asked
+
+
+def test_goes_on_after_an_interruption(server, each_set, tmp_path, monkeypatch):
+    """Right after an archive was unpacked, which is not downloaded again."""
+
+    def interrupted(*args, **options):
+        unpack(*args, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "unpack", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            download(each_set, tmp_path, log=str)
+    folder = download(each_set, tmp_path, log=str)
+    assert (folder / each_set.archives[0].subfolder / "a.wav").read_bytes() == b"sound"
+    assert len(server.asked) == len(each_set.archives)
+
+
+def test_goes_on_beside_what_a_killed_process_left(each_set, tmp_path):
+    (tmp_path / "made" / ".1-beef-01234567.one" / "half").mkdir(parents=True)
+    folder = download(each_set, tmp_path, log=str)
+    assert (folder / "dataset.json").exists()
+
+
+def test_a_table_with_times_stays_when_the_record_changes(server, each_set, tmp_path):
+    data_set = replace(each_set, name="musan")
+    folder = download(data_set, tmp_path, log=str)
+    assert "a.wav" in (folder / "recordings.csv").read_text()
+    (folder / "recordings.csv").write_text("with times")
+    asked = len(server.asked)
+    said = []
+    download(replace(data_set, licence="CC BY"), tmp_path, log=said.append)
+    assert (folder / "recordings.csv").read_text() == "with times"
+    assert "recordings.csv stays as it is; `keras-sal tabulate --replace`" in said[-1]
+    assert json.loads((folder / "dataset.json").read_text())["licence"] == "CC BY"
+    assert len(server.asked) == asked
 
 
 def test_an_archive_of_another_revision_is_removed(data_set, tmp_path):
