@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_sal.cli.arguments import TRIGGER
+from keras_sal.cli.command_parser import GIVEN
 from keras_sal.cli.export_target import Export
 from keras_sal.cli.model_export import list_thresholds
 
 if TYPE_CHECKING:
     from keras_sal.export.bundle import Bundle
+
+OF_RECORDINGS = ("recordings", "word", "splits", "cache", "fa_per_hour", "calibration")
 
 
 @dataclass(frozen=True)
@@ -35,32 +37,22 @@ class BundleExport(Export):
         Raises:
             ValueError: If there is such an option.
         """
-        options, quantization = self.options, self.bundle.manifest["quantization"]
-        defaults = {"state": "explicit", "quantization": quantization}
-        given = {
-            "--recordings": options.recordings,
-            "--word": options.word,
-            "--fa-per-hour": options.fa_per_hour,
-            "--calibration": options.calibration,
-            **{
-                f"--{name}": getattr(options, name)
-                for name, default in defaults.items()
-                if getattr(options, name) != default
-            },
-        }
-        trigger = self.bundle.manifest["trigger"]
-        for name, number in TRIGGER.items():
-            value = getattr(options, name)
-            if value not in (number.default, trigger[name]):
-                given[f"--{name.replace('_', '-')}"] = value
-        for option, value in given.items():
-            if value is not None:
-                raise ValueError(
-                    f"`{option}` must be left out for a bundle; its model is {quantization} and "
-                    "stays as it is, and so does its trigger. Received: "
-                    f"{option} {value} for {options.model!r}. Export the .keras file for another "
-                    "one."
-                )
+        options, manifest = self.options, self.bundle.manifest
+        own = {name: manifest[name] for name in ("quantization", "state")} | self.bundle.scoring
+        if manifest["frontend"] is None:
+            own["frontend"] = "none"
+        given = {name: getattr(options, name) for name in own if name in getattr(options, GIVEN)}
+        refused = {name: value for name, value in given.items() if value != own[name]}
+        of_recordings = {name: getattr(options, name) for name in OF_RECORDINGS}
+        refused |= {name: value for name, value in of_recordings.items() if value}
+        for name, value in refused.items():
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"`{option}` must be left out for a bundle; its {manifest['quantization']} model, "
+                "its features and its trigger stay as they are, and no recordings are read. "
+                f"Received: {option} {value} for {options.model!r}. Export the .keras file for "
+                "another one."
+            )
 
     def write_file(self, path: Path, name: str | None = None) -> str:
         """Rewrite as a file for LiteRT, and describe it; return a summary."""

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         console.say(f"For all of them: {install_command(*lacking)}")
     if not backends:
         console.say(f"Keras must have a backend, such as JAX: {install_command('jax')}")
-    elif (chosen := os.environ["KERAS_BACKEND"]) not in backends:
+    elif (chosen := os.environ.get("KERAS_BACKEND", backends[0])) not in backends:
         console.say(
             f"KERAS_BACKEND must name a backend that is installed, {' or '.join(backends)}. "
             f"Received: {chosen!r}. Change or unset it."
@@ -98,7 +98,7 @@ def _print_versions(backends: list[str], console: Console) -> None:
     installed = [*SHOWN, *backends]
     versions = ", ".join(f"{name} {_version(name)}" for name in installed)
     console.say(f"Python {platform.python_version()}, {versions}")
-    chosen = os.environ["KERAS_BACKEND"]
+    chosen = os.environ.get("KERAS_BACKEND")
     if chosen in backends:
         console.say(f"Commands run on {chosen}; the variable KERAS_BACKEND chooses another backend")
 

@@ -134,12 +134,22 @@ def run(options: argparse.Namespace, console: Console) -> int:
         export = _open_bundle(path, target, options, console)
     else:
         export = _open_model(target, options, console)
+    output = Path(options.output)
+    former = _model_hashes(output)
     console.say(f"{options.output}: {target.write(export)}")
     if not target.may_be_published:
-        copy_split_record(path, options.output)
+        copy_split_record(path, output, same_model=_model_hashes(output) == former)
     if advice:
         console.say(advice)
     return 0
+
+
+def _model_hashes(output: Path) -> dict[str, str]:
+    """Return the hashes of the models in a folder, or of a file, by their names."""
+    from keras_sal.files import file_sha256
+
+    models = output.glob("*.tflite") if output.is_dir() else [output]
+    return {model.name: file_sha256(model) for model in models if model.is_file()}
 
 
 def _list_quantizations() -> str:

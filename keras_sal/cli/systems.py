@@ -190,7 +190,7 @@ def system_names(paths: Sequence[Path], names: Sequence[str] | None = None) -> l
             "`--names` must name every model, then every bundle. "
             f"Received: {len(names)} names for {len(paths)} systems."
         )
-    files = [path.name for path in paths]
+    files = [path.absolute().name for path in paths]
     chosen = names or [
         path.name if files.count(path.name) == 1 else f"{path.parent.name}/{path.name}"
         for path in paths

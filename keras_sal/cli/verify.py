@@ -107,13 +107,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """
     from keras_sal import files
     from keras_sal.detection import Scoring
-    from keras_sal.export.verify import verify
+    from keras_sal.export.verify import check_channel, verify
     from keras_sal.runtime import open_runner
 
     exports: list[Any] = [model_path(export) for export in options.exports]
     for export in exports:
         check_path("FILE", str(export), "file or bundle")
     model = load_trained_model(options.model)
+    check_channel(model, options.class_index)
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
     scoring = _scoring(exports, options)
@@ -159,7 +160,7 @@ def _take_samples(exports: list[Path]) -> bool:
     """Whether the descriptions beside the files say that they take samples."""
     from keras_sal.export import detector_file
 
-    found = [detector_file.find(export) for export in exports]
+    found = [detector_file.find(export) for export in exports if export.is_file()]
     return any(path and detector_file.read(path).samples_per_step for path in found)
 
 

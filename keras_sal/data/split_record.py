@@ -232,7 +232,7 @@ def find_split_record(system: PathLike) -> Path | None:
     Returns:
         The path of the record, or `None`.
     """
-    path = Path(system)
+    path = Path(system).absolute()
     folders = [path] if path.is_dir() else [path.parent]
     if (folders[0] / MANIFEST).is_file():
         folders.append(folders[0].resolve().parent)
@@ -240,22 +240,31 @@ def find_split_record(system: PathLike) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def copy_split_record(source: PathLike, system: PathLike) -> Path | None:
+def copy_split_record(
+    source: PathLike, system: PathLike, *, same_model: bool = False
+) -> Path | None:
     """Copy the record of splits of a model to what was made from it.
+
+    If the model has none, the record in the place of the copy is removed, as that of another model.
 
     Args:
         source: Path of the model.
         system: Path of the bundle or the file that was made from it.
+        same_model: Whether `system` held the same model before; a record that it has stays then.
+            Defaults to `False`.
 
     Returns:
         The path of the record of `system`, or `None` if the model has none.
     """
-    record, path = find_split_record(source), Path(system)
+    record, path = find_split_record(source), Path(system).absolute()
+    copy = path / RECORD if path.is_dir() else _sidecar(path)
     if record is None:
+        if not same_model:
+            copy.unlink(missing_ok=True)
         return None
     place = find_split_record(path)
     if place is None or place.read_bytes() != record.read_bytes():
-        place = path / RECORD if path.is_dir() else _sidecar(path)
+        place = copy
         shutil.copyfile(record, place)
     return place
 

@@ -106,7 +106,7 @@ def verify(
             false-alarm rate, and latency; needs `frame_step_s`. Defaults to `None`.
         fa_per_hour: False-alarm budget per hour at which misses are compared, >= 0; used with
             `anchors_s`. Defaults to 1.
-        channel: Output channel that is scored against `anchors_s`. Defaults to 0.
+        channel: Output channel that is scored against `anchors_s`, >= 0. Defaults to 0.
         delay_frames: By how many output frames the outputs of the files are late, an integer >= 0.
             Defaults to `None`: by as many as `keras_sal.streaming.step_model` needs for `model`.
             A bundle whose manifest states another number is out of bounds.
@@ -138,6 +138,7 @@ def verify(
         "Give what `convert` returned, or paths.",
     )
     runners = [runner for runner, _ in opened]
+    check_channel(model, channel)
     late = _delay_of(model) if delay_frames is None else validate_delay_frames(delay_frames)
     bounds = BOUNDS
     if samples := _samples_per_step(runners, model):
@@ -194,6 +195,25 @@ def verify(
             report,
         )
     return report
+
+
+def check_channel(model: keras.Model, channel: int) -> None:
+    """Refuse an output channel that a model does not have.
+
+    Args:
+        model: As for `verify`.
+        channel: As for `verify`.
+
+    Raises:
+        ValueError: If the model has fewer classes, or `channel` is negative.
+    """
+    classes = as_clip_model(model).outputs[0].shape[-1]
+    require(
+        channel in range(classes),
+        f"`channel` (`--class-index`) must be in [0, {classes - 1}]; it is the index of a class of "
+        f"the model, whose posterior is scored. Received: channel={channel} for {classes} classes. "
+        "Count the classes from 0.",
+    )
 
 
 def _samples_per_step(runners: list[StepRunner], model: keras.Model) -> int | None:

@@ -38,11 +38,21 @@ def test_nothing_is_missing(monkeypatch, capsys):
     assert "Commands run on" in shown
 
 
-def test_a_backend_must_be_there(monkeypatch, capsys):
+@pytest.mark.parametrize("chosen", [{}, {"KERAS_BACKEND": "jax"}])
+def test_a_backend_must_be_there(monkeypatch, capsys, chosen):
     without(monkeypatch, *doctor.BACKENDS)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
     assert cli.main(["doctor"]) == 1
     line = extras.install_command("jax")
     assert f"Keras must have a backend, such as JAX: {line}" in capsys.readouterr().out
+
+
+def test_no_backend_need_be_chosen(monkeypatch):
+    """Where the package was imported before, Keras has taken one."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert cli.main(["doctor"]) == 0
 
 
 def test_the_chosen_backend_must_be_there(monkeypatch, capsys):

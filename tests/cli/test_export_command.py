@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from argparse import Namespace
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -18,7 +19,7 @@ pytest.importorskip("onnxruntime", reason="needs the export extra")
 pytest.importorskip("pymicro_features", reason="needs the audio extra")
 
 from keras_sal import audio, cli
-from keras_sal.cli import export, feature_streams, program
+from keras_sal.cli import export, feature_streams, program, verify
 from keras_sal.cli.budget import choose_stream_budget
 from keras_sal.cli.component_export import ComponentExport
 from keras_sal.cli.console import Console
@@ -306,6 +307,55 @@ def test_export_refuses_settings_before_it_reads_recordings(
     assert message in capsys.readouterr().err
 
 
+@pytest.fixture
+def own(exported, tmp_path):
+    """A bundle of features of its own, whose trigger differs from the defaults."""
+    scoring = {"frame_step_s": 0.01, "frame_offset_s": 0.03, "refractory_s": 2.0}
+    bundle.write(
+        *(exported / "model.tflite", tmp_path / "own"), threshold=0.6, smooth_frames=3, **scoring
+    )
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--frame-step-s", 0.02),
+        ("--frame-offset-s", 0.0),
+        ("--refractory-s", 1),  # the default of the option, not that of the bundle
+        ("--smooth-frames", 1),
+        ("--frontend", "micro"),
+        ("--quantization", "float32"),
+        ("--splits", "splits.json"),
+        ("--cache", "cache"),
+    ],
+)
+def test_export_refuses_what_a_bundle_would_ignore(own, capsys, monkeypatch, option, value):
+    monkeypatch.chdir(own.parent)
+    (own.parent / "splits.json").write_text("{}")
+    assert main("export", "own", "again", option, value) == 1
+    assert f"`{option}` must be left out for a bundle" in capsys.readouterr().err
+    assert not (own.parent / "again").exists()
+
+
+def test_export_of_a_bundle_may_name_its_own_settings(own):
+    settings = ["--refractory-s", 2, "--smooth-frames", 3, "--frame-step-s", 0.01]
+    settings += ["--frontend", "none", "--quantization", "int8", "--state", "explicit"]
+    assert main("export", own, own.parent / "again", *settings) == 0
+    assert bundle.read(own.parent / "again").scoring["refractory_s"] == 2
+
+
+def test_a_record_of_splits_goes_with_the_model_that_it_is_of(exported, tmp_path):
+    """The copy of the model in `exported` is another one than `computer`."""
+    written = tmp_path / "firmware"
+    assert main("export", exported, written) == 0
+    (written / "splits.json").write_text("{}")
+    assert main("export", exported, written, "--threshold", 0.7) == 0
+    assert (written / "splits.json").is_file()
+    assert main("export", "computer", written) == 0
+    assert not (written / "splits.json").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "repeated"),
     [
@@ -373,6 +423,7 @@ def test_verify_needs_one_source_of_streams(folder, exported, capsys, nowhere):
         (["nodir"], [], "must be a file or folder that is there"),
         (["no.onnx"], [], "`FILE` must be a file or bundle; it is read. Received: 'no.onnx'"),
         (["model.keras"], ["--frame-step-s", "10"], "`frame_step_s` must not be longer"),
+        (["model.keras"], ["--class-index", "1"], "(`--class-index`) must be in [0, 0]"),
         (["model.keras"], ["--json", "no/figures.json"], "`path` must name a file in a folder"),
     ],
 )
@@ -383,6 +434,11 @@ def test_verify_refuses_arguments_before_it_reads_recordings(
     arguments = [*files, "--recordings", folder, "--word", "hello", *options]
     assert main("verify", "model.keras", *arguments) == 1
     assert message in capsys.readouterr().err
+
+
+def test_the_working_folder_may_be_the_bundle(exported, monkeypatch):
+    monkeypatch.chdir(exported)
+    assert not verify._take_samples([Path()])
 
 
 def test_recordings_are_found_only_where_they_are_needed(monkeypatch):

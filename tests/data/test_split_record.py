@@ -165,6 +165,33 @@ def test_exports_keep_the_record(tmp_path):
     assert find_split_record(tmp_path / "phone" / "other.onnx") is None
 
 
+@pytest.mark.parametrize("name", ["bundle", "phone.tflite"])
+def test_a_record_goes_with_its_model(tmp_path, name):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "a" / "splits.json").write_text("{}")
+    system = tmp_path / name
+    copy_split_record(tmp_path / "a" / "model.keras", system)
+    copied = find_split_record(system)
+    assert copy_split_record(system, system) == copied  # its own
+    assert copy_split_record(tmp_path / "b" / "a.keras", system, same_model=True) is None
+    assert find_split_record(system) == copied
+    assert copy_split_record(tmp_path / "b" / "b.keras", system) is None
+    assert find_split_record(system) is None
+    assert (tmp_path / "a" / "splits.json").is_file()
+
+
+def test_a_record_of_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "bundle").mkdir()
+    monkeypatch.chdir(tmp_path / "bundle")
+    assert find_split_record(".") is None
+    (tmp_path / "splits.json").write_text("{}")
+    copied = copy_split_record("../model.keras", ".")
+    assert copied == find_split_record(".") == tmp_path / "bundle" / "splits.json"
+
+
 class TestLoadWordRecordings:
     @pytest.fixture(scope="class")
     def corpus(self, tmp_path_factory):

@@ -158,6 +158,16 @@ def test_verify_rejects_streams(gru, gru_onnx):
         verify(gru, gru_onnx, [])
 
 
+@pytest.mark.parametrize("channel", [-1, 1])
+def test_verify_rejects_a_channel_before_it_runs_streams(gru, gru_onnx, channel):
+    def streams():
+        pytest.fail("it read streams")
+        yield
+
+    with pytest.raises(ValueError, match=r"`channel` \(`--class-index`\) must be in \[0, 0\]"):
+        verify(gru, gru_onnx, streams(), channel=channel)
+
+
 @pytest.mark.slow
 def test_two_inputs_two_outputs_convolution_stride_lstm(tmp_path):
     audio, motion = keras.Input((None, 12), name="audio"), keras.Input((None, 6), name="motion")

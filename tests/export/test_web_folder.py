@@ -111,6 +111,28 @@ def test_page_is_replaced_and_nothing_else(detector, tmp_path):
         web.write(detector(), tmp_path / "missing" / "page", runtime=MIRROR)
 
 
+def test_files_below_the_runtime_stay(detector, archives, tmp_path):
+    """Packages of any version are the page's own, and nothing else there."""
+    page = web.write(detector(), tmp_path / "page", runtime=archives)
+    (page / "runtime" / "mine.js").write_text("mine")
+    former = page / "runtime" / "@litertjs" / "core@1.0.0"
+    former.mkdir()
+    (former / "index.js").touch()
+    web.write(detector(), page, runtime=archives)
+    assert not former.exists()
+    assert (page / "runtime" / "mine.js").read_text() == "mine"
+    web.write(detector(), page, runtime=MIRROR)
+    assert [path.name for path in (page / "runtime").iterdir()] == ["mine.js"]
+
+
+def test_a_file_in_the_place_of_the_runtime_is_refused(detector, archives, tmp_path):
+    page = web.write(detector(), tmp_path / "page", runtime=MIRROR)
+    (page / "runtime").write_text("mine")
+    with pytest.raises(ValueError, match=r"places of the exported files free.*\['runtime'\]"):
+        web.write(detector(), page, runtime=archives)
+    assert (page / "runtime").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"input": "features"}, {"model": "d.onnx"}, {"frontend": {"sample_rate": 8000}}],

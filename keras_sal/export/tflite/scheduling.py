@@ -46,6 +46,8 @@ def _state_operators(file: Flatbuffer) -> list[Any]:
 def live_bytes(file: Flatbuffer, operators: Sequence[Any]) -> list[int]:
     """Return how many bytes are kept while each operator runs, the most first.
 
+    A value of a type that the runtimes lack counts as 8 bytes; the file is refused when it is read.
+
     Args:
         file: The file.
         operators: Its operators, in an order in which they can run.
@@ -57,6 +59,6 @@ def live_bytes(file: Flatbuffer, operators: Sequence[Any]) -> list[int]:
     read.update(dict.fromkeys(file.graph.outputs, len(operators) - 1))
     kept = np.zeros(len(operators), int)
     for index, first in made.items():
-        size = math.prod(file.shape(index)) * ITEM_BYTES[file.dtype(index)]
+        size = math.prod(file.shape(index)) * ITEM_BYTES.get(file.dtype(index), 8)
         kept[first : read.get(index, first) + 1] += size
     return sorted(kept.tolist(), reverse=True)

@@ -67,7 +67,9 @@ def write(
     )
     base = _check_address(runtime) if isinstance(runtime, str) else f"./{npm.FOLDER}"
     kept = _kept(folder)
-    check_places(folder, kept, [manifest["model"]])
+    packages = [] if isinstance(runtime, str) else [package.folder for package in npm.PACKAGES]
+    written = [manifest["model"], *(f"{npm.FOLDER}/{package}" for package in packages)]
+    check_places(folder, kept, written)
     with atomic_folder(folder) as unfinished:
         for part in _parts():
             (unfinished / part.name).write_bytes(part.read_bytes())
@@ -87,8 +89,8 @@ def _parts() -> list[Traversable]:
 def _kept(folder: Path) -> list[str]:
     """Return the files in the folder of a page that are not its own."""
     own = [INDEX, DESCRIPTION, str(_page_model(folder)), *(part.name for part in _parts())]
-    kept = kept_files(folder, {}, own)
-    return [name for name in kept if name.split("/")[0] != npm.FOLDER]
+    packages = tuple(f"{npm.FOLDER}/{package.name}@" for package in npm.PACKAGES)
+    return [name for name in kept_files(folder, {}, own) if not name.startswith(packages)]
 
 
 def _page_model(folder: Path) -> object:

@@ -7,6 +7,7 @@ import pytest
 from keras_sal.export.micro import MicroModel, convert
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 from keras_sal.export.tflite.scheduling import live_bytes, schedule
+from keras_sal.export.tflite.structure import check_structure
 from keras_sal.layers import CausalDepthwiseConv1D
 
 pytestmark = pytest.mark.any_backend
@@ -77,3 +78,11 @@ def test_what_waits_for_nothing_stays(gru_int8):
     before = file.operators()
     schedule(file)
     assert file.operators() == before
+
+
+def test_a_type_that_runtimes_lack_is_named_by_the_check_of_the_file(gru_int8):
+    file = Flatbuffer.from_file(gru_int8.path)
+    file.tensor(file.graph.operators[0].outputs[0]).type = file.schema.TensorType.STRING
+    schedule(file)
+    with pytest.raises(ValueError, match="of type string"):
+        check_structure(file)
