@@ -85,6 +85,7 @@ def run_demo(
     seed = job.training.seed
     folder = find_recordings(job.recordings)
     release.check_packages(synthesis=folder is None)
+    release.prepare_output(output)
     synthetic = folder is None
     if folder is None:
         with reporter.stage("Synthesise speech") as stage:

@@ -22,8 +22,10 @@ from keras_sal.evaluation.collection import collect_word_predictions
 from keras_sal.evaluation.labels import read_word_times
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
+from keras_sal.evaluation.report import report
 from keras_sal.evaluation.results import evaluate
 from keras_sal.export import bundle, micro
+from keras_sal.export.kept_files import check_places, copy_files, kept_files
 from keras_sal.extras import require_packages
 from keras_sal.files import temporary_sibling
 from keras_sal.memory import release_freed_memory
@@ -37,8 +39,7 @@ from keras_sal.typing import Array, PathLike
 
 CALIBRATION_STREAMS = 12
 FIRMWARE = "firmware"
-REPORT = ("report.html", "results.json", "figures", "posteriors.npz")  # of one word
-REPORTS = "reports"  # folder with a folder of these for each of several words
+REPORTS = "reports"  # folder with a folder for the report of each of several words
 COMPLETE = ".release"  # folder of a release whose artefacts are being moved to their places
 _FOOTPRINT = ("flash_bytes", "arena_bytes", "macs", "operators")
 PACKAGES = (
@@ -98,17 +99,20 @@ def prepare_output(output: PathLike) -> None:
 
     Raises:
         NotADirectoryError: If it is a file.
-        ValueError: If it holds something else than a bundle under the name `firmware`.
+        ValueError: If it holds something else than a bundle under the name `firmware`, or other
+            reports than those of an earlier release or evaluation.
     """
-    if Path(output).exists() and not Path(output).is_dir():
+    output = Path(output)
+    if output.exists() and not output.is_dir():
         raise NotADirectoryError(
             "`output` must be a folder, or nothing yet; the artefacts are written into it. "
             f"Received: {output}, a file. Name another one."
         )
-    _put_in_place(Path(output))
-    firmware = Path(output) / FIRMWARE
-    if firmware.is_dir() and any(firmware.iterdir()):
-        bundle.read_manifest(firmware)
+    if (output / COMPLETE).is_dir():
+        _put_in_place(output)  # the reports were checked before it was made
+    else:
+        _check_reports(output)
+    _read_former(output / FIRMWARE)
 
 
 def calibration_sequences(streams: Sequence[Stream]) -> list[Array]:
@@ -135,10 +139,11 @@ def write_release(
     The best model has the fewest misses on dev at the budget, in the mean of several words. The
     threshold of each word is chosen on dev with the converted model. For int8, logits are divided
     by a temperature, see `keras_sal.training.apply_temperature`. The artefacts appear together once
-    all are made, and replace those of an earlier release.
+    all are made, and replace those of an earlier release. Your own files beside its figures stay,
+    and so do those in `firmware` that `keras_sal.export.bundle.write` keeps.
 
     Args:
-        models: Trained detectors by name.
+        models: Trained detectors by name, which stay as they are.
         plan: What the release is made from.
         output: Folder to write to: `model.keras`, the bundle `firmware`, `report.html` with its
             figures, `results.json`, `posteriors.npz` and `splits.json`. The report and the results
@@ -151,7 +156,7 @@ def write_release(
 
     Raises:
         ValueError: If there are no models, or `output` holds something else than a bundle under the
-            name `firmware`.
+            name `firmware`, or other reports than those of an earlier release or evaluation.
     """
     require(
         bool(models),
@@ -182,7 +187,7 @@ class _Release:
         """Write all artefacts, and return the results by word."""
         quantization = self.plan.quantization
         if quantization == "int8":
-            models = {name: apply_temperature(model) for name, model in models.items()}
+            models = {name: apply_temperature(_copy(model)) for name, model in models.items()}
         runners = {name: open_runner(model) for name, model in models.items()}
         predictions = self._predict(runners)
         best = min(
@@ -273,8 +278,6 @@ class _Release:
     def _write_report(
         self, index: int, predictions: Predictions, results: Mapping[str, Any]
     ) -> None:
-        from keras_sal.evaluation import report
-
         folder = self.folder
         if not isinstance(self.plan.word, str):
             folder = folder / REPORTS / folder_name(predictions.word)
@@ -293,29 +296,59 @@ class _Release:
             )
 
 
+def _copy(model: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _check_reports(output: Path) -> None:
+    """Check that what a release replaces as reports are reports."""
+    reports = output / REPORTS
+    inside = reports.glob("[!.]*") if reports.is_dir() else [reports]
+    others = [path for path in inside if path.exists() and not report.is_report(path)]
+    if not report.is_report(output):
+        others += [output / name for name in report.FILES if (output / name).exists()]
+    require(
+        not others,
+        f"`output` must hold no `{REPORTS}`, {', '.join(report.FILES)} but those of an earlier "
+        f"release or evaluation, with a {report.RESULTS} that keras_sal wrote; they are replaced. "
+        f"Received: {[str(path) for path in others]}. Move them, or name another folder.",
+    )
+
+
+def _read_former(firmware: Path) -> dict[str, Any]:
+    """Read the manifest of the bundle in a folder, or none if the folder is missing or empty."""
+    free = not firmware.exists() or (firmware.is_dir() and not any(firmware.iterdir()))
+    return {} if free else bundle.read_manifest(firmware)
+
+
 def _put_in_place(output: Path) -> None:
-    """Move the artefacts of a complete release to their places, if there is one.
+    """Move the artefacts of a complete release to their places.
 
     A process that is killed on the way leaves the rest for the next one to move.
     """
     complete = output / COMPLETE
-    if not complete.is_dir():
-        return
     if (complete / REPORTS).is_dir():
-        _remove(output, REPORT)
-    elif (complete / REPORT[0]).is_file():
-        _remove(output, (REPORTS,))
+        report.remove(output)
+    elif (complete / report.PAGE).is_file() and (output / REPORTS).is_dir():
+        shutil.rmtree(output / REPORTS)
     for artefact in list(complete.iterdir()):
         place = output / artefact.name
-        if place.is_dir():
-            shutil.rmtree(place)
-        artefact.replace(place)
+        with temporary_sibling(place) as former:
+            if place.is_dir():
+                copy_files(_kept(place, artefact), place, artefact)
+                place.replace(former)
+            artefact.replace(place)
     complete.rmdir()
 
 
-def _remove(folder: Path, names: Sequence[str]) -> None:
-    for path in (folder / name for name in names):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def _kept(place: Path, new: Path) -> list[str]:
+    """Return what stays in a folder when a new one takes its place."""
+    if place.name == report.FIGURES:
+        return report.other_files(place)
+    if place.name != FIRMWARE:
+        return []
+    kept = kept_files(place, _read_former(place), own={bundle.MANIFEST})
+    check_places(place, kept, bundle.read_manifest(new)["sha256"])
+    return kept

@@ -212,15 +212,15 @@ def test_calibration_takes_the_streams_with_most_events():
 def test_killed_between_two_artefacts(tmp_path):
     """The rest of a complete release is put in place by the next start; half ones are removed."""
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "old.png").touch()
+    (tmp_path / "figures" / "det-1.png").touch()
     (tmp_path / "results.json").write_text("new, moved before")
     complete = tmp_path / release.COMPLETE
     (complete / "figures").mkdir(parents=True)
-    (complete / "figures" / "new.png").touch()
+    (complete / "figures" / "det-0.png").touch()
     (complete / "report.html").write_text("new")
     release.prepare_output(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"figures", "report.html", "results.json"}
-    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["new.png"]
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["det-0.png"]
 
 
 def test_a_folder_for_each_word_will_do(tmp_path, monkeypatch, capsys):

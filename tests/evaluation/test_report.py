@@ -25,6 +25,7 @@ from keras_sal.evaluation.report.example_figure import (
     draw_example,
 )
 from keras_sal.evaluation.report.examples import Example, choose_examples
+from keras_sal.evaluation.report.report import FIGURE
 from keras_sal.evaluation.report.sounds import sounds
 from keras_sal.evaluation.report.themes import DARK, LIGHT
 
@@ -273,6 +274,27 @@ def test_figures_are_files_too(written):
     pngs = sorted((written / "figures").glob("*.png"))
     assert {"det-0.png", "latency-0.png", "miss-0.png"} <= {path.name for path in pngs}
     assert all(path.read_bytes().startswith(PNG) for path in pngs)
+    assert all(FIGURE.fullmatch(path.name) for path in pngs)  # another report replaces them
+
+
+@pytest.mark.parametrize("figure", ["det-9.png", "false-alarm-12.png"])
+def test_figures_of_yours_stay(tmp_path, figure):
+    """Those of an earlier report go; that of this one has two of curves, and no example."""
+    predictions = predictions_from_posteriors(
+        {"ours": {split: [[[0.1], [0.9]]] for split in ("dev", "test")}},
+        {"dev": [[]], "test": [[]]},
+        frame_step_s=1.0,
+    )
+    results = evaluate(predictions, ScoringProtocol(60.0, replicates=2))
+    for name in (figure, "photo.png", "trip/det-0.png"):
+        (tmp_path / "figures" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "figures" / name).touch()
+    with unrendered_figures():
+        report.write(tmp_path, predictions, results)
+    files = [path for path in (tmp_path / "figures").rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"photo.png", "det-0.png"}
+    assert (tmp_path / "figures" / "trip" / "det-0.png").is_file()
+    assert figure not in {path.name for path in files}
 
 
 def test_shows_what_there_is_without_recordings(tmp_path):
@@ -280,13 +302,10 @@ def test_shows_what_there_is_without_recordings(tmp_path):
     predictions = made_predictions()
     shipped = {"poor": {"threshold": {"threshold": None, "rule": "nothing fires"}}}
     results = evaluate(predictions, ScoringProtocol(30.0, replicates=10), shipped=shipped)
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "of-another-report.png").touch()
     with unrendered_figures():
         html = report.write(tmp_path, predictions, results, most=1).read_text()
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"det-1.png", "latency-1.png", "miss-0.png"} <= names
-    assert "of-another-report.png" not in names
     assert "<audio" not in html
     assert "No threshold within 30 false alarms an hour hits an event on dev." in html
     assert json.loads((tmp_path / "results.json").read_text())["word"] == "computer"

@@ -151,6 +151,18 @@ def test_bad_input_is_refused_before_any_work(
     assert not output.exists()
 
 
+@pytest.mark.parametrize("name", ["firmware/main.c", "reports/2024.pdf"])
+def test_an_output_with_files_of_others_is_refused_before_any_work(
+    tones, tmp_path, monkeypatch, capsys, name
+):
+    monkeypatch.setattr(demo, "load_word_recordings", lambda *_, **__: pytest.fail("began"))
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text("mine")
+    assert cli.main(["demo", str(tmp_path), "--recordings", str(tones)]) == 1
+    assert str((tmp_path / name).parent) in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "mine"
+
+
 def test_results_say_what_was_typed(tmp_path, monkeypatch):
     asked = {}
 

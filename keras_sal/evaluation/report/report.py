@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from keras_sal.evaluation.report.page import Section, interval, render, short_nu
 from keras_sal.evaluation.report.pictures import Illustrator
 from keras_sal.evaluation.report.verdict import judge
 from keras_sal.evaluation.results import describe_budget
+from keras_sal.export.kept_files import copy_files, kept_files
 from keras_sal.files import atomic_folder, json_ready, write_atomically, write_json
 from keras_sal.typing import PathLike, Progress
 
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 RESULTS = "results.json"
+FILES = (PAGE, RESULTS, FILE)
 FIGURES = "figures"
+FIGURE = re.compile(r"(det|latency|miss|false-alarm|hit)-\d+\.png")
 
 
 def write(
@@ -41,8 +46,9 @@ def write(
 ) -> Path:
     """Write `report.html`, which needs no file beside it, and what it is made from.
 
-    These are its figures as PNG files, `results.json` and `posteriors.npz`. For posteriors of your
-    own, from any framework, see `keras_sal.evaluation.predictions_from_posteriors`.
+    These are its figures as PNG files, such as `figures/det-0.png`, `results.json` and
+    `posteriors.npz`. They replace those of an earlier report; other files stay. For posteriors of
+    your own, from any framework, see `keras_sal.evaluation.predictions_from_posteriors`.
 
     Args:
         folder: Folder to write to; made if it is missing.
@@ -74,6 +80,7 @@ def write(
         illustrator = Illustrator(figures)
         curves = curves_section(inputs, illustrator)
         listening = examples_section(inputs, examples, illustrator, progress)
+        copy_files(other_files(folder / FIGURES), folder / FIGURES, figures)
     results = inputs.results
     html = render(
         title=f"Detecting “{results['word']}”",
@@ -91,6 +98,45 @@ def write(
     path = folder / PAGE
     write_atomically(path, html)
     return path
+
+
+def other_files(figures: Path) -> list[str]:
+    """Return what a folder of figures holds besides those of a report.
+
+    Args:
+        figures: The folder.
+
+    Returns:
+        The paths of files, links and empty folders, relative to it.
+    """
+    return [name for name in kept_files(figures, {}, own=()) if not FIGURE.fullmatch(name)]
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a report was written to a folder, by any version.
+
+    Args:
+        folder: The folder.
+    """
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(results, dict) and {"format", "word", "systems"} <= results.keys()
+
+
+def remove(folder: Path) -> None:
+    """Remove what `write` wrote to a folder, and nothing else.
+
+    Args:
+        folder: The folder of a report.
+    """
+    figures = folder / FIGURES
+    drawn = [path for path in figures.glob("*") if FIGURE.fullmatch(path.name)]
+    for path in (*drawn, *(folder / name for name in FILES)):
+        path.unlink(missing_ok=True)
+    if figures.is_dir() and not any(figures.iterdir()):
+        figures.rmdir()
 
 
 def _lead(results: Mapping[str, Any]) -> str:
