@@ -21,12 +21,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from recurrent_speed import BACKENDS, BATCH_SIZE, CASES, CROP_FRAMES, STEPS, batch, ratio
 
 from keras_sal import files, provenance
 
 RESULT = Path(__file__).parent / "results" / "depthwise_speed.json"
-BACKENDS = ("tensorflow", "jax", "torch")
-BATCH_SIZE, CROP_FRAMES, FRAMES_PER_OUTPUT, STEPS = 32, 399, 3, 12
+_, FRAMES_PER_OUTPUT = CASES["recipe"]
 
 
 def detectors():
@@ -61,49 +61,34 @@ def detectors():
     return ways
 
 
-def batch():
-    """Return clips and packed targets."""
-    from keras_sal import AnchorTargets
-
-    rng = np.random.default_rng(0)
-    clips = rng.uniform(0, 26, (BATCH_SIZE, CROP_FRAMES, 40)).astype("float32")
-    onset = rng.integers(5, 30, (BATCH_SIZE, 1, 1))
-    targets = AnchorTargets(frames=CROP_FRAMES // FRAMES_PER_OUTPUT)
-    return clips, targets(np.concatenate([onset, onset + 9], axis=-1))
-
-
-def fit(model, optimizer, steps, jit_compile):
-    """Train for some steps on the same batch."""
-    from keras_sal import StreamingAnchorLoss
-
-    clips, targets = (np.tile(x, (steps, 1, 1)) for x in batch())
-    if optimizer is not None:
-        model.compile(optimizer, loss=StreamingAnchorLoss(), jit_compile=jit_compile)
-    model.fit(clips, targets, batch_size=BATCH_SIZE, shuffle=False, verbose=0)
-
-
 def measure(rounds, jit_compile):
     """Return the figures of both ways on the backend of this process."""
     import keras
 
+    from keras_sal import StreamingAnchorLoss
+
+    batches = [np.tile(x, (STEPS, 1, 1)) for x in batch("recipe")]
+    clips, targets = (x[: 3 * BATCH_SIZE] for x in batches)
+    options = {"batch_size": BATCH_SIZE, "shuffle": False, "verbose": 0}
     posteriors, times = {}, {}
     ways = detectors()
     for way, model in ways.items():
-        fit(model, keras.optimizers.SGD(0.1), 3, jit_compile)
-        posteriors[way] = keras.ops.convert_to_numpy(model(batch()[0][:4]))
-        fit(
-            model, keras.optimizers.AdamW(4e-3, weight_decay=0.01, clipnorm=1.0), STEPS, jit_compile
-        )
+        model.compile(keras.optimizers.SGD(0.1), StreamingAnchorLoss(), jit_compile=jit_compile)
+        model.fit(clips, targets, **options)
+        posteriors[way] = keras.ops.convert_to_numpy(model(clips[:4]))
+        optimizer = keras.optimizers.AdamW(4e-3, weight_decay=0.01, clipnorm=1.0)
+        model.compile(optimizer, StreamingAnchorLoss(), jit_compile=jit_compile)
+        model.fit(*batches, **options)
         times[way] = []
     for _ in range(rounds):
         for way, model in ways.items():
             started = time.process_time()
-            fit(model, None, STEPS, jit_compile)
+            model.fit(*batches, **options)
             times[way].append((time.process_time() - started) / STEPS)
     operator, shifted = times.values()
     return {
         "cpu_ms": {way: 1000 * statistics.median(taken) for way, taken in times.items()},
-        "operator_by_sum": statistics.median(a / b for a, b in zip(operator, shifted, strict=True)),
+        "operator_by_sum": ratio(operator, shifted),
         "difference": float(np.abs(np.subtract(*posteriors.values())).max()),
     }
 
