@@ -63,8 +63,7 @@ def main(
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["keras-sal", *arguments])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    is_conv = getattr(options, "network", None) in ("conv", ["conv"])
-    choose_backend(BACKENDS_FOR_CONVOLUTIONS if is_conv else BACKENDS)
+    choose_backend(fastest_backends(options))
     try:
         if options.check:
             options.check(options)
@@ -80,6 +79,12 @@ def main(
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         print(f"keras-sal: {error}", file=sys.stderr)
         return 1
+
+
+def fastest_backends(options: argparse.Namespace) -> Sequence[str]:
+    """Return the names of the backends, with the fastest for the network of a command first."""
+    is_conv = getattr(options, "network", None) in ("conv", ["conv"])
+    return BACKENDS_FOR_CONVOLUTIONS if is_conv else BACKENDS
 
 
 def choose_backend(backends: Sequence[str] = BACKENDS) -> None:
