@@ -1,16 +1,15 @@
 """`keras-sal train` of one detector for two words, and the commands that take it, on tones."""
 
-import functools
 import json
 
 import pytest
+from quick_release import quick_release
 from recording_folders import keep_pitch, small_corpus, write_tones
 from unrendered import unrendered_figures
 
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
 from keras_sal.cli import systems
-from keras_sal.evaluation import ScoringProtocol
 from keras_sal.export import bundle
 from keras_sal.training import release
 
@@ -34,10 +33,8 @@ def tones(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("train") / "out"
-    with pytest.MonkeyPatch.context() as patch, unrendered_figures():
+    with pytest.MonkeyPatch.context() as patch, quick_release():
         keep_pitch(patch)
-        few = functools.partial(ScoringProtocol, replicates=5)
-        patch.setattr(release, "ScoringProtocol", few)
         arguments = ["train", str(tones), *TWO_WORDS, "--output", str(output), *QUICK]
         assert cli.main([*arguments, "--network", "conv", "--size", "nano"]) == 0
     return output

@@ -1,7 +1,6 @@
 """`keras-sal train`, once through on tones; and what it refuses before it begins."""
 
 import csv
-import functools
 import json
 import re
 from importlib.util import find_spec
@@ -9,8 +8,8 @@ from importlib.util import find_spec
 import keras
 import numpy as np
 import pytest
+from quick_release import quick_release
 from recording_folders import burst, keep_pitch, small_corpus, write_tones
-from unrendered import unrendered_figures
 
 from keras_sal import StreamingDetector, cli
 from keras_sal.audio import read_audio
@@ -23,7 +22,6 @@ from keras_sal.data import (
     find_split_record,
     load_word_recordings,
 )
-from keras_sal.evaluation import ScoringProtocol
 from keras_sal.export import bundle
 from keras_sal.training import (
     SyntheticSpeech,
@@ -56,10 +54,8 @@ def tones(tmp_path_factory):
 def trained(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("train") / "out"
     arguments = ["train", str(tones), "--word", "Hey Robot", "--output", str(output), *QUICK]
-    with pytest.MonkeyPatch.context() as patch, unrendered_figures():
+    with pytest.MonkeyPatch.context() as patch, quick_release():
         keep_pitch(patch)
-        few = functools.partial(ScoringProtocol, replicates=20)
-        patch.setattr(release, "ScoringProtocol", few)
         assert cli.main([*arguments, "--network", "conv", "--size", "nano"]) == 0
     return output
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from quick_release import quick_release
 from recording_folders import keep_pitch, needs_recordings, write_tones
 
 from keras_sal import StreamingDetector, cli, files
@@ -36,7 +37,7 @@ def finished(tones, tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "out"
     quick = functools.partial(recipe.refine_anchors, steps=50, max_shift_s=0.03)
     job = DemoJob(recordings=tones, hours=HOURS, training=TRAINING, fa_per_hour=20.0)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, quick_release():
         patch.setattr(recipe, "refine_anchors", quick)
         keep_pitch(patch)
         summary = run_demo(output, job, reporter=Console())
