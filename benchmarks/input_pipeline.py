@@ -3,9 +3,10 @@
     python benchmarks/input_pipeline.py
 
 Measures the time to make features of training streams, to cut a batch of 32 crops of 4 s from
-features in memory (by `StreamBatches` with 1 and 2 threads, `tf.data`, `grain`), and to train the
-small GRU on such a batch on each backend, each in a process of its own. The figures are medians of
-wall-clock time and of CPU time, which a busy machine changes little.
+features in memory (by `StreamBatches` with 1 and 2 threads, `tf.data`, `grain`) and in files (with
+and without the cache of what was read), and to train the small GRU on such a batch on each backend,
+each in a process of its own. The figures are medians of wall-clock time and of CPU time, which a
+busy machine changes little.
 Writes `benchmarks/results/input_pipeline.json`.
 """
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -47,8 +49,9 @@ def timed(run, rounds, blocks=5):
     }
 
 
-def make_batches(workers=1):
-    """Return batches of streams with random features of the right size."""
+def make_batches(workers=1, stored=lambda number, features: features):
+    """Return batches of streams with random features of the right size, as `stored` keeps them."""
+    from keras_sal.audio.micro_features import FEATURE_STEP
     from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
     from keras_sal.training import recipe
 
@@ -59,12 +62,24 @@ def make_batches(workers=1):
             str(number),
             tuple(PlacedRecording(word, 1.0 + 7.5 * n, class_index=0) for n in range(8)),
             60.0,
-            features=rng.uniform(0, 26, (5998, 40)).astype("float32"),
+            features=stored(number, np.float32(FEATURE_STEP) * rng.integers(0, 640, (5998, 40))),
         )
         for number in range(round(60 * HOURS))
     ]
     targets = recipe.word_targets(CROP_FRAMES)
     return StreamBatches(streams, targets, batch_size=BATCH_SIZE, workers=workers)
+
+
+def stored_in(folder):
+    """Return a function that writes the features of a stream to a file of a folder."""
+    from keras_sal.data.features_file import read_features, write_features
+
+    def stored(number, features):
+        path = Path(folder) / f"{number}.arrayrecord"
+        write_features(path, [features.astype("float32")])
+        return read_features(path)[0][0]
+
+    return stored
 
 
 def from_plans(rounds=3):
@@ -125,6 +140,8 @@ def cutting(rounds=30):
     """Measure the time of a batch by pipeline."""
     import grain
 
+    from keras_sal.data import features_file
+    from keras_sal.data.record_cache import RecordCache
     from keras_sal.data.sources import grain_dataset, tf_dataset
 
     def in_turn(batches):
@@ -146,10 +163,14 @@ def cutting(rounds=30):
             grain_dataset(batches, crops=True).batch(BATCH_SIZE).to_iter_dataset(threads)
         ),
     }
-    found = {}
-    for name, make in makers.items():
-        found[name] = timed(make, rounds)
-        print(f"batch, {name}: {found[name]['clock_ms']:.1f} ms, {found[name]['cpu_ms']:.1f} CPU")
+    found = {name: timed(make, rounds) for name, make in makers.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        batches = make_batches(stored=stored_in(folder))
+        found["StreamBatches, from files"] = timed(in_turn(batches), rounds)
+        with patch.object(features_file, "_CACHE", RecordCache(max_bytes=0)):
+            found["StreamBatches, from files, nothing cached"] = timed(in_turn(batches), rounds)
+    for name, times in found.items():
+        print(f"batch, {name}: {times['clock_ms']:.1f} ms, {times['cpu_ms']:.1f} CPU")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Files of features, which are read piece by piece.
+"""Files of features, which are read piece by piece; what was read last stays in memory.
 
 A file is an ArrayRecord: compressed, checksummed, and read at any place without what comes before.
 The first record is a JSON header, `{"format": 3, "dtype", "scale", "shapes": [[frames, features],
@@ -9,14 +9,17 @@ front-end are multiples of 0.0390625 and lie in 16 bits, others in `"float32"` w
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_sal.audio.micro_features import FEATURE_STEP
+from keras_sal.data.record_cache import RecordCache
 from keras_sal.extras import import_package
 from keras_sal.typing import Array, PathLike
 
@@ -26,6 +29,7 @@ RECORD_FRAMES = 256  # a crop of four seconds lies in two or three records
 WRITER_OPTIONS = "group_size:1,zstd:3"
 READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 BUFFER_BYTES = 2**16
+CACHE_BYTES = 192 * 2**20  # seven hours of the features of the micro front-end
 
 
 class Encoding(NamedTuple):
@@ -48,11 +52,14 @@ class Encoding(NamedTuple):
         return fits and np.array_equal(self.decode(self.encode(features)), features)
 
 
+_CACHE = RecordCache(CACHE_BYTES)
 MICRO, FLOAT = Encoding("int16", FEATURE_STEP), Encoding("float32", 1.0)
 
 
 class StoredFeatures:
     """Features in a file, of which only what is indexed is read.
+
+    The process keeps 192 MB of the records that it read last, of all files together.
 
     Use them like an array: they have `len`, `shape`, `ndim` and `dtype`, and NumPy takes them.
     Indices other than a slice of frames read all of the features.
@@ -90,16 +97,21 @@ class StoredFeatures:
             return np.empty((0, self.shape[1]), self.dtype)
         skipped = start % RECORD_FRAMES
         first, beyond = start // RECORD_FRAMES, _record_count(stop)
-        content = self._read(range(self.first + first, self.first + beyond))
-        numbers = np.frombuffer(content, self.encoding.dtype).reshape(-1, self.shape[1])
+        records = self._read(range(self.first + first, self.first + beyond))
+        numbers = np.frombuffer(b"".join(records), self.encoding.dtype).reshape(-1, self.shape[1])
         return self.encoding.decode(numbers[skipped : skipped + stop - start])
 
-    def _read(self, records: range) -> bytes:
+    def _read(self, records: range) -> list[bytes]:
+        with self._named():
+            status = self.path.stat()
+            version = self.path, status.st_ino, status.st_mtime_ns, status.st_size
+            return _CACHE.read(version, records, partial(_read_records, self.path))
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the file in errors of reading it."""
         try:
-            reader = _open(self.path)
-            content = b"".join(reader.read([*records]))
-            reader.close()
-            return content
+            yield
         except (OSError, RuntimeError, ValueError, IndexError) as error:
             raise RuntimeError(
                 "`features` must stay in their file, undamaged, while they are used: what is "
@@ -114,13 +126,14 @@ class StoredFeatures:
         return f"StoredFeatures({str(self.path)!r}, shape={self.shape})"
 
     def check(self) -> None:
-        """Read all of the features once, record by record.
+        """Read all of the features once from their file, record by record.
 
         Raises:
             RuntimeError: If a part of them is damaged, or the file is gone.
         """
-        for start in range(0, len(self), RECORD_FRAMES):
-            self[start : start + RECORD_FRAMES]
+        with self._named():
+            for number in range(_record_count(len(self))):
+                _read_records(self.path, [self.first + number])
 
 
 def write_features(path: PathLike, arrays: Sequence[Array], notes: Sequence[Any] = ()) -> None:
@@ -202,6 +215,14 @@ def _is_shape(shape: Any) -> bool:
 
 def _record_count(frames: int) -> int:
     return -(-frames // RECORD_FRAMES)
+
+
+def _read_records(path: PathLike, numbers: list[int]) -> list[bytes]:
+    reader = _open(path)
+    try:
+        return reader.read(numbers)
+    finally:
+        reader.close()
 
 
 def _open(path: PathLike) -> Any:

@@ -19,11 +19,12 @@ from keras_sal.typing import Array
 class StreamBatches(EpochDataset):
     """Batches of random crops of streams, for `model.fit`.
 
-    Crops are cut from features in memory, so a batch takes a fraction of a train step. The crops
-    follow from `(seed, epoch, index)` alone, whatever the number of workers. `fit` chooses the
-    order of the batches; pass `shuffle=False` to keep it, as they are random already. No crop
-    begins inside an event or its positive frames: the detector could not know of what came before.
-    Events up to 2 s outside a crop still count in its distances.
+    A batch takes a fraction of a train step: features are in memory, or in files of which seven
+    hours stay in memory once they were read. The crops follow from `(seed, epoch, index)` alone,
+    whatever the number of workers. `fit` chooses the order of the batches; pass `shuffle=False` to
+    keep it, as they are random already. No crop begins inside an event or its positive frames: the
+    detector could not know of what came before. Events up to 2 s outside a crop still count in its
+    distances.
 
     Args:
         streams: A sequence of `Stream` with features; see `keras_sal.data.crops` for several

@@ -1,6 +1,7 @@
 """Files of features: what is indexed, on records of 256 frames, is what an array gives."""
 
 import gc
+import os
 import pickle
 import tracemalloc
 
@@ -16,6 +17,7 @@ from keras_sal.data.features_file import (
     read_features,
     write_features,
 )
+from keras_sal.data.record_cache import RecordCache
 
 pytest.importorskip("array_record")
 
@@ -90,9 +92,10 @@ def test_only_the_records_of_a_slice_are_read(stored, monkeypatch):
             self.reader.close()
 
     monkeypatch.setattr(features_file, "_open", Counting)
-    stored[0][0][300:400], stored[3][0][200:257]
+    monkeypatch.setattr(features_file, "_CACHE", RecordCache(2**20))
+    stored[0][0][300:400], stored[3][0][200:257], stored[0][0][200:400]
     # Record 0 is the header, 1 to 3 are 709 frames, 4 is 256, and 5 and 6 are 257.
-    assert heard == [[2], [5, 6]]
+    assert heard == [[2], [5, 6], [1]]
 
 
 def test_multiples_of_the_front_ends_step_take_16_bits(tmp_path):
@@ -134,7 +137,20 @@ def test_damage_is_an_error_where_it_is_read(tmp_path):
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
     [(features, _)] = read_features(path)
-    with pytest.raises((RuntimeError, ValueError)):
+    with pytest.raises(RuntimeError, match="`features` must stay in their file, undamaged"):
+        features.check()
+
+
+def test_what_was_read_before_is_checked_in_its_file(tmp_path):
+    path = tmp_path / "a.arrayrecord"
+    write_features(path, [made(3000)])
+    [(features, _)] = read_features(path)
+    times, content = path.stat(), bytearray(path.read_bytes())
+    np.testing.assert_array_equal(features, made(3000))
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(RuntimeError, match="`features` must stay in their file, undamaged"):
         features.check()
 
 
