@@ -117,8 +117,8 @@ class Cluster:
             raise ConnectionError(
                 "`address` must be that of a Ray cluster that runs; its machines do the work. "
                 f"Received: address={self._where['address']!r} ({error}). Start one with `ray "
-                "start --head`, or leave it out. If the cluster asks for a token, name its file in "
-                "RAY_AUTH_TOKEN_PATH, or start both with RAY_AUTH_MODE=disabled."
+                "start --head`, or leave it out. If the cluster asks for a token, set "
+                "RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH unless it is in ~/.ray/auth_token."
             ) from error
 
     def _ended(
