@@ -81,9 +81,11 @@ class FrequencyWarp:
             rng: A `numpy.random.Generator`.
 
         Returns:
-            `(features, targets)`, the targets as they were.
+            `(features, targets)`: integers as `float32`, and the targets as they were.
         """
         features = np.asarray(features)
+        if features.dtype.kind != "f":
+            features = features.astype("float32")
         factors = rng.uniform(*self.factor, len(features))
         shares = self._shares(factors, features.shape[-1])
         return features @ shares.astype(features.dtype), targets

@@ -8,7 +8,7 @@ from numbers import Integral
 import numpy as np
 
 from keras_sal.anchors import IGNORE, NO_ANCHOR
-from keras_sal.checks import require
+from keras_sal.checks import flag, require
 from keras_sal.typing import Array, ArrayLike
 
 
@@ -20,10 +20,15 @@ class Scramble:
     anchor. It trains a detector not to fire on a part of the word, or on a known voice. A clip with
     frames to ignore (label -1) is left as it is.
 
+    With `encoding="one_hot"` the first label channel is that of the background, and is 1 in a
+    scrambled clip.
+
     Args:
         share: Share of the clips that are scrambled, in [0, 1]. Defaults to 0.25.
         piece_frames: Least and greatest length of a piece, in frames; shorter than the word.
             Defaults to `(12, 36)`.
+        background: Whether the first of several label channels is that of the background. Defaults
+            to `None`: it is if exactly one label is 1 in every frame of the batch.
 
     Raises:
         ValueError: If a number is out of range.
@@ -39,6 +44,7 @@ class Scramble:
 
     share: float = 0.25
     piece_frames: tuple[int, int] = (12, 36)
+    background: bool | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -53,6 +59,8 @@ class Scramble:
             f"drawn between the two. Received: piece_frames={self.piece_frames}. Stay well below "
             "the length of the word.",
         )
+        if self.background is not None:
+            flag("background", self.background)
 
     def __call__(
         self, features: ArrayLike, targets: ArrayLike, rng: np.random.Generator
@@ -68,12 +76,21 @@ class Scramble:
             `(features, targets)`, of the same shapes.
         """
         features, targets = np.array(features), np.array(targets)
+        has_background = self._has_background(targets[..., :-1])
         chosen = rng.random(len(features)) < self.share
         for clip in np.flatnonzero(chosen & ~(targets[..., :-1] == IGNORE).any(axis=(1, 2))):
             features[clip] = features[clip, self._order(features.shape[1], rng)]
             targets[clip, :, :-1] = 0
+            targets[clip, :, 0] = has_background
             targets[clip, :, -1] = NO_ANCHOR
         return features, targets
+
+    def _has_background(self, labels: Array) -> bool:
+        """Whether the first label channel is that of the background."""
+        if self.background is not None or labels.shape[-1] == 1:
+            return bool(self.background)
+        known = (labels != IGNORE).all(axis=-1)
+        return bool(known.any() and (labels[known].sum(axis=-1) == 1).all())
 
     def _order(self, frames: int, rng: np.random.Generator) -> Array:
         """The frames in their new order."""

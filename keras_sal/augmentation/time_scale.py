@@ -102,6 +102,7 @@ def shift_time(samples: ArrayLike, events: ArrayLike, shift_s: float) -> tuple[A
     samples = np.asarray(samples, "float32")
     length, shift = len(samples), round(shift_s * SAMPLE_RATE)
     events = np.array(events, "float64")
+    events = events if events.size else events.reshape(-1, 3)
     events[..., :2] += shift / SAMPLE_RATE
     if (events[..., 0] < 0).any() or (events[..., 1] > length / SAMPLE_RATE).any():
         raise ValueError(

@@ -24,7 +24,8 @@ def pad_events(events: Sequence[ArrayLike], fill: Sequence[float] = (0.0, -1.0, 
 
     Args:
         events: A list with one entry per clip: rows `(onset, offset)` or `(onset, offset, class)`,
-            or an empty list for a clip without events.
+            or an empty list for a clip without events. If no clip has one, the width is that of
+            empty arrays, such as `np.empty((0, 3))`, or else 2.
         fill: The padding row; its offset lies before its onset, which marks it as padding.
             Defaults to `(0, -1, 0)`.
 
@@ -40,7 +41,8 @@ def pad_events(events: Sequence[ArrayLike], fill: Sequence[float] = (0.0, -1.0, 
     [[[1.0, 1.5], [3.0, 3.5]], [[0.0, -1.0], [0.0, -1.0]]]
     """
     rows = [np.asarray(clip, "float32") for clip in events]
-    shapes: set[Any] = {clip.shape[1:] for clip in rows if clip.size} or {(2,)}
+    shapes: set[Any] = {clip.shape[1:] for clip in rows if clip.size}
+    shapes = shapes or {max((clip.shape[1:] for clip in rows if clip.ndim == 2), default=(2,))}
     require(
         len(shapes) == 1 and shapes <= {(2,), (3,)},
         "`events` must have the same rows in all clips, (onset, offset) or (onset, offset, class); "
@@ -90,7 +92,8 @@ def check_event_shape(events: Tensor, classes: int) -> None:
     require(
         classes == 1 or shape[-1] == 3,
         f"Events must have a class column when classes={classes}; each class has its own "
-        f"label. Received: shape {shape}. Give rows (onset, offset, class).",
+        f"label. Received: shape {shape}. Give rows (onset, offset, class); np.empty((0, 3)) for a "
+        "clip without events.",
     )
 
 

@@ -16,6 +16,7 @@ from keras_sal.augmentation import (
     pink_noise,
     room_response,
     scale_to_unit_power,
+    shift_time,
     speech_level_db,
     tilt,
 )
@@ -167,3 +168,8 @@ def test_rejects_speed(speed):
 
 def test_unit_power():
     assert scale_to_unit_power([0.5, -0.5, 0.5]).tolist() == [1.0, -1.0, 1.0]
+
+
+def test_a_recording_without_events_is_shifted():
+    _, events = shift_time([0.5] * 16_000, [], shift_s=0.1)
+    assert events.shape == (0, 3)

@@ -141,6 +141,12 @@ class TestFrequencyWarp:
         warped, _ = FrequencyWarp((1.0, 1.0))(heard, None, np.random.default_rng(0))
         np.testing.assert_allclose(warped, heard, atol=1e-4)
 
+    def test_integers_become_float32(self):
+        heard, rng = np.full((2, 7, 40), 20, "int16"), np.random.default_rng(0)
+        warped, _ = FrequencyWarp((0.95, 0.95))(heard, None, rng)
+        assert warped.dtype == np.float32
+        np.testing.assert_allclose(warped, 20.0, rtol=1e-5)
+
     @pytest.mark.parametrize("factor", [0.8, 0.9, 1.0, 1.1, 1.2])
     def test_warp_by_hand(self, factor):
         """Straight through the origin up to the knee, then straight to half the rate."""
@@ -275,6 +281,20 @@ class TestScramble:
         assert (packed[0, :, 0] == 0).all()
         np.testing.assert_array_equal(packed[1], targets[1])
 
+    def test_the_background_of_one_hot_labels_is_on(self):
+        """Labels of three classes; multi-hot ones are 0 where nothing happens."""
+        heard = np.ones((2, 30, 4))
+        labels = np.eye(3)[np.repeat([0, 2, 0], 10)]
+        targets = np.concatenate([labels, np.zeros((30, 1))], axis=-1)[None].repeat(2, axis=0)
+        for scramble, background, labels in (
+            (Scramble(1.0), 1, targets),
+            (Scramble(1.0, background=False), 0, targets),
+            (Scramble(1.0), 0, targets * [0, 1, 1, 1]),
+            (Scramble(1.0, background=True), 1, targets * [0, 1, 1, 1]),
+        ):
+            _, packed = scramble(heard, labels, np.random.default_rng(0))
+            assert (packed == [background, 0, 0, NO_ANCHOR]).all()
+
     def test_targets_may_be_fewer_than_frames(self):
         """For a detector that answers every third frame."""
         heard, targets = np.ones((2, 30, 4)), np.ones((2, 10, 2))
@@ -288,6 +308,7 @@ class TestScramble:
             ({"share": 1.5}, r"`share` must lie in \[0, 1\].*share=1.5"),
             ({"piece_frames": (0, 5)}, r"`piece_frames` must be.*\(0, 5\)"),
             ({"piece_frames": (9, 5)}, r"`piece_frames` must be.*\(9, 5\)"),
+            ({"background": 1}, r"`background` must be True or False"),
         ],
     )
     def test_rejects(self, given, message):

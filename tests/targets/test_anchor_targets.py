@@ -662,6 +662,15 @@ class TestPadEvents:
 
     def test_no_clip_has_events(self):
         assert pad_events([[], []]).shape == (2, 1, 2)
+        assert pad_events([np.empty((0, 3)), []]).shape == (2, 1, 3)
+        assert pad_events([np.empty((0, 3)), [(1, 2)]]).shape == (2, 1, 2)
+
+    @pytest.mark.parametrize("encoding", ["sparse", "one_hot", "multi_hot"])
+    def test_no_clip_of_several_classes_has_events(self, encoding):
+        targets = AnchorTargets(4, classes=3, encoding=encoding)
+        packed = targets(pad_events([np.empty((0, 3))] * 2))
+        background = [1, 0, 0] if encoding == "one_hot" else [0] * (packed.shape[-1] - 1)
+        assert (packed == [*background, NO_ANCHOR]).all()
 
     def test_padding_is_no_event(self):
         for rows, classes in itertools.product(([[(1, 2)], []], [[(1, 2, 1)], []]), (1,)):
