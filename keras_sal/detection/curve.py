@@ -193,6 +193,8 @@ class DetCurve:
             float64 array `(budgets,)`.
         """
         budgets = np.asarray(fa_per_hour, dtype="float64")
+        for budget in (budgets.min(), budgets.max()) if budgets.size else ():
+            require_budget(budget, self.max_fa_per_hour)
         if not self.hours or not self.events:
             return np.full(budgets.shape, math.nan)
         order = np.argsort(self.fa_per_hour, kind="stable")

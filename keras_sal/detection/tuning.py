@@ -160,6 +160,11 @@ def threshold_record(
     >>> round(record["fa_per_hour_upper_95"], 2)  # none in ten hours
     0.3
     """
+    require(
+        curve.hours > 0,
+        "`curve` must have audio outside the hit windows; without it there is no rate of false "
+        f"alarms. Received: {curve!r}. Add streams without events, or with longer pauses.",
+    )
     point = curve.at(fa_per_hour, latency_budget_s=latency_budget_s)
     if not math.isfinite(point.threshold):
         raise ValueError(

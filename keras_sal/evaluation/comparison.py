@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_sal.detection import DetCurve
+from keras_sal.evaluation.annotations import StreamAnnotation
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
 from keras_sal.typing import Array
@@ -96,8 +97,9 @@ def parity(predictions: Predictions, systems: Sequence[Mapping[str, Any]]) -> li
             np.concatenate(predictions.posteriors_of(name, "test", condition)) for name in names
         )
         distance = np.abs(ours - theirs)
-        missed = [_missed(each, condition) for each in (system, reference)]
-        events = sum(len(stream.anchors_s) for stream in predictions.streams("test", condition))
+        streams = predictions.streams("test", condition)
+        missed = [_missed(each, condition, streams) for each in (system, reference)]
+        events = sum(len(stream.anchors_s) for stream in streams)
         neither = len(missed[0] & missed[1])
         rows.append(
             {
@@ -134,6 +136,11 @@ def _figures(system: Mapping[str, Any], protocol: ScoringProtocol) -> Callable[[
     return figures
 
 
-def _missed(system: Mapping[str, Any], condition: str) -> set[tuple[str, float]]:
+def _missed(
+    system: Mapping[str, Any], condition: str, streams: Sequence[StreamAnnotation]
+) -> set[tuple[str, float]]:
+    """The events that a system misses at its threshold; all of them if it has none."""
+    if system["threshold"]["threshold"] is None:
+        return {(stream.name, anchor_s) for stream in streams for anchor_s in stream.anchors_s}
     misses = system["conditions"][condition]["misses"]
     return {(miss["stream"], miss["anchor_s"]) for miss in misses}

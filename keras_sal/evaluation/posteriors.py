@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 
 from keras_sal.checks import require
-from keras_sal.detection.validation import without_class_axis
+from keras_sal.detection.validation import validate_anchors, without_class_axis
 from keras_sal.evaluation.annotations import RecordingAnnotation, StreamAnnotation, StreamSet
 from keras_sal.evaluation.predictions import Predictions
-from keras_sal.typing import ArrayLike
+from keras_sal.typing import Array, ArrayLike
 
 CONDITION = "as given"
 
@@ -51,7 +51,8 @@ def predictions_from_posteriors(
         `Predictions`.
 
     Raises:
-        ValueError: If a split is neither `"dev"` nor `"test"`, or its lists differ in length.
+        ValueError: If a split is neither `"dev"` nor `"test"`, its lists differ in length, names
+            repeat, or anchors are no times.
 
     Example:
 
@@ -84,12 +85,23 @@ def predictions_from_posteriors(
     stream_sets = []
     for split, anchors in anchors_s.items():
         lengths = _lengths(columns, split, len(anchors))
-        labels = (names or {}).get(split) or [f"{split} {i}" for i in range(len(anchors))]
-        people = (speakers or {}).get(split) or [""] * len(anchors)
+        labels = (names or {}).get(split, [f"{split} {i}" for i in range(len(anchors))])
+        people = (speakers or {}).get(split, [""] * len(anchors))
         _require_one_each(split, len(anchors), names=labels, speakers=people)
+        require(
+            len({*labels}) == len(labels),
+            "`names` must differ within a split; a missed event is known by the name of its "
+            f"recording. Received: {[*labels][:10]} of {split!r}. Number them.",
+        )
         streams = tuple(
-            _stream(label, frame_offset_s + frames * frame_step_s, each, person)
-            for label, frames, each, person in zip(labels, lengths, anchors, people, strict=True)
+            _stream(label, frame_offset_s + frames * frame_step_s, times_s, person)
+            for label, frames, times_s, person in zip(
+                labels,
+                lengths,
+                (validate_anchors(each, f"anchors_s[{split!r}]") for each in anchors),
+                people,
+                strict=True,
+            )
         )
         stream_sets.append(StreamSet(split, CONDITION, streams))
     return Predictions(
@@ -146,7 +158,6 @@ def _require_one_each(split: str, recordings: int, **lists: Sequence[str]) -> No
         )
 
 
-def _stream(name: str, duration_s: float, anchors_s: ArrayLike, speaker: str) -> StreamAnnotation:
+def _stream(name: str, duration_s: float, anchors_s: Array, speaker: str) -> StreamAnnotation:
     recording = RecordingAnnotation(name, 0.0, duration_s, text=name, speaker=speaker)
-    anchors = tuple(np.ravel(np.asarray(anchors_s, "float64")).tolist())
-    return StreamAnnotation(name, duration_s, anchors, (recording,))
+    return StreamAnnotation(name, duration_s, tuple(anchors_s.tolist()), (recording,))

@@ -93,9 +93,12 @@ class ScoringProtocol:
             whose `"threshold"` is `None` where nothing within the budget hits an event.
 
         Raises:
-            ValueError: If a field is out of range, or there are no dev streams.
+            ValueError: If a field is out of range, there are no dev streams, or the system ships
+                with another hit window.
         """
-        scoring = {**self.scoring, **shipped.get("scoring", {})}
+        shipped_trigger = without_frame_times(shipped.get("scoring", {}))
+        self._require_own_window(system, shipped_trigger)
+        scoring = {**self.scoring, **shipped_trigger}
         if "threshold" in shipped:
             timed = {**predictions.times[system], **scoring}
             return Scoring(**timed), dict(shipped["threshold"])
@@ -192,6 +195,17 @@ class ScoringProtocol:
     @staticmethod
     def _can_resample(curve: DetCurve, groups: Sequence[Any] | None) -> bool:
         return len(set(range(len(curve.recording_events)) if groups is None else groups)) >= 2
+
+    def _require_own_window(self, system: str, shipped: Mapping[str, Any]) -> None:
+        """Refuse a hit window that only one of the systems has."""
+        for name in ("early_s", "max_delay_s"):
+            own = self.scoring.get(name, getattr(Scoring, name))
+            require(
+                shipped.get(name, own) == own,
+                f"`scoring` must have the `{name}` of the protocol; a hit is the same for all "
+                f"systems. Received: {name}={shipped.get(name)} of {system!r}, {own} of the "
+                f"protocol. Give it in `scoring` of `ScoringProtocol`.",
+            )
 
     def _dev_curve(
         self, predictions: Predictions, system: str, scoring: Mapping[str, Any]

@@ -61,3 +61,16 @@ def test_intervals_by_speaker_draw_speakers():
     ]
     expected = paired_bootstrap(*curves, lambda c: c.at(30.0).frr, groups=groups, replicates=60)
     assert row["speakers"] == list(expected[1:])
+
+
+def test_a_system_without_a_threshold_hits_nothing():
+    predictions = made_predictions()
+    deaf = [[np.zeros_like(p) for p in part] for part in predictions.posteriors["good"]]
+    systems = {"good": predictions.posteriors["good"], "deaf": deaf}
+    both = Predictions(
+        predictions.word, predictions.stream_sets, systems, dict.fromkeys(systems, TIMES)
+    )
+    results = evaluate(both, ScoringProtocol(30.0, replicates=10))
+    for row in results["parity"]:
+        assert (row["both_hit"], row["neither"]) == (0, 1)  # `good` misses one
+        assert {row["only_system"], row["only_reference"]} == {0, 29}

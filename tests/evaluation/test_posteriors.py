@@ -68,3 +68,15 @@ def test_saves_and_loads(tmp_path):
 def test_rejects_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+def test_anchors_are_times_and_names_differ():
+    with pytest.raises(ValueError, match=r"`anchors_s\['test'\]` must have shape \(events,\)"):
+        make(anchors_s={"dev": [[1.0], []], "test": [[(2.0, 2.5)], []]})
+    with pytest.raises(ValueError, match=r"`names` must differ.*\['a', 'a'\] of 'dev'"):
+        make(names={"dev": ["a", "a"]})
+
+
+def test_lists_may_be_arrays():
+    predictions = make(speakers={"test": np.array(["ann", "ben"])})
+    assert len(set(predictions.speaker_groups("test"))) == 2

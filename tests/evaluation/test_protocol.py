@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_predictions import TIMES, made_predictions, posterior
 
-from keras_sal.detection import operating_point
+from keras_sal.detection import operating_point, threshold_record
 from keras_sal.evaluation import Predictions, ScoringProtocol, evaluate
 
 pytestmark = pytest.mark.any_backend
@@ -97,3 +97,14 @@ def test_tuned_trigger_is_chosen_on_dev():
 def test_rejects_a_budget_of_nothing():
     with pytest.raises(ValueError, match="`fa_per_hour` must be a positive number"):
         ScoringProtocol(0.0)
+
+
+def test_a_shipped_trigger_brings_no_hit_window():
+    """A record of a threshold has the window that it was chosen with, and frame times."""
+    predictions, protocol = made_predictions(), ScoringProtocol(BUDGET, replicates=10)
+    record = threshold_record(predictions.curve("good", "dev"), BUDGET, data="dev")
+    own = evaluate(predictions, protocol, shipped={"good": {"scoring": record["scoring"]}})
+    assert system(own, "good")["threshold"]["threshold"] == record["threshold"]
+    for name in ("early_s", "max_delay_s"):
+        with pytest.raises(ValueError, match=f"`scoring` must have the `{name}` of the protocol"):
+            evaluate(predictions, protocol, shipped={"good": {"scoring": {name: 5.0}}})

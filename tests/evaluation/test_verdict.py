@@ -39,9 +39,10 @@ def test_good_enough_needs_data_that_show_it():
     few = judge(system(clean={"events": 50, "hours": 5.9}), budget=0.5)
     assert few.answer == OPEN
     assert few.advice == (
-        "5.9 hours are too few to show 0.5 false alarms an hour at 95 %: score more of them, at "
-        "least 6.",
-        "50 events are too few to show 5 % of misses at 95 %: score more of them, at least 60.",
+        "5.9 hours are too few to show 0.5 false alarms an hour at 95 %: score more of them; 6 "
+        "without a false alarm would do.",
+        "50 events are too few to show 5 % of misses at 95 %: score more of them; 60 without a "
+        "miss would do.",
     )
     assert judge(system(clean={"events": 60, "hours": 6.0}), budget=0.5).answer == YES
 

@@ -162,13 +162,15 @@ def _for_surer_figures(points: Mapping[str, Mapping[str, Any]], budget: float) -
     if (unsure["fa_per_hour"] or 0.0) <= budget < _highest_rate(unsure):
         advice.append(
             f"{unsure['hours']:.2g} hours are too few to show {budget:g} false alarms an hour "
-            f"at 95 %: score more of them, at least {NONE_SHOWS / budget:.2g}."
+            f"at 95 %: score more of them; {NONE_SHOWS / budget:.2g} without a false alarm would "
+            "do."
         )
     unsure = max(points.values(), key=_highest_frr)
     if (unsure["frr"] or 0.0) <= ALLOWED_FRR < _highest_frr(unsure):
         advice.append(
             f"{unsure['events']} events are too few to show {100 * ALLOWED_FRR:g} % of misses at "
-            f"95 %: score more of them, at least {math.ceil(NONE_SHOWS / ALLOWED_FRR)}."
+            f"95 %: score more of them; {math.ceil(NONE_SHOWS / ALLOWED_FRR)} without a miss would "
+            "do."
         )
     return advice
 
