@@ -207,14 +207,16 @@ def check_last_layer(model: keras.Model, loss: keras.losses.Loss, from_logits: b
 
 
 def check_metrics(model: keras.Model, loss: keras.losses.Loss) -> None:
-    """Refuse metrics of Keras that take the distance of packed targets for a label.
+    """Refuse metrics of Keras over packed targets, and of this package over logits.
+
+    Those of Keras take the distance for a label.
 
     Args:
         model: The model. Only one with one output, whose loss is `loss`, is checked.
         loss: The loss.
 
     Raises:
-        ValueError: If one of its metrics can't read packed targets.
+        ValueError: If one of its metrics can't read packed targets, or posteriors of logits.
     """
     if not _is_only_loss(model, loss):
         return
@@ -226,11 +228,24 @@ def check_metrics(model: keras.Model, loss: keras.losses.Loss) -> None:
         f"anchor for a label. Received: {', '.join(map(repr, wrong))}. Use {_PACKED_METRICS}, or "
         "its detection metrics.",
     )
+    of_posteriors = [metric.name for metric in metrics if _reads_posteriors(metric)]
+    require(
+        not (of_posteriors and getattr(loss, "from_logits", False)),
+        "`metrics` must read what the model returns; their thresholds are of posteriors. Received: "
+        f"{', '.join(map(repr, of_posteriors))} beside {loss.name!r} with from_logits=True. Give "
+        "the last layer a sigmoid or softmax and the loss from_logits=False.",
+    )
 
 
 def _reads_plain_labels(metric: keras.metrics.Metric) -> bool:
     kind = type(metric)
     return kind.__name__ not in _OWN_TARGETS and getattr(keras.metrics, kind.__name__, None) is kind
+
+
+def _reads_posteriors(metric: keras.metrics.Metric) -> bool:
+    """Whether a metric of this package compares its inputs with thresholds in (0, 1]."""
+    own = any(kind.__module__.startswith("keras_sal.metrics") for kind in type(metric).__mro__)
+    return own and hasattr(metric, "thresholds") and not getattr(metric, "_from_logits", False)
 
 
 def _is_only_loss(model: keras.Model, loss: keras.losses.Loss) -> bool:

@@ -46,7 +46,9 @@ class DetectionMetric(keras.metrics.Metric):
     onset do.
 
     Events of the clip are frames at distance 0. Nothing counts as a false alarm around an event
-    that a crop has cut off.
+    that a crop has cut off, unless there is a `class_index`: packed targets don't hold the class of
+    such an event. Nor do they hold whose anchor a frame is, and where events of several classes
+    overlap (`encoding="multi_hot"`), it counts for each class that is on.
 
     Args:
         thresholds: Sequence of thresholds in (0, 1].
@@ -130,8 +132,14 @@ class DetectionMetric(keras.metrics.Metric):
         """
         y_true, y_pred, weight = read_inputs(y_true, y_pred, sample_weight)
         y_true = ignore_frames(y_true, weight > 0)
-        index = self.arguments["class_index"]
-        posterior = y_pred[..., 0 if index is None else index]
+        index, classes = self.arguments["class_index"], y_pred.shape[-1]
+        require(
+            classes == 1 if index is None else 0 <= index < classes,
+            "`class_index` must be the number of the output to score, from 0, or None for a model "
+            f"with one output. Received: class_index={index}, {classes} outputs. Give one metric "
+            "for each class.",
+        )
+        posterior = y_pred[..., index or 0]
         counts = count_detections(
             y_true,
             posterior,
@@ -168,14 +176,14 @@ class DetectionMetric(keras.metrics.Metric):
         return ops.min(ops.where(within, self.frr[None], 1.0), axis=1)
 
     def _best(self, fa_per_hour: float) -> Tensor:
-        """Mark the threshold with most hits, then fewest false alarms, within a budget."""
+        """Mark the threshold with most hits, fewest false alarms, the middle one of a budget."""
         within = ops.cast(self.fa_per_hour <= fa_per_hour * (1 + 1e-6), "int32")
         hits = ops.where(within > 0, self.hits, -1)
         best = hits == ops.max(hits)
         alarms = ops.where(best, ops.convert_to_tensor(self.false_alarms), 2**30)
-        first = ops.argmin(alarms)
-        chosen = ops.one_hot(first, len(self.thresholds)) > 0
-        return chosen & (within > 0)
+        tied = ops.cast(alarms == ops.min(alarms), "int32")
+        middle = ops.cumsum(tied) == (ops.sum(tied) + 1) // 2
+        return middle & (tied * within > 0)
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

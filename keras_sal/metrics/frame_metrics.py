@@ -36,9 +36,15 @@ class _FrameMetric:
         if labels.shape[-1] == 1 and classes > 1:
             labels = ops.one_hot(ops.cast(labels[..., 0], "int32"), classes)
         known = ops.cast(labels >= 0, "float32")
-        return super().update_state(  # type: ignore[misc]
-            labels * known, y_pred, weight[..., None] * known
-        )
+        labels, weights = labels * known, weight[..., None] * known
+        class_id = getattr(self, "class_id", None)
+        if class_id is not None:
+            weights = weights[..., class_id : class_id + 1]
+        if getattr(self, "multi_label", False):
+            labels, y_pred, weights = (
+                ops.reshape(x, (-1, x.shape[-1])) for x in (labels, y_pred, weights)
+            )
+        return super().update_state(labels, y_pred, weights)  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="keras_sal")

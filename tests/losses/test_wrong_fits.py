@@ -9,7 +9,7 @@ from keras_sal import AnchorTargets, FrameCrossEntropy, MaxPoolingLoss, Streamin
 from keras_sal.anchors import NO_ANCHOR
 from keras_sal.losses.fit_checks import FirstBatch
 from keras_sal.losses.packed_values import PackedValues, check_values, mark_wrong
-from keras_sal.metrics import FrameAUC
+from keras_sal.metrics import FrameAccuracy, FrameAUC, FramePrecision, MeanFRR
 
 TIME = 12
 CLIPS = np.random.default_rng(0).normal(size=(4, TIME, 3)).astype("float32")
@@ -109,6 +109,15 @@ def test_targets_without_anchors_are_refused_after_others_too():
     train(model, packed())
     with pytest.raises(ValueError, match=r"must be packed targets(.|\n)*AnchorTargets"):
         model.fit(CLIPS, packed()[..., :1], verbose=0)
+
+
+@pytest.mark.parametrize("metric", [MeanFRR(), FramePrecision(), FrameAUC()], ids=str)
+def test_metrics_of_posteriors_are_refused_beside_logits(metric):
+    loss = StreamingAnchorLoss(from_logits=True)
+    with pytest.raises(ValueError, match=rf"`metrics` must read .* '{metric.name}' beside"):
+        train(detector(activation=None), packed(), loss, metrics=[metric])
+    fine = [FrameAUC(from_logits=True), FrameAccuracy(0.01)]
+    train(detector(activation=None), packed(), loss, metrics=fine)
 
 
 def test_evaluate_rejects_wrong_values():

@@ -8,7 +8,7 @@ import pytest
 
 import keras_sal
 from keras_sal import metrics
-from keras_sal.detection import NegativeHoursWarning, operating_point
+from keras_sal.detection import NegativeHoursWarning, det_curve, operating_point
 
 STEP_S = 0.1
 SCORING = {"refractory_s": 0.7, "early_s": 0.3, "max_delay_s": 0.5}
@@ -271,6 +271,19 @@ def test_class_index_counts_the_events_of_one_class():
         assert int(metric.hits[0]) == point.hits
 
 
+def test_of_thresholds_that_tie_the_middle_one_gives_the_latency():
+    """A posterior that rises by a step a frame after the anchor: any threshold hits, later ones
+    later."""
+    rising = np.zeros((1, 40, 1), "float32")
+    rising[0, 10:19, 0] = np.arange(1, 10) / 10
+    thresholds = [0.1, 0.3, 0.5, 0.7, 0.9]
+    metric = metrics.LatencyAtFalseAlarms(0.5, 0.0, thresholds, frame_step_s=0.1, refractory_s=9.0)
+    metric.update_state(pack([[(10, 12)]], frames=40), rising)
+    curve = det_curve([rising[0, :, 0]], [[1.0]], frame_step_s=0.1, refractory_s=9.0)
+    assert float(metric.result()) == pytest.approx(0.4)
+    assert curve.latency_at(0.0).p50_s == pytest.approx(0.4)
+
+
 def test_frame_metrics_read_the_label_channel_only():
     events, posteriors = clips(seed=7)
     y_true = pack(events)
@@ -287,6 +300,39 @@ def test_frame_metrics_read_the_label_channel_only():
         stock.update_state(label, answer)
         assert 0 < float(stock.result()) < 1
         np.testing.assert_allclose(float(ours.result()), float(stock.result()), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "stock"),
+    [
+        (metrics.FramePrecision, keras.metrics.Precision),
+        (metrics.FrameRecall, keras.metrics.Recall),
+    ],
+)
+def test_frame_metrics_of_one_class_of_several(make, stock):
+    events, posteriors = clips(seed=8, classes=3)
+    y_true = pack(events, classes=3, encoding="multi_hot")
+    y_true[:, -5:, 1] = -1
+    for class_id in range(3):
+        ours, theirs = make(class_id=class_id), stock()
+        ours.update_state(y_true, posteriors)
+        known = y_true[..., class_id] >= 0
+        theirs.update_state(y_true[..., class_id][known], posteriors[..., class_id][known])
+        np.testing.assert_allclose(float(ours.result()), float(theirs.result()), rtol=1e-6)
+
+
+def test_auc_of_several_classes_is_the_mean_of_each():
+    events, posteriors = clips(seed=8, classes=3)
+    y_true = pack(events, classes=3, encoding="multi_hot")
+    y_true[:, -5:, 1] = -1
+    ours = metrics.FrameAUC(multi_label=True, num_labels=3)
+    ours.update_state(y_true, posteriors)
+    of_each = []
+    for labels, answers in zip(y_true.T[:3], posteriors.T, strict=True):
+        stock = keras.metrics.AUC()
+        stock.update_state(labels[labels >= 0], answers[labels >= 0])
+        of_each.append(float(stock.result()))
+    np.testing.assert_allclose(float(ours.result()), np.mean(of_each), rtol=1e-5)
 
 
 def test_stock_accuracy_is_wrong_on_packed_targets():
@@ -378,6 +424,9 @@ def test_in_fit_with_callbacks_and_masks(tmp_path):
     assert "frr_at_fa" in loaded.evaluate(x, y_true, verbose=0, return_dict=True)
 
 
+ONE = pack([[(10, 12)]])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -390,6 +439,14 @@ def test_in_fit_with_callbacks_and_masks(tmp_path):
         (lambda: metrics.MeanFRR(0.0), "`fa_per_hour` must be greater than 0"),
         (lambda: metrics.FRRAtFalseAlarms(-1.0), "`fa_per_hour` must be at least 0"),
         (lambda: metrics.LatencyAtFalseAlarms(0.0), "`quantile` must lie in"),
+        (
+            lambda: metrics.MeanFRR(class_index=3).update_state(ONE, np.zeros((1, FRAMES, 3))),
+            "`class_index` must be the number of the output .*class_index=3, 3 outputs",
+        ),
+        (
+            lambda: metrics.MeanFRR().update_state(ONE, np.zeros((1, FRAMES, 3))),
+            "`class_index` must be the number of the output .*class_index=None, 3 outputs",
+        ),
         (
             lambda: metrics.FrameAccuracy().update_state(np.zeros((2, 3)), np.zeros((2, 3))),
             "packed",
