@@ -166,21 +166,20 @@ class Crops:
         """The frames of a crop and their step, if the frames of the targets are output frames."""
         frames, step_s = self.targets.frames, self.targets.frame_step_s
         offset_s = self.targets.frame_offset_s
-        if any(isinstance(stream.features, dict) for stream in self.streams):
-            fits = step_s is not None and all(
-                math.isclose(n * step_s, stream.duration_s, abs_tol=offset_s + SLACK_ROWS * step_s)
-                for stream, n in zip(self.streams, self.output_frames, strict=True)
-            )
-        else:
+        fits = step_s is not None and all(
+            math.isclose(n * step_s, stream.duration_s, abs_tol=offset_s + SLACK_ROWS * step_s)
+            for stream, n in zip(self.streams, self.output_frames, strict=True)
+        )
+        if not any(isinstance(stream.features, dict) for stream in self.streams):
             times = [*audio.output_times(frames_per_output).values()]
-            fits = np.allclose((step_s or 0, offset_s), times)
+            fits = fits and np.allclose((step_s or 0, offset_s), times)
         if not frames or step_s is None or not fits:
             raise ValueError(
                 "`targets` must have `frames` and count the frames of the features; else events "
                 f"fall on wrong frames. Received: frames={frames}, "
                 f"frame_step_s={step_s}, frame_offset_s={offset_s}. Use AnchorTargets(frames=..., "
-                f"frame_step_s={FRAME_STEP_S}, frame_offset_s={audio.FRAME_OFFSET_S}), or for "
-                "several inputs those of the slowest."
+                f"frame_step_s={FRAME_STEP_S}, frame_offset_s={audio.FRAME_OFFSET_S}) for features "
+                "of the front-end. Give others as a dict of inputs, with the times of the slowest."
             )
         return frames, step_s
 

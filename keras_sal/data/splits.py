@@ -7,11 +7,13 @@ figures hold for that voice.
 
 from __future__ import annotations
 
+import os
 import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 from keras_sal.data.duplicates import find_duplicates
@@ -178,9 +180,16 @@ def _speaker(recording: Recording) -> Speaker:
 
 def _deal(weights: Mapping[Speaker, float]) -> dict[Speaker, str]:
     """A split for each speaker, by weight; hashes order the speakers of equal weight."""
-    order = sorted(
-        weights, key=lambda speaker: (-weights[speaker], zlib.crc32(repr(speaker).encode()))
-    )
+    paths = [Path(speaker).absolute() for speaker in weights if isinstance(speaker, str)]
+    folder = os.path.commonpath(paths) if paths else ""
+
+    def hashed(speaker: Speaker) -> int:
+        """The hash of a speaker, wherever the recordings are."""
+        if isinstance(speaker, str):
+            speaker = Path(os.path.relpath(speaker, folder)).as_posix()
+        return zlib.crc32(repr(speaker).encode())
+
+    order = sorted(weights, key=lambda speaker: (-weights[speaker], hashed(speaker)))
     dealt, splits = dict.fromkeys(SPLITS, 0.0), {}
     for speaker in order:
         split = min(SPLITS, key=lambda split: dealt[split] / SHARES[split])

@@ -39,7 +39,8 @@ class StreamBatches(EpochDataset):
             `[0, 1]`. Defaults to 0.25; without such moments all crops are drawn evenly.
         augment: Called on each batch as `augment(features, targets, rng)`; see
             `keras_sal.augmentation`. Defaults to `None`.
-        augment_epochs: Number of epochs that are augmented, at least 1; later ones are not. Batch
+        augment_epochs: Number of epochs of `fit` that are augmented, at least 1; later ones are
+            not. `keras_sal.data.sources` begin with epoch 0, which is one more. Batch
             normalisation keeps the statistics of the batches that a model saw last, which should be
             like those it will meet. Defaults to `None`: all epochs.
         **ahead: `workers`, the number of threads that make batches ahead, 1 by default, and

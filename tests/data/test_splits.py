@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_the_same_whatever_the_order():
     one = {r.path: r.split for r in split_by_speaker(found, "computer")}
     other = {r.path: r.split for r in split_by_speaker(found[::-1], "computer")}
     assert one == other
+
+
+def test_the_same_wherever_the_recordings_are():
+    def parted(root):
+        recordings = [
+            replace(said("computer", "", take), path=Path(root) / f"a/{take}.wav")
+            for take in range(20)
+        ]
+        return [recording.split for recording in split_by_speaker(recordings, "computer")]
+
+    assert parted("data") == parted(Path("data").absolute()) == parted("/elsewhere/data")
 
 
 def test_unknown_speakers_are_dealt_out_one_by_one_and_equal_names_of_two_corpora_are_two():

@@ -1,5 +1,7 @@
 """Batches of crops: which they are, what is in them, what goes with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_streams import (
@@ -12,7 +14,7 @@ from made_streams import (
 )
 
 from keras_sal.audio import FRAME_STEP_S
-from keras_sal.data import Stream, StreamBatches
+from keras_sal.data import PlacedRecording, Recording, Stream, StreamBatches
 from keras_sal.data.crops import REACH_S
 from keras_sal.targets import AnchorTargets
 
@@ -96,7 +98,7 @@ class TestStreamBatches:
             StreamBatches([Stream("bare", (), 10.0)], targets)
 
     def test_rejects_streams_shorter_than_a_crop(self, streams, targets):
-        short = [Stream("short", (), 0.5, features=streams[1].features[:-1])]
+        short = [Stream("short", (), 1.0, features=streams[1].features[:-1])]
         with pytest.raises(
             ValueError, match=r"longer than a crop.*1 streams of up to 96 frames.*97"
         ):
@@ -216,6 +218,16 @@ class TestSeveralInputs:
         targets = AnchorTargets(20, frame_step_s=0.025)
         with pytest.raises(ValueError, match=r"same number of frames.*\[400, 1000\]"):
             StreamBatches([Stream("uneven", (), 10.0, features=uneven)], targets)
+
+    def test_rejects_one_input_of_another_time(self):
+        """50 frames a second, which only a dict of inputs may have."""
+        events = (PlacedRecording(Recording("a", "train", "a", 1.0, 0.0, 0.5), 5.0, class_index=0),)
+        sensor = Stream("sensor", events, 10.0, features=np.zeros((500, 3)))
+        for times in ({"frame_step_s": 0.02}, {"frame_step_s": 0.01, "frame_offset_s": 0.03}):
+            with pytest.raises(ValueError, match=r"Give others as a dict of inputs"):
+                StreamBatches([sensor], AnchorTargets(100, **times))
+        named = replace(sensor, features={"sensor": sensor.features})
+        StreamBatches([named], AnchorTargets(100, frame_step_s=0.02))
 
     def test_rejects_targets_of_other_frames(self):
         with pytest.raises(ValueError, match=r"`targets` must have `frames`.*frame_step_s=0\.01"):
