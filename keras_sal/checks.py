@@ -1,6 +1,7 @@
 """Checks of arguments, with one form of error."""
 
 import math
+from numbers import Integral
 
 
 def require(condition: object, message: str) -> None:
@@ -121,8 +122,8 @@ def frame_count(name: str, value: int) -> int:
         ValueError: If it is not.
     """
     require(
-        isinstance(value, int) and value >= 1,
+        isinstance(value, Integral) and not isinstance(value, bool) and value >= 1,
         f"`{name}` must be a whole number of frames, at least 1. Received: "
         f"{name}={value}. 1 switches it off.",
     )
-    return value
+    return int(value)

@@ -112,10 +112,10 @@ class CumulativeAveragePooling1D(_Cumulative):
 
         y_t = (x_0 + ... + x_t) / (t + 1) = y_{t-1} + (x_t - y_{t-1}) / (t + 1)
 
-    In a stream it counts frames in float32: exactly up to 2**24 (46 hours at 100 a second), and not
-    beyond. Integers of 8 bits can't count that far, so it does not suit quantised models; average a
-    trailing window there: `ZeroPadding1D((n - 1, 0))` and
-    `AveragePooling1D(n, strides=1)`.
+    In a stream it counts frames in its own dtype: in float32 up to 2**24 (46 hours at 100 a
+    second), in float16 to 2048, in bfloat16 to 256; from there on, older frames fade. Integers of 8
+    bits can't count that far, so it does not suit quantised models; average a trailing window
+    there: `ZeroPadding1D((n - 1, 0))` and `AveragePooling1D(n, strides=1)`.
 
     Args:
         **kwargs: See `keras.layers.Layer`.
@@ -141,8 +141,9 @@ class CumulativeAveragePooling1D(_Cumulative):
         Args:
             clips: `(batch, time, ...)`.
         """
-        counts = ops.cumsum(ops.ones_like(clips), axis=1)
-        return ops.cumsum(clips, axis=1) / counts
+        wide = ops.cast(clips, keras.backend.result_type(clips.dtype, "float32"))
+        means = ops.cumsum(wide, axis=1) / ops.cumsum(ops.ones_like(wide), axis=1)
+        return ops.cast(means, self.compute_dtype)
 
     def streaming_state_spec(self) -> list[tuple[int, ...]]:
         """Return the shapes of the mean and the count."""

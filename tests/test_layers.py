@@ -66,6 +66,12 @@ class TestCumulativePooling:
         averages = outputs_of(CumulativeAveragePooling1D(), self.clip)
         np.testing.assert_allclose(averages, np.stack(expected, axis=1), atol=1e-6)
 
+    @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+    def test_average_of_many_frames_in_half_precision(self, policy):
+        constant = np.full((1, 5000, 1), 20.0, "float32")
+        averages = outputs_of(CumulativeAveragePooling1D(dtype=policy), constant)
+        np.testing.assert_array_equal(averages, constant)
+
     def test_maximum(self):
         maxima = outputs_of(CumulativeMaxPooling1D(), self.clip)
         np.testing.assert_array_equal(maxima, np.maximum.accumulate(self.clip, axis=1))

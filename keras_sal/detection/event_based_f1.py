@@ -146,18 +146,32 @@ def event_f1(
 
 def _largest_matching(fits: list[list[int]]) -> int:
     """Count the rows that can each have a different column (Kuhn's augmenting paths)."""
-    owner: dict[int, int] = {}
+    row_of: dict[int, int] = {}
+    column_of: dict[int, int] = {}
 
-    def place(row: int, seen: set[int]) -> bool:
-        for column in fits[row]:
-            if column not in seen:
-                seen.add(column)
-                if column not in owner or place(owner[column], seen):
-                    owner[column] = row
-                    return True
+    def place(row: int) -> bool:
+        """Give a row a column, breadth first, and the rows on the way their next ones."""
+        asked_by: dict[int, int] = {}
+        waiting = [row]
+        for asking in waiting:
+            for column in fits[asking]:
+                if column in asked_by:
+                    continue
+                asked_by[column] = asking
+                if column in row_of:
+                    waiting.append(row_of[column])
+                    continue
+                moved = column
+                while True:
+                    taker = asked_by[moved]
+                    former = column_of.get(taker)
+                    row_of[moved], column_of[taker] = taker, moved
+                    if former is None:
+                        return True
+                    moved = former
         return False
 
-    return sum(place(row, set()) for row in range(len(fits)))
+    return sum(map(place, range(len(fits))))
 
 
 def _validate_intervals(intervals: ArrayLike, name: str) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from typing import overload
 
 import numpy as np
@@ -84,6 +85,9 @@ class Scoring:
             "`hysteresis` must be in [0, 1) or None; it is a distance between posteriors. "
             f"Received: hysteresis={self.hysteresis}. None switches it off.",
         )
+        for name, value in vars(self).items():  # numbers of NumPy can't be written as JSON
+            number = operator.index if name in ("smooth_frames", "on_frames") else float
+            object.__setattr__(self, name, None if value is None else number(value))
 
     @property
     def refractory_frames(self) -> int:

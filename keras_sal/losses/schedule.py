@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_sal.anchors import reach_pair
@@ -118,6 +119,11 @@ class AnchorSchedule(keras.callbacks.Callback):
                 f"loss={loss.name}. Give the StreamingAnchorLoss itself, not a loss around it.",
             )
             value = getattr(loss, name)
+            require(
+                name == "reach" or np.ndim(value) == 0,
+                f"`loss` must have one `{name}` for all classes to schedule it. Received: "
+                f"{name}={value}. Give the loss one number.",
+            )
             sides = ("_before", "_after") if name == "reach" else ("",)
             self.parameters[name] = tuple(
                 HyperParameter(name + side, v)
@@ -161,6 +167,11 @@ class AnchorSchedule(keras.callbacks.Callback):
             value = function(when)
             values = value if isinstance(value, (tuple, list)) else [value]
             values = [float(v) for v in values]
+            require(
+                name == "reach" or len(values) == 1,
+                f"The schedule of `{name}` must return one number, which holds for all classes. "
+                f"Received: {value} at {self.every} {when}. Only `reach` may have two sides.",
+            )
             lowest = "> 0" if name == "reach" else ">= 0"
             if not all(v > 0 or (v == 0 and name != "reach") for v in values):
                 raise ValueError(

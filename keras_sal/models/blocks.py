@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from keras import layers
@@ -26,7 +27,7 @@ def sizes_or_defaults(size: str, sizes: Mapping[str, Mapping[str, Any]], **given
 def check_sizes(**sizes: tuple[Any, int]) -> None:
     """Refuse `argument=(size, least)` unless it is an integer of at least `least`."""
     for argument, (size, least) in sizes.items():
-        if not isinstance(size, int) or size < least:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < least:
             raise ValueError(
                 f"`{argument}` must be an integer of at least {least}; it is a size of a layer. "
                 f"Received: {argument}={size!r}. Leave it out for the default."

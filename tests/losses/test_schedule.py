@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_sal
+from keras_sal import AnchorSchedule, StreamingAnchorLoss
 from keras_sal.losses.schedule import HyperParameter
 
 FRAMES, FEATURES = 7, 3
@@ -221,3 +222,13 @@ def test_the_loss_of_one_of_several_outputs():
     targets = dict.fromkeys(names, y)
     history = model.fit(x, targets, epochs=2, callbacks=[schedule], verbose=0).history
     assert history["one_strength"] == [1.0, 2.0]
+
+
+def test_rejects_several_numbers_but_for_reach():
+    loss = StreamingAnchorLoss("sal", strength=(0.0, 1.0, 2.0))
+    with pytest.raises(ValueError, match="`loss` must have one `strength` for all classes"):
+        AnchorSchedule(loss, strength=lambda epoch: 1.0)
+    schedule = AnchorSchedule(StreamingAnchorLoss("sal"), strength=lambda epoch: (3.0, 7.0))
+    schedule.set_model(keras.Sequential([keras.layers.Dense(1)]))
+    with pytest.raises(ValueError, match=r"must return one number.*\(3.0, 7.0\) at epoch 0"):
+        schedule.on_epoch_begin(0)
