@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         The exit status, 0.
     """
     from keras_sal.evaluation.comparison import differences
-    from keras_sal.evaluation.protocol import ScoringProtocol
+    from keras_sal.evaluation.protocol import HIT_WINDOW, ScoringProtocol
     from keras_sal.files import check_path, write_json
 
     path = options.json and check_path(options.json)
@@ -100,7 +100,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     told = [options.fa_per_hour, *(side.fa_per_hour for side in sides)]
     options.fa_per_hour = next(filter(None, told), None)
     budget = choose_budget(predictions, options, console)
-    protocol = ScoringProtocol(budget, replicates=options.replicates, seed=options.seed)
+    triggers = [own.get("scoring", {}) for own in reversed(shipped)]
+    window = {name: each[name] for each in triggers for name in HIT_WINDOW if name in each}
+    protocol = ScoringProtocol(budget, window, replicates=options.replicates, seed=options.seed)
     with console.stage("Compare"):
         systems = []
         for name, own in zip(predictions.systems, shipped, strict=True):

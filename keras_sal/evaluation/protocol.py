@@ -25,6 +25,7 @@ from keras_sal.typing import Array
 
 _TUNED = ("smooth_frames", "on_frames")
 _FIXED_IN_TUNING = ("hysteresis", "refractory_s")
+HIT_WINDOW = ("early_s", "max_delay_s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ScoringProtocol:
         word_times: `WordTimes`, as from `read_word_times`. Defaults to none.
 
     Raises:
-        ValueError: If the budget is not a positive number.
+        ValueError: If the budget is not a positive number, or `scoring` has what is tuned.
 
     Example:
 
@@ -65,6 +66,12 @@ class ScoringProtocol:
             0 < self.fa_per_hour < math.inf,
             "`fa_per_hour` must be a positive number of false alarms an hour; it is the "
             f"budget. Received: fa_per_hour={self.fa_per_hour}. 0.5 is what users accept.",
+        )
+        fixed = [name for name in _TUNED if self.tuned and name in self.scoring]
+        require(
+            not fixed,
+            "`scoring` must not have what is tuned, which is chosen on dev for each system. "
+            f"Received: {fixed} with tuned=True. Leave one of them out.",
         )
 
     @property
@@ -198,13 +205,13 @@ class ScoringProtocol:
 
     def _require_own_window(self, system: str, shipped: Mapping[str, Any]) -> None:
         """Refuse a hit window that only one of the systems has."""
-        for name in ("early_s", "max_delay_s"):
+        for name in HIT_WINDOW:
             own = self.scoring.get(name, getattr(Scoring, name))
             require(
                 shipped.get(name, own) == own,
                 f"`scoring` must have the `{name}` of the protocol; a hit is the same for all "
                 f"systems. Received: {name}={shipped.get(name)} of {system!r}, {own} of the "
-                f"protocol. Give it in `scoring` of `ScoringProtocol`.",
+                "protocol. Give it in `scoring` of `ScoringProtocol`.",
             )
 
     def _dev_curve(

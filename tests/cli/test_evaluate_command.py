@@ -130,6 +130,22 @@ def test_compare_within_one_folder(tmp_path, capsys):
     assert "-6.7" in row
 
 
+def test_compare_scores_hits_in_the_window_of_the_results(tmp_path, capsys):
+    """`good` fires 0.1 s after each anchor and `poor` 0.3 s, too late for a window of 0.2 s."""
+    for name, window in (("narrow", {"max_delay_s": 0.2}), ("wide", {})):
+        (tmp_path / name).mkdir()
+        made_predictions().save(tmp_path / name / "posteriors.npz")
+        results = evaluate(made_predictions(), ScoringProtocol(30.0, window, replicates=5))
+        write_json(tmp_path / name / "results.json", results)
+    assert cli.main(["compare", str(tmp_path / "narrow"), "--replicates", "5"]) == 0
+    shown = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if "missed at the budget" in line)
+    assert "-96.7" in row  # 1 / 30 - 30 / 30
+    both = [str(tmp_path / "narrow"), str(tmp_path / "wide")]
+    assert cli.main(["compare", *both]) == 1
+    assert "must have the `max_delay_s` of the protocol" in capsys.readouterr().err
+
+
 def test_an_undefined_difference_is_a_dash_without_an_interval(tmp_path, capsys):
     """One false alarm, 12 an hour, is above all hits of `poor`; some replicates lack it."""
     answers = made_predictions()

@@ -108,3 +108,8 @@ def test_a_shipped_trigger_brings_no_hit_window():
     for name in ("early_s", "max_delay_s"):
         with pytest.raises(ValueError, match=f"`scoring` must have the `{name}` of the protocol"):
             evaluate(predictions, protocol, shipped={"good": {"scoring": {name: 5.0}}})
+
+
+def test_what_is_tuned_is_not_given():
+    with pytest.raises(ValueError, match=r"`scoring` must not have what is tuned.*smooth_frames"):
+        ScoringProtocol(BUDGET, {"smooth_frames": 7}, tuned=True)
