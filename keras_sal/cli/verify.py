@@ -20,7 +20,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.budget import choose_stream_budget
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import GIVEN, Commands, add_command
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.paths import check_path
@@ -145,14 +145,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _scoring(exports: list[Path], options: argparse.Namespace) -> dict[str, Any]:
-    """The trigger of the first bundle or description, else that of the options."""
+    """The trigger of the first bundle or description, with what options say; else theirs."""
     from keras_sal.export import bundle, detector_file
 
+    given = {name: getattr(options, name) for name in SCORING if name in getattr(options, GIVEN)}
     for export in exports:
         if export.is_dir():
-            return bundle.read(export).scoring
+            return bundle.read(export).scoring | given
         if detector_file.find(export):
-            return detector_file.read(export).scoring
+            return detector_file.read(export).scoring | given
     return values(options, SCORING)
 
 

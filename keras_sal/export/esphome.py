@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sal.checks import require
+from keras_sal.checks import frame_count, require
 from keras_sal.detection.validation import validate_thresholds
 from keras_sal.export import scratch
 from keras_sal.export.conversion.float_model import as_step_model
@@ -118,6 +118,7 @@ def write(
         languages=list(languages),
     )
     (level,) = validate_thresholds(threshold, 1).tolist()
+    smooth_frames = frame_count("smooth_frames", smooth_frames)
     content = _component_content(model)
     name = folder.name
     with atomic_folder(folder) as unfinished:

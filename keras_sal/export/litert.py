@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_sal.checks import require
 from keras_sal.export.conversion.converter_process import check_choice, check_packages, to_tflite
 from keras_sal.export.conversion.float_model import as_clip_model
 from keras_sal.export.errors import ExportError
@@ -126,7 +127,8 @@ def from_micro(
         The `LiteModel` of the new file.
 
     Raises:
-        ValueError: If `model` is not such a file, or does not take the features of `frontend`.
+        ValueError: If `model` is not such a file, or with a front-end does not take its features or
+            keeps its state itself.
 
     Example:
 
@@ -137,6 +139,12 @@ def from_micro(
     file = Flatbuffer.from_file(model.path if isinstance(model, StepRunner) else model)
     if frontend is not None:
         check_frontend_shape(frontend, [file.shape(index) for index in _frames(file)])
+    require(
+        frontend is None or not file.resource_variables(),
+        "`model` must have explicit state to take a front-end; a file that keeps its state itself "
+        "has a second graph that fills it. Received: internal state, frontend="
+        f'{frontend!r}. Convert it with state="explicit", or leave the front-end out.',
+    )
     add_float_edges(file)
     return _write(file, path, frontend)
 

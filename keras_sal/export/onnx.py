@@ -94,7 +94,13 @@ def convert(
             f"ONNX Runtime does not run the converted model. It says: {error}. "
             "Simplify the layers it names, or report it with the model."
         ) from error
-    write_atomically(path, converted.content)
+
+    def write(unfinished: Path) -> None:
+        unfinished.write_bytes(converted.content)
+        if form == "step":
+            OnnxModel(unfinished)  # which checks it
+
+    write_atomically(path, write)
     return OnnxModel(path) if form == "step" else path
 
 

@@ -7,8 +7,11 @@ Tensors are identified by name and never by position, because converters reorder
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import keras
 
 NEXT_SUFFIX = "_next"
 
@@ -69,3 +72,19 @@ class Signature(NamedTuple):
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs in the order of the files: posteriors, then next states."""
         return self.posteriors + tuple(state + NEXT_SUFFIX for state in self.states)
+
+
+def is_step_model(model: keras.Model) -> bool:
+    """Tell a step model, as `keras_sal.streaming.step_model` makes it, from a whole-clip model.
+
+    Its outputs are a dict, its inputs are named as there, and its frames, `frame` or
+    `frame_<input>`, have no time of any length.
+
+    Args:
+        model: A model.
+    """
+    inputs = getattr(model, "inputs", None) or ()
+    frames = [tensor for tensor in inputs if not tensor.name.startswith("state_")]
+    named = all(x.name == "frame" or x.name.startswith("frame_") for x in frames)
+    fixed = all(None not in x.shape[1:] for x in frames)
+    return bool(frames) and named and fixed and isinstance(model.output, Mapping)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_sal.export.sequences import check_sequence
-from keras_sal.export.signature import NEXT_SUFFIX, Signature
+from keras_sal.export.signature import NEXT_SUFFIX, Signature, is_step_model
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.runtime.runner_steps import frames_in_step, split_remainder
 from keras_sal.streaming import chunk_model, delay_frames, initial_state, step_model
@@ -44,7 +44,7 @@ class KerasRunner:
     def __init__(
         self, model: keras.Model, max_delay_frames: int = 0, jit_compile: bool | str = "auto"
     ) -> None:
-        if _is_step(model):
+        if is_step_model(model) and isinstance(model.input, Mapping):
             step, chunk = model, _StepLoop(model)
         else:
             step = step_model(model, max_delay_frames=max_delay_frames)
@@ -204,13 +204,6 @@ class _StepLoop(keras.Model):
         return {name: ops.swapaxes(x, 0, 1) for name, x in posteriors.items()} | {
             name + NEXT_SUFFIX: x for name, x in state.items()
         }
-
-
-def _is_step(model: keras.Model) -> bool:
-    names = model.input if isinstance(getattr(model, "input", None), Mapping) else ()
-    return any(name.startswith("frame") for name in names) and all(
-        name.startswith(("frame", "state_")) for name in names
-    )
 
 
 def _info(name: str, tensor: Tensor) -> TensorInfo:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from keras_sal.checks import require
 from keras_sal.export import frontend
 from keras_sal.runtime.runner import Runner
 from keras_sal.typing import ArrayLike
@@ -100,6 +102,32 @@ def split_remainder(runner: Runner, features: ArrayLike) -> tuple[ArrayLike, Arr
     ends = {name: steps * count for name, count in counts.items()}
     whole = {name: x[: ends[name]] for name, x in features.items()}
     return whole, {name: x[ends[name] :] for name, x in features.items()}
+
+
+def check_frames(runner: Runner, features: ArrayLike) -> None:
+    """Refuse frames that a runner does not take, though they may be too few for a step.
+
+    Args:
+        runner: What `open_runner` returns.
+        features: Array `(frames, features)`, or a dict of such arrays by input name.
+
+    Raises:
+        ValueError: If they have another shape.
+    """
+    shapes = _step_shapes(runner)
+    given: dict[str, Any] = dict.fromkeys(shapes, features)
+    if isinstance(features, Mapping):
+        given = dict(features)
+    for name, frames in given.items():
+        shape, received = shapes.get(name, ()), np.shape(frames)
+        if not shape or not received[:1] or not received[0]:
+            continue  # nothing is known of it, or there is none; the runner checks steps
+        frame = shape[1:] if 1 < len(shape) == len(received) else shape
+        require(
+            received[1:] == frame,
+            f"`chunk` must hold frames of shape {frame}, which the model takes. Received: shape "
+            f"{received}. Compute the features as for training.",
+        )
 
 
 def frames_in_step(shape: Sequence[int], axes: int = 2) -> int:

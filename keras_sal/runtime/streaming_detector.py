@@ -23,7 +23,13 @@ from keras_sal.audio import FEATURES, SAMPLE_RATE, LogMelFrontend, MicroFrontend
 from keras_sal.checks import require
 from keras_sal.detection import Detection, Trigger
 from keras_sal.detection.validation import validate_delay_frames
-from keras_sal.runtime.runner_steps import frames_per_output, samples_per_step, split_remainder
+from keras_sal.export.frontend import check_frontend_step
+from keras_sal.runtime.runner_steps import (
+    check_frames,
+    frames_per_output,
+    samples_per_step,
+    split_remainder,
+)
 from keras_sal.runtime.runners import Runner, open_runner
 from keras_sal.runtime.sample_steps import SampleSteps
 from keras_sal.runtime.stream_resampler import StreamResampler
@@ -145,7 +151,9 @@ class StreamingDetector:
         classes = _number_of_classes(self.runner, self.class_names)
         if isinstance(frontend, MicroFrontend):
             _check_features(self.runner)
-            scoring = output_times(frames_per_output(self.runner)) | scoring
+            frames = frames_per_output(self.runner)
+            scoring = output_times(frames) | scoring
+            check_frontend_step(frames, scoring["frame_step_s"])
         require(
             "frame_step_s" in scoring,
             "`frame_step_s` must be given; detections have a time, and only the micro "
@@ -284,12 +292,14 @@ class StreamingDetector:
             completed, float32 `(frames, classes)`, and the detections among them.
 
         Raises:
-            ValueError: If these are no such samples or features. The chunk is then left out of the
-                stream.
+            ValueError: If these are no such samples or features; the chunk is then left out of the
+                stream. If the model gives what is no posterior: call `reset`, as its state may be
+                spoiled.
         """
         if self._resampler is not None:
             chunk = self._resampler(chunk, last=last)
         features = chunk if self.frontend is None else self.frontend(chunk)
+        check_frames(self.runner, features)
         whole, remainder = split_remainder(self.runner, self._after_remainder(features))
         posteriors = np.zeros((0, self.trigger.classes), "float32")
         if _length(whole):

@@ -99,6 +99,15 @@ def test_export_writes_a_bundle(exported):
     assert written.manifest["threshold"]["rule"] == "set by hand"
 
 
+def test_verify_takes_the_trigger_of_the_bundle_and_what_options_say(exported):
+    arguments = ["verify", "model.keras", str(exported)]
+    own = verify._scoring([exported], program.parser().parse_args(arguments))
+    assert own == bundle.read(exported).scoring
+    arguments += ["--smooth-frames", "9", "--refractory-s", "5"]
+    told = verify._scoring([exported], program.parser().parse_args(arguments))
+    assert told == own | {"smooth_frames": 9, "refractory_s": 5.0}
+
+
 @pytest.mark.slow
 def test_export_writes_a_package(folder, capsys):
     arguments = ["--calibration", folder / "calibration.npz", "--threshold", "0.6"]

@@ -170,8 +170,14 @@ def test_rejects_floats_and_standing_folders(folder, convolutional):
         esphome.write(convolutional, folder / "a" / "b", wake_word="x", author="me", threshold=0.5)
     with pytest.raises(ValueError, match="`folder` must have a name without"):
         esphome.write(convolutional, folder / "a;b", wake_word="x", author="me", threshold=0.5)
+    texts = {"wake_word": "x", "author": "me"}
     with pytest.raises(ValueError, match=r"`threshold` must be in \[0, 1\]"):
-        esphome.write(convolutional, folder / "no", wake_word="x", author="me", threshold=7)
+        esphome.write(convolutional, folder / "no", threshold=7, **texts)
+    for smooth_frames in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match="`smooth_frames` must be a whole number of frames"):
+            esphome.write(
+                convolutional, folder / "no", threshold=0.5, smooth_frames=smooth_frames, **texts
+            )
 
 
 @pytest.mark.parametrize("name", ["wake_word", "author", "website", "languages"])

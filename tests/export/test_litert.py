@@ -8,6 +8,7 @@ from export_task import need
 
 from keras_sal import pretrained
 from keras_sal.export import litert
+from keras_sal.export.internal_state import move_states_inside
 from keras_sal.export.litert import LiteModel
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
 
@@ -101,6 +102,15 @@ def test_a_float_file_stays_as_it_is(gru_float32, test_streams, tmp_path):
 def test_from_micro_rejects_a_front_end_for_other_features(gru_int8, tmp_path):
     with pytest.raises(ValueError, match=r"`frontend` must be one of .*Received: frontend='mel'"):
         litert.from_micro(gru_int8, tmp_path / "x.tflite", frontend="mel")
+
+
+def test_from_micro_rejects_a_front_end_for_internal_state(gru_int8, tmp_path):
+    file = Flatbuffer.from_file(gru_int8.path)
+    move_states_inside(file)
+    (tmp_path / "inside.tflite").write_bytes(file.tobytes())
+    with pytest.raises(ValueError, match="`model` must have explicit state to take a front-end"):
+        litert.from_micro(tmp_path / "inside.tflite", tmp_path / "x.tflite", frontend="micro")
+    assert not (tmp_path / "x.tflite").exists()
 
 
 def test_the_front_end_goes_before_the_integers(tmp_path):

@@ -69,6 +69,15 @@ def test_onnx_rejects(gru, tmp_path, arguments, message):
         onnx.convert(gru, tmp_path / "x.onnx", **arguments)
 
 
+def test_names_that_tensorflow_does_not_take_are_refused(tmp_path):
+    clips = keras.Input((None, 40), name="my audio")
+    for name in ("my head", "k\u00f6pf"):
+        model = keras.Model(clips, layers.Dense(1, "sigmoid", name=name)(clips))
+        with pytest.raises(ValueError, match=rf"names TensorFlow takes.*\['{name}'\]"):
+            onnx.convert(model, tmp_path / "x.onnx", form="clip")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_onnx_clip_rejects_a_model_without_inputs(tmp_path):
     with pytest.raises(ValueError, match="`model` must be a built functional or Sequential model"):
         onnx.convert(keras.Sequential([layers.Dense(1)]), tmp_path / "x.onnx", form="clip")

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "listener.h"
 #include "replay.h"
@@ -22,6 +23,14 @@ void Log(const char* format, ...) {
 
 void OnDetection(const char* name, float score) {
   printf("%s %.9g\n", name, static_cast<double>(score));
+}
+
+// More samples than a step takes, as for a detector that is slower than real time.
+void HearMore() {
+  static const int16_t silence[600] = {};
+  static int steps = 0;
+  if (++steps > 1000) exit(12);
+  sound.Write(silence, 600);
 }
 
 }  // namespace
@@ -54,7 +63,11 @@ int main() {
     sound.Write(chunk, count);
     if (!listener.Hear(&sound, Log)) return 6;
   }
+  if (interpreter.wrong) return 8;
+  interpreter.meanwhile = HearMore;
+  sound.Write(silence, 960);
+  if (!listener.Hear(&sound, nullptr)) return 13;
   interpreter.fails = true;
   if (listener.Hear(silence, 2000)) return 7;
-  return interpreter.wrong ? 8 : 0;
+  return 0;
 }

@@ -34,6 +34,7 @@ class Replay : public keras_sal::Interpreter {
   keras_sal::Tensor Output(int index) override { return At(outputs_, index); }
 
   bool Invoke() override {
+    if (meanwhile != nullptr) meanwhile();
     if (fails) {
       memset(memory_, 0x5a, sizeof(memory_));
       return false;
@@ -58,6 +59,7 @@ class Replay : public keras_sal::Interpreter {
   void Forget(int output) { outputs_[output] = 0; }
 
   long skipped_bytes = 0;  // in the file before the inputs
+  void (*meanwhile)() = nullptr;  // what happens in the time of a step
   bool fails = false;
   bool spoils = false;
   bool wrong = false;

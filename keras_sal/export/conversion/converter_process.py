@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from keras_sal.checks import require
 from keras_sal.export import worker
 from keras_sal.export.conversion.feature_ranges import warn_of_drowned_features
-from keras_sal.export.conversion.float_model import as_step_model, layer_modules
+from keras_sal.export.conversion.float_model import as_step_model, layer_modules, parts_of
 from keras_sal.export.fork_server import ForkServer
 from keras_sal.export.sequences import check_sequences
 from keras_sal.export.signature import Signature
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CONVERTER = "keras_sal.export.conversion.converter"
 MAX_SAMPLES = 10_000
+NOT_OF_TENSORFLOW = re.compile(r"[^A-Za-z0-9_.\\/>-]")  # in the name of a scope
 RUNTIMES = {"tflite": "TensorFlow Lite Micro", "onnx": "ONNX"}
 
 
@@ -149,9 +151,11 @@ def run_converter(
         The converted file.
 
     Raises:
-        ValueError: If `calibration` is refused or has no positives.
+        ValueError: If TensorFlow doesn't take the name of a layer or an input, or if `calibration`
+            is refused or has no positives.
         ExportError: If the converter fails, or doesn't know an operation.
     """
+    _check_names(model, target)
     with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as name:
         folder = Path(name)
         if "int" in quantization:
@@ -238,4 +242,18 @@ def _no_positives_error(report: dict[str, Any], min_posterior: float) -> ValueEr
         f"{report['frames']} frames over which channel {channel} of `{name}` never passes "
         f"{min_posterior:g} (highest: {peak:.3g}). Train the model further (`keras-sal train "
         "--steps`), give more recordings of the event, or convert to float32."
+    )
+
+
+def _check_names(model: keras.Model, target: str) -> None:
+    """Refuse names that Keras takes and TensorFlow, which converts, doesn't."""
+    inputs = {tensor.name for tensor in model.inputs}
+    names = {part.name for part in parts_of(model)} - inputs
+    names |= inputs if target == "tflite" else set()
+    wrong = sorted(filter(NOT_OF_TENSORFLOW.search, names))
+    require(
+        not wrong,
+        "`model` must have layers and inputs whose names TensorFlow takes, which converts it: "
+        f"letters of English, digits and _ . - only. Received: the names {wrong}. Build the model "
+        "with other names, and give it the weights: new.set_weights(model.get_weights()).",
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.checks import require
-from keras_sal.export.signature import Signature
+from keras_sal.export.signature import Signature, is_step_model
 
 if TYPE_CHECKING:
     import keras
@@ -23,13 +25,13 @@ def as_step_model(model: keras.Model) -> keras.Model:
         ValueError: If the model can't be streamed.
     """
     _check_float_weights(model)
-    names = [tensor.name for tensor in getattr(model, "inputs", None) or []]
-    if names and all(name.startswith(("frame", "state_")) for name in names):
-        Signature.from_names(names, model.output)
+    if is_step_model(model):
+        Signature.from_names([tensor.name for tensor in model.inputs], model.output)
         return in_float32(model)
     from keras_sal import streaming
 
-    return in_float32(streaming.step_model(model))
+    # Twice, as the layers of the step follow the global policy.
+    return in_float32(streaming.step_model(in_float32(model)))
 
 
 def as_clip_model(model: keras.Model) -> keras.Model:
@@ -50,7 +52,15 @@ def as_clip_model(model: keras.Model) -> keras.Model:
         "keras.Model(inputs, outputs), or start a Sequential with keras.Input.",
     )
     _check_float_weights(model)
-    return in_float32(keras.Model(model.inputs, model.outputs))
+    names = Counter(model.output_names)
+    require(
+        isinstance(model.output, Mapping) or names.total() == len(names),
+        "`model` must have outputs of different layers, or a dict of them; a file knows its "
+        f"outputs by name. Received: outputs {model.output_names}. Name them: keras.Model(inputs, "
+        '{"first": ..., "second": ...}).',
+    )
+    outputs = model.output if isinstance(model.output, Mapping) else model.outputs
+    return in_float32(keras.Model(model.inputs, outputs))
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -66,7 +76,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     """
     import keras
 
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(part.compute_dtype == "float32" for part in parts_of(model)):
         return model
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
@@ -91,18 +101,27 @@ def _with_float32(config: Any) -> Any:
 
 def _check_float_weights(model: Any) -> None:
     """Refuse a model whose weights `model.quantize` has replaced by integers."""
-    for layer in getattr(model, "layers", ()):
-        _check_float_weights(layer)
-        parts = (layer, getattr(layer, "cell", None), getattr(layer, "layer", None))
-        for part in filter(None, parts):
-            mode = getattr(getattr(part, "dtype_policy", None), "quantization_mode", None)
-            require(
-                mode is None,
-                "`model` must have float weights, from which the export makes integers along real "
-                "streams; those of `model.quantize` fit neither TensorFlow Lite nor ONNX. "
-                f'Received: layer `{layer.name}`, quantized to "{mode}". Export the model as it '
-                'was before `model.quantize`, with `quantization="int8"` if it is to be small.',
-            )
+    for part in parts_of(model):
+        mode = getattr(getattr(part, "dtype_policy", None), "quantization_mode", None)
+        require(
+            mode is None,
+            "`model` must have float weights, from which the export makes integers along real "
+            "streams; those of `model.quantize` fit neither TensorFlow Lite nor ONNX. "
+            f'Received: layer `{part.name}`, quantized to "{mode}". Export the model as it '
+            'was before `model.quantize`, with `quantization="int8"` if it is to be small.',
+        )
+
+
+def parts_of(model: Any) -> Iterator[keras.Layer]:
+    """Yield the layers of a model, their cells, the layers that they wrap, and those inside of all.
+
+    Args:
+        model: A model, or a layer.
+    """
+    inside = getattr(model, "cell", None), getattr(model, "layer", None)
+    for part in (*getattr(model, "layers", ()), *filter(None, inside)):
+        yield part
+        yield from parts_of(part)
 
 
 def layer_modules(model: keras.Model) -> list[str]:
@@ -122,21 +141,17 @@ def layer_modules(model: keras.Model) -> list[str]:
             imported.
     """
     modules = _registered_modules(model)
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            modules |= set(layer_modules(layer))
-        parts = (layer, getattr(layer, "cell", None), getattr(layer, "layer", None))
-        for part in filter(None, parts):
-            module = type(part).__module__
-            require(
-                module != "__main__",
-                "`model` must be built of layers that another process can import; the "
-                f"converter runs in one. Received: layer `{layer.name}` of class "
-                f"`{type(part).__name__}`, defined in the running script. "
-                "Move the class to a module of its own.",
-            )
-            if module.split(".")[0] not in ("keras", "builtins"):
-                modules.add(module)
+    for part in parts_of(model):
+        module = type(part).__module__
+        require(
+            module != "__main__",
+            "`model` must be built of layers that another process can import; the "
+            f"converter runs in one. Received: layer `{part.name}` of class "
+            f"`{type(part).__name__}`, defined in the running script. "
+            "Move the class to a module of its own.",
+        )
+        if module.split(".")[0] not in ("keras", "builtins"):
+            modules.add(module)
     return sorted(modules)
 
 

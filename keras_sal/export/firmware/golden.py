@@ -87,17 +87,18 @@ def golden(
         "`keras_sal.streaming.delay_frames` returns for the step model.",
     )
     posteriors = posteriors[delay_frames:]
-    loud = loud_thresholds(posteriors, scoring)
-    marks = DETECTED * _fired(posteriors, thresholds, scoring)
     (output,) = (info for info in runner.outputs if info.name in runner.signature.posteriors)
     exact = output.dtype == "int8" or (output.dtype == "int16" and "logit" not in output.name)
+    tolerance = 0.0 if exact else POSTERIOR_TOLERANCE
+    loud = loud_thresholds(posteriors, scoring, tolerance)
+    marks = DETECTED * _fired(posteriors, thresholds, scoring)
     return Golden(
         hashes=[] if features is None else [hash_of(frame) for frame in features],
         frame_step=step,
         posteriors=posteriors,
         marks=marks + FIRED * _fired(posteriors, loud, scoring),
         thresholds=loud,
-        tolerance=0.0 if exact else POSTERIOR_TOLERANCE,
+        tolerance=tolerance,
     )
 
 
@@ -118,14 +119,16 @@ def sound() -> Array:
     return np.array(samples, "int16")
 
 
-def loud_thresholds(posteriors: Array, scoring: Scoring) -> list[float]:
+def loud_thresholds(posteriors: Array, scoring: Scoring, tolerance: float = 0.0) -> list[float]:
     """Return a threshold for each class that its scores reach, to test the trigger with.
 
     Args:
         posteriors: `(steps, classes)`.
         scoring: The trigger.
+        tolerance: By how much a posterior may differ. The threshold is then in the middle of two
+            scores that differ by more than twice as much, if there are such. Defaults to 0.
     """
-    return [float(np.quantile(scoring.scores(p)[0], LOUD_QUANTILE)) for p in posteriors.T]
+    return [_loud_threshold(scoring.scores(p)[0], tolerance) for p in posteriors.T]
 
 
 def random_frames(infos: Sequence[TensorInfo], step: float) -> Array:
@@ -173,6 +176,16 @@ def hash_of(frame: Array) -> int:
     for word in np.float32(frame).view("uint32").tolist():
         found = ((found ^ word) * HASH_FACTOR) & WRAP
     return found
+
+
+def _loud_threshold(scores: Array, tolerance: float) -> float:
+    loud = float(np.quantile(scores, LOUD_QUANTILE))
+    ranked = np.unique(scores)
+    apart = np.flatnonzero(np.diff(ranked) > 2 * tolerance)
+    if not tolerance or not len(apart):
+        return loud
+    middles = (ranked[apart] + ranked[apart + 1]) / 2
+    return float(middles[np.argmin(np.abs(middles - loud))])
 
 
 def _fired(posteriors: Array, thresholds: Sequence[float], scoring: Scoring) -> Array:

@@ -108,7 +108,7 @@ class Ecosystem:
         own = ["detector.h", "set_up.h", *(["listener.h"] if hears_audio else [])]
         includes = [f'#include "{model}/{name}"' for name in sorted(own)]
         first = [f"#include {self.include}", ""] if self.include else []
-        guard = f"KERAS_SAL_{model.upper()}_H_"
+        guard = f"KERAS_SAL_PACKAGE_{model.upper()}_H_"
         opening = ["// The detector and what it needs. Written by keras_sal.", ""]
         guarded = [f"#ifndef {guard}", f"#define {guard}", "", *first, *includes]
         return "\n".join([*opening, *guarded, "", f"#endif  // {guard}", ""])

@@ -29,6 +29,7 @@ BYTES_A_LINE = 16
 SELF_TEST = "KERAS_SAL_SELF_TEST"  # the macro with which it is compiled
 NAMESPACE = "model_name"  # in `cpp`
 LONGEST_NAME = 40
+MAX_INT = 2**31 - 1
 PLAIN_NAME = re.compile("[a-z0-9]+(_[a-z0-9]+)*")
 BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*[A-Z0-9]")
 # Operators whose method of the resolver is not their name in CamelCase.
@@ -413,7 +414,7 @@ def _trigger_rule(scoring: Scoring, threshold: float) -> str:
             float_literal(float_release(threshold, scoring.hysteresis)),
             f"{scoring.smooth_frames}",
             f"{scoring.on_frames}",
-            f"{scoring.refractory_frames}",
+            f"{min(scoring.refractory_frames, MAX_INT)}",
         ]
     )
 

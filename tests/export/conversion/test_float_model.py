@@ -6,7 +6,12 @@ import pytest
 import registered_layers
 from keras import layers
 
-from keras_sal.export.conversion.float_model import as_clip_model, as_step_model, layer_modules
+from keras_sal.export.conversion.float_model import (
+    as_clip_model,
+    as_step_model,
+    layer_modules,
+    parts_of,
+)
 from keras_sal.export.signature import Signature
 
 
@@ -43,6 +48,41 @@ def test_mixed_precision_is_converted_in_float32(policy):
         posteriors.append(now["posterior"])
     expected = exact.predict(clip, verbose=0)[0]
     np.testing.assert_allclose(np.concatenate(posteriors), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("recurrent", [layers.GRU, layers.LSTM])
+def test_half_precision_below_a_float32_head_is_converted_in_float32(recurrent):
+    """As Keras advises for mixed precision; a layer may be inside another, too."""
+    clips = keras.Input((None, 6))
+    x = recurrent(4, return_sequences=True, dtype="mixed_float16")(clips)
+    x = layers.TimeDistributed(layers.Dense(3, dtype="mixed_float16"), dtype="float32")(x)
+    inside = keras.Sequential(
+        [keras.Input((None, 3)), layers.Conv1D(3, 2, padding="causal", dtype="mixed_float16")]
+    )
+    model = keras.Model(clips, layers.Dense(1, "sigmoid", dtype="float32")(inside(x)))
+    for exact in (as_step_model(model), as_clip_model(model)):
+        assert {part.compute_dtype for part in parts_of(exact)} == {"float32"}
+
+
+def test_a_policy_of_the_program_does_not_reach_the_file():
+    model, policy = detector("float32"), keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        step = as_step_model(model)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert {part.compute_dtype for part in parts_of(step)} == {"float32"}
+
+
+def test_outputs_of_a_clip_model_keep_their_keys_and_are_not_lost():
+    first, second = keras.Input((None, 4), name="a"), keras.Input((None, 4), name="b")
+    head = layers.Dense(1, name="head")
+    named = as_clip_model(
+        keras.Model([first, second], {"wake": head(first), "alarm": head(second)})
+    )
+    assert [*named.output] == ["wake", "alarm"]
+    with pytest.raises(ValueError, match=r"must have outputs of different .*\['head', 'head'\]"):
+        as_clip_model(keras.Model([first, second], [head(first), head(second)]))
 
 
 def test_float32_models_are_left_alone():

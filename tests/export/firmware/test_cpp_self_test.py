@@ -130,3 +130,14 @@ def test_golden_sound_makes_the_trigger_fire(written):
     assert len(marks) == 198
     assert sum(mark & golden.FIRED > 0 for mark in marks) >= 3
     assert np.ptp(golden.sound().astype(int)) > 8_000
+
+
+def test_a_threshold_for_floats_is_between_two_scores():
+    """0.6 * 65 = 39: the quantile of 66 scores is one of them, which a device may miss by 1e-7."""
+    scores, rule = np.linspace(0, 0.5, 66)[:, None], Scoring(frame_step_s=0.01)
+    [exact] = golden.loud_thresholds(scores, rule)
+    [between] = golden.loud_thresholds(scores, rule, golden.POSTERIOR_TOLERANCE)
+    assert exact == scores[39]
+    assert np.abs(scores - between).min() == pytest.approx(0.5 / 65 / 2)
+    [same] = golden.loud_thresholds(np.full((66, 1), 0.5), rule, golden.POSTERIOR_TOLERANCE)
+    assert same == 0.5

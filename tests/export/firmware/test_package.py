@@ -612,11 +612,24 @@ def test_two_packages_are_built_and_linked_into_one_program(packages, name, tmp_
     assert len(compiled) == {"esp-idf": 19, "zephyr": 18, "cmake": 19}[name]
 
 
+def test_a_package_may_be_named_after_a_header_of_another(two_states_int8, tmp_path):
+    """`hey/detector.h` and `hey_detector.h` are in one firmware."""
+    guards = []
+    for name in ("hey", "hey_detector"):
+        bundle.write(
+            two_states_int8, tmp_path / name, threshold=0.5, frame_step_s=0.01, package="cmake"
+        )
+        for path in (tmp_path / name).rglob("*.h"):
+            guards += re.findall(r"^#ifndef (\w+MODEL_\w+)", path.read_text(), re.MULTILINE)
+    assert len(guards) == len(set(guards)) >= 8
+
+
 @pytest.mark.parametrize("name", ECOSYSTEMS)
 def test_packages_have_names_of_their_own(packages, name):
     """Of options, libraries, headers and their guards, so that two fit in one firmware."""
     forms = (
-        r"^#ifndef (KERAS_SAL_MODEL_\w+)", r"^\s*config (KERAS_SAL_\w+)", r"^name[=:] ?(\w+)",
+        r"^#ifndef (KERAS_SAL_(?:PACKAGE_)?MODEL_\w+)",
+        r"^\s*config (KERAS_SAL_\w+)", r"^name[=:] ?(\w+)",
         r'"name": "(model_\w+)"', r"add_library\((model_\w+)", r"^project\((\w+)",
         r"zephyr_library_named\((\w+)\)",
     )  # fmt: skip

@@ -50,7 +50,8 @@ class Listener {
     return IsReady();
   }
 
-  // Takes all samples that a ring buffer holds, and logs how many were lost.
+  // Takes the samples that a ring buffer holds when it is called, and logs how many were lost. Those
+  // that come meanwhile wait for the next call, so that it ends however slow the detector is.
   template <uint32_t kCapacity>
   bool Hear(RingBuffer<int16_t, kCapacity>* sound, LogFunction log) {
     int16_t samples[kStepSamples];
@@ -58,8 +59,11 @@ class Listener {
     if (lost > 0 && log != nullptr) {
       log("%d samples were lost: the detector is too slow.", static_cast<int>(lost));
     }
-    while (const uint32_t count = sound->Read(samples, kStepSamples)) {
+    for (uint32_t left = sound->size(); left > 0;) {
+      const uint32_t most = static_cast<uint32_t>(kStepSamples);
+      const uint32_t count = sound->Read(samples, left < most ? left : most);
       if (!Hear(samples, static_cast<int>(count))) return false;
+      left -= count;
     }
     return IsReady();
   }
