@@ -20,7 +20,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.bundle_export import BundleExport
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import GIVEN, Commands, add_command
 from keras_sal.cli.component_export import add_component
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.export_target import Export, Target
@@ -129,6 +129,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from keras_sal.data import copy_split_record
 
     target, path = TARGETS[options.to], model_path(options.model)
+    _check_of_target(target, options)
     advice = target.advise(options)  # before recordings and word are filled in
     if path.is_dir():
         export = _open_bundle(path, target, options, console)
@@ -200,6 +201,11 @@ def _open_model(target: Target, options: argparse.Namespace, console: Console) -
     runner = open_runner(model)
     vars(options).update(feature_streams.output_times(runner, options))
     _check_settings(model, options)
+    if options.calibration and "int" not in options.quantization:
+        raise ValueError(
+            f"`--calibration` must be left out for {options.quantization}; only integers are "
+            f"calibrated. Received: {options.calibration!r}. Choose another `--quantization`."
+        )
     recordings = None
     if options.recordings:
         recordings = load_recordings_of([options.model], options.recordings, options, console)
@@ -223,6 +229,19 @@ def recordings_folder(options: argparse.Namespace) -> Path | str | None:
     if options.recordings or not (to_calibrate or to_choose_threshold):
         return options.recordings
     return find_recordings()
+
+
+def _check_of_target(target: Target, options: argparse.Namespace) -> None:
+    """Refuse options of other targets, which would have no effect."""
+    for other in TARGETS.values():
+        for name in other.own_options:
+            if name in getattr(options, GIVEN) and name not in target.own_options:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(
+                    f"`{option}` must be left out for `--to {target.name}`; it is for `--to "
+                    f"{other.name}` and has no effect here. Received: {option} "
+                    f"{getattr(options, name)}."
+                )
 
 
 def _check_made_of_bundle(target: Target, options: argparse.Namespace) -> None:

@@ -64,6 +64,7 @@ class Target:
         one_word: Whether it is for one word, which it names.
         hears_sound: Whether it always takes sound, from a microphone of its own.
         may_be_published: Whether it may be published, which names of recordings must not be.
+        own_options: Names of the parsed arguments that only targets like it take.
         check: Refuses parsed arguments, before a model is loaded.
         check_model: Refuses a model, before it is converted.
         advise: Returns what to do with it next, from the parsed arguments; `""` for nothing.
@@ -82,6 +83,7 @@ class Target:
     one_word: bool = False
     hears_sound: bool = False
     may_be_published: bool = False
+    own_options: tuple[str, ...] = ()
     check: Callable[[argparse.Namespace], object] = lambda options: None
     check_model: Callable[[keras.Model], object] = lambda model: None
     advise: Callable[[argparse.Namespace], str] = lambda options: ""

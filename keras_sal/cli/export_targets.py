@@ -124,6 +124,7 @@ MICRO = Target(
     convert=to_micro,
     of_model=ModelExport,
     write=_write_firmware,
+    own_options=("state",),
     check=_check_bundle,
     advise=_advise_to_verify,
 )
@@ -140,6 +141,7 @@ ESPHOME = Target(
     write=_write_firmware,
     of_bundle=False,
     one_word=True,
+    own_options=("author", "website", "language"),
     check=check_component,
     check_model=check_component_model,
 )
@@ -172,11 +174,12 @@ WEB = dataclasses.replace(
     needs_threshold=True,
     hears_sound=True,
     may_be_published=True,
+    own_options=("runtime_url",),
     check=_check_page,
     advise=_advise_to_serve,
 )
 ANDROID = dataclasses.replace(
-    WEB, name="android", write=_write_app, check=_check_app, advise=_advise_to_open
+    WEB, name="android", write=_write_app, own_options=(), check=_check_app, advise=_advise_to_open
 )
 TARGETS = {
     target.name: target for target in (MICRO, *PACKAGES, ESPHOME, LITERT, ONNX, WEB, ANDROID)

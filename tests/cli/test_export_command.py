@@ -347,6 +347,30 @@ def test_export_refuses_what_a_bundle_would_ignore(own, capsys, monkeypatch, opt
     assert not (own.parent / "again").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "option", "value"),
+    [
+        ("litert", "--state", "internal"),
+        ("litert", "--author", "me"),
+        ("web", "--state", "internal"),
+        ("web", "--language", "de"),
+        ("esp-idf", "--runtime-url", "https://npm.example"),
+        ("android", "--runtime-url", "https://npm.example"),
+    ],
+)
+def test_export_refuses_options_of_other_targets(own, capsys, target, option, value):
+    """Of a bundle and of a model alike, before it is opened."""
+    for model in (own, "model.keras"):
+        assert main("export", model, own.parent / "again", "--to", target, option, value) == 1
+        assert f"`{option}` must be left out for `--to {target}`" in capsys.readouterr().err
+
+
+def test_export_refuses_calibration_of_floats(folder, capsys):
+    arguments = ["--to", "litert", "--calibration", folder / "calibration.npz"]
+    assert main("export", folder / "model.keras", folder / "no.tflite", *arguments) == 1
+    assert "`--calibration` must be left out for float32" in capsys.readouterr().err
+
+
 def test_export_of_a_bundle_may_name_its_own_settings(own):
     settings = ["--refractory-s", 2, "--smooth-frames", 3, "--frame-step-s", 0.01]
     settings += ["--frontend", "none", "--quantization", "int8", "--state", "explicit"]

@@ -31,7 +31,8 @@ export async function loadDetector() {
 async function request(name) {
   let response;
   try {
-    response = await fetch(new URL(name, import.meta.url), { cache: "no-cache" });
+    const url = new URL(encodeURIComponent(name), import.meta.url);
+    response = await fetch(url, { cache: "no-cache" });
   } catch (error) {
     throw new Fault(`${name} must load from the folder of this page. It says: ${error.message}.`);
   }
