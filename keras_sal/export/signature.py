@@ -87,4 +87,4 @@ def is_step_model(model: keras.Model) -> bool:
     frames = [tensor for tensor in inputs if not tensor.name.startswith("state_")]
     named = all(x.name == "frame" or x.name.startswith("frame_") for x in frames)
     fixed = all(None not in x.shape[1:] for x in frames)
-    return bool(frames) and named and fixed and isinstance(model.output, Mapping)
+    return bool(frames) and named and fixed and isinstance(getattr(model, "output", None), Mapping)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,15 +51,15 @@ def as_clip_model(model: keras.Model) -> keras.Model:
         "keras.Model(inputs, outputs), or start a Sequential with keras.Input.",
     )
     _check_float_weights(model)
-    names = Counter(model.output_names)
+    is_named = isinstance(getattr(model, "output", None), Mapping)
+    clip = keras.Model(model.inputs, model.output if is_named else model.outputs)
     require(
-        isinstance(model.output, Mapping) or names.total() == len(names),
+        is_named or len({*clip.output_names}) == len(clip.output_names),
         "`model` must have outputs of different layers, or a dict of them; a file knows its "
-        f"outputs by name. Received: outputs {model.output_names}. Name them: keras.Model(inputs, "
+        f"outputs by name. Received: outputs {clip.output_names}. Name them: keras.Model(inputs, "
         '{"first": ..., "second": ...}).',
     )
-    outputs = model.output if isinstance(model.output, Mapping) else model.outputs
-    return in_float32(keras.Model(model.inputs, outputs))
+    return in_float32(clip)
 
 
 def in_float32(model: keras.Model) -> keras.Model:
