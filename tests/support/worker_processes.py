@@ -19,6 +19,7 @@ def two_workers():
     """Two workers of Ray that find this checkout."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_worker_niceness", "0")  # by 15 less, beside other tests, they starve
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *sys.path]))
         with Cluster(workers=2):
             yield
