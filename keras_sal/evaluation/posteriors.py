@@ -93,15 +93,10 @@ def predictions_from_posteriors(
             "`names` must differ within a split; a missed event is known by the name of its "
             f"recording. Received: {[*labels][:10]} of {split!r}. Number them.",
         )
+        times_s = [validate_anchors(each, f"anchors_s[{split!r}]") for each in anchors]
         streams = tuple(
-            _stream(label, frame_offset_s + frames * frame_step_s, times_s, person)
-            for label, frames, times_s, person in zip(
-                labels,
-                lengths,
-                (validate_anchors(each, f"anchors_s[{split!r}]") for each in anchors),
-                people,
-                strict=True,
-            )
+            _stream(label, frame_offset_s + frames * frame_step_s, each, person)
+            for label, frames, each, person in zip(labels, lengths, times_s, people, strict=True)
         )
         stream_sets.append(StreamSet(split, CONDITION, streams))
     return Predictions(

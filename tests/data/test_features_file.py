@@ -130,12 +130,18 @@ def test_another_process_can_have_them(stored):
     assert repr(again) == f"StoredFeatures({str(features.path)!r}, shape=(709, 40))"
 
 
+def damage(path):
+    """Change the byte in the middle of a file, but not its times."""
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
 def test_damage_is_an_error_where_it_is_read(tmp_path):
     path = tmp_path / "a.arrayrecord"
     write_features(path, [made(3000)])
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
+    damage(path)
     [(features, _)] = read_features(path)
     with pytest.raises(RuntimeError, match="`features` must stay in their file, undamaged"):
         features.check()
@@ -145,11 +151,8 @@ def test_what_was_read_before_is_checked_in_its_file(tmp_path):
     path = tmp_path / "a.arrayrecord"
     write_features(path, [made(3000)])
     [(features, _)] = read_features(path)
-    times, content = path.stat(), bytearray(path.read_bytes())
     np.testing.assert_array_equal(features, made(3000))
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    damage(path)
     with pytest.raises(RuntimeError, match="`features` must stay in their file, undamaged"):
         features.check()
 
