@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli.arguments import add_workers, values
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import Commands, add_command, refuse_given
 from keras_sal.cli.console import Console
 from keras_sal.cli.paths import check_path
 
@@ -98,14 +98,14 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse a folder that is not there, and options that say how no labels are read.
+    """Refuse a folder that is not there, and options that would have no effect.
 
     Args:
         options: Parsed arguments.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If there are no labels.
+        ValueError: If there are no labels that options say how to read, or no text is aligned.
     """
     check_path("DIR", options.folder)
     reading = _reading(options)
@@ -114,6 +114,9 @@ def check(options: argparse.Namespace) -> None:
             f"`--{next(iter(reading))}` must come with `--labels`; it says how these are read. "
             f"Received: {', '.join(f'--{name}' for name in reading)}. Leave it out."
         )
+    if options.labels is not None or options.method != METHODS[0]:
+        where = f"but for --method {METHODS[0]}, which alone looks words up"
+        refuse_given(options, ["pronounce"], where, remedy=f"Align with {METHODS[0]}.")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ Each `add_...` function adds some to a parser or to a group of one.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -78,6 +79,26 @@ def at_least(least: float, kind: Callable[[str], float]) -> Callable[[str], floa
 
     convert.__name__ = kind.__name__
     return convert
+
+
+def finite(text: str) -> float:
+    """Convert the text of an argument that must be a finite number.
+
+    Args:
+        text: The text.
+
+    Example:
+
+    >>> finite("-5")
+    -5.0
+    """
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be finite. Received: {text}")
+    return value
+
+
+finite.__name__ = "float"  # for the message of what is no number
 
 
 def pair(
@@ -287,7 +308,10 @@ def add_resume(parser: Parser) -> None:
 def add_runtime(parser: Parser) -> None:
     """Add `--runtime`."""
     parser.add_argument(
-        "--runtime", choices=RUNTIMES, help="runtime of models (default: by the kind of file)"
+        "--runtime",
+        choices=RUNTIMES,
+        help="runtime of .tflite files and bundles; .keras and .onnx files have one alone "
+        "(default: by the kind of file)",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
+
+from keras_sal.cli.paths import FILES
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_subparsers` of a parser returns."""
@@ -122,5 +124,30 @@ def add_command(
     )
     parser.register("action", None, _StoreOnce)
     parser.register("action", "store", _StoreOnce)
-    parser.set_defaults(run=run, check=check)
+    parser.set_defaults(run=run, check=check, default_of=parser.get_default)
     return parser
+
+
+def refuse_given(
+    options: argparse.Namespace, names: Iterable[str], where: str, *, remedy: str
+) -> None:
+    """Refuse arguments that were given and would have no effect, even if they are the defaults.
+
+    Args:
+        options: Parsed arguments.
+        names: Names of some of them, before any is filled in.
+        where: Where they have no effect, such as `"with --tune"`.
+        remedy: A sentence that says what to do.
+
+    Raises:
+        ValueError: If one of them was given.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if name in getattr(options, GIVEN, {}) or value != options.default_of(name):
+            option = FILES.get(name, f"--{name.replace('_', '-')}")
+            texts = value if isinstance(value, list | tuple) else [value] * (value is not True)
+            raise ValueError(
+                f"`{option}` must be left out {where}; it would have no effect. Received: "
+                f"{' '.join([option, *map(str, texts)])}. {remedy}"
+            )

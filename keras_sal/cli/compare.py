@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_sal.cli.arguments import BUDGET, add_bootstrap, add_false_alarm_budget
 from keras_sal.cli.budget import choose_budget
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import Commands, add_command, refuse_given
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
-from keras_sal.cli.systems import SHIPPED, add_stream_arguments, predict_streams
+from keras_sal.cli.systems import (
+    SHIPPED,
+    STREAM_ARGUMENTS,
+    add_stream_arguments,
+    check_runtime,
+    predict_streams,
+)
 from keras_sal.cli.wake_word import fill_in_word
 
 if TYPE_CHECKING:
@@ -90,6 +96,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     path = options.json and check_path(options.json)
     options.systems = [str(model_path(system)) for system in options.systems]
+    _check_stream_arguments(options)
     sides = [_read_or_predict(system, console, options) for system in options.systems]
     predictions, shipped = _joined(sides)
     if len(predictions.systems) < 2:
@@ -117,6 +124,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if path:
         write_json(path, {"format": 1, "fa_per_hour": budget, "differences": rows})
     return 0
+
+
+def _check_stream_arguments(options: argparse.Namespace) -> None:
+    """Refuse options about streams for folders of results, and a runtime that nothing runs in."""
+    from keras_sal.evaluation.predictions import FILE
+
+    run = [system for system in options.systems if not (Path(system) / FILE).is_file()]
+    if run:
+        check_runtime(run, options.runtime)
+    else:
+        where = "for folders that `keras-sal evaluate` wrote, whose streams are known"
+        refuse_given(options, STREAM_ARGUMENTS, where, remedy="Evaluate again for other streams.")
 
 
 def _joined(sides: Sequence[_Side]) -> tuple[Predictions, list[dict[str, Any]]]:

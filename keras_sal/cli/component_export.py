@@ -7,7 +7,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_sal.cli.arguments import TRIGGER, Parser
+from keras_sal.cli.arguments import FRAME_TIMES, TRIGGER, Parser
+from keras_sal.cli.command_parser import refuse_given
 from keras_sal.cli.model_export import ModelExport
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def add_component(group: Parser) -> None:
 
 
 def check_component(options: argparse.Namespace) -> None:
-    """Refuse settings of the trigger and several words, which the component does not have.
+    """Refuse settings and several words, which the component does not have.
 
     Args:
-        options: Parsed arguments: those of `TRIGGER`, and `word`.
+        options: Parsed arguments: those of `TRIGGER` and `FRAME_TIMES`, `frontend` and `word`.
 
     Raises:
         ValueError: If there are such.
@@ -82,6 +83,13 @@ def check_component(options: argparse.Namespace) -> None:
                 f"{REFRACTORY_S:g} s without a detection, so that the threshold would be "
                 f"chosen for another one. Received: {value}. Use `--smooth-frames` for the window."
             )
+    if options.frontend == "none":
+        raise ValueError(
+            "`--frontend` must be left out for `--to esphome`; micro_wake_word computes the "
+            "features itself. Received: --frontend none. Export for another target."
+        )
+    where = "for `--to esphome`; micro_wake_word has the frame times of its features"
+    refuse_given(options, FRAME_TIMES, where, remedy="Export for another target.")
     if isinstance(options.word, list):
         raise ValueError(
             "`--word` must be given once for `--to esphome`; a model of micro_wake_word has one "

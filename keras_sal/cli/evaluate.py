@@ -16,11 +16,16 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.budget import choose_budget
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import Commands, add_command, refuse_given
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.results_table import print_results
-from keras_sal.cli.systems import SystemPredictions, add_stream_arguments, predict_word_streams
+from keras_sal.cli.systems import (
+    SystemPredictions,
+    add_stream_arguments,
+    check_runtime,
+    predict_word_streams,
+)
 from keras_sal.cli.wake_word import fill_in_word
 
 SCORING = TRIGGER | HIT_WINDOW
@@ -87,20 +92,26 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--output", default="keras_sal_report", metavar="OUT", help="folder to write to"
     )
-    add_numbers(parser.add_argument_group("trigger and hit window, not for bundles"), SCORING)
+    add_numbers(parser.add_argument_group("trigger, not for bundles, and hit window"), SCORING)
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse to score nothing.
+    """Refuse to score nothing, and options that would have no effect.
 
     Args:
         options: Parsed arguments.
 
     Raises:
-        ValueError: If neither a model nor a bundle is given.
+        ValueError: If neither a model nor a bundle is given, or options don't go together.
     """
     if not options.models and not options.bundles:
         raise ValueError("`MODEL` must name at least one model or `--bundle`. Received neither.")
+    if not options.models:
+        shipped = "for bundles alone, which are scored with the trigger they ship with"
+        refuse_given(options, [*TRIGGER, "tune"], shipped, remedy="Score the model itself.")
+    if options.tune:
+        remedy = "Leave out one of the two."
+        refuse_given(options, TUNED, "with --tune, which chooses it on dev", remedy=remedy)
 
 
 @says_warnings
@@ -114,29 +125,51 @@ def run(options: argparse.Namespace, console: Console) -> int:
     Returns:
         The exit status, 0.
     """
-    from keras_sal.data.wake_words import compared_words, folder_name
+    from keras_sal.data.wake_words import compared_words, folder_name, list_words
     from keras_sal.detection import Scoring
     from keras_sal.extras import require_packages
 
     options.models, options.bundles = (
         [str(model_path(path)) for path in paths] for paths in (options.models, options.bundles)
     )
-    fill_in_word(options, [*options.models, *options.bundles], console, several=True)
+    systems = [*options.models, *options.bundles]
+    check_runtime(systems, options.runtime)
+    fill_in_word(options, systems, console, several=True)
     compared_words(options.word)
     require_packages(PACKAGES, "evaluate detectors and write a report", extra="train")
     scoring = values(options, SCORING)
     if options.tune:
         scoring = {name: value for name, value in scoring.items() if name not in TUNED}
     Scoring(frame_step_s=1.0, **scoring)
+    output = Path(options.output)
+    folders = [output]
+    if not isinstance(options.word, str):
+        folders = [output / folder_name(word) for word in list_words(options.word)]
+    for folder in folders:
+        _check_folder(folder, console)
     found = predict_word_streams(
         console, options.models, options.bundles, options, names=options.names
     )
-    several = not isinstance(options.word, str)
-    for systems in found:
-        folder = Path(options.output)
-        folder = folder / folder_name(systems.predictions.word) if several else folder
-        _score(console, folder, systems, scoring, options)
+    for folder, of_word in zip(folders, found, strict=True):
+        _score(console, folder, of_word, scoring, options)
     return 0
+
+
+def _check_folder(folder: Path, console: Console) -> None:
+    """Refuse a folder that no report can be written to, and say which report is replaced."""
+    from keras_sal.evaluation.report import report
+
+    report.check_folder(folder)
+    former = report.read_provenance(folder)
+    if "options" in former:  # those of a training
+        raise ValueError(
+            "`--output` must not be the folder of a training, whose report has the figures of its "
+            f"firmware. Received: {str(folder)!r}, by {former.get('command', 'train')!r}. Name "
+            "another folder."
+        )
+    if report.is_report(folder):
+        made = ", ".join(str(former[key]) for key in ("command", "date") if key in former)
+        console.say(f"The report in {folder} will be replaced{': ' * bool(made)}{made}")
 
 
 def _score(

@@ -20,7 +20,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.bundle_export import BundleExport
-from keras_sal.cli.command_parser import GIVEN, Commands, add_command
+from keras_sal.cli.command_parser import GIVEN, Commands, add_command, refuse_given
 from keras_sal.cli.component_export import add_component
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.export_target import Export, Target
@@ -131,6 +131,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     target, path = TARGETS[options.to], model_path(options.model)
     _check_of_target(target, options)
     advice = target.advise(options)  # before recordings and word are filled in
+    if not (target.may_be_published or target.one_word):  # their folders are no bundles
+        _check_no_other_record(path, Path(options.output))
     if path.is_dir():
         export = _open_bundle(path, target, options, console)
     else:
@@ -143,6 +145,21 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if advice:
         console.say(advice)
     return 0
+
+
+def _check_no_other_record(path: Path, output: Path) -> None:
+    """Refuse a place where commands would take the splits of another model for its own."""
+    from keras_sal.data import find_split_record
+    from keras_sal.data.split_record import RECORD
+
+    beside = output.absolute().parent / RECORD
+    if beside.is_file() and find_split_record(path) is None:
+        raise ValueError(
+            f"`OUT` must not lie beside the {RECORD} of another model; commands would take it for "
+            "its own, and test it on what it was trained on. Received: "
+            f"{str(output)!r} beside {str(beside)!r}, and {str(path)!r}, which has none. Write it "
+            "to another folder."
+        )
 
 
 def _model_hashes(output: Path) -> dict[str, str]:
@@ -191,6 +208,14 @@ def _open_model(target: Target, options: argparse.Namespace, console: Console) -
             "`--threshold` must be given, or `--recordings` to choose it on: firmware, a page and "
             "an app need one. Received neither."
         )
+    if not options.recordings:
+        remedy = "Give --recordings for it."
+        where = "where no recordings are read"
+        refuse_given(options, ("splits", "cache"), where, remedy=remedy)
+        if options.threshold is None:
+            where = "where there is neither --threshold nor --recordings; no .json file is written"
+            names = ("fa_per_hour", "class_names", *FRAME_TIMES, *TRIGGER)
+            refuse_given(options, names, where, remedy="Give one of the two.")
     names_word = target.one_word and not options.class_names
     needed = bool(options.recordings) or names_word
     fill_in_word(options, [options.model], console, several=not target.one_word, required=needed)

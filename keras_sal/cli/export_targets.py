@@ -83,24 +83,31 @@ def _check_file(options: argparse.Namespace) -> None:
 def _check_bundle(options: argparse.Namespace) -> None:
     from keras_sal.export import bundle
 
-    bundle.check_folder(options.output)
+    bundle.check_folder(options.output, TARGETS[options.to].package)
 
 
 def _check_page(options: argparse.Namespace) -> None:
-    from keras_sal.export import web
+    from keras_sal.export.web.folder import check_address, check_folder
 
-    web.check_folder(options.output)
+    _check_hears_sound(options, "page")
+    if options.runtime_url is not None:
+        check_address(options.runtime_url)
+    check_folder(options.output)
 
 
 def _check_app(options: argparse.Namespace) -> None:
     from keras_sal.export.android.project import check_folder
 
+    _check_hears_sound(options, "app")
+    check_folder(options.output)
+
+
+def _check_hears_sound(options: argparse.Namespace, thing: str) -> None:
     if options.frontend == "none":
         raise ValueError(
-            "`--frontend` must be micro for `--to android`; the app hands samples to the model. "
-            "Received: --frontend none. Leave it out."
+            f"`--frontend` must be micro for `--to {options.to}`; the {thing} hands samples to the "
+            "model. Received: --frontend none. Leave it out."
         )
-    check_folder(options.output)
 
 
 def _advise_to_verify(options: argparse.Namespace) -> str:

@@ -66,9 +66,11 @@ class ModelExport(Export):
         taken = "features" if frontend is None else "sound"
         summary = f"{path.stat().st_size:,} bytes, {options.quantization}, from {taken}"
         if threshold is None:
+            path.with_suffix(".json").unlink(missing_ok=True)  # that of a former file
+            unheard = "" if frontend is None else ", and `detect` can't open it"
             return (
-                f"{summary}. It has no .json file beside it, for want of a threshold, and `detect` "
-                "can't open it: give --threshold or --recordings"
+                f"{summary}. It has no .json file beside it, for want of a threshold{unheard}: "
+                "give --threshold or --recordings"
             )
         written = detector_file.write(path, name=name, **self._settings(threshold))
         return f"{summary}, threshold {list_thresholds(written.thresholds)}"

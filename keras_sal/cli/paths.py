@@ -24,14 +24,16 @@ FILES = {
 
 
 def check_paths(options: argparse.Namespace) -> None:
-    """Refuse folders and files that are read and are not there.
+    """Refuse folders and files that are read and are not there, and a file for the cache.
 
     Args:
         options: Parsed arguments of any command.
 
     Raises:
         FileNotFoundError: If one is not there.
+        NotADirectoryError: If the cache is a file.
     """
+    check_free("--cache", getattr(options, "cache", None))
     for kind, arguments in (("folder", FOLDERS), ("file", FILES)):
         for name, argument in arguments.items():
             given = getattr(options, name, None)
@@ -55,6 +57,23 @@ def check_path(argument: str, path: str, kind: str = "folder") -> None:
         raise FileNotFoundError(
             f"`{argument}` must be a {kind}; it is read. Received: {path!r}, which is "
             f"{'none' if there else 'not there'}. Check the path."
+        )
+
+
+def check_free(argument: str, path: str | None) -> None:
+    """Refuse a file in the place of a folder that is written to.
+
+    Args:
+        argument: Name of the argument, for the message.
+        path: The path; `None` if none is given.
+
+    Raises:
+        NotADirectoryError: If it is a file.
+    """
+    if path is not None and Path(path).exists() and not Path(path).is_dir():
+        raise NotADirectoryError(
+            f"`{argument}` must be a folder, or nothing yet; it is written to. Received: {path!r}, "
+            "a file. Name another one."
         )
 
 

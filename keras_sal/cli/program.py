@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import select
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -40,7 +42,9 @@ COMMANDS = (
 # What trains a network fastest on a CPU comes first.
 BACKENDS = ("jax", "tensorflow", "torch")
 BACKENDS_FOR_CONVOLUTIONS = ("tensorflow", "torch", "jax")
-INTERRUPTED = 130  # the exit status that shells give a program ended by Ctrl-C
+# The exit statuses that shells give a program ended by Ctrl-C, and one whose output is not read on.
+INTERRUPTED = 130
+CLOSED_PIPE = 141
 
 
 def main(
@@ -63,6 +67,8 @@ def main(
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["keras-sal", *arguments])
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
     choose_backend(fastest_backends(options))
     try:
         if options.check:
@@ -77,8 +83,22 @@ def main(
         print("keras-sal: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (OSError, ValueError, ImportError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
+            return CLOSED_PIPE
         print(f"keras-sal: {error}", file=sys.stderr)
         return 1
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads the output any more, as of `keras-sal detect ... | head`."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are told in any case
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    return True
 
 
 def fastest_backends(options: argparse.Namespace) -> Sequence[str]:

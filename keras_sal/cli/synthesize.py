@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from keras_sal.cli.arguments import add_seed, add_speech_synthesis, positive
 from keras_sal.cli.command_parser import Commands, add_command
@@ -93,5 +94,6 @@ def run(options: argparse.Namespace) -> int:
         f"{folder}: {len(positives)} times {word!r}, {len(recordings) - len(positives)} others, "
         f"{len(voices)} voices, {hours:.1f} h"
     )
-    console.say(f"Train on it with: keras-sal train {options.folder} --word {word!r}")
+    command = shlex.join(["keras-sal", "train", options.folder, "--word", word])
+    console.say(f"Train on it with: {command}")
     return 0

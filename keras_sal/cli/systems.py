@@ -19,6 +19,7 @@ from keras_sal.cli.arguments import (
     add_splits,
     add_word,
     at_least,
+    finite,
 )
 from keras_sal.cli.console import Console
 from keras_sal.cli.recordings import load_recordings_of
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 SPLITS = ("dev", "test")
 SHIPPED = "shipped with the model"
 SNR_DB = 10.0
+STREAM_ARGUMENTS = (  # names of those of `add_stream_arguments`
+    *("recordings", "negatives", "word", "splits", "cache", "snr_db", "class_index", "runtime"),
+)
+OWN_RUNTIMES = {".keras": "keras", ".onnx": "onnx"}
 RUNTIMES = {  # class of a runner: what the results call its runtime
     "MicroModel": "TensorFlow Lite Micro",
     "LiteModel": "LiteRT",
@@ -71,7 +76,7 @@ def add_stream_arguments(parser: Parser, *, several_words: bool = False) -> None
     add_cache(parser)
     parser.add_argument(
         "--snr-db",
-        type=float,
+        type=finite,
         nargs="*",
         default=[SNR_DB],
         metavar="DB",
@@ -170,6 +175,28 @@ def predict_word_streams(
         own = {name: trigger for name, (trigger, _) in triggers.items()}
         found.append(SystemPredictions(of_word, test, read_word_times(folder), details, own))
     return found
+
+
+def check_runtime(systems: Sequence[str], runtime: str | None) -> None:
+    """Refuse a runtime that none of the systems would run in; each that has one keeps its own.
+
+    Args:
+        systems: Paths of models and bundles.
+        runtime: The runtime that was asked for, or `None`.
+
+    Raises:
+        ValueError: If it would have no effect.
+    """
+    paths = list(map(Path, systems))
+    taken = any(
+        path.is_dir() or OWN_RUNTIMES.get(path.suffix, runtime) == runtime for path in paths
+    )
+    if runtime is not None and not taken:
+        raise ValueError(
+            "`--runtime` must be left out for .keras and .onnx files, which have one runtime each; "
+            f"it would have no effect. Received: --runtime {runtime} for "
+            f"{', '.join(map(str, paths))}. Name a .tflite file or a bundle."
+        )
 
 
 def system_names(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[str]:

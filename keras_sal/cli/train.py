@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 
 from keras_sal.cli.arguments import (
     Parser,
@@ -16,7 +18,7 @@ from keras_sal.cli.arguments import (
     positive,
     values,
 )
-from keras_sal.cli.command_parser import Commands, add_command
+from keras_sal.cli.command_parser import Commands, add_command, refuse_given
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.job_arguments import (
     LOSSES,
@@ -50,8 +52,9 @@ def add_parser(commands: Commands) -> None:
         run,
         summary="a detector from recordings, with firmware, threshold and a report",
         description="Trains a detector of a wake word, chooses its threshold on dev with the "
-        "quantised model, and writes model.keras, firmware/, report.html and results.json. Takes "
-        "up to an hour on two cores. Features and the trained model are kept in OUT/cache.",
+        "quantised model, and writes model.keras, firmware/, report.html and results.json, in the "
+        "place of those of an earlier run. Takes up to an hour on two cores. Features and the "
+        "trained model are kept in OUT/cache.",
         examples=[
             'train my_recordings --word "hey robot"',
             "train my_recordings --word computer --network conv --output computer_conv",
@@ -67,7 +70,7 @@ def add_parser(commands: Commands) -> None:
         "recordings are, and the figures hold for that voice. `keras-sal align DIR` finds when the "
         "words of a table are said. Of several words, each has a threshold of its own and a report "
         "in OUT/reports; their speech is not synthesised.",
-        check=check_job,
+        check=check,
     )
     parser.set_defaults(needs_tensorflow=False)
     add_recordings_of_job(parser)
@@ -155,6 +158,29 @@ def _add_synthesis(group: Parser) -> None:
     add_speech_synthesis(group)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse folders that are not there, and options that would have no effect.
+
+    Args:
+        options: Parsed arguments.
+
+    Raises:
+        ValueError: If options don't go together.
+        FileNotFoundError: If a folder is not there.
+    """
+    check_job(options)
+    if options.shards is not None:
+        where, remedy = "with --shards, whose streams are trained on", "Make other shards."
+        refuse_given(options, ["hours"], where, remedy=remedy)
+    if options.shards is not None and options.utterances != 0:
+        where = "with --shards; speech that is synthesised now is not in them"
+        remedy = "Synthesise it with `keras-sal synthesize`, and shard that."
+        refuse_given(options, ["utterances", *SPEECH], where, remedy=remedy)
+    if options.utterances == 0:
+        where, remedy = "with --utterances 0; nothing is synthesised", "Leave out one of the two."
+        refuse_given(options, SPEECH, where, remedy=remedy)
+
+
 @says_warnings
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run the command.
@@ -192,5 +218,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
     console.say(f"Artefacts in {output.resolve()}: model.keras, firmware/, {page}")
     kept = sum(file.stat().st_size for file in (output / "cache").rglob("*") if file.is_file())
     console.say(f"{output / 'cache'} holds {kept / 1e6:.0f} MB for another run; delete it at will")
-    console.say(f"Try it with: keras-sal detect {output / 'firmware'} --microphone")
+    console.say(f"Try it with: {detect_command(output / 'firmware')}")
     return 0
+
+
+def detect_command(bundle: Path) -> str:
+    """Return the command line that listens with a bundle.
+
+    Args:
+        bundle: Its folder.
+
+    Example:
+
+    >>> detect_command(Path("my words/firmware"))
+    "keras-sal detect 'my words/firmware' --microphone"
+    """
+    return shlex.join(["keras-sal", "detect", str(bundle), "--microphone"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_sal.cli.arguments import (
@@ -30,10 +31,9 @@ from keras_sal.cli.job_arguments import (
     recordings_of_job,
     words_of_job,
 )
+from keras_sal.cli.paths import check_free
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from keras_sal.training import TunedTrial, TuningResult
 
 TRAINING = dict.fromkeys(("steps", "batch_size", "crop_frames", "seed"))
@@ -108,7 +108,7 @@ def _add_choices(group: Parser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse folders that are not there, and begin only with the packages.
+    """Refuse folders that are not there or not free, and begin only with the packages.
 
     Args:
         options: Parsed arguments.
@@ -116,11 +116,17 @@ def check(options: argparse.Namespace) -> None:
     Raises:
         ImportError: If a package is missing.
         ValueError: If folders don't go together.
-        FileNotFoundError: If one is not there.
+        OSError: If a folder is not there, or a file or folder is in the place of the other.
     """
     from keras_sal.extras import require_package
 
     check_job(options)
+    check_free("--output", options.output)
+    if options.storage and Path(options.storage).is_dir():
+        raise IsADirectoryError(
+            "`--storage` must be a file, or the URL of a database; the trials are written to it. "
+            f"Received: {options.storage!r}, a folder. Name a file in it."
+        )
     require_package("optuna", "tune hyper-parameters", extra="tune")
     if options.workers or options.address:
         require_package("ray", "run trials on worker processes", extra="scale")

@@ -20,7 +20,7 @@ from keras_sal.cli.arguments import (
     values,
 )
 from keras_sal.cli.budget import choose_stream_budget
-from keras_sal.cli.command_parser import GIVEN, Commands, add_command
+from keras_sal.cli.command_parser import GIVEN, Commands, add_command, refuse_given
 from keras_sal.cli.console import Console, says_warnings
 from keras_sal.cli.model_path import model_path
 from keras_sal.cli.paths import check_path
@@ -42,8 +42,11 @@ def add_parser(commands: Commands) -> None:
         "posteriors, their detections and what they cost on a device with the Keras model's. The "
         "exit status is 1 if one is out of bounds. Detections are those of the trigger of the "
         "first bundle or .json file beside a file, or of the one given. Files that take samples "
-        "are compared from sound.",
-        examples=["verify model.keras firmware model.onnx --recordings my_recordings"],
+        "are compared from sound, apart from bundles and files that take features.",
+        examples=[
+            "verify model.keras firmware --recordings my_recordings",
+            "verify model.keras detector.tflite detector.onnx --recordings my_recordings",
+        ],
         check=check,
     )
     parser.add_argument("model", metavar="MODEL", help=".keras file they were made from")
@@ -79,19 +82,22 @@ def add_parser(commands: Commands) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse two sources of streams.
+    """Refuse two sources of streams, and options of recordings for other streams.
 
     Args:
         options: Parsed arguments.
 
     Raises:
-        ValueError: If recordings and streams are given.
+        ValueError: If they don't go together.
     """
     if options.streams and options.recordings:
         raise ValueError(
             "`--recordings` or `--streams` must be given, one of them: the files are run over it. "
             f"Received: --recordings {options.recordings}, --streams {options.streams}."
         )
+    if options.streams:
+        names, remedy = ("word", "splits", "cache", "split"), "Give --recordings instead."
+        refuse_given(options, names, "with --streams; no recordings are read", remedy=remedy)
 
 
 @says_warnings
@@ -122,8 +128,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
         Scoring(**scoring)  # checks it before streams are made
     if options.json:
         files.check_path(options.json)
-    streams = _streams(runner, exports, options, console)
-    if streams.anchors_s is not None:
+    sound = _take_samples(exports)
+    streams = _streams(runner, exports, sound, options, console)
+    if streams.anchors_s is None:
+        where = "for streams without events; only posteriors are compared"
+        remedy = "Put NAME.anchors_s into the file of the streams."
+        refuse_given(options, ("fa_per_hour", *TRIGGER), where, remedy=remedy)
+    else:
         budget = options.fa_per_hour
         if not options.streams:
             budget = choose_stream_budget(streams, options.split, options, console)
@@ -158,15 +169,32 @@ def _scoring(exports: list[Path], options: argparse.Namespace) -> dict[str, Any]
 
 
 def _take_samples(exports: list[Path]) -> bool:
-    """Whether the descriptions beside the files say that they take samples."""
+    """Whether the descriptions beside the files say that they take samples; bundles don't."""
     from keras_sal.export import detector_file
 
-    found = [detector_file.find(export) for export in exports if export.is_file()]
-    return any(path and detector_file.read(path).samples_per_step for path in found)
+    takes = {export: False for export in exports if export.is_dir()}
+    for export in exports:
+        description = detector_file.find(export) if export.is_file() else None
+        if description:
+            takes[export] = detector_file.read(description).samples_per_step is not None
+    if len(set(takes.values())) > 1:
+        sounds, others = (
+            [str(export) for export in takes if takes[export] == kind] for kind in (True, False)
+        )
+        raise ValueError(
+            "`FILE` must all take samples or all take features, from which they are compared. "
+            f"Received: {', '.join(sounds)} with the front-end inside, and {', '.join(others)} "
+            "without. Verify them apart."
+        )
+    return any(takes.values())
 
 
 def _streams(
-    runner: Any, exports: list[Path], options: argparse.Namespace, console: Console
+    runner: Any,
+    exports: list[Path],
+    sound: bool,
+    options: argparse.Namespace,
+    console: Console,
 ) -> feature_streams.FeatureStreams:
     if options.streams:
         return feature_streams.read_feature_streams(options.streams)
@@ -181,5 +209,5 @@ def _streams(
             *(runner, recordings, options.word, options.split),
             cache=options.cache,
             progress=stage.progress,
-            sound=_take_samples(exports),
+            sound=sound,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,11 +40,15 @@ def fill_in_word(
             `class_index`.
         required: Whether the command needs a word. Defaults to `True`.
 
+    Warns:
+        UserWarning: If a word is given, and a model in a file tells others only.
+
     Raises:
         FileNotFoundError: If it needs one, and a model is not there.
         ValueError: If it needs one and no model tells it, or models tell different ones.
     """
     if options.word is not None:
+        _warn_of_others(options.word, systems)
         return
     told = {str(system): words for system in systems if (words := find_words(system))}
     different = {tuple(word.casefold() for word in words) for words in told.values()}
@@ -115,6 +120,24 @@ def list_recorded(folder: PathLike | None) -> str:
         return ""
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return f" {folder} has: {', '.join(map(repr, words[:MOST_NAMED]))}{more}."
+
+
+def _warn_of_others(given: str | Sequence[str], systems: Sequence[PathLike]) -> None:
+    """Warn of files that detect other words than those that are given; a bundle's are scored."""
+    from keras_sal.data.wake_words import list_words, quote
+
+    words = list_words(given)
+    for path in filter(Path.is_file, map(Path, systems)):
+        try:
+            told = find_words(path)
+        except ValueError:
+            continue  # what lies beside it is refused where it is needed
+        if told and not {*map(str.casefold, words)} & {*map(str.casefold, told)}:
+            warnings.warn(
+                f"{str(path)!r} detects {quote(told)}, and --word says {quote(words)}. Leave "
+                "--word out for that of the model.",
+                stacklevel=3,
+            )
 
 
 def _check_there(systems: Sequence[PathLike]) -> None:

@@ -140,10 +140,12 @@ def load_json(path: Path, kind: Kind) -> dict[str, Any]:
         if not isinstance(manifest, dict):
             raise ValueError(f"it holds {type(manifest).__name__}, not an object")
     except (OSError, ValueError, RecursionError) as error:
+        inside = path.parent / "firmware"  # where a training puts its bundle
+        is_there = kind is BUNDLE and (inside / MANIFEST).is_file() and not path.exists()
         raise ValueError(
             f"{kind.holder} a readable {path.name}; it makes {kind.thing}. Received: "
             f"{str(path.parent)!r} ({type(error).__name__}: {error}). "
-            f"Write it with `{kind.writer}`."
+            + (f"Name {str(inside)!r}." if is_there else f"Write it with `{kind.writer}`.")
         ) from error
     return manifest
 

@@ -31,7 +31,7 @@ def rows(folder):
 
 @pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}")
 def test_synthesize_makes_a_folder_to_train_on(tmp_path, capsys):
-    folder = tmp_path / "speech"
+    folder = tmp_path / "my speech"
     arguments = ["--utterances", "4", "--negatives-s", "30", "--near", "hay rowboat"]
     arguments += ["--engines", "espeak"]
     assert cli.main(["synthesize", "Hey  Robot", str(folder), *arguments]) == 0
@@ -39,7 +39,7 @@ def test_synthesize_makes_a_folder_to_train_on(tmp_path, capsys):
     assert said.count("hey robot") == 4
     shown = " ".join(capsys.readouterr().out.split())
     assert f"4 times 'hey robot', {len(said) - 4} others" in shown
-    assert f"keras-sal train {folder} --word 'hey robot'" in shown
+    assert f"keras-sal train '{folder}' --word 'hey robot'" in shown
 
 
 @pytest.mark.parametrize(

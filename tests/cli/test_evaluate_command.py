@@ -1,7 +1,9 @@
 """`keras-sal evaluate` and `keras-sal compare`, as they are called."""
 
 import argparse
+import contextlib
 import json
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -21,6 +23,7 @@ from keras_sal.cli.systems import SystemPredictions, predict_streams
 from keras_sal.data import SplitRecord, load_recordings
 from keras_sal.evaluation.predictions import Predictions
 from keras_sal.evaluation.protocol import ScoringProtocol
+from keras_sal.evaluation.report import report
 from keras_sal.evaluation.report.page import NOTHING
 from keras_sal.evaluation.results import evaluate
 from keras_sal.files import write_json
@@ -196,6 +199,89 @@ def test_warnings_are_lines_and_repeat_nothing(tmp_path, capsys, monkeypatch, co
     assert shown.count("Budget: 0.5") == 1
     assert "can't support" not in shown
     assert shown.count(f"Warning: {command} found few\n") == 1
+
+
+def evaluate_into(folder, output, *arguments):
+    arguments = [str(folder / "good.keras"), "--word", "computer", *arguments]
+    return cli.main(["evaluate", *arguments, "--output", str(output)])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file", "`folder` must be a folder that can be written to, or can be made"),
+        ("file/inside/out", "and .*file' is a file"),
+        ("mine", "`folder` must hold no report.html, results.json, posteriors.npz but those of an"),
+        ("trained", "`--output` must not be the folder of a training.*by 'keras-sal train a'"),
+    ],
+)
+def test_a_folder_without_room_for_a_report_is_refused(
+    folder, tmp_path, capsys, monkeypatch, name, message
+):
+    """Before anything is predicted, and all stays that is there."""
+    monkeypatch.setattr(
+        "keras_sal.cli.evaluate.predict_word_streams", lambda *_, **__: pytest.fail("it predicted")
+    )
+    training = {"format": 2, "word": "computer", "systems": []}
+    training["provenance"] = {"command": "keras-sal train a", "options": {}}
+    (tmp_path / "file").touch()
+    for holder, content in (("mine", {"mine": 1}), ("trained", training)):
+        (tmp_path / holder).mkdir()
+        write_json(tmp_path / holder / "results.json", content)
+    assert evaluate_into(folder, tmp_path / name) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "mine" / "report.html").exists()
+
+
+def test_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(report.os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match=r"is read-only\. Name another one"):
+        report.check_folder(tmp_path / "out")
+
+
+def test_evaluate_says_which_report_it_replaces(folder, reports, capsys, monkeypatch):
+    def predict(*_, **__):
+        raise ValueError("enough")
+
+    monkeypatch.setattr("keras_sal.cli.evaluate.predict_word_streams", predict)
+    assert evaluate_into(folder, reports / "both") == 1
+    said = capsys.readouterr().out
+    assert f"The report in {reports / 'both'} will be replaced: keras-sal evaluate " in said
+    assert evaluate_into(folder, folder / "a new one") == 1
+    assert "will be replaced" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("runtime", "names", "refused"),
+    [
+        (None, ["a.keras"], False),
+        ("micro", ["a.keras", "a.onnx"], True),
+        ("keras", ["a.keras", "a.onnx"], False),
+        ("litert", ["a.keras", "a.tflite"], False),
+        ("litert", ["a.keras", "."], False),
+    ],
+)
+def test_a_runtime_that_nothing_runs_in_is_refused(runtime, names, refused):
+    expected = pytest.raises(ValueError, match="`--runtime` must be left out for")
+    with expected if refused else contextlib.nullcontext():
+        systems.check_runtime(names, runtime)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_runtime_is_checked_before_a_model_is_opened(capsys, command):
+    arguments = [command, "a.keras", "b.keras", "--word", "a", "--runtime", "micro"]
+    assert cli.main(arguments) == 1
+    assert "Received: --runtime micro for a.keras, b.keras" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--word", "alexa"), ("--snr-db", "10"), ("--class-index", "0"), ("--negatives", ".")],
+)
+def test_options_of_streams_are_refused_for_reports(reports, capsys, option, value):
+    both = [str(reports / "both"), str(reports / "one")]
+    assert cli.main(["compare", *both, option, value]) == 1
+    assert f"`{option}` must be left out for folders that" in capsys.readouterr().err
 
 
 def test_compare_models(reports, capsys):

@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -203,9 +204,13 @@ def test_a_detector_of_sound_keeps_its_front_end(features, options, expected):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--on-frames", 3), ("--hysteresis", 0.1), ("--refractory-s", 0.2)]
+    ("option", "value"),
+    [
+        *(("--on-frames", 3), ("--hysteresis", 0.1), ("--refractory-s", 0.2)),
+        *(("--frontend", "none"), ("--frame-step-s", 0.02), ("--frame-offset-s", 0.03)),
+    ],
 )
-def test_export_refuses_a_trigger_that_esphome_has_not(folder, capsys, option, value):
+def test_export_refuses_settings_that_esphome_has_not(folder, capsys, option, value):
     arguments = ["--to", "esphome", "--threshold", "0.6", option, value]
     assert main("export", folder / "model.keras", folder / "x", *arguments) == 1
     assert f"`{option}` must be left out for `--to esphome`" in capsys.readouterr().err
@@ -225,6 +230,7 @@ def test_export_refuses_names_that_verify_would_refuse(folder, capsys, target, s
         ("micro", "a;b", "`folder` must have a name without"),
         ("cmake", ".", "`folder` must be new, empty or a bundle"),
         ("zephyr", "none/x", "`folder` must be in a folder that exists"),
+        ("esp-idf", "Driver", "`folder` must have a name that no component of the build tool has"),
     ],
 )
 def test_export_refuses_folders_before_it_converts(folder, capsys, target, name, message):
@@ -389,6 +395,56 @@ def test_a_record_of_splits_goes_with_the_model_that_it_is_of(exported, tmp_path
     assert not (written / "splits.json").exists()
 
 
+@pytest.mark.parametrize("name", ["firmware", "detector.tflite"])
+def test_export_refuses_the_record_of_another_model(folder, exported, tmp_path, capsys, name):
+    """What lies beside a record is tested in its splits."""
+    record = tmp_path / "splits.json"
+    record.write_text("{}")
+    target = ["--to", "litert"] if name.endswith(".tflite") else []
+    for model in (exported, folder / "model.keras"):
+        assert main("export", model, tmp_path / name, *target) == 1
+        assert "`OUT` must not lie beside the splits.json of another" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [record]
+
+
+@pytest.mark.parametrize("option", [("--splits", "a.json"), ("--cache", "kept")])
+def test_export_refuses_options_of_recordings_without_any(
+    folder, tmp_path, capsys, monkeypatch, nowhere, option
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text("{}")
+    arguments = ["--to", "litert", "--threshold", "0.5", *option]
+    assert main("export", folder / "model.keras", "x.tflite", *arguments) == 1
+    assert f"`{option[0]}` must be left out where no recordings are" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", [("--fa-per-hour", 1), ("--smooth-frames", 1), ("--class-names", "a")]
+)
+def test_export_refuses_settings_that_no_description_would_hold(folder, capsys, option):
+    arguments = ["export", folder / "model.keras", folder / "x.onnx", "--to", "onnx"]
+    assert main(*arguments, *option) == 1
+    said = capsys.readouterr().err
+    assert f"`{option[0]}` must be left out where there is neither --threshold nor --rec" in said
+
+
+def test_a_description_goes_with_the_file_that_it_is_of(tmp_path):
+    """A file without a threshold takes the place of one with a threshold."""
+    (tmp_path / "a.json").write_text('{"format": 1, "model": "a.tflite"}')
+    options = program.parser().parse_args(["export", "a.keras", "a.tflite", "--to", "litert"])
+    options.quantization = "float32"
+
+    def convert(model, path, *_):
+        path.write_bytes(b"model")
+        return SimpleNamespace(path=path)
+
+    target = replace(TARGETS["litert"], convert=convert)
+    model = gru_detector(features=4, feature_max=1.0, size="nano")
+    job = ModelExport(target, options, Console(), model, None, None)
+    assert "It has no .json file beside it" in job.write_file(tmp_path / "a.tflite")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tflite"]
+
+
 @pytest.mark.parametrize(
     ("given", "repeated"),
     [
@@ -450,6 +506,15 @@ def test_verify_needs_one_source_of_streams(folder, exported, capsys, nowhere):
     assert "`--recordings` must name a folder of recordings; none lies" in capsys.readouterr().err
 
 
+def test_verify_refuses_a_trigger_for_streams_without_events(folder, exported, capsys):
+    np.savez(folder / "eventless.npz", *streams_with_events(2, 80, seed=3)[0])
+    arguments = ["verify", folder / "model.keras", exported, "--streams", folder / "eventless.npz"]
+    for option in (("--fa-per-hour", 1), ("--on-frames", 1)):
+        assert main(*arguments, *option) == 1
+        said = capsys.readouterr().err
+        assert f"`{option[0]}` must be left out for streams without events" in said
+
+
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [
@@ -467,6 +532,22 @@ def test_verify_refuses_arguments_before_it_reads_recordings(
     arguments = [*files, "--recordings", folder, "--word", "hello", *options]
     assert main("verify", "model.keras", *arguments) == 1
     assert message in capsys.readouterr().err
+
+
+def test_verify_refuses_files_of_sound_beside_others(
+    folder, exported, tmp_path, capsys, monkeypatch, unread
+):
+    """Before recordings are read; a file that nothing describes may take either."""
+    (tmp_path / "a.json").write_text('{"format": 1}')
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).touch()
+    described = SimpleNamespace(samples_per_step=160)
+    monkeypatch.setattr(detector_file, "read", lambda _: described)
+    assert verify._take_samples([tmp_path / "a.onnx", tmp_path / "b.onnx"])
+    files = [exported, tmp_path / "a.onnx"]
+    arguments = ["--recordings", folder, "--word", "hello", "--on-frames", "1"]
+    assert main("verify", folder / "model.keras", *files, *arguments) == 1
+    assert "a.onnx with the front-end inside, and " in capsys.readouterr().err
 
 
 def test_the_working_folder_may_be_the_bundle(exported, monkeypatch):
@@ -600,6 +681,24 @@ def test_export_writes_an_android_project(tmp_path, capsys):
     assert own == [(found.score, found.class_index) for found in heard.detections]
     assert main("export", tmp_path / "tone.keras", folder, *options) == 1
     assert "`folder` must be new or empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--frontend", "none"], "`--frontend` must be micro for `--to web`; the page hands"),
+        (["--runtime-url", "npm.example"], "must be an address that begins with https://"),
+    ],
+)
+def test_export_refuses_what_no_page_has_before_it_converts(
+    folder, exported, tmp_path, capsys, arguments, message
+):
+    for model in (folder / "model.keras", exported):
+        options = ["--to", "web", "--threshold", "0.5", *arguments]
+        assert main("export", model, tmp_path / "page", *options) == 1
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert shown.out == ""
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import io
 import os
 import resource
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 import keras_sal
 from keras_sal import cli
-from keras_sal.cli import arguments, program
+from keras_sal.cli import arguments, doctor, program
 from keras_sal.cli.program import COMMANDS
 from keras_sal.detection import Scoring, false_alarm_budget
 from keras_sal.export.verify import verify
@@ -209,6 +210,8 @@ def test_the_default_budget_is_the_same_in_every_command(name):
         (["train", "--word", "a", "--hours", "0"], "--hours: must be greater than 0"),
         (["train", "--word", "a", "--utterances=-1"], "--utterances: must be at least 0"),
         (["evaluate", "a.keras", "--early-s=-1"], "--early-s: must be at least 0"),
+        (["evaluate", "a.keras", "--snr-db", "5", "nan"], "--snr-db: must be finite"),
+        (["compare", "a", "--snr-db", "loud"], "--snr-db: invalid float value: 'loud'"),
         (["demo", "--recordings", "none"], "`--recordings` must be a folder"),
         (["evaluate", "a.keras", "--recordings", "none"], "`--recordings` must be a folder"),
         (["evaluate"], "`MODEL` must name at least one model"),
@@ -229,6 +232,91 @@ def test_paths_and_numbers_are_checked_before_anything_is_loaded(arguments, mess
         status = stop.code
     assert status
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["evaluate", "a.keras", "--tune", "--smooth-frames", "3"],
+            "--smooth-frames` must be left",
+        ),
+        (["evaluate", "a.keras", "--tune", "--on-frames", "1"], "with --tune, which chooses it"),
+        (
+            ["evaluate", "--bundle", "a", "--hysteresis", "0.1"],
+            "`--hysteresis` must be left out for",
+        ),
+        (["evaluate", "--bundle", "a", "--tune"], "out for bundles alone, which are scored with"),
+        (
+            ["verify", "a.keras", "b", "--streams", "file", "--split", "test"],
+            "`--split` must be left",
+        ),
+        (
+            ["verify", "a.keras", "b", "--streams", "file", "--splits", "file"],
+            "left out with --stre",
+        ),
+        (
+            ["align", "here", "--method", "energy", "--pronounce", "a=B"],
+            "`--pronounce` must be left",
+        ),
+        (
+            ["align", "here", "--labels", "file", "--pronounce", "a=B"],
+            "but for --method pocketsphi",
+        ),
+        (
+            ["train", "here", "--word", "a", "--shards", "here", "--hours", "8"],
+            "Received: --hours 8",
+        ),
+        (
+            ["train", "here", "--word", "a", "--shards", "here", "--near", "b"],
+            "Received: --near b.",
+        ),
+        (
+            ["train", "here", "--word", "a", "--shards", "here", "--utterances", "9"],
+            "with --shards",
+        ),
+        (
+            ["train", "here", "--word", "a", "--utterances", "0", "--voice", "file"],
+            "`--voice` must be left out with --utterances 0; nothing is synthesised; it would",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, monkeypatch, capsys, arguments, message):
+    """The defaults among them, too, before anything is loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    assert cli.main(arguments, prepare=lambda: pytest.fail("it would take seconds")) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "a.keras", "--cache", "file"], "`--cache` must be a folder, or nothing yet"),
+        (["tune", "here", "--word", "a", "--output", "file"], "`--output` must be a folder, or no"),
+        (
+            ["tune", "here", "--word", "a", "--storage", "here"],
+            "`--storage` must be a file, or the",
+        ),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder_is_refused(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    """And a folder in that of a file, before anything is loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "file").touch()
+    assert cli.main(arguments, prepare=lambda: pytest.fail("it would take seconds")) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_no_synthetic_speech_beside_shards_may_be_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", ".", "--word", "a", "--shards", ".", "--utterances", "0"]
+    options = program.parser().parse_args(arguments)
+    options.check(options)
 
 
 def test_a_wrong_path_is_refused_at_once():
@@ -252,6 +340,34 @@ def test_an_interrupted_command_says_so(monkeypatch, capsys):
     monkeypatch.setattr(downloads, "download", interrupt)
     assert cli.main(["download", "musan"]) == 130
     assert capsys.readouterr().err == "keras-sal: interrupted\n"
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_output_that_is_not_read_on_ends_a_command(monkeypatch, capsys, closed):
+    """As `keras-sal detect ... | head -1` does, without a complaint; other pipes are errors."""
+    reader, writer = os.pipe()
+
+    def run(_):
+        if closed:
+            os.close(reader)
+            print("more than is read", flush=True)
+        raise BrokenPipeError("that of a worker")
+
+    monkeypatch.setattr(doctor, "run", run)
+    with os.fdopen(writer, "w") as piped:
+        monkeypatch.setattr(sys, "stdout", piped)
+        assert cli.main(["doctor"]) == (141 if closed else 1)
+    assert capsys.readouterr().err == ("" if closed else "keras-sal: that of a worker\n")
+    if not closed:
+        os.close(reader)
+
+
+def test_names_that_the_output_has_no_letters_for_are_shown(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    monkeypatch.setattr(doctor, "run", lambda _: print("f\xfcr") or 0)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert cli.main(["doctor"]) == 0
+    assert output.buffer.getvalue() == b"f\\xfcr\n"
 
 
 @pytest.mark.parametrize("command", ["train", "demo", "evaluate", "compare", "export", "verify"])

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import warnings
 
 import pytest
 
@@ -71,6 +72,18 @@ def test_the_word_is_that_of_the_model(folder, capsys):
 
 def test_a_word_that_is_given_stays(folder):
     assert filled_in(folder, ["bundle"], word="alexa") == "alexa"
+
+
+def test_a_word_that_is_not_that_of_the_model_is_warned_of(folder):
+    (folder / "file.onnx").touch()
+    with pytest.warns(
+        UserWarning, match=r"copy\.onnx' detects 'alexa', and --word says 'jarvis'\."
+    ):
+        assert filled_in(folder, ["model.keras", "copy.onnx"], word="jarvis") == "jarvis"
+    (folder / "file.json").write_text("damaged")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filled_in(folder, ["model.keras", "copy.onnx", "file.onnx"], word=["Alexa", "jarvis"])
 
 
 def test_a_word_that_nothing_tells_must_be_given_if_it_is_needed(folder):

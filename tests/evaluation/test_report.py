@@ -277,6 +277,25 @@ def test_figures_are_files_too(written):
     assert all(FIGURE.fullmatch(path.name) for path in pngs)  # another report replaces them
 
 
+def test_an_interruption_leaves_the_earlier_report(tmp_path, monkeypatch):
+    """Its page, its results and its posteriors belong together."""
+    predictions = made_predictions()
+    with unrendered_figures():
+        report.write(
+            tmp_path, predictions, evaluate(predictions, ScoringProtocol(30.0, replicates=2))
+        )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_sal.evaluation.report.report.examples_section", interrupt)
+    one = predictions.select(["good"])
+    with unrendered_figures(), pytest.raises(KeyboardInterrupt):
+        report.write(tmp_path, one, evaluate(one, ScoringProtocol(90.0, replicates=2)))
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("figure", ["det-9.png", "false-alarm-12.png"])
 def test_figures_of_yours_stay(tmp_path, figure):
     """Those of an earlier report go; that of this one has two of curves, and no example."""

@@ -144,6 +144,15 @@ def test_rejects_what_is_no_manifest(folder, text, message):
         read_manifest(folder)
 
 
+def test_the_bundle_in_the_folder_of_a_training_is_named(tmp_path):
+    (tmp_path / "firmware").mkdir()
+    with pytest.raises(ValueError, match=r"Write it with `keras_sal\.export\.bundle\.write`"):
+        read_manifest(tmp_path)
+    (tmp_path / "firmware" / "manifest.json").touch()
+    with pytest.raises(ValueError, match=rf"Name '{tmp_path}/firmware'\."):
+        read_manifest(tmp_path)
+
+
 def test_every_reader_refuses(folder, capsys):
     write(folder, {"model": "../evil.tflite"})
     for read in (open_runner, StreamingDetector.from_bundle):

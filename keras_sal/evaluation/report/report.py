@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_sal.checks import require
 from keras_sal.evaluation.labels import WordTimes
 from keras_sal.evaluation.predictions import FILE, Predictions
 from keras_sal.evaluation.report import tables
@@ -72,32 +74,74 @@ def write(
     """
     inputs = ReportInputs(predictions, json_ready(results), streams or {}, word_times or {}, kernel)
     examples = choose_examples(predictions, inputs.results, inputs.word_times, most)
-    folder = Path(folder)
+    folder, results = Path(folder), inputs.results
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / RESULTS, inputs.results)
-    predictions.save(folder / FILE)
     with atomic_folder(folder / FIGURES) as figures:
         illustrator = Illustrator(figures)
         curves = curves_section(inputs, illustrator)
         listening = examples_section(inputs, examples, illustrator, progress)
         copy_files(other_files(folder / FIGURES), folder / FIGURES, figures)
-    results = inputs.results
-    html = render(
-        title=f"Detecting “{results['word']}”",
-        lead=_lead(results),
-        cards=[_system_card(system, results["fa_per_hour"]) for system in results["systems"]],
-        warnings=results["warnings"],
-        sections=[
-            curves,
-            _systems_section(results),
-            listening,
-            _words_section(results),
-            _reproduction_section(results),
-        ],
+        html = render(
+            title=f"Detecting “{results['word']}”",
+            lead=_lead(results),
+            cards=[_system_card(system, results["fa_per_hour"]) for system in results["systems"]],
+            warnings=results["warnings"],
+            sections=[
+                curves,
+                _systems_section(results),
+                listening,
+                _words_section(results),
+                _reproduction_section(results),
+            ],
+        )
+    # What takes long is done: an interruption leaves the whole of an earlier report.
+    write_json(folder / RESULTS, results)
+    predictions.save(folder / FILE)
+    write_atomically(folder / PAGE, html)
+    return folder / PAGE
+
+
+def check_folder(folder: PathLike) -> None:
+    """Check that a report can be written to a folder, before anything is scored for it.
+
+    Args:
+        folder: Folder to write to, which may be missing.
+
+    Raises:
+        ValueError: If it is a file or in one, can't be written to, or holds files of the names of
+            those of a report that are not of one.
+    """
+    folder = Path(folder)
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    require(
+        there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+        "`folder` must be a folder that can be written to, or can be made; the report is written "
+        f"into it. Received: folder={str(folder)!r}, and {str(there)!r} is "
+        f"{'read-only' if there.is_dir() else 'a file'}. Name another one.",
     )
-    path = folder / PAGE
-    write_atomically(path, html)
-    return path
+    others = [] if is_report(folder) else [name for name in FILES if (folder / name).exists()]
+    require(
+        not others,
+        f"`folder` must hold no {', '.join(FILES)} but those of an earlier report, which they "
+        f"replace. Received: folder={str(folder)!r} with {', '.join(others)}. Move them, or name "
+        "another folder.",
+    )
+
+
+def read_provenance(folder: PathLike) -> dict[str, Any]:
+    """Read where the results of a report come from.
+
+    Args:
+        folder: The folder of a report.
+
+    Returns:
+        The provenance; empty where there is no report.
+    """
+    folder = Path(folder)
+    if not is_report(folder):
+        return {}
+    found = json.loads((folder / RESULTS).read_text(encoding="utf-8")).get("provenance")
+    return found if isinstance(found, dict) else {}
 
 
 def other_files(figures: Path) -> list[str]:

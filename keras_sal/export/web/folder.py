@@ -65,7 +65,7 @@ def write(
         f"sound, and runs LiteRT. Received: {described.model_path.name!r}, which takes "
         f'{manifest["input"]}. Convert it with `litert.convert(model, path, frontend="micro")`.',
     )
-    base = _check_address(runtime) if isinstance(runtime, str) else f"./{npm.FOLDER}"
+    base = check_address(runtime) if isinstance(runtime, str) else f"./{npm.FOLDER}"
     kept = _kept(folder)
     packages = [] if isinstance(runtime, str) else [package.folder for package in npm.PACKAGES]
     written = [manifest["model"], *(f"{npm.FOLDER}/{package}" for package in packages)]
@@ -149,7 +149,19 @@ def check_folder(folder: PathLike) -> Path:
     return folder
 
 
-def _check_address(address: str) -> str:
+def check_address(address: str) -> str:
+    """Check the address of a mirror of npm, from which a page is to load its runtime.
+
+    Args:
+        address: The address.
+
+    Returns:
+        The address, without a slash at its end.
+
+    Raises:
+        ValueError: If it begins with neither `https://` nor `http://`, or has a character that ends
+            an address in a page.
+    """
     parts = urlsplit(address)
     plain = not set(address) & set("'\"<>;, \\\n")
     require(
