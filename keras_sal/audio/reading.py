@@ -175,6 +175,8 @@ def read_pcm(
             f"was cut short or is written otherwise. Received: path={str(path)!r} of {size} bytes. "
             "Check `channels` and `encoding`."
         )
+    if _is_shorter_than_a_sample(size // (width * channels), sample_rate):
+        raise ValueError(_silent(path))
     with Path(path).open("rb") as file:
         start = file.read(4)
     if start.startswith(HEADERS):
@@ -238,7 +240,7 @@ def audio_info(path: PathLike) -> tuple[int, int, int]:
             f"Received: path={str(path)!r} with {info.samplerate} Hz. Were kHz written for Hz? "
             "Save it again."
         )
-    if round(info.frames * SAMPLE_RATE / info.samplerate) == 0:
+    if _is_shorter_than_a_sample(info.frames, info.samplerate):
         raise ValueError(_silent(path))
     return info.frames, info.samplerate, info.channels
 
@@ -295,6 +297,11 @@ def _mono(path: PathLike, samples: Array, rate: int) -> Array:
     require_channels(*energies, samples.shape[1], "path", received)
     samples = np.clip(mean, -1, 1)
     return samples if rate == SAMPLE_RATE else resample(samples, rate, SAMPLE_RATE)
+
+
+def _is_shorter_than_a_sample(frames: int, rate: int) -> bool:
+    """Whether nothing is left of so many samples at 16 kHz."""
+    return round(frames * SAMPLE_RATE / rate) == 0
 
 
 def _check_exists(path: PathLike) -> None:

@@ -10,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from keras_sal.checks import require
-from keras_sal.data.downloads.layouts import COLUMNS, SOUND_SUFFIXES, sound_files
+from keras_sal.data.downloads.layouts import COLUMNS, SOUND_SUFFIXES, sound_files, speaker_of
 from keras_sal.data.recordings import warn_of_refused
-from keras_sal.data.recordings_table import TABLE, check_fields, names_noise, read_table
+from keras_sal.data.recordings_table import (
+    TABLE,
+    check_fields,
+    is_noise,
+    names_noise,
+    read_table,
+)
 from keras_sal.files import write_atomically
 from keras_sal.typing import PathLike
 
 TIMES = ("onset_s", "offset_s")
-SPEAKER = re.compile(r"(.+?)(?:_nohash_|-)")
 SPOKEN = re.compile(r"[^\W\d]+(?:[ _'-][^\W\d]+)*")
 
 
@@ -32,10 +37,10 @@ def tabulate_folders(
 
     Use it for recordings of a word in one folder, and other sound in others. Folders inside them
     are searched too. What stands before the dash, or before `_nohash_`, of the name of a file is
-    its speaker. A folder that has a `recordings.csv` is listed as it says, times and all; a row
-    with too many or too few fields is left out and named in a warning. All recordings are in one
-    split, so that `load_word_recordings` splits them by speaker. Times that a former table of this
-    folder has are kept.
+    its speaker. A folder that has a `recordings.csv` is listed as it says, times, noise and all; a
+    row that can't be read is left out and named in a warning. So are files whose names are not
+    UTF-8. All recordings are in one split, so that `load_word_recordings` splits them by speaker.
+    Times that a former table of this folder has are kept.
 
     Args:
         folder: Folder to write the table to.
@@ -94,7 +99,7 @@ def _rows(kind: str, folder: Path, word: str) -> Iterator[dict[str, Any]]:
     if (root / TABLE).is_file():
         yield from _listed(root)
         return
-    files = sorted(sound_files(root))
+    files = sound_files(root)
     require(
         bool(files),
         f"`{kind}` must hold sound files ({', '.join(SOUND_SUFFIXES)}). Received: {folder}, with "
@@ -102,29 +107,29 @@ def _rows(kind: str, folder: Path, word: str) -> Iterator[dict[str, Any]]:
     )
     for file in files:
         inside = file.relative_to(root).parts[:-1]
-        speaker = SPEAKER.match(file.stem)
         sounds = kind == "noise" or any(map(names_noise, inside))
         said = word if kind == "positives" else _text(inside)
         yield {
             "file": str(file),
             "split": "train",
-            "speaker": speaker[1] if speaker and not sounds else "",
+            "speaker": "" if sounds else speaker_of(file.stem),
             "text": "" if sounds else said,
             "noise": "yes" if sounds else "",
         }
 
 
 def _listed(root: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the table of a folder, but for those whose fields are in the wrong columns."""
+    """The rows of the table of a folder, but for those that can't be read."""
     rows = read_table(root)[1]
     refused: dict[str, Exception] = {}
     for number, row in enumerate(rows, 2):
         try:
             check_fields(row)
+            noise = "yes" if is_noise(row.get("noise") or "", row["file"]) else ""
         except ValueError as error:
             refused[f"{root / TABLE}, row {number}"] = error
         else:
-            yield row | {"file": str(root / row["file"]), "split": "train"}
+            yield row | {"file": str(root / row["file"]), "split": "train", "noise": noise}
     warn_of_refused(refused, len(rows))
 
 

@@ -208,14 +208,26 @@ def _check_row(
 
 def _check_new(path: Path, name: str, seen: set[tuple[int, int]]) -> None:
     """Refuse a file that was listed before, under whatever name or link."""
-    status = path.stat()
-    identity = status.st_dev, status.st_ino
+    identity = file_identity(path)
     if identity in seen:
         raise ValueError(
             "`file` must name each sound file once; one in two splits would be "
             f"trained on and then tested. Received: file={name!r} again. Remove the row."
         )
     seen.add(identity)
+
+
+def file_identity(path: Path) -> tuple[int, int]:
+    """Return what is the same for a file under any of its names.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _timed(recording: Recording, file: str, times: LabelLookup | None) -> Recording:

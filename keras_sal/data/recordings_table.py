@@ -166,11 +166,11 @@ def parse_times(onset: str, offset: str, duration_s: float) -> tuple[float, floa
             f"`onset_s` must be at least 0 and before `offset_s`; an event begins before it ends. "
             f"{received}. Were the columns swapped?"
         )
-    if offset_s > duration_s + SLACK_S:
+    if offset_s > duration_s + SLACK_S or onset_s >= duration_s:
         guess = "Did you give milliseconds?" if offset_s > 10 * duration_s else "Is it this file?"
         raise ValueError(
-            f"`offset_s` must lie within the recording; it lasts {duration_s:.3f} s. {received}. "
-            f"{guess}"
+            "`onset_s` and `offset_s` must lie within the recording; it lasts "
+            f"{duration_s:.3f} s. {received}. {guess}"
         )
     return onset_s, min(offset_s, duration_s)
 
@@ -193,7 +193,7 @@ def is_noise(given: str, name: str) -> bool:
             "`noise` must be yes, no or empty; noise is played under speech. Received: "
             f"noise={given}. Write yes."
         )
-    return given.strip().casefold() == "yes" or names_noise(Path(name).parts[0])
+    return given.strip().casefold() == "yes" or any(map(names_noise, Path(name).parts[:1]))
 
 
 def names_noise(folder: str) -> bool:

@@ -11,7 +11,6 @@ tell, and may be missing.
 from __future__ import annotations
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from pathlib import Path
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SLACK_S, SPLITS
 from keras_sal.data.wake_words import Words, list_words
-from keras_sal.files import file_sha256, write_json
+from keras_sal.files import file_sha256, write_atomically, write_json
 from keras_sal.typing import PathLike
 
 FORMAT = 1
@@ -177,6 +176,25 @@ class SplitRecord:
         Returns:
             The recordings, in their order.
         """
+        found = self.find_splits(recordings, folder, workers=workers)
+        return [
+            replace(recording, split=split or recording.split)
+            for recording, split in zip(recordings, found, strict=True)
+        ]
+
+    def find_splits(
+        self, recordings: Sequence[Recording], folder: PathLike, *, workers: int = 2
+    ) -> list[str | None]:
+        """Find the splits that recordings, or others of their speakers, have in this record.
+
+        Args:
+            recordings: A sequence of `Recording`.
+            folder: Folder of the recordings.
+            workers: Number of threads that read, at least 1. Defaults to 2.
+
+        Returns:
+            For each recording its split, or `None` if the record tells none.
+        """
         with ThreadPoolExecutor(workers) as pool:
             lookup = _Lookup(self, Path(folder))
             found = list(pool.map(lookup.split, recordings))
@@ -184,13 +202,11 @@ class SplitRecord:
         for recording, split in zip(recordings, found, strict=True):
             if recording.speaker and split:
                 speakers[recording.corpus, recording.speaker].add(split)
-        applied = []
-        for recording, split in zip(recordings, found, strict=True):
+        for place, recording in enumerate(recordings):
             others = speakers.get((recording.corpus, recording.speaker), set())
-            if split is None and len(others) == 1:
-                split = next(iter(others))
-            applied.append(replace(recording, split=split or recording.split))
-        return applied
+            if found[place] is None and len(others) == 1:
+                [found[place]] = others
+        return found
 
 
 class _Lookup:
@@ -265,7 +281,7 @@ def copy_split_record(
     place = find_split_record(path)
     if place is None or place.read_bytes() != record.read_bytes():
         place = copy
-        shutil.copyfile(record, place)
+        write_atomically(place, record.read_bytes())
     return place
 
 
@@ -285,10 +301,13 @@ def apply_split_records(
     Returns:
         The recordings, in their order.
     """
-    applied = [record.apply(recordings, folder) for record in dict.fromkeys(records)]
-    if not applied:
-        return list(recordings)
-    return [min(each, key=lambda r: SPLITS.index(r.split)) for each in zip(*applied, strict=True)]
+    found = [record.find_splits(recordings, folder) for record in dict.fromkeys(records)]
+    applied = []
+    for place, recording in enumerate(recordings):
+        told = {splits[place] for splits in found} - {None}
+        split = next((each for each in SPLITS if each in told), recording.split)
+        applied.append(replace(recording, split=split))
+    return applied
 
 
 def _sidecar(path: Path) -> Path:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from keras_sal.audio import SAMPLE_RATE
 from keras_sal.data.duplicates import find_duplicates
 from keras_sal.data.recordings import Recording
 from keras_sal.data.recordings_table import SPLITS
@@ -37,7 +38,7 @@ def split_by_speaker(recordings: Sequence[Recording], word: Words) -> list[Recor
     """Split recordings by their speakers: 60 % to train, 20 % to dev, 20 % to test.
 
     Use it for recordings that are all of one split. The same recordings are always split in the
-    same way.
+    same way, in whatever order.
 
     Speakers of the word are weighted by how often they say it, the others by the duration of their
     recordings. Each recording of an unknown speaker counts as a speaker. If only one speaker says
@@ -73,10 +74,10 @@ def split_by_speaker(recordings: Sequence[Recording], word: Words) -> list[Recor
         return str(recording.path) if speaker == alone else speaker
 
     said = Counter(map(unit, positives))
-    heard_s: defaultdict[Speaker, float] = defaultdict(float)
+    heard: defaultdict[Speaker, int] = defaultdict(int)  # samples, whose sum has no order
     for recording in recordings:
-        heard_s[unit(recording)] += recording.duration_s
-    others = {speaker: time_s for speaker, time_s in heard_s.items() if speaker not in said}
+        heard[unit(recording)] += round(recording.duration_s * SAMPLE_RATE)
+    others = {speaker: samples for speaker, samples in heard.items() if speaker not in said}
     splits = _deal(said) | _deal(others)
     return [replace(recording, split=splits[unit(recording)]) for recording in recordings]
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from keras_sal import audio, augmentation
 from keras_sal.audio import SAMPLE_RATE, energy_db
+from keras_sal.audio.energy import WINDOW_S
+from keras_sal.checks import require
 from keras_sal.data.features_cache import FeaturesCache
 from keras_sal.data.placed_recording import PlacedRecording
 from keras_sal.data.recordings import Recording
@@ -113,18 +115,27 @@ class Stream:
 
         Returns:
             A `float32` array of shape `(samples,)` in `[-1, 1]` at 16 kHz.
+
+        Raises:
+            ValueError: If there are no recordings in it, or one has become unreadable.
         """
+        require(
+            bool(self.placed),
+            "`placed` must hold a recording; the pauses have the level of the recordings on either "
+            f"side. Received: none in the stream {self.name!r}. Place one.",
+        )
         pieces = [placed.samples() for placed in self.placed]
         background_db = [_background_db(p, x) for p, x in zip(self.placed, pieces, strict=True)]
         rng = np.random.default_rng(self.seed)
         mix = augmentation.pink_noise(round(self.duration_s * SAMPLE_RATE), rng)
         mix *= self._gains(background_db)
         for placed, piece in zip(self.placed, pieces, strict=True):
-            start, fade = round(placed.start_s * SAMPLE_RATE), _fade(len(piece))
-            heard = mix[start : start + len(piece)]
-            heard[:] = fade * piece + (1 - fade) * heard
+            start = round(placed.start_s * SAMPLE_RATE)
+            heard = mix[start : start + len(piece)]  # the last may be a sample too long
+            fade = _fade(len(heard))
+            heard[:] = fade * piece[: len(heard)] + (1 - fade) * heard
         if self.snr_db is not None:
-            speech_db = [augmentation.speech_level_db(piece) for piece in pieces]
+            speech_db = [augmentation.speech_level_db(_measurable(piece)) for piece in pieces]
             noise = self._noise(len(mix), rng)
             noise *= self._gains(speech_db, below_db=self.snr_db)
             mix += noise
@@ -221,7 +232,13 @@ def _overlaid(noise: Sequence[PlacedRecording], length: int) -> Array:
 def _background_db(placed: PlacedRecording, piece: Array) -> float:
     """The background level of a recording. All of it is measured; a part may hold none."""
     heard = piece if placed.part_s is None else replace(placed, part_s=None).samples()
-    return float(np.percentile(energy_db(heard, SAMPLE_RATE), BACKGROUND_PERCENTILE))
+    level_db = energy_db(_measurable(heard), SAMPLE_RATE)
+    return float(np.percentile(level_db, BACKGROUND_PERCENTILE))
+
+
+def _measurable(piece: Array) -> Array:
+    """A piece, repeated if it is shorter than the window over which a level is measured."""
+    return np.resize(piece, max(len(piece), round(WINDOW_S * SAMPLE_RATE)))
 
 
 def _fade(length: int) -> Array:

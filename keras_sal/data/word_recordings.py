@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from keras_sal.data.alignment.events import words_of
-from keras_sal.data.recordings import Recording, load_recordings
+from keras_sal.data.recordings import Recording, file_identity, load_recordings
 from keras_sal.data.recordings_table import SPLITS, TABLE
 from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
@@ -75,7 +75,7 @@ def load_word_recordings(
     if not dealt:
         _warn_of_moved(listed, recordings)
     for each in negatives:
-        recordings += load_negatives(each, word, records=records, say=say)
+        recordings += load_negatives(each, word, records=records, listed=recordings, say=say)
     _say_counts(recordings, word, say)
     return recordings
 
@@ -85,17 +85,21 @@ def load_negatives(
     word: Words,
     *,
     records: Sequence[SplitRecord] = (),
+    listed: Sequence[Recording] = (),
     say: Callable[[str], object] | None = None,
 ) -> list[Recording]:
     r"""Load a folder of further negatives, for false alarms on more hours than a word's folder has.
 
     They are in the splits of their table, and evaluated in streams of their own: `Recording.apart`.
-    Recordings in whose text the word is said, alone or among others, are left out.
+    Recordings in whose text the word is said, alone or among others, are left out. So are those
+    that are `listed` already, which are named in a warning.
 
     Args:
         folder: Folder with a table; see `keras_sal.data.recordings`.
         word: Wake word, or a list of several.
         records: Records of the splits of detectors; as for `load_word_recordings`.
+        listed: Recordings that they are to be used with, none of which may be in two splits.
+            Defaults to none.
         say: Called with a line about what was found, such as `print`. Defaults to `None`.
 
     Returns:
@@ -116,14 +120,14 @@ def load_negatives(
         [('b.wav', 'test')]
     """
     folder, words = Path(folder), compared_words(word)
-    listed = load_recordings(folder)
+    found = _without_listed(load_recordings(folder), listed, folder)
     kept = [
         replace(recording, apart=True)
-        for recording in listed
+        for recording in found
         if not any(is_said(each, " ".join(words_of(recording.text))) for each in words)
     ]
     if say:
-        left_out = len(listed) - len(kept)
+        left_out = len(found) - len(kept)
         heard = f"; {left_out} are left out, as {quote(word)} is said in them" if left_out else ""
         hours = ", ".join(
             f"{sum(r.duration_s for r in kept if r.split == split) / 3600:.2f} h in {split}"
@@ -131,6 +135,22 @@ def load_negatives(
         )
         say(f"Further negatives: {folder}, {hours}{heard}")
     return apply_split_records(records, kept, folder)
+
+
+def _without_listed(
+    found: list[Recording], listed: Sequence[Recording], folder: Path
+) -> list[Recording]:
+    """The recordings whose files are not listed already; a warning names the others."""
+    known = {file_identity(recording.path) for recording in listed}
+    repeated = [recording for recording in found if file_identity(recording.path) in known]
+    if repeated:
+        warnings.warn(
+            f"{len(repeated)} recordings of {folder} are left out, as their files are among the "
+            "recordings already; one in two splits would be trained on and then tested. The "
+            f"first: {repeated[0].path}.",
+            stacklevel=4,
+        )
+    return [recording for recording in found if file_identity(recording.path) not in known]
 
 
 def _warn_of_moved(listed: Sequence[Recording], recordings: Sequence[Recording]) -> None:

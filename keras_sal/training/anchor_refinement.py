@@ -45,6 +45,7 @@ from keras_sal.training.epoch_rounds import EpochRounds
 from keras_sal.typing import Array, ArrayLike
 
 _MAX_LOGIT = 8.0
+_DECIMALS = 9  # of a score; what differs by less is rounding
 _CONTEXT_S = 1.0  # that a model hears before a recording begins
 _WINDOWS_AT_ONCE = 1024  # a multiple of what is predicted at once
 _PREDICT_BATCH = 256
@@ -98,7 +99,7 @@ def likeliest_anchors(
     frames = np.arange(time)
     first = np.maximum(frames - before_frames, 0)
     last = np.minimum(frames + after_frames, time - 1)
-    scores = total[:, last + 1] - total[:, first]
+    scores = np.round(total[:, last + 1] - total[:, first], _DECIMALS)
     if allowed is not None:
         scores = np.where(allowed, scores, -np.inf)
     found = np.argmax(scores, axis=1)

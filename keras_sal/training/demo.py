@@ -22,7 +22,7 @@ import keras
 from keras_sal.data import SplitRecord, Stream, find_recordings, load_word_recordings
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training import recipe, release
-from keras_sal.training.kept_model import kept_path, load_or_train
+from keras_sal.training.kept_model import describe_material, kept_path, load_or_train
 from keras_sal.training.recipe import TrainingOptions
 from keras_sal.training.split_streams import make_streams
 from keras_sal.typing import PathLike, Progress
@@ -53,6 +53,10 @@ class DemoJob:
     hours: float = 2.0
     training: TrainingOptions = DEMO_TRAINING
     fa_per_hour: float | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the options that both detectors depend on, for the results."""
+        return {**self.training.describe(), "hours": self.hours}
 
 
 def run_demo(
@@ -116,10 +120,11 @@ def run_demo(
             reporter=reporter,
         )
 
-    options = _described(job, fa_per_hour)
+    options = {**job.describe(), "fa_per_hour": fa_per_hour}
+    material = describe_material(recordings)
     models = {
         name: load_or_train(
-            kept_path(output / "cache", loss, options | {"word": job.word}, recordings),
+            kept_path(output / "cache", loss, options | {"word": job.word}, material),
             functools.partial(trained, name, loss),
             resume=resume,
             reporter=reporter,
@@ -138,18 +143,6 @@ def run_demo(
         seed=seed,
     )
     return release.write_release(models, plan, output, reporter)
-
-
-def _described(job: DemoJob, fa_per_hour: float) -> dict[str, Any]:
-    """Return the options that the detectors depend on, for the results."""
-    return {
-        "steps": job.training.trained_steps,
-        "crop_frames": job.training.crop_frames,
-        "learning_rate": job.training.learning_rate,
-        "hours": job.hours,
-        "fa_per_hour": fa_per_hour,
-        "seed": job.training.seed,
-    }
 
 
 def _synthetic_recordings(word: str, folder: Path, progress: Progress) -> Path:

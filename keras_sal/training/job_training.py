@@ -14,7 +14,7 @@ from keras_sal.data import Stream
 from keras_sal.progress import Reporter
 from keras_sal.training import recipe
 from keras_sal.training.job_recordings import JobRecordings
-from keras_sal.training.kept_model import kept_path, load_or_train
+from keras_sal.training.kept_model import describe_material, kept_path, load_or_train
 from keras_sal.training.wake_word_job import WakeWordJob
 from keras_sal.typing import PathLike
 
@@ -44,6 +44,7 @@ class JobTraining:
     ):
         self.folder, self.found, self.streams = Path(folder), found, streams
         self.reporter = reporter
+        self._material = describe_material(found.recordings)  # which workers may not have
         self._refinement: _Refinement | None = None
 
     def describe(self, job: WakeWordJob) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class JobTraining:
         Args:
             job: The job.
         """
-        return kept_path(self.folder, job.network, self.describe(job), self.found.recordings)
+        return kept_path(self.folder, job.network, self.describe(job), self._material)
 
     def load_or_train(
         self,

@@ -17,8 +17,26 @@ from keras_sal.progress import Reporter
 from keras_sal.runtime.keras_file import load_keras_file
 
 
+def describe_material(recordings: Sequence[Recording]) -> list[list[Any]]:
+    """Return what is known of the recordings that are trained on, and the state of their files.
+
+    Like for cached features, a file is another one if its size or modification time is.
+
+    Args:
+        recordings: The recordings of a job, of which those of the train split count.
+
+    Returns:
+        A list for each of them, ready for JSON.
+    """
+    return [
+        [str(r.path), r.text, r.duration_s, r.onset_s, r.offset_s, r.noise, *_state(r.path)]
+        for r in recordings
+        if r.split == "train"
+    ]
+
+
 def kept_path(
-    folder: Path, name: str, options: dict[str, Any], recordings: Sequence[Recording]
+    folder: Path, name: str, options: dict[str, Any], material: Sequence[Sequence[Any]]
 ) -> Path:
     """Return the file of the detector that these options and recordings lead to.
 
@@ -26,18 +44,14 @@ def kept_path(
         folder: Folder of the file.
         name: Beginning of its name.
         options: All options that the detector depends on.
-        recordings: The recordings of the job, of which those of the train split count.
+        material: What it is trained on, from `describe_material`.
 
     Returns:
         A path that is another one for any other options or recordings to train on.
     """
-    rows = [
-        (str(r.path), r.text, r.duration_s, r.onset_s, r.offset_s)
-        for r in recordings
-        if r.split == "train"
-    ]
-    text = json.dumps([__version__, options, rows], sort_keys=True, default=str)
-    return folder / f"trained-{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.keras"
+    text = json.dumps([__version__, options, material], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return folder / f"trained-{name}-{digest}.keras"
 
 
 def load_or_train(
@@ -66,3 +80,11 @@ def load_or_train(
     write_atomically(path, model.save)
     checkpoint.unlink(missing_ok=True)
     return model
+
+
+def _state(path: Path) -> list[int]:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return []  # reading reports it
+    return [status.st_size, status.st_mtime_ns]

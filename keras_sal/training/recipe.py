@@ -96,6 +96,30 @@ class TrainingOptions:
         """
         return max(1, self.steps // EPOCHS) * EPOCHS
 
+    def describe(self) -> dict[str, Any]:
+        """Return the options as a dict, ready for JSON.
+
+        Augmentation, of which a function is known by its name, and hard negatives are left out at
+        their defaults.
+
+        Example:
+
+        >>> TrainingOptions(steps=150, hard_negatives=False).describe()["hard_negatives"]
+        False
+        """
+        others = {
+            "augment": getattr(self.augment, "__qualname__", repr(self.augment)),
+            "hard_negatives": self.hard_negatives,
+        }
+        usual = {"augment": repr(AUGMENT), "hard_negatives": True}
+        return {
+            "steps": self.trained_steps,
+            "batch_size": self.batch_size,
+            "crop_frames": self.crop_frames,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+        } | {name: given for name, given in others.items() if given != usual[name]}
+
 
 def detector(network: str = "gru", size: str = "micro", *, classes: int = 1) -> keras.Model:
     """Return an untrained detector of the recipe, with one output for 30 ms.

@@ -14,7 +14,8 @@ def apply_temperature(model: keras.Model, temperature: float = TEMPERATURE) -> k
     the thresholds of strict budgets are, logits that differ get the same posterior: all above 0.998
     do. If one of them is a false alarm, no threshold separates it from the words. Dividing the
     logits spreads these posteriors out. The logits' own 8 bits and the DET curve of the float model
-    do not change; only the thresholds do.
+    do not change; only the thresholds do. (Of a softmax of three or more classes, the DET curve
+    does change.)
 
     At 3, the rounding costs 0.1 points of misses at most (`benchmarks/temperatures.py`). Then the
     posterior is no probability: what is 0.97 at 1.5 becomes 0.85, and 0.01 becomes 0.09.

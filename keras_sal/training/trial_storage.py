@@ -221,7 +221,7 @@ def _shown(storage: PathLike) -> str:
 
 
 def _check_recipe(storage: PathLike, found: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
-    different = [key for key in recipe if found.get(key) != recipe[key]]
+    different = [key for key in {**recipe, **found} if found.get(key) != recipe.get(key)]
     require(
         not different,
         "`storage` must hold trials of the same recipe; the criteria of others can't be compared. "

@@ -30,7 +30,7 @@ from keras_sal import __version__
 from keras_sal.checks import require
 from keras_sal.data import Recording
 from keras_sal.data.cluster import Cluster
-from keras_sal.files import write_json
+from keras_sal.files import file_sha256, write_json
 from keras_sal.progress import Reporter, SilentReporter
 from keras_sal.training.dev_criterion import DevCriterion
 from keras_sal.training.job_recordings import JobRecordings
@@ -250,7 +250,10 @@ def _describe(
     job: WakeWordJob, space: SearchSpace, recordings: Sequence[Recording]
 ) -> dict[str, Any]:
     """Return what all trials have in common, wherever the recordings are."""
-    rows = sorted((r.path.name, r.split, r.text, r.onset_s, r.offset_s) for r in recordings)
+    rows = sorted(
+        (r.path.name, r.split, r.text, file_sha256(r.path), r.noise, r.onset_s, r.offset_s)
+        for r in recordings
+    )
     return {
         **{name: value for name, value in job.describe().items() if name not in SEARCHED},
         "fa_per_hour": job.fa_per_hour,

@@ -100,7 +100,6 @@ class WakeWordJob:
         >>> WakeWordJob("computer").describe()["label_span"]
         [2, 8]
         """
-        training = self.training
         config = self.make_loss().get_config()
         return {
             "word": self.word if isinstance(self.word, str) else list(self.word),
@@ -109,11 +108,7 @@ class WakeWordJob:
             "loss": {key: value for key, value in config.items() if key != "name"},
             "label_span": list(self.label_span or recipe.default_label_span()),
             "hours": self.hours,
-            "steps": training.trained_steps,
-            "batch_size": training.batch_size,
-            "crop_frames": training.crop_frames,
-            "learning_rate": training.learning_rate,
-            "seed": training.seed,
+            **self.training.describe(),
             "refine": self.refine,
         } | ({} if self.shards is None else describe_shards(self.shards))
 

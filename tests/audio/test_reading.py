@@ -304,6 +304,7 @@ class TestReadPcm:
             (bytes(7), {}, r"whole samples of 1 channel\(s\) of 2 byte\(s\).*of 7 bytes"),
             (bytes(10), {"channels": 2}, r"whole samples of 2 channel\(s\).*of 10 bytes"),
             (b"", {}, "must hold sound; the file has no samples"),
+            (bytes(2), {"sample_rate": 48_000}, "must hold sound; the file has no samples"),
             (b"RIFFxxxx", {}, "this file has a header.*begins with b'RIFF'.*read_audio"),
             (
                 np.full(2, np.nan, "<f4").tobytes(),

@@ -101,7 +101,7 @@ def test_a_command_runs_on_an_installed_backend(tmp_path):
 
 
 def test_the_fastest_installed_backend_is_chosen(monkeypatch):
-    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setattr(program, "find_spec", lambda name: name in ("tensorflow", "torch"))
     program.choose_backend()
@@ -126,7 +126,7 @@ def test_a_network_trains_where_it_is_fastest(arguments, backend):
 
 
 def test_a_command_runs_on_the_backend_that_is_fastest(tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setattr(program, "find_spec", lambda name: True)
     missing = str(tmp_path / "missing")

@@ -59,6 +59,25 @@ def test_a_folder_with_a_table_is_listed_as_it_says(folders, tmp_path):
     assert (positive.onset_s, positive.offset_s, positive.split) == (0.1, 0.4, "train")
 
 
+def test_noise_of_a_folder_with_a_table_is_noise(folders, tmp_path):
+    tv = folders["negatives"][1]
+    (tv / TABLE).write_text(
+        "file,split,text,onset_s,offset_s\n_background_noise_/hum.wav,train,,,\nnews.wav,train,,,\n"
+    )
+    recordings = load_recordings(tabulate_folders(tmp_path / "all", "hey robot", **folders))
+    assert {r.path.name for r in recordings if r.noise} == {"hum.wav", "fan.wav"}
+
+
+def test_a_name_that_is_no_text_is_left_out(folders, tmp_path):
+    try:
+        (tmp_path / "tv" / "news.wav").rename(tmp_path / "tv" / "caf\udce9.wav")
+    except (OSError, UnicodeError):
+        pytest.skip("this system has no such names")
+    with pytest.warns(UserWarning, match=r"1 sound files were left out: .*caf\\xe9.wav; .*UTF-8"):
+        folder = tabulate_folders(tmp_path / "all", "hey robot", **folders)
+    assert len(load_recordings(folder)) == 8
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -57,6 +57,22 @@ def test_the_splits_of_the_words_are_dealt_out_alone(folders):
     assert splits(found, more) == {"news.flac": "dev", "music.flac": "test"}
 
 
+def test_a_file_of_two_folders_is_in_one_split(folders, tmp_path):
+    words, more = folders
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "recordings.csv").write_text(
+        "file,split,text,onset_s,offset_s\n"
+        "../words/noise/hum/train0.flac,test,,,\n../more/news.flac,test,,,\n"
+    )
+    with pytest.warns(UserWarning, match=r"2 recordings of .*again are left out.*train0\.flac"):
+        found = load_word_recordings(words, "computer", negatives=[more, tmp_path / "again"])
+    assert len(found) == len(load_recordings(words)) + 2
+    assert {r.split for r in found if r.path.name in ("train0.flac", "news.flac")} == {
+        "train",
+        "dev",
+    }
+
+
 def test_another_word_leaves_out_none(folders):
     assert len(load_negatives(folders[1], "alexa")) == 4
 

@@ -97,6 +97,10 @@ class TestLoadRecordings:
                 keyword(onset_s=0.2, offset_s=1.7),
                 r"within.*lasts 1\.000 s.*offset_s=1\.7.*this fil",
             ),
+            (
+                keyword(onset_s=1.01, offset_s=1.04),
+                r"within.*lasts 1\.000 s.*onset_s=1\.01, offset_s=1\.04.*this fil",
+            ),
             (keyword(onset_s=0.7, offset_s=0.2), r"before `offset_s`.*Were the columns swapped"),
             (keyword(onset_s=-0.1), r"`onset_s` must be at least 0.*onset_s=-0\.1"),
             (keyword(onset_s=""), r"both be given or both be empty.*onset_s=, offset_s=0\.7"),
@@ -239,6 +243,16 @@ class TestLayouts:
         assert times.pop("smart_mirror/ann-1.flac") == (0.25, 0.75)
         assert set(times) == {"smart_mirror/bob-1.flac", "noise/hum.flac"}
         assert np.isnan(list(times.values())).all()
+
+    def test_an_events_file_for_a_table_with_a_short_row(self, tmp_path):
+        write_folder(tmp_path, [keyword("a.flac")])
+        (tmp_path / "recordings.csv").write_text(
+            "split,text,onset_s,offset_s,file\ntest,computer,,,a.flac\ntest,computer\n"
+        )
+        (tmp_path / "events.csv").write_text("file,text,onset_s,offset_s\na,computer,0.3,0.6\n")
+        with pytest.warns(UserWarning, match=r"1 of 2 recordings.*row 3: .*too few fields"):
+            [recording] = load_recordings(tmp_path, events=tmp_path / "events.csv")
+        assert recording.offset_s == 0.6
 
     def test_an_events_file_in_milliseconds(self, folder):
         events = folder / "events.csv"

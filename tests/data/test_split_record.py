@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import pytest
+from full_disks import full_disk
 from recording_folders import small_corpus
 
 from keras_sal.data import (
@@ -99,6 +100,17 @@ def test_several_detectors(files):
         assert splits(applied) == ["train", "dev", "test"]
 
 
+def test_a_detector_of_other_recordings_changes_nothing(files, tmp_path):
+    trained = [recording(files, n, s) for n, s in zip("abc", ("train", "dev", "test"), strict=True)]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "z.wav").write_bytes(b"z" * 100)
+    own = SplitRecord.of(trained, files)
+    other = SplitRecord.of([recording(tmp_path / "other", "z", "train")], tmp_path / "other")
+    listed = [recording(files, name, "train") for name in "abc"]
+    for records in ([own], [own, other], [other, own]):
+        assert splits(apply_split_records(records, listed, files)) == ["train", "dev", "test"]
+
+
 def test_written_and_read(files, tmp_path):
     record = SplitRecord.of([recording(files, "a", "train")], files)
     record.write(tmp_path / "splits.json")
@@ -163,6 +175,15 @@ def test_exports_keep_the_record(tmp_path):
         assert copied == find_split_record(system)
         assert copied.read_text() == "{}"
     assert find_split_record(tmp_path / "phone" / "other.onnx") is None
+
+
+def test_a_full_disk_leaves_the_former_record(tmp_path):
+    for name, content in (("new", "{}" * 1000), ("out", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "splits.json").write_text(content)
+    with full_disk(1000), pytest.raises(OSError, match=r"too large|No space"):
+        copy_split_record(tmp_path / "new" / "model.keras", tmp_path / "out")
+    assert (tmp_path / "out" / "splits.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize("name", ["bundle", "phone.tflite"])

@@ -70,6 +70,21 @@ def test_the_same_whatever_the_order():
     assert one == other
 
 
+def test_the_same_whatever_the_order_of_durations():
+    """Of two speakers who talk as long, floats add up to less for one of them."""
+    found = [said("computer", f"s{s}", take) for s in range(11) for take in range(3)]
+    others = [
+        replace(said("alexa", f"n{s}", take), duration_s=duration_s)
+        for s in range(4)
+        for take, duration_s in enumerate((0.1, 0.2, 0.3))
+    ]
+    one = {r.path: r.split for r in split_by_speaker([*found, *others], "computer")}
+    for turned in range(4):
+        turn = [r for r in others if r.speaker == f"n{turned}"][::-1]
+        order = [*found, *turn, *(r for r in others if r.speaker != f"n{turned}")]
+        assert {r.path: r.split for r in split_by_speaker(order, "computer")} == one
+
+
 def test_the_same_wherever_the_recordings_are():
     def parted(root):
         recordings = [

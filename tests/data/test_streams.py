@@ -87,6 +87,25 @@ class TestSamples:
             added_db = power_db(noisy[inside] - clean[inside])
             assert level_db - added_db == pytest.approx(snr_db, abs=1.5)
 
+    @pytest.mark.parametrize("part_s", [None, (0.0, 0.01)])
+    def test_a_piece_may_be_shorter_than_the_window_of_its_level(self, record, part_s):
+        recording = record("short.wav", burst(0.03, 0.0, 0.03))
+        clip = PlacedRecording(recording, 0.5, speed=2.0, part_s=part_s)
+        samples = Stream("short", (clip,), 1.0, snr_db=10.0).samples()
+        sounding = samples[round(0.503 * SAMPLE_RATE) : round(0.504 * SAMPLE_RATE)]
+        assert np.abs(sounding).max() > 0.05
+
+    def test_a_piece_may_be_a_sample_longer_than_the_rest(self, record):
+        speech = record("a.wav", burst(1.0, 0.2, 0.7))
+        stream = Stream("tight", (PlacedRecording(speech, 0.5),), 1.5 - 1 / SAMPLE_RATE)
+        samples = stream.samples()
+        assert len(samples) == round(1.5 * SAMPLE_RATE) - 1
+        np.testing.assert_array_equal(samples[8320:-320], speech.samples()[320:-321])
+
+    def test_rejects_a_stream_of_no_recordings(self):
+        with pytest.raises(ValueError, match=r"`placed` must hold a recording.*none in.*'empty'"):
+            Stream("empty", (), 1.0).samples()
+
     def test_stays_in_range(self, record):
         loud = record("loud.wav", burst(1.0, 0.0, 1.0, amplitude=0.9))
         samples = Stream(

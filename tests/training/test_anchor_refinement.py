@@ -67,6 +67,13 @@ def test_perfect_posteriors_give_the_anchor_back(anchor, before, after):
     assert found.tolist() == [anchor]
 
 
+@pytest.mark.parametrize("posterior", [0.7, 0.9, 0.99])
+def test_the_earliest_of_equally_likely_anchors(posterior):
+    posteriors = np.full((1, 400), 0.1)
+    posteriors[:, 100:200] = posterior
+    assert likeliest_anchors(posteriors, before_frames=6, after_frames=25).tolist() == [106]
+
+
 def test_likeliest_anchors_rejects():
     with pytest.raises(ValueError, match=r"`posteriors` must be finite and of shape.*\(3,\)"):
         likeliest_anchors([0.1, 0.2, 0.3], before_frames=0, after_frames=1)

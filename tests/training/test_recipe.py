@@ -1,6 +1,7 @@
 """The recipe: what `recipe.train` passes to batches and model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,8 +10,9 @@ import pytest
 
 from keras_sal import AnchorTargets, FrameCrossEntropy
 from keras_sal.audio import output_times
+from keras_sal.augmentation import SpecAugment
 from keras_sal.data import PlacedRecording, Recording, Stream
-from keras_sal.training import WakeWordJob, recipe
+from keras_sal.training import DemoJob, WakeWordJob, recipe
 
 WORD = Recording(Path("word.wav"), "train", "computer", 1.0, onset_s=0.2, offset_s=0.8)
 
@@ -67,6 +69,30 @@ def test_results_have_the_steps_that_were_trained():
     options = recipe.TrainingOptions(steps=25)
     assert WakeWordJob("computer", training=options).describe()["steps"] == 20
     assert int(trained(options.steps).optimizer.iterations) == 20
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"batch_size": 7}, {"crop_frames": 7}, {"learning_rate": 7.0}, {"seed": 7}),
+        *({"augment": None}, {"augment": SpecAugment()}, {"hard_negatives": False}),
+    ],
+)
+def test_every_option_of_the_training_is_described(given):
+    """A detector is used again for a job of the same description."""
+    default, other = recipe.TrainingOptions(), recipe.TrainingOptions(**given)
+    for job in (WakeWordJob, DemoJob):
+        described = json.dumps(job("computer", training=other).describe())
+        assert described != json.dumps(job("computer", training=default).describe())
+        assert described == json.dumps(job("computer", training=replace(other)).describe())
+
+
+@pytest.mark.any_backend
+def test_an_augmentation_is_known_by_its_name():
+    described = recipe.TrainingOptions(augment=spans).describe()
+    assert described["augment"] == "spans"
+    assert "augment" not in recipe.TrainingOptions().describe()
 
 
 @pytest.mark.any_backend

@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+import shutil
 import signal
 import sys
 import threading
@@ -251,6 +252,8 @@ class TestStorage:
         message = r"`storage` must hold trials of the same .*have word='computer', not word='alexa'"
         with pytest.raises(ValueError, match=message):
             self.open(path, {**RECIPE, "word": "alexa"})
+        with pytest.raises(ValueError, match=r"whose trials have hours=1.0, not hours=None"):
+            self.open(path, {"word": "computer"})
 
     def test_refuses_another_file(self, path):
         path.write_text("no trials" * 100)
@@ -321,6 +324,13 @@ class TestTuning:
         assert len(rates) == 3  # the second and third call began with the same seed
         written = json.loads((tmp_path / "out" / "tuning.json").read_text())
         assert [trial["criterion"] for trial in written["trials"]] == [0.2, 0.3, None]
+
+    def test_does_not_go_on_with_other_sound(self, trainings, tmp_path):
+        trainings.tune(tmp_path / "out", 1, 0.3)
+        noise = trainings.corpus / "noise" / "hum"
+        shutil.copyfile(noise / "dev1.flac", noise / "dev0.flac")
+        with pytest.raises(ValueError, match=r"trials of the same recipe.*have recordings='"):
+            trainings.tune(tmp_path / "out", 2, 0.3)
 
     def test_an_interrupted_trial_is_tried_again(self, trainings, tmp_path):
         trainings.interrupt = True

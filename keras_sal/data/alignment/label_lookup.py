@@ -45,7 +45,7 @@ class LabelLookup:
         self._recordings = folder
         self._options = options
         self._labels = labels if labels.is_dir() else None
-        self._files = _files_by_name([row["file"] for row in rows])
+        self._files = _files_by_name([row["file"] or "" for row in rows])
         self._found: set[str] = set()
         self._labels_without: dict[str, list[str]] = defaultdict(list)
         self._events = self._read_common_file(labels) if self._labels is None else {}

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ COLUMNS = ("file", "corpus", "split", "speaker", "text", "onset_s", "offset_s", 
 SPLITS_BY_PERCENT = (("train", 80), ("dev", 90), ("test", 100))  # each ends below this percentage
 ESC_FOLDS = {"4": "dev", "5": "test"}
 MAX_LISTED = 5
+SPEAKER = re.compile(r"(.+?)(?:_nohash_|-)")
 
 Row: TypeAlias = dict[str, str]
 """A row of a table of recordings, by column."""
@@ -47,9 +49,10 @@ def tabulate(
         layout: `"words"`: a subfolder for each word, `smart_mirror/1.wav` (`smart mirror` is
             said), and `noise` (or `background_noise`) for noise, which may have subfolders;
             files elsewhere are left out and named in a warning. Files are assigned to splits by a
-            hash of their speaker or path, 80, 10 and 10 %. A file `ann-1.wav` is taken to be of
-            the speaker `ann`; the splits share speakers if the names don't tell them apart. Or the
-            name of a data set: `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`,
+            hash of their speaker or path, 80, 10 and 10 %. A file `ann-1.wav`, or
+            `ann_nohash_1.wav` as in Speech Commands, is taken to be of the speaker `ann`; the
+            splits share speakers if the names don't tell them apart. Or the name of a data set:
+            `"speech-commands"`, `"picovoice-wake-words"`, `"librispeech"`,
             `"musan"`, `"demand"` or `"esc-50"`, with the splits of their authors where there are
             any.
         corpus: Value of the column `corpus`. Default: the name of the layout.
@@ -113,12 +116,7 @@ def rows_of(folder: Path, layout: str) -> list[Row]:
         f"`layout` must be one of {', '.join(LAYOUTS)}; it says what the folders mean. "
         f"Received: layout={layout!r}. Put your recordings in a folder for each word.",
     )
-    named = sorted(path.relative_to(folder) for path in _files(folder))
-    found = [path for path in named if _is_text(path)]
-    _warn_of(
-        [path for path in named if not _is_text(path)],
-        "their names are not UTF-8, so that no table can list them: rename them",
-    )
+    found = _listable(path.relative_to(folder) for path in _files(folder))
     files = [path for path in found if path.suffix.lower() in SOUND_SUFFIXES]
     foreign = [path for path in found if path.suffix.lower() in UNSUPPORTED]
     rows = list(LAYOUTS[layout](folder, files))
@@ -144,7 +142,24 @@ def sound_files(folder: Path) -> list[Path]:
     Args:
         folder: The folder.
     """
-    return [path for path in _files(folder) if path.suffix.lower() in SOUND_SUFFIXES]
+    return _listable(path for path in _files(folder) if path.suffix.lower() in SOUND_SUFFIXES)
+
+
+def speaker_of(name: str) -> str:
+    """Return the speaker of a recording: what stands before a dash, or before `_nohash_`.
+
+    Args:
+        name: Name of the file, without its suffix.
+
+    Returns:
+        The name of the speaker; `""` without either of them.
+
+    Example:
+        >>> speaker_of("ann-1"), speaker_of("0a7c2a8d_nohash_0"), speaker_of("noise")
+        ('ann', '0a7c2a8d', '')
+    """
+    found = SPEAKER.match(name)
+    return found[1] if found else ""
 
 
 def _require_readable(folder: Path, rows: Sequence[Row]) -> None:
@@ -184,6 +199,16 @@ def _files(folder: Path) -> Iterator[Path]:
                 (linked if path.is_symlink() else own).append(path)
             else:
                 yield path
+
+
+def _listable(paths: Iterable[Path]) -> list[Path]:
+    """The paths that a table can list, sorted; the others are named in a warning."""
+    named = sorted(paths)
+    _warn_of(
+        [path for path in named if not _is_text(path)],
+        "their names are not UTF-8, so that no table can list them: rename them",
+    )
+    return [path for path in named if _is_text(path)]
 
 
 def _is_text(path: PurePath) -> bool:
@@ -245,8 +270,7 @@ def _words(folder: Path, files: Sequence[Path]) -> Iterator[Row]:
         if len(file.parts) > 1 and names_noise(file.parts[0]):
             yield _row(file, noise=True)
         elif len(file.parts) == 2:
-            speaker, dash, _ = file.stem.partition("-")
-            yield _row(file, _spoken(file.parent.name), speaker if dash else "")
+            yield _row(file, _spoken(file.parent.name), speaker_of(file.stem))
 
 
 def _speech_commands(folder: Path, files: Sequence[Path]) -> Iterator[Row]:

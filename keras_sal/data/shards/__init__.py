@@ -8,7 +8,7 @@ A folder of shards holds
 
 - `train-00000-<hash>.arrayrecord` and so on: files of `keras_sal.data.features_file`, each with
   several streams, whose notes are their plans. The name has a hash of all that the shard follows
-  from: the settings, and names, sizes and events of its recordings.
+  from: the settings, and names, contents and events of its recordings.
 - `shards.csv`, the table of them, with the SHA-256 of each; it is written when all are there.
 - `job.json`: the settings, and the folder of the recordings.
 

@@ -23,6 +23,7 @@ from keras_sal.data.stream_augmentation import StreamAugmentation
 from keras_sal.data.streams import Stream
 from keras_sal.data.training_set import training_streams
 from keras_sal.data.wake_words import Words, class_of, compared_words
+from keras_sal.files import file_sha256
 
 LEAST_RECORDINGS = 500  # of a kind, that a shard draws from where there are as many
 
@@ -102,12 +103,11 @@ class ShardPlan:
     def file_name(self) -> str:
         """Return the name of its file, with a hash of all that it follows from.
 
-        That are the settings and, of the recordings, all that is known, their sizes and their paths
-        below the root; so it is the same on another machine.
+        That are the settings and, of the recordings, all that is known, their contents and their
+        paths below the root; so it is the same on another machine.
         """
         listed = [
-            [note_of_recording(each, self.root), each.path.stat().st_size]
-            for each in self.recordings
+            [note_of_recording(each, self.root), file_sha256(each.path)] for each in self.recordings
         ]
         facts = [FORMAT, __version__, self.number, self.streams, asdict(self.settings), listed]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -84,6 +84,13 @@ def test_folders_of_words(tmp_path):
     assert not recordings["x.flac"].noise
 
 
+def test_folders_of_words_with_the_names_of_speech_commands(tmp_path):
+    sounds(tmp_path, "yes/0a7c2a8d_nohash_0.wav", "no/0a7c2a8d_nohash_1.wav")
+    tabulate(tmp_path)
+    assert {row[2] for row in table(tmp_path).values()} == {"0a7c2a8d"}
+    assert len({recording.split for recording in load(tmp_path)}) == 1
+
+
 def test_what_fits_no_word_is_left_out_and_named(tmp_path):
     sounds(tmp_path, "yes/1.wav", "Noise/car/2.wav", "stray.wav", "yes/ann/3.wav")
     sounds(tmp_path, "yes/.checkpoints/1.wav", "yes/._1.wav", "__MACOSX/yes/1.wav")
