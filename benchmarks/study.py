@@ -7,7 +7,9 @@ trained with the same number of settings (learning rate and its own hyper-parame
 design in all cells) and scored on dev. In `test` the setting with the best criterion on dev is
 trained from five seeds and scored on test, with thresholds from dev, and so is
 `StreamingAnchorLoss()`, the default, at the learning rate of cross entropy. Within a cell all
-losses start from the same weights and see the same crops for the same seed.
+losses start from the same weights and see the same crops for the same seed. A third phase,
+`--phases ablations`, trains the default and cross entropy with one thing changed; see
+`loss_study/ablations.py`.
 
 Each run is a small file in `benchmarks/results/study`, written when it is finished and not
 repeated, so that the study can be stopped at any time, and processes can share the work:
@@ -25,10 +27,11 @@ round: set KERAS_BACKEND. A cell must be trained on one backend.
 import argparse
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from loss_study.ablations import NONE, Change, ablations
 from loss_study.losses import BASE, DEFAULT, LOSSES, default_parameters
 from loss_study.runs import NETWORKS, Cell, RunFiles, Setting, best_trial, run, speakers
 from loss_study.tasks import TASKS, Streams, Task
@@ -80,6 +83,7 @@ class Job:
     setting: Setting
     seed: int
     inputs: str = "both"
+    change: Change = NONE
 
 
 def trial_jobs(task: Task, scale: Scale) -> Iterator[Job]:
@@ -114,6 +118,16 @@ def test_jobs(
             yield Job(variant, "inputs", key, chosen[BASE], seed, inputs)
 
 
+def ablation_jobs(task: Task, scale: Scale, chosen: dict[str, Setting]) -> Iterator[Job]:
+    """Yield a job for each ablation and seed, on the first variant of the task."""
+    [variant, *_] = task.variants
+    for (loss, name, change), seed in itertools.product(ablations(), range(scale.seeds)):
+        given = chosen[loss]
+        setting = replace(given, parameters={**given.parameters, **change.parameters})
+        key = {"variant": variant, "of": loss, "change": name, "seed": seed}
+        yield Job(variant, "ablations", key, setting, seed, change=change)
+
+
 class Study:
     """The runs of one cell.
 
@@ -136,7 +150,7 @@ class Study:
         """Make all runs of the phases that were asked for."""
         if "trials" in self.options.phases:
             self._run(list(trial_jobs(self.task, self.scale)))
-        if "test" not in self.options.phases:
+        if set(self.options.phases) == {"trials"}:
             return
         trials = self.files.read(self.cell.name, "trials")
         missing = len(LOSSES) * self.scale.trials - len(trials)
@@ -145,7 +159,10 @@ class Study:
         self.files.read(self.cell.name, "test")  # which refuses what doesn't belong together
         variants = tuple(self.options.variants or self.task.variants)
         chosen = chosen_settings(trials)
-        self._run(list(test_jobs(self.task, self.scale, chosen, variants)))
+        if "test" in self.options.phases:
+            self._run(list(test_jobs(self.task, self.scale, chosen, variants)))
+        if "ablations" in self.options.phases:
+            self._run(list(ablation_jobs(self.task, self.scale, chosen)))
 
     def _run(self, jobs: list[Job]) -> None:
         part, parts = map(int, self.options.share.split("/"))
@@ -165,6 +182,7 @@ class Study:
                 seed=job.seed,
                 test=job.phase != "trials",
                 inputs=job.inputs,
+                change=job.change,
             )
             self.files.add(self.cell, job.phase, job.key, found)
             self.console.say(
@@ -195,7 +213,11 @@ def main() -> None:
     parser.add_argument("--labels", default="span", help="span or window (%(default)s)")
     parser.add_argument("--variants", nargs="+", help="words (default: all of the task)")
     parser.add_argument(
-        "--phases", nargs="+", choices=("trials", "test"), default=("trials", "test")
+        "--phases",
+        nargs="+",
+        choices=("trials", "test", "ablations"),
+        default=("trials", "test"),
+        help="(trials and test)",
     )
     parser.add_argument("--share", default="1/1", help="part of the runs, such as 1/2")
     parser.add_argument("--recordings", help="folder of recordings")

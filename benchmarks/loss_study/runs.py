@@ -16,6 +16,7 @@ import numpy as np
 from keras_sal import files, models, provenance
 from keras_sal.data import StreamBatches
 from keras_sal.runtime import open_runner, predict
+from loss_study.ablations import NONE, Change
 from loss_study.losses import DEFAULT, default_parameters, make_loss
 from loss_study.tasks import FEATURE_MAX, FRAMES_PER_OUTPUT, EventStream, Streams, Task
 
@@ -68,10 +69,11 @@ class RunFiles:
                     f"{path} was written with other settings: {run['settings']}, not "
                     f"{expected}. Give another --results, or remove it."
                 )
-            if run["key"].get("loss") == DEFAULT and run["parameters"] != default_parameters():
+            default = {**default_parameters(), **run.get("change", NONE.describe())["parameters"]}
+            if DEFAULT in run["key"].values() and run["parameters"] != files.json_ready(default):
                 raise SystemExit(
-                    f"{path} was written with the default {run['parameters']}, not "
-                    f"{default_parameters()}. Remove it, and run the study again."
+                    f"{path} was written with the default {run['parameters']}, not {default}. "
+                    "Remove it, and run the study again."
                 )
             found.append(run)
         return found
@@ -162,12 +164,13 @@ def run(
     seed: int,
     test: bool = True,
     inputs: str = "both",
+    change: Change = NONE,
 ) -> dict[str, Any]:
     """Train a detector and return its figures on dev, and on test if `test`."""
     started = time.monotonic()
-    seen = [_without(stream, inputs) for stream in streams.train]
+    seen = [_without(stream, inputs) for stream in change.streams(streams.train, seed)]
     seen = [replace(stream, features=np.asarray(stream.features)) for stream in seen]
-    model = train(task, seen, cell, setting, steps, seed)
+    model = train(change.task(task), seen, cell, setting, round(change.steps * steps), seed)
     train_s = time.monotonic() - started
     posteriors = {
         part: _predict(model, [_without(stream, inputs) for stream in held_out])
@@ -182,6 +185,7 @@ def run(
     return {
         "learning_rate": setting.learning_rate,
         "parameters": setting.parameters,
+        **({} if change == NONE else {"change": change.describe()}),
         "train_s": round(train_s, 1),
         "total_s": round(time.monotonic() - started, 1),
         **figures,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sal.typing import Array
+from loss_study.ablations import ablations
 from loss_study.losses import BASE, DEFAULT, FOCAL, LOSSES
 
 REPLICATES = 2000
@@ -105,14 +106,20 @@ class CellSummary:
     Args:
         runs: Runs of phase `test`.
         speakers: The speakers of the events by variant and condition.
+        names: Names of losses, in the order of the rows. Defaults to those of the study.
     """
 
-    def __init__(self, runs: list[dict[str, Any]], speakers: dict[str, dict[str, Any]]) -> None:
-        self.runs, self._speakers = runs, speakers
+    def __init__(
+        self,
+        runs: list[dict[str, Any]],
+        speakers: dict[str, dict[str, Any]],
+        names: tuple[str, ...] = NAMES,
+    ) -> None:
+        self.runs, self.speakers = runs, speakers
         backends = {run["backend"] for run in runs}
         if len(backends) > 1:
             raise SystemExit(f"Runs of a cell must share a backend. Received: {sorted(backends)}.")
-        self.losses = [name for name in NAMES if self._of(name)]
+        self.losses = [name for name in names if self._of(name)]
         complete = [{self._place(run) for run in self._of(name)} for name in self.losses]
         self.places = sorted(set.intersection(*complete)) if complete else []
         self.variants = sorted({variant for variant, _ in self.places})
@@ -137,7 +144,7 @@ class CellSummary:
         names = [
             (variant, speaker)
             for variant in self.variants
-            for speaker in self._speakers[variant][condition]
+            for speaker in self.speakers[variant][condition]
         ]
         places = {name: index for index, name in enumerate(dict.fromkeys(names))}
         areas = [
@@ -206,3 +213,31 @@ class CellSummary:
     @staticmethod
     def _place(run: dict[str, Any]) -> tuple[str, int]:
         return run["key"]["variant"], run["key"]["seed"]
+
+
+def ablation_rows(runs: list[dict[str, Any]], summary: CellSummary) -> list[dict[str, Any]]:
+    """Return a row for each ablation and condition, against the same seeds without the change.
+
+    Args:
+        runs: Runs of phase `ablations`.
+        summary: The summary of their cell.
+    """
+    window, budget = summary.windows[0], summary.budgets[0]
+    found = []
+    for loss, name, _ in ablations():
+        changed = [
+            run | {"key": run["key"] | {"loss": name}}
+            for run in runs
+            if (run["key"]["of"], run["key"]["change"]) == (loss, name)
+        ]
+        if changed:
+            unchanged = [run for run in summary.runs if run["key"]["loss"] == loss]
+            pair = CellSummary([*unchanged, *changed], summary.speakers, (loss, name))
+            for condition in summary.conditions:
+                before, after = (
+                    pair.outcomes(each, condition, window, budget) for each in (loss, name)
+                )
+                row = {"loss": loss, "change": name, "condition": condition}
+                row |= {"seeds": len(pair.seeds), **after.figures()}
+                found.append(row | {"against no change": after.differences(before)})
+    return found
