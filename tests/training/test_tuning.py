@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from postgresql_server import postgresql
 from recording_folders import small_corpus
 
 from keras_sal.data import PlacedRecording, Recording, Stream
@@ -150,14 +151,31 @@ def begin_a_trial(storage, connection):
         signal.pause()
 
 
+@pytest.fixture(scope="module")
+def server():
+    with postgresql() as server:
+        yield server
+
+
+def new_storage(request, path):
+    """The storage that a parameter of a fixture names."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("server").new_database()
+    return path if request.param == "journal" else f"sqlite:///{path}"
+
+
 class TestStorage:
     @pytest.fixture
     def path(self, tmp_path):
         return tmp_path / "trials.journal"
 
-    @pytest.fixture(params=["journal", "database"])
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def database(self, request, path):
+        return new_storage(request, path)
+
+    @pytest.fixture(params=["journal", "sqlite", "postgresql"])
     def storage(self, request, path):
-        return path if request.param == "journal" else f"sqlite:///{path}"
+        return new_storage(request, path)
 
     def open(self, storage, recipe=RECIPE):
         return open_study(storage, recipe, {"x": 1.0}, None)
@@ -172,17 +190,17 @@ class TestStorage:
         study = self.open(storage)
         assert [FIRST in trial.user_attrs for trial in study.trials] == [True, False, False]
         assert study.trials[0].params == {"x": 1.0}
-        assert list(path.parent.iterdir()) == [path]
+        assert set(path.parent.iterdir()) <= {path}
 
-    def test_calls_that_begin_at_once_share_the_study_of_a_database(self, path):
+    def test_calls_that_begin_at_once_share_the_study_of_a_database(self, database):
         """Each thread has connections of its own, as a process does, and both go on until enough
         trials are finished. SQLite may give the first trial to both, which then counts once."""
-        storage, together = f"sqlite:///{path}", threading.Barrier(2)
-        self.open(storage)  # to make the tables at once is beyond SQLite
+        together = threading.Barrier(2)
+        self.open(database)  # to make the tables at once is beyond SQLite
 
         def call():
             together.wait()
-            with self.queue(storage, 6) as queue:
+            with self.queue(database, 6) as queue:
                 run(queue)
 
         threads = [threading.Thread(target=call) for _ in range(2)]
@@ -190,7 +208,7 @@ class TestStorage:
             thread.start()
         for thread in threads:
             thread.join()
-        trials = finished(self.open(storage))
+        trials = finished(self.open(database))
         assert [trial.number for trial in trials] == list(range(len(trials)))
         assert len(trials) in (6, 7)  # the last two may be begun at the same time
         assert sum(FIRST in trial.user_attrs for trial in trials) == 1
@@ -229,12 +247,11 @@ class TestStorage:
         [again] = finished(self.open(storage))
         assert (again.params, FIRST in again.user_attrs) == ({"x": 1.0}, True)
 
-    def test_a_trial_that_lasts_has_a_heartbeat(self, path, monkeypatch):
+    def test_a_trial_that_lasts_has_a_heartbeat(self, database, monkeypatch):
         """Another call would take it over otherwise."""
         monkeypatch.setattr(trial_storage, "HEARTBEAT_S", 1)
         monkeypatch.setattr(trial_storage, "GRACE_S", 1)
-        storage = f"sqlite:///{path}"
-        with self.queue(storage, 1) as queue, self.queue(storage, 1) as other:
+        with self.queue(database, 1) as queue, self.queue(database, 1) as other:
             trial = next(queue.draw())
             time.sleep(3)
             assert next(other.draw()).number == trial.number + 1
