@@ -269,15 +269,15 @@ def ablations_table(rows: list[dict[str, Any]], conditions: list[str]) -> str:
     """Format the ablations, a row for each change."""
     lines: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        against = row["against no change"]
+        against = row.get("against nothing", {})
         lines.setdefault((row["loss"], row["change"], str(row["seeds"])), []).extend(
             (
                 f"{100 * row['frr'][0]:.1f}",
-                change(against["frr"], 100),
-                change(against["p50_ms"], 1),
+                change(against.get("frr"), 100),
+                change(against.get("p50_ms"), 1),
             )
         )
-    figures = ("missed, %", "points more", "P50, ms later")
+    figures = ("missed, %", "points more", "P50 later, ms")
     head = [f"{condition}: {figure}" for condition in conditions for figure in figures]
     return table(
         ["loss", "change", "seeds", *head], [[*names, *line] for names, line in lines.items()]

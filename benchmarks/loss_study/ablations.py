@@ -68,6 +68,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
+NOTHING = "nothing"
 OF_THE_LOSS = {
     **_of_loss("strength", 1.0, 2.0, 10.0, 20.0),
     **_of_loss("reach", 5.0, 30.0, 60.0, (5.0, 15.0), (15.0, 5.0)),
@@ -83,11 +84,14 @@ OF_THE_TRAINING = {
     "half of the steps": Change(steps=0.5),
     "a quarter of the steps": Change(steps=0.25),
 }
-ABLATIONS = {DEFAULT: OF_THE_LOSS | OF_THE_TRAINING, BASE: OF_THE_TRAINING}
+ABLATIONS = {
+    DEFAULT: {NOTHING: NONE} | OF_THE_LOSS | OF_THE_TRAINING,
+    BASE: {NOTHING: NONE} | OF_THE_TRAINING,
+}
 
 
 def ablations() -> Iterator[tuple[str, str, Change]]:
-    """Yield the loss, the name and the change of each ablation."""
+    """Yield the loss, the name and the change of each ablation, `NOTHING` first."""
     for loss, changes in ABLATIONS.items():
         for name, change in changes.items():
             yield loss, name, change

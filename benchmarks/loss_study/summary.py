@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sal.typing import Array
-from loss_study.ablations import ablations
+from loss_study.ablations import NOTHING, ablations
 from loss_study.losses import BASE, DEFAULT, FOCAL, LOSSES
 
 REPLICATES = 2000
@@ -225,19 +225,20 @@ def ablation_rows(runs: list[dict[str, Any]], summary: CellSummary) -> list[dict
     window, budget = summary.windows[0], summary.budgets[0]
     found = []
     for loss, name, _ in ablations():
-        changed = [
-            run | {"key": run["key"] | {"loss": name}}
+        changes = [
+            run | {"key": run["key"] | {"loss": run["key"]["change"]}}
             for run in runs
-            if (run["key"]["of"], run["key"]["change"]) == (loss, name)
+            if run["key"]["of"] == loss and run["key"]["change"] in (NOTHING, name)
         ]
-        if changed:
-            unchanged = [run for run in summary.runs if run["key"]["loss"] == loss]
-            pair = CellSummary([*unchanged, *changed], summary.speakers, (loss, name))
-            for condition in summary.conditions:
-                before, after = (
-                    pair.outcomes(each, condition, window, budget) for each in (loss, name)
-                )
-                row = {"loss": loss, "change": name, "condition": condition}
-                row |= {"seeds": len(pair.seeds), **after.figures()}
-                found.append(row | {"against no change": after.differences(before)})
+        pair = CellSummary(changes, summary.speakers, (NOTHING, name)) if changes else None
+        if pair is None or name not in pair.losses or not pair.seeds:
+            continue
+        for condition in summary.conditions:
+            before, after = (
+                pair.outcomes(each, condition, window, budget) for each in (NOTHING, name)
+            )
+            row = {"loss": loss, "change": name, "condition": condition}
+            row |= {"seeds": len(pair.seeds), **after.figures()}
+            against = {} if name == NOTHING else {"against nothing": after.differences(before)}
+            found.append(row | against)
     return found

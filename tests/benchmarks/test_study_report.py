@@ -30,9 +30,10 @@ def test_page_of_a_cell(tmp_path, monkeypatch):
     (results / CELL / "ablations").mkdir()
     for seed in (0, 1):  # as if half of the streams did just as well
         run = json.loads((stored / "test" / f"speech-cross_entropy-{seed}.json").read_text())
-        key = {"variant": "speech", "of": "cross entropy", "change": "half of the streams"}
-        path = results / CELL / "ablations" / f"{seed}.json"
-        path.write_text(json.dumps(run | {"key": {**key, "seed": seed}}))
+        for change in ("nothing", "half of the streams"):
+            key = {"variant": "speech", "of": "cross entropy", "change": change, "seed": seed}
+            path = results / CELL / "ablations" / f"{change}-{seed}.json"
+            path.write_text(json.dumps(run | {"key": key}))
     (results / "summary.json").write_text("{}")  # of a report before
     monkeypatch.setattr("loss_study.summary.REPLICATES", 20)
     monkeypatch.setattr(
@@ -45,6 +46,8 @@ def test_page_of_a_cell(tmp_path, monkeypatch):
     [row] = [line for line in text.splitlines() if "half of the streams |" in line]
     assert row.startswith("| cross entropy | half of the streams | 2 |")
     assert row.count("+0.0 [0.0, 0.0]") == 3 * 2  # conditions, misses and latency
+    [row] = [line for line in text.splitlines() if "| nothing |" in line]
+    assert row.count(" - ") == 3 * 2
     assert (tmp_path / f"study_{CELL}.svg").stat().st_size > 10_000
     assert CELL in (results / "summary.json").read_text()
 
