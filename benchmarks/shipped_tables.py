@@ -5,16 +5,20 @@
 prints them from the files of `shipped_detectors.py` in `benchmarks/results`: those of the first
 seeds, of further ones, and of the detectors in the package, on the same streams. Of two rows of a
 detector the later is shown: the one in the package was made again. A test compares the page with
-them.
+them. The last line says how many thresholds would hold the rate by chance.
 """
 
 import json
+import math
 from pathlib import Path
 from statistics import fmean
+
+from scipy.stats import nbinom
 
 FOLDER = Path(__file__).parent / "results"
 NAMES = ("shipped_detectors", "shipped_detectors_seed_1", "shipped_detectors_pretrained")
 RESULTS = [FOLDER / f"{name}.json" for name in NAMES]
+LOW, HIGH = 0.5, 2.0  # false alarms an hour, where 1 was asked for
 OURS, INT8, FEWER = "ours", "int8", "fewer negatives"
 
 
@@ -68,6 +72,45 @@ def tables(found):
     if found["peers"]:
         made.append(_peers(found))
     return made
+
+
+def expected_within(detectors, together):
+    """Return how many thresholds hold the rate within a factor of two, if dev and test are alike.
+
+    A threshold with `n` false alarms in `D` hours of dev has a rate of Gamma(n + 1/2, D), by
+    Jeffreys' prior, so the count in the `T` hours of test is negative binomial with `n + 1/2` and
+    `D / (D + T)`.
+
+    Args:
+        detectors: Figures of detectors.
+        together: How many false alarms come as one: a sentence that is taken for the word clean is
+            often taken for it in noise, too.
+    """
+    expected = 0.0
+    for each in detectors:
+        dev, test = each["threshold"], each["false_alarms_over_conditions"]
+        shape = dev["false_alarms"] / together + 0.5
+        most = math.floor(HIGH * test["hours"] / together)
+        fewer = math.ceil(LOW * test["hours"] / together) - 1
+        share = dev["hours"] / (dev["hours"] + test["hours"])
+        expected += nbinom.cdf(most, shape, share) - nbinom.cdf(fewer, shape, share)
+    return expected
+
+
+def by_chance(found):
+    """Return a line about the thresholds that were trained with all negatives.
+
+    Args:
+        found: The detectors and peers, from `read`.
+    """
+    detectors = [each for each in found["detectors"] if FEWER not in _kind(each)]
+    rates = [each["false_alarms_over_conditions"]["fa_per_hour"] for each in detectors]
+    held = sum(LOW <= rate <= HIGH for rate in rates)
+    alone, in_pairs = (expected_within(detectors, together) for together in (1, 2))
+    return (
+        f"{held} of {len(detectors)} hold the rate; by chance {alone:.1f} would if each false "
+        f"alarm came by itself, {in_pairs:.1f} if they came in pairs"
+    )
 
 
 def table(head, rows):
@@ -194,4 +237,4 @@ def _range(interval, form=".1f"):
 
 
 if __name__ == "__main__":
-    print("\n\n".join(tables(read())))
+    print("\n\n".join([*tables(read()), by_chance(read())]))

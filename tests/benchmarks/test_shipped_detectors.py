@@ -178,7 +178,19 @@ def test_a_word_that_peers_do_not_know_has_none(tmp_path):
     assert peers.load(tmp_path, "computer") == []
 
 
+def test_thresholds_that_hold_the_rate_by_chance():
+    """2 alarms in 1 h of dev: Gamma(2.5, 1) on test, and 1 or 2 of 1 h hold it."""
+    detector = {
+        "threshold": {"false_alarms": 2, "hours": 1.0},
+        "false_alarms_over_conditions": {"hours": 1.0},
+    }
+    # of k: Gamma(k + 2.5) / (Gamma(2.5) k!) * 0.5 ** (k + 2.5)
+    expected = 2.5 * 0.5**3.5 + 2.5 * 3.5 / 2 * 0.5**4.5
+    assert shipped_tables.expected_within([detector] * 3, 1) == pytest.approx(3 * expected)
+
+
 def test_the_page_holds_the_tables():
     page = PAGE.read_text(encoding="utf-8")
     for table in shipped_tables.tables(shipped_tables.read()):
         assert table in page, table
+    assert shipped_tables.by_chance(shipped_tables.read()) in " ".join(page.split())
