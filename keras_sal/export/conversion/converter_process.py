@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_sal.checks import require
 from keras_sal.export import worker
-from keras_sal.export.conversion.feature_ranges import warn_of_drowned_features
+from keras_sal.export.conversion.feature_ranges import scales_of_inputs, warn_of_drowned_features
 from keras_sal.export.conversion.float_model import as_step_model, layer_modules, parts_of
 from keras_sal.export.fork_server import ForkServer
 from keras_sal.export.sequences import check_sequences
@@ -72,10 +72,12 @@ class ConvertedFile(NamedTuple):
     Attributes:
         content: Bytes of the file.
         layers: The layer of each scope of the traced model.
+        frames: All frames of the calibration by input name; empty without one.
     """
 
     content: bytes
     layers: dict[str, str]
+    frames: dict[str, Array]
 
 
 def to_tflite(
@@ -118,6 +120,8 @@ def to_tflite(
         timeout_s=timeout_s,
     )
     file = Flatbuffer(converted.content, check=False)
+    if quantization == "int8":
+        warn_of_drowned_features(converted.frames, scales_of_inputs(file))
     layers = layers_of_operators(file, converted.layers)
     repair(file, converted.layers)
     gates.check_states(file)
@@ -158,10 +162,9 @@ def run_converter(
     _check_names(model, target)
     with tempfile.TemporaryDirectory(prefix="keras_sal_export_") as name:
         folder = Path(name)
+        frames = {}
         if "int" in quantization:
             frames = _save_calibration(folder / "calibration.npz", calibration, model)
-            if quantization == "int8":
-                warn_of_drowned_features(frames)
         model.save(folder / "model.keras")
         job = {
             "target": target,
@@ -179,7 +182,7 @@ def run_converter(
         if "untranslated" in report:
             described = ", ".join(dict.fromkeys(report["untranslated"]))
             raise gates.unsupported_error(described, RUNTIMES[target])
-        return ConvertedFile((folder / "converted").read_bytes(), report["layers"])
+        return ConvertedFile((folder / "converted").read_bytes(), report["layers"], frames)
 
 
 def check_choice(argument: str, value: Any, choices: Collection[Any], advice: str) -> None:
