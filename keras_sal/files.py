@@ -274,6 +274,15 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
 
 
+def is_new_or_empty(folder: Path) -> bool:
+    """Whether nothing is lost if a folder is written.
+
+    Args:
+        folder: Path of the folder.
+    """
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file.
 

@@ -315,6 +315,15 @@ def add_runtime(parser: Parser) -> None:
     )
 
 
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(
+            f"must be names with commas between them, none of them empty. Received: {text!r}"
+        )
+    return names
+
+
 def add_class_names(parser: Parser, unset: str) -> None:
     """Add `--class-names`.
 
@@ -324,7 +333,7 @@ def add_class_names(parser: Parser, unset: str) -> None:
     """
     parser.add_argument(
         "--class-names",
-        type=lambda text: text.split(","),
+        type=_names,
         metavar="NAME[,NAME...]",
         help=f"names of the classes (default: {unset})",
     )

@@ -65,7 +65,13 @@ from keras_sal.export.micro import MicroModel
 from keras_sal.export.step_runner import TensorInfo
 from keras_sal.export.tflite import gates
 from keras_sal.export.tflite.flatbuffer import Flatbuffer
-from keras_sal.files import atomic_folder, check_parent, check_plain_name, json_ready
+from keras_sal.files import (
+    atomic_folder,
+    check_parent,
+    check_plain_name,
+    is_new_or_empty,
+    json_ready,
+)
 from keras_sal.typing import PathLike
 
 
@@ -229,9 +235,7 @@ def check_folder(folder: PathLike, package: str | None = None) -> Path:
     if ecosystem is not None:
         ecosystem.check_name(folder.absolute().name)
     require(
-        not folder.exists()
-        or _is_bundle(folder)
-        or (folder.is_dir() and not any(folder.iterdir())),
+        is_new_or_empty(folder) or _is_bundle(folder),
         "`folder` must be new, empty or a bundle, which is replaced as a whole. "
         f"Received: folder={str(folder)!r}, which holds something else. Name another one.",
     )

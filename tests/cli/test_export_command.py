@@ -149,7 +149,7 @@ def test_export_writes_a_page(tmp_path, capsys):
     assert written.scoring["smooth_frames"] == 2
     assert "https://npm.example/@litertjs/core@" in (page / "index.html").read_text()
     assert main("export", tmp_path / "tone.keras", tmp_path, *options) == 1
-    assert "`folder` must be new or hold a page" in capsys.readouterr().err
+    assert "`folder` must be new, empty or hold a page" in capsys.readouterr().err
 
 
 def test_export_describes_a_file_with_the_front_end(tmp_path, capsys):

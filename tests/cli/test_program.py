@@ -385,6 +385,13 @@ def test_names_of_classes_are_given_with_commas():
         assert options.class_names == ["go", "stop"]
 
 
+@pytest.mark.parametrize("names", ["", "go,", "go, ,stop"])
+def test_names_of_classes_are_not_empty(names, capsys):
+    with pytest.raises(SystemExit):
+        program.parser().parse_args(["detect", "a.tflite", "--class-names", names])
+    assert "--class-names: must be names with commas between" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

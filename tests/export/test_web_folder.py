@@ -105,8 +105,11 @@ def test_page_is_replaced_and_nothing_else(detector, tmp_path):
         web.write(detector(model="x.tflite"), page, runtime=MIRROR)
     assert (page / "x.tflite").read_text() == "mine"
     (tmp_path / "other").mkdir()
-    with pytest.raises(ValueError, match="`folder` must be new or hold a page"):
-        web.write(detector(), tmp_path / "other", runtime=MIRROR)
+    web.write(detector(), tmp_path / "other", runtime=MIRROR)  # which was empty
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "index.html").write_text("of another page")
+    with pytest.raises(ValueError, match="`folder` must be new, empty or hold a page"):
+        web.write(detector(), tmp_path / "foreign", runtime=MIRROR)
     with pytest.raises(ValueError, match="`folder` must be in a folder that exists"):
         web.write(detector(), tmp_path / "missing" / "page", runtime=MIRROR)
 

@@ -20,6 +20,7 @@ from keras_sal.data.synthesis.engine_processes import run_jobs
 from keras_sal.data.synthesis.plan import plan, write_jobs
 from keras_sal.data.synthesis.voices import ENGINES, VoiceModel, kokoro_model, piper_model
 from keras_sal.extras import require_packages
+from keras_sal.files import is_new_or_empty
 from keras_sal.typing import PathLike, Progress
 
 RECIPE_VERSION = 1  # raised whenever the same arguments come to give other recordings
@@ -204,7 +205,7 @@ def _recipe(
 
 def _is_made(folder: Path, recipe: dict[str, Any]) -> bool:
     """Return whether the folder is filled with this recipe; raise an error if with another one."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_new_or_empty(folder):
         return False
     require(
         (folder / MANIFEST).is_file(),

@@ -16,7 +16,7 @@ from keras_sal.export.android.golden import golden_values
 from keras_sal.export.detector_file import DetectorFile
 from keras_sal.export.firmware.readme import markdown_text
 from keras_sal.export.firmware.sources import namespace_of
-from keras_sal.files import atomic_folder, check_parent, json_ready
+from keras_sal.files import atomic_folder, check_parent, is_new_or_empty, json_ready
 from keras_sal.typing import PathLike
 
 ASSETS = "detector/src/main/assets"
@@ -87,7 +87,7 @@ def check_folder(folder: PathLike) -> Path:
     """
     folder = check_parent(folder)
     require(
-        not folder.exists() or (folder.is_dir() and not any(folder.iterdir())),
+        is_new_or_empty(folder),
         "`folder` must be new or empty; code in a project may have been changed by hand. "
         f"Received: folder={str(folder)!r}, which holds something. Name another one, and copy its "
         f"{ASSETS} to this one.",

@@ -19,7 +19,7 @@ from keras_sal.checks import require
 from keras_sal.export import detector_file
 from keras_sal.export.kept_files import check_places, copy_files, kept_files
 from keras_sal.export.web import runtime as npm
-from keras_sal.files import atomic_folder, check_parent
+from keras_sal.files import atomic_folder, check_parent, is_new_or_empty
 from keras_sal.typing import PathLike
 
 INDEX, DESCRIPTION = "index.html", "detector.json"
@@ -138,12 +138,12 @@ def check_folder(folder: PathLike) -> Path:
         The path, as a `pathlib.Path`.
 
     Raises:
-        ValueError: If the folder exists and holds no page, or its parent doesn't exist.
+        ValueError: If the folder holds something else than a page, or its parent doesn't exist.
     """
     folder = check_parent(folder)
     require(
-        isinstance(_page_model(folder), str) or not folder.exists(),
-        "`folder` must be new or hold a page, which is replaced. "
+        isinstance(_page_model(folder), str) or is_new_or_empty(folder),
+        "`folder` must be new, empty or hold a page, which is replaced. "
         f"Received: folder={str(folder)!r}. Name another one.",
     )
     return folder
