@@ -56,6 +56,8 @@ def test_a_long_list_is_cut():
     "convert", [micro.convert, functools.partial(litert.convert, quantization="int8")]
 )
 def test_concatenated_inputs_share_a_scale(convert, tmp_path):
+    for package in ("tensorflow", "tflite_micro", "ai_edge_litert"):
+        pytest.importorskip(package)
     large, small = (keras.Input((None, 3), name=name) for name in ("large", "small"))
     x = keras.layers.Concatenate()([large, small])
     model = keras.Model([large, small], keras.layers.Dense(1, activation="sigmoid")(x))
