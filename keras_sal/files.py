@@ -283,6 +283,32 @@ def is_new_or_empty(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
+def file_identity(path: Path) -> tuple[int, int]:
+    """Return what is the same for a file under any of its names.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """Return the size and the modification time of a file, by which a cache knows its content.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file.
 

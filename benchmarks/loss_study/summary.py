@@ -223,15 +223,18 @@ def ablation_rows(runs: list[dict[str, Any]], summary: CellSummary) -> list[dict
         summary: The summary of their cell.
     """
     window, budget = summary.windows[0], summary.budgets[0]
+    named = [run | {"key": run["key"] | {"loss": run["key"]["change"]}} for run in runs]
     found = []
     for loss, name, _ in ablations():
         changes = [
-            run | {"key": run["key"] | {"loss": run["key"]["change"]}}
-            for run in runs
-            if run["key"]["of"] == loss and run["key"]["change"] in (NOTHING, name)
+            run
+            for run in named
+            if run["key"]["of"] == loss and run["key"]["loss"] in (NOTHING, name)
         ]
-        pair = CellSummary(changes, summary.speakers, (NOTHING, name)) if changes else None
-        if pair is None or name not in pair.losses or not pair.seeds:
+        if name not in {run["key"]["loss"] for run in changes}:
+            continue
+        pair = CellSummary(changes, summary.speakers, (NOTHING, name))
+        if not pair.seeds:
             continue
         for condition in summary.conditions:
             before, after = (

@@ -38,6 +38,7 @@ from keras_sal.data.features_file import (
     read_features,
     write_features,
 )
+from keras_sal.files import file_state
 from keras_sal.typing import Array, PathLike
 
 if TYPE_CHECKING:
@@ -169,6 +170,5 @@ def _described(item: Any) -> tuple[str, int, int, list[Any]]:
     """The file of a recording, placed or not, with its state and the alteration."""
     path = getattr(item, "recording", item).path
     names = ("start_s", "gain_db", "speed", "tempo", "tilt_db", "room", "part_s")
-    status = path.stat()
     alteration = [getattr(item, name, None) for name in names]
-    return str(path), status.st_size, status.st_mtime_ns, alteration
+    return str(path), *file_state(path), alteration

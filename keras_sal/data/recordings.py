@@ -40,6 +40,7 @@ from keras_sal.data.recordings_table import (
     parse_times,
     read_table,
 )
+from keras_sal.files import file_identity
 from keras_sal.typing import Array, PathLike
 
 MOST_NAMED = 5  # recordings in a warning
@@ -215,19 +216,6 @@ def _check_new(path: Path, name: str, seen: set[tuple[int, int]]) -> None:
             f"trained on and then tested. Received: file={name!r} again. Remove the row."
         )
     seen.add(identity)
-
-
-def file_identity(path: Path) -> tuple[int, int]:
-    """Return what is the same for a file under any of its names.
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-    """
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def _timed(recording: Recording, file: str, times: LabelLookup | None) -> Recording:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from keras_sal.data.alignment.events import words_of
-from keras_sal.data.recordings import Recording, file_identity, load_recordings
+from keras_sal.data.recordings import Recording, load_recordings
 from keras_sal.data.recordings_table import SPLITS, TABLE
 from keras_sal.data.selection import among_others, describe_texts, partition
 from keras_sal.data.split_record import SplitRecord, apply_split_records
 from keras_sal.data.splits import only_speaker, split_by_speaker
 from keras_sal.data.wake_words import Words, class_of, compared_words, is_said, quote
+from keras_sal.files import file_identity
 from keras_sal.typing import PathLike
 
 
@@ -142,7 +143,10 @@ def _without_listed(
 ) -> list[Recording]:
     """The recordings whose files are not listed already; a warning names the others."""
     known = {file_identity(recording.path) for recording in listed}
-    repeated = [recording for recording in found if file_identity(recording.path) in known]
+    new: list[Recording] = []
+    repeated: list[Recording] = []
+    for recording in found:
+        (repeated if file_identity(recording.path) in known else new).append(recording)
     if repeated:
         warnings.warn(
             f"{len(repeated)} recordings of {folder} are left out, as their files are among the "
@@ -150,7 +154,7 @@ def _without_listed(
             f"first: {repeated[0].path}.",
             stacklevel=4,
         )
-    return [recording for recording in found if file_identity(recording.path) not in known]
+    return new
 
 
 def _warn_of_moved(listed: Sequence[Recording], recordings: Sequence[Recording]) -> None:

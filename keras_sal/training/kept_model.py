@@ -12,7 +12,7 @@ import keras
 
 from keras_sal import __version__
 from keras_sal.data import Recording
-from keras_sal.files import write_atomically
+from keras_sal.files import file_state, write_atomically
 from keras_sal.progress import Reporter
 from keras_sal.runtime.keras_file import load_keras_file
 
@@ -82,9 +82,8 @@ def load_or_train(
     return model
 
 
-def _state(path: Path) -> list[int]:
+def _state(path: Path) -> tuple[int, ...]:
     try:
-        status = Path(path).stat()
+        return file_state(Path(path))
     except OSError:
-        return []  # reading reports it
-    return [status.st_size, status.st_mtime_ns]
+        return ()  # reading reports it
